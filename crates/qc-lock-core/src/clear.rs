@@ -1,0 +1,88 @@
+//! Removing records that describe nothing living.
+
+use std::time::Duration;
+
+use crate::list::entry_of;
+use crate::store::Found;
+use crate::{Event, LockDir, LockEntry, LockError, LockName, LockState, Resource};
+
+/// From this age a temporary file belongs to nobody.
+const LEFTOVER: Duration = Duration::from_secs(60);
+
+/// What was removed and what was not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Records that were removed.
+    pub cleared: Vec<LockEntry>,
+    /// Records that stay, because something living holds them or may hold them.
+    pub kept: Vec<LockEntry>,
+}
+
+impl LockDir {
+    /// Removes the records of holders that have ended, and corrupt ones.
+    ///
+    /// # Errors
+    /// If the directory can't be read or a record can't be removed.
+    pub fn clear_stale(&self) -> Result<Cleared, LockError> {
+        self.clear(|state| matches!(state, LockState::Stale | LockState::Corrupt), |_| true, "stale")
+    }
+
+    /// Removes the same, of these locks only.
+    ///
+    /// # Errors
+    /// As [`LockDir::clear_stale`].
+    pub fn clear_dead(&self, names: &[String]) -> Result<Cleared, LockError> {
+        let wanted = |name: &str| names.iter().any(|one| one.eq_ignore_ascii_case(name));
+        self.clear(|state| matches!(state, LockState::Stale | LockState::Corrupt), wanted, "its process has ended")
+    }
+
+    /// Removes all records but those of processes that live on this machine: also those of other
+    /// machines and containers, of which nobody here can say that they have ended.
+    ///
+    /// # Errors
+    /// As [`LockDir::clear_stale`].
+    pub fn clear_all(&self) -> Result<Cleared, LockError> {
+        self.clear(|state| !matches!(state, LockState::Held | LockState::Legacy), |_| true, "forced")
+    }
+
+    fn clear(
+        &self,
+        may_go: impl Fn(LockState) -> bool,
+        wanted: impl Fn(&str) -> bool,
+        reason: &str,
+    ) -> Result<Cleared, LockError> {
+        let mut result = Cleared::default();
+        for found in self.store.records()?.iter().filter(|found| wanted(&found.name)) {
+            let entry = entry_of(found);
+            if may_go(entry.state) && self.remove_if(found, &may_go)? {
+                let line = self.entry(Event::Cleared, &entry.name).pid(entry.pid).account(entry.account.clone());
+                self.append(&line.detail(format!("{}, {reason}", entry.state.word())))?;
+                result.cleared.push(entry);
+            } else {
+                result.kept.push(entry);
+            }
+        }
+        self.store.remove_leftovers(LEFTOVER);
+        Ok(result)
+    }
+
+    /// Removes a record with its guard in hand, so that nobody can be taking the lock meanwhile.
+    fn remove_if(&self, found: &Found, may_go: impl Fn(LockState) -> bool) -> Result<bool, LockError> {
+        // A file whose name is no lock's has no guard and nobody takes it.
+        let guard = match found.name.parse::<LockName>() {
+            Ok(name) => {
+                self.store.create()?;
+                let Some(guard) = self.take_guard(&Resource::name(&name))? else { return Ok(false) };
+                Some(guard)
+            }
+            Err(_) => None,
+        };
+        let still = self.store.find(&found.name);
+        let goes = still.as_ref().is_none_or(|found| may_go(entry_of(found).state));
+        if goes {
+            self.store.remove(&found.path)?;
+        }
+        drop(guard);
+        Ok(goes)
+    }
+}

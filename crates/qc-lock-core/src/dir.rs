@@ -1,0 +1,280 @@
+//! The lock directory, and how a lock in it is taken.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use qc_process::{here, liveness, own_identity};
+
+use crate::guard::Guard;
+use crate::judge::{Holder, Suspect, Verdict, judge};
+use crate::lock::{Lock, Reclaimed};
+use crate::record::{self, Reading};
+use crate::store::{Found, Store};
+use crate::{Account, Entry, Event, History, LockError, LockName, Record, Resource, Terminal, history};
+
+/// How long a record may take to appear after its guard was locked.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// How long Windows may take to free the guard of a process that has ended.
+const LATE_RELEASE: Duration = Duration::from_secs(2);
+
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    name: LockName,
+    account: Option<Account>,
+    terminal: Option<Terminal>,
+    program: Option<String>,
+    wait: Duration,
+}
+
+impl Request {
+    /// Asks for the lock `name`, alone and without waiting.
+    pub fn new(name: LockName) -> Self {
+        Self { name, account: None, terminal: None, program: None, wait: Duration::ZERO }
+    }
+
+    /// Asks also for the account, in the role that the name speaks of.
+    pub fn account(self, account: Account) -> Self {
+        Self { account: Some(account), ..self }
+    }
+
+    /// Asks also for the terminal, in the role that the name speaks of.
+    pub fn terminal(self, terminal: Terminal) -> Self {
+        Self { terminal: Some(terminal), ..self }
+    }
+
+    /// Sets the file name of the program that will do the work, for the record. Without it, the
+    /// record names this program.
+    pub fn program(self, program: impl Into<String>) -> Self {
+        Self { program: Some(program.into()), ..self }
+    }
+
+    /// Waits up to `wait` for a lock that is held.
+    pub fn wait(self, wait: Duration) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// Returns what is to be protected, in the order in which guards are taken.
+    pub fn resources(&self) -> Vec<Resource> {
+        let account = self.account.iter().map(|account| Resource::account(account, &self.name));
+        let terminal = self.terminal.iter().map(|terminal| Resource::terminal(terminal, &self.name));
+        let mut resources: Vec<Resource> = account.chain(terminal).chain([Resource::name(&self.name)]).collect();
+        resources.sort();
+        resources
+    }
+}
+
+/// A folder of locks.
+#[derive(Debug, Clone)]
+pub struct LockDir {
+    pub(crate) store: Store,
+    pub(crate) program: String,
+}
+
+/// One try to take a lock.
+enum Attempt {
+    Taken(Vec<Guard>, Vec<Found>),
+    /// Held for certain.
+    Held(LockError),
+    /// Held, but by whom may show in a moment, or the lock may come free: look again until `patience`.
+    Unclear(LockError, Duration),
+}
+
+impl LockDir {
+    /// Uses the folder `path`, which is made when the first lock is taken.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let exe = std::env::current_exe().ok();
+        let program = exe.as_deref().and_then(Path::file_stem).map(|stem| stem.to_string_lossy().into_owned());
+        Self { store: Store::new(path.into()), program: program.unwrap_or_else(|| "unknown".into()) }
+    }
+
+    /// Returns the folder.
+    pub fn path(&self) -> &Path {
+        self.store.dir()
+    }
+
+    /// Takes a lock, all it asks for or nothing.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] if somebody else holds it, or the error that kept it from being taken.
+    /// In every case of doubt the lock is not taken.
+    pub fn acquire(&self, request: &Request) -> Result<Lock, LockError> {
+        self.store.create()?;
+        let began = Instant::now();
+        loop {
+            let (error, patience) = match self.attempt(request)? {
+                Attempt::Taken(guards, left_over) => return self.finish(request, guards, left_over),
+                Attempt::Held(error) => (error, Duration::ZERO),
+                Attempt::Unclear(error, patience) => (error, patience),
+            };
+            if began.elapsed() >= patience.max(request.wait) {
+                self.tell_blocked(&error);
+                return Err(error);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Returns what the history tells.
+    ///
+    /// # Errors
+    /// [`LockError::History`].
+    pub fn history(&self) -> Result<History, LockError> {
+        let path = self.store.history();
+        history::read(&path).map_err(|source| LockError::History { path, source })
+    }
+
+    /// Adds a line to the history.
+    ///
+    /// # Errors
+    /// [`LockError::History`], or [`LockError::Directory`].
+    pub fn append(&self, entry: &Entry) -> Result<(), LockError> {
+        self.store.create()?;
+        let path = self.store.history();
+        history::append(&path, &self.store.history_guard(), entry)
+            .map_err(|source| LockError::History { path, source })
+    }
+
+    /// Makes a history line that this program writes.
+    pub fn entry(&self, event: Event, name: impl Into<String>) -> Entry {
+        Entry::new(event, name, &self.program)
+    }
+
+    fn attempt(&self, request: &Request) -> Result<Attempt, LockError> {
+        let resources = request.resources();
+        let mut guards = Vec::with_capacity(resources.len());
+        for resource in &resources {
+            match self.take_guard(resource)? {
+                Some(guard) => guards.push(guard),
+                None => return self.explain(request, resource),
+            }
+        }
+        // Nobody who speaks this protocol holds any of it. What is left over comes from the dead,
+        // from the old module, from another machine, or from somebody who lost his guards.
+        let mut left_over = Vec::new();
+        for found in self.store.records()? {
+            let theirs = found.resources();
+            let Some(resource) = resources.iter().find(|resource| theirs.iter().any(|one| one == resource.as_str()))
+            else {
+                continue;
+            };
+            let is_ours = matches!(&found.reading, Reading::Record(record) if record.identity() == *own_identity());
+            match verdict(&found.reading) {
+                Verdict::Held if is_ours => left_over.push(found),
+                Verdict::Held | Verdict::HeldByOld => {
+                    return Ok(Attempt::Held(held(request, resource, Holder::of(&found.reading), false)));
+                }
+                Verdict::Foreign => {
+                    return Ok(Attempt::Held(held(request, resource, Holder::of(&found.reading), true)));
+                }
+                // An old module may be writing it right now.
+                Verdict::Corrupt if found.age < SETTLE => {
+                    return Ok(Attempt::Unclear(held(request, resource, Holder::default(), false), SETTLE * 2));
+                }
+                Verdict::Stale | Verdict::Corrupt => left_over.push(found),
+            }
+        }
+        Ok(Attempt::Taken(guards, left_over))
+    }
+
+    pub(crate) fn take_guard(&self, resource: &Resource) -> Result<Option<Guard>, LockError> {
+        let path = self.store.guard(resource);
+        Guard::take(&path).map_err(|source| LockError::Guard { path, source })
+    }
+
+    /// Finds out who holds `resource`.
+    fn explain(&self, request: &Request, resource: &Resource) -> Result<Attempt, LockError> {
+        let records = self.store.records()?;
+        let holder = records.iter().find(|found| found.resources().iter().any(|one| one == resource.as_str()));
+        let Some(found) = holder else {
+            return Ok(Attempt::Unclear(held(request, resource, Holder::default(), false), SETTLE));
+        };
+        let holder = Holder::of(&found.reading);
+        Ok(match verdict(&found.reading) {
+            Verdict::Held | Verdict::HeldByOld | Verdict::Foreign => {
+                Attempt::Held(held(request, resource, holder, false))
+            }
+            Verdict::Corrupt => Attempt::Unclear(held(request, resource, Holder::default(), false), SETTLE),
+            // Still locked although the one who is named has ended: a new holder is writing its
+            // record, the system is late, or a process that it started has inherited the lock.
+            Verdict::Stale => Attempt::Unclear(held(request, resource, Holder::default(), false), LATE_RELEASE),
+        })
+    }
+
+    fn finish(&self, request: &Request, guards: Vec<Guard>, left_over: Vec<Found>) -> Result<Lock, LockError> {
+        let own = own_identity();
+        let here = here();
+        let record = Record {
+            pid: own.pid,
+            name: request.name.to_string(),
+            account: request.account.as_ref().map(ToString::to_string),
+            timestamp: record::now(),
+            host: here.name.clone(),
+            version: 1,
+            started: own.started,
+            boot_id: own.boot_id.clone(),
+            pid_namespace: here.pid_namespace,
+            resources: request.resources().iter().map(ToString::to_string).collect(),
+            wrapper_pid: None,
+            user: Some(here.user.clone()),
+            program: Some(request.program.clone().unwrap_or_else(|| self.program.clone())),
+            token: None,
+        };
+        let mut reclaimed = Vec::new();
+        for found in left_over.iter().filter(|found| found.name.eq_ignore_ascii_case(request.name.as_str())) {
+            // The same lock in another case, whose file the new record may not replace.
+            if found.name != record.name {
+                self.store.remove(&found.path)?;
+            }
+            reclaimed.push(Reclaimed { holder: Holder::of(&found.reading), corrupt: corrupt(&found.reading) });
+        }
+        self.store.write(&record)?;
+        let mut lock = Lock::new(self.clone(), record, guards, reclaimed);
+        lock.tell_acquired();
+        Ok(lock)
+    }
+
+    fn tell_blocked(&self, error: &LockError) {
+        if let LockError::Held { name, holder, .. } = error {
+            let entry = self.entry(Event::Blocked, name.as_str()).account(holder.account.clone());
+            let entry = entry.pid(Some(std::process::id())).detail(format!("held by {holder}"));
+            // The refusal itself is what counts, and it is returned.
+            let _ = self.append(&entry);
+        }
+    }
+}
+
+/// Judges a record by what this system knows.
+pub(crate) fn verdict(reading: &Reading) -> Verdict {
+    judge(reading, here(), liveness, suspect)
+}
+
+fn suspect(pid: u32) -> Suspect {
+    let Ok(Some(process)) = qc_process::describe(pid) else {
+        let absent = qc_process::identity_of(pid).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        return if absent { Suspect::Absent } else { Suspect::Hidden };
+    };
+    let file = |path: &String| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
+    let program = file(&process.name).to_lowercase();
+    Suspect::Seen {
+        is_python: program.starts_with("py"),
+        files: process.args.iter().map(file).collect(),
+        since: chrono::DateTime::<chrono::Local>::from(process.since).fixed_offset(),
+    }
+}
+
+fn corrupt(reading: &Reading) -> Option<String> {
+    match reading {
+        Reading::Corrupt(reason) => Some(reason.clone()),
+        Reading::Record(_) | Reading::Old(_) => None,
+    }
+}
+
+fn held(request: &Request, resource: &Resource, holder: Holder, foreign: bool) -> LockError {
+    LockError::Held { name: request.name.clone(), resource: resource.clone(), holder: Box::new(holder), foreign }
+}

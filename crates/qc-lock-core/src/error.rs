@@ -1,0 +1,75 @@
+//! Why a lock could not be taken, released or looked at.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::{Holder, LockName, Resource};
+
+/// Why an operation on locks failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else holds it.
+    #[error("lock `{name}` is held by {holder}{}", collision(name, resource))]
+    Held {
+        /// The lock that was asked for.
+        name: LockName,
+        /// What collides.
+        resource: Resource,
+        /// Who holds it.
+        holder: Box<Holder>,
+        /// Whether the holder's record comes from another machine or container.
+        foreign: bool,
+    },
+    /// The lock directory can't be used.
+    #[error("cannot use lock directory {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system reported.
+        source: io::Error,
+    },
+    /// A guard can't be opened or locked.
+    #[error("cannot lock guard {}", path.display())]
+    Guard {
+        /// The guard.
+        path: PathBuf,
+        /// What the system reported.
+        source: io::Error,
+    },
+    /// A record can't be read, written or removed.
+    #[error("cannot access record {}", path.display())]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// What the system reported.
+        source: io::Error,
+    },
+    /// The history can't be read or written.
+    #[error("cannot access history {}", path.display())]
+    History {
+        /// The history.
+        path: PathBuf,
+        /// What the system reported.
+        source: io::Error,
+    },
+}
+
+impl LockError {
+    /// Returns the step to suggest after `hint:`.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Held { foreign: true, .. } => {
+                "stop it on that machine; if it is certain that nothing runs there, `qc-lock clear-all` removes the record"
+            }
+            Self::Held { .. } => "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.",
+            Self::Directory { .. } => "name a writable directory with --lock-dir",
+            Self::Guard { .. } => "see who may write there, or name another directory with --lock-dir",
+            Self::Record { .. } | Self::History { .. } => "see who may write there and whether the disk is full",
+        }
+    }
+}
+
+/// Says what collides, unless it is the name itself.
+fn collision(name: &LockName, resource: &Resource) -> String {
+    if *resource == Resource::name(name) { String::new() } else { format!("; both need `{resource}`") }
+}

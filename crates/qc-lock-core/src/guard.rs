@@ -1,0 +1,69 @@
+//! Guards: empty files that carry the operating system's lock. The kernel frees it when the last
+//! process that shares the open file is gone.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use fd_lock::RwLock;
+use qc_process::file;
+
+/// A guard that is held, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Guard(File);
+
+impl Guard {
+    /// Takes the guard at `path`; `None` if somebody else holds it.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
+        loop {
+            let Some(file) = try_lock(file::open_guard(path)?)? else { return Ok(None) };
+            // Between opening and locking the file may have been deleted and made anew: then the
+            // lock is on a file that nobody else will ever see.
+            if file::is_current(&file, path)? {
+                return Ok(Some(Self(file)));
+            }
+        }
+    }
+
+    /// Returns the open file, for a child to inherit.
+    pub(crate) fn file(&self) -> &File {
+        &self.0
+    }
+}
+
+fn try_lock(file: File) -> io::Result<Option<File>> {
+    let mut lock = RwLock::new(file);
+    match lock.try_write() {
+        // On drop the guard would unlock, which frees the lock also for a child that shares the
+        // open file. Closing frees it only with the last of them.
+        Ok(guard) => std::mem::forget(guard),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    Ok(Some(lock.into_inner()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_is_taken_once_and_freed_by_dropping_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let held = Guard::take(&path).unwrap();
+        assert!(held.is_some());
+        assert!(Guard::take(&path).unwrap().is_none());
+        drop(held);
+        assert!(Guard::take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_directory_is_no_guard() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Guard::take(dir.path()).is_err());
+    }
+}

@@ -1,0 +1,211 @@
+//! The history: one line of JSON for everything that happened to a lock or a process.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, FixedOffset};
+use qc_process::file;
+use serde::{Deserialize, Serialize};
+
+use crate::guard::Guard;
+use crate::record::{now, parse_time};
+
+/// The size from which the history starts a new file; the one before is kept.
+const ROTATE_AT: u64 = 4 * 1024 * 1024;
+
+/// The most that is read of one history file.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A lock was taken.
+    Acquired,
+    /// A lock was given back.
+    Released,
+    /// Somebody was refused a lock that is held.
+    Blocked,
+    /// A lock was taken over from a holder that had ended.
+    Reclaimed,
+    /// A record that described nothing living was removed.
+    Cleared,
+    /// A process was started.
+    Started,
+    /// A process ended by itself.
+    Exited,
+    /// A process is to be started again.
+    Restarting,
+    /// A process ended too often and is not started again.
+    GaveUp,
+    /// A process was asked to stop and did.
+    Stopped,
+    /// A process had to be killed.
+    Killed,
+    /// A process could not be stopped.
+    Survived,
+    /// Something that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One line of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, RFC 3339.
+    pub time: String,
+    /// What.
+    pub event: Event,
+    /// The lock or component it happened to.
+    pub name: String,
+    /// The process it happened to.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// The account.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// More, in words.
+    #[serde(default)]
+    pub detail: Option<String>,
+    /// The program that wrote the line.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// Its pid.
+    #[serde(default)]
+    pub by_pid: Option<u32>,
+    /// Its user.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Its machine.
+    #[serde(default)]
+    pub host: Option<String>,
+}
+
+impl Entry {
+    /// Makes a line about `name`, written now by `program` in this process.
+    pub fn new(event: Event, name: impl Into<String>, program: &str) -> Self {
+        let here = qc_process::here();
+        Self {
+            time: now(),
+            event,
+            name: name.into(),
+            pid: None,
+            account: None,
+            detail: None,
+            by: Some(program.into()),
+            by_pid: Some(std::process::id()),
+            user: Some(here.user.clone()),
+            host: Some(here.name.clone()),
+        }
+    }
+
+    /// Adds the process it happened to.
+    pub fn pid(self, pid: Option<u32>) -> Self {
+        Self { pid, ..self }
+    }
+
+    /// Adds the account.
+    pub fn account(self, account: Option<String>) -> Self {
+        Self { account, ..self }
+    }
+
+    /// Adds more in words.
+    pub fn detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
+    }
+
+    /// Returns when it happened, if the line says so.
+    pub fn at(&self) -> Option<DateTime<FixedOffset>> {
+        parse_time(&self.time)
+    }
+}
+
+/// What the history tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// The lines, oldest first.
+    pub entries: Vec<Entry>,
+    /// How many lines make no sense, such as one that was cut off by a crash.
+    pub unreadable: usize,
+}
+
+/// Appends `entry`. One write of one line, so lines of several programs never mix.
+pub(crate) fn append(file: &Path, guard: &Path, entry: &Entry) -> io::Result<()> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    let mut history = file::open_for_append(file)?;
+    history.write_all(&line)?;
+    if history.metadata()?.len() > ROTATE_AT {
+        drop(history);
+        rotate(file, guard)?;
+    }
+    Ok(())
+}
+
+/// Starts a new file. The guard keeps two programs from doing it one after the other, which would
+/// drop a whole file; whoever does not get it leaves it to the other.
+fn rotate(file: &Path, guard: &Path) -> io::Result<()> {
+    let Some(_guard) = Guard::take(guard)? else { return Ok(()) };
+    if std::fs::metadata(file)?.len() > ROTATE_AT {
+        file::replace(file, &previous(file))?;
+    }
+    Ok(())
+}
+
+/// Reads the previous and the current file.
+pub(crate) fn read(file: &Path) -> io::Result<History> {
+    let mut history = History::default();
+    for file in [previous(file), file.to_path_buf()] {
+        let bytes = match file::read_limited(&file, LIMIT) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(entry) => history.entries.push(entry),
+                Err(_) => history.unreadable += 1,
+            }
+        }
+    }
+    Ok(history)
+}
+
+fn previous(file: &Path) -> PathBuf {
+    file.with_extension("1.jsonl")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_kept_and_a_cut_one_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, guard) = (dir.path().join("history.jsonl"), dir.path().join("guard"));
+        append(&file, &guard, &Entry::new(Event::Acquired, "A", "test")).unwrap();
+        let mut text = std::fs::read(&file).unwrap();
+        text.extend(b"{\"time\": \"2026\n{\"time\":\"t\",\"event\":\"invented_later\",\"name\":\"B\"}\n");
+        std::fs::write(&file, text).unwrap();
+        append(&file, &guard, &Entry::new(Event::Released, "A", "test")).unwrap();
+
+        let history = read(&file).unwrap();
+        let events: Vec<Event> = history.entries.iter().map(|entry| entry.event).collect();
+        assert_eq!(events, [Event::Acquired, Event::Unknown, Event::Released]);
+        assert_eq!(history.unreadable, 1);
+    }
+
+    #[test]
+    fn a_large_file_is_rotated_and_still_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, guard) = (dir.path().join("history.jsonl"), dir.path().join("guard"));
+        let entry = Entry::new(Event::Acquired, "A", "test");
+        let line = serde_json::to_string(&entry).unwrap() + "\n";
+        let lines = usize::try_from(ROTATE_AT).unwrap() / line.len() + 1;
+        std::fs::write(&file, line.repeat(lines)).unwrap();
+        append(&file, &guard, &entry).unwrap();
+        append(&file, &guard, &entry).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
+        assert_eq!(read(&file).unwrap().entries.len(), lines + 2);
+    }
+}

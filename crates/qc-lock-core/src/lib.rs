@@ -1,0 +1,54 @@
+//! Named single-instance locks.
+//!
+//! A lock is held exactly as long as operating-system file locks on its *guards* are held by a
+//! living process; nothing has to be cleaned up after a crash. A *record* beside them says who
+//! holds the lock, for people and for old scripts, and a *history* keeps what happened. The
+//! protocol, precise enough for another implementation, is in `docs/LOCK_PROTOCOL.md`.
+//!
+//! ```
+//! use qc_lock_core::{LockDir, LockError, Request};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join(".locks");
+//! let locks = LockDir::new(path);
+//! let request = Request::new("BRAIN_ATLAS".parse()?).account("1234567".parse()?);
+//! let lock = locks.acquire(&request)?;
+//!
+//! // A second one is refused, whoever asks, and told by whom.
+//! let Err(LockError::Held { holder, .. }) = locks.acquire(&request) else { panic!("two brains") };
+//! assert_eq!(holder.pid, Some(std::process::id()));
+//!
+//! lock.release()?;
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod clear;
+mod dir;
+mod error;
+mod guard;
+mod history;
+mod judge;
+mod list;
+mod lock;
+mod name;
+mod record;
+mod resource;
+mod store;
+
+pub use clear::Cleared;
+pub use dir::{LockDir, Request};
+pub use error::LockError;
+pub use history::{Entry, Event, History};
+pub use judge::Holder;
+pub use list::{LockEntry, LockState};
+pub use lock::{Lock, Reclaimed};
+pub use name::{LockName, NameError};
+pub use record::{Reading, Record};
+pub use resource::{Account, AccountError, Resource, Terminal};
+
+/// The environment variable that tells a child which lock is held for it.
+pub const TOKEN_VARIABLE: &str = "QC_LOCK_TOKEN";

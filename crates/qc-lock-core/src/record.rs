@@ -1,0 +1,222 @@
+//! Records: who holds a lock, for people and for old scripts. A record never decides whether a
+//! lock is held.
+
+use chrono::{DateTime, FixedOffset, Local, NaiveDateTime, SecondsFormat, TimeZone};
+use qc_process::{Host, Identity};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The most bytes that are read of a record.
+pub(crate) const LIMIT: u64 = 64 * 1024;
+
+/// A record of this protocol. The first five keys are those of the old format, same names and types.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The pid of the process that does the work.
+    pub pid: u32,
+    /// The lock's name.
+    pub name: String,
+    /// The account it trades.
+    pub account: Option<String>,
+    /// When the lock was taken, ISO 8601.
+    pub timestamp: String,
+    /// The machine it runs on.
+    pub host: String,
+    /// The version of this format, 1.
+    pub version: u32,
+    /// When the process started, see [`Identity::started`].
+    pub started: u64,
+    /// The boot it runs in, see [`Host::boot_id`].
+    pub boot_id: String,
+    /// The PID namespace it runs in, on Linux.
+    #[serde(default)]
+    pub pid_namespace: Option<u64>,
+    /// All that the lock protects.
+    pub resources: Vec<String>,
+    /// The pid of the program that holds the lock for the process, if there is one.
+    #[serde(default)]
+    pub wrapper_pid: Option<u32>,
+    /// The user it runs as.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The file name of its program or script.
+    #[serde(default)]
+    pub program: Option<String>,
+    /// What a child shows to take over the lock that is held for it; gone once it has.
+    #[serde(default)]
+    pub token: Option<String>,
+}
+
+/// What the old module wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldRecord {
+    /// The holder's pid.
+    pub pid: u32,
+    /// The lock's name.
+    pub name: Option<String>,
+    /// The account it trades.
+    pub account: Option<String>,
+    /// When the lock was taken, in local time.
+    pub timestamp: Option<String>,
+    /// The machine it runs on.
+    pub host: Option<String>,
+}
+
+/// What a record file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// A record of this protocol.
+    Record(Record),
+    /// A record of the old module.
+    Old(OldRecord),
+    /// Nothing that names a holder; says why.
+    Corrupt(String),
+}
+
+impl Record {
+    /// Returns the identity of the process that does the work.
+    pub fn identity(&self) -> Identity {
+        Identity { pid: self.pid, started: self.started, boot_id: self.boot_id.clone() }
+    }
+
+    /// Whether the record was written on this machine, in this PID namespace: otherwise its pid
+    /// means nothing here, and nobody can say whether the holder lives.
+    pub fn is_local(&self, here: &Host) -> bool {
+        let same_machine = self.boot_id == here.boot_id || self.host.eq_ignore_ascii_case(&here.name);
+        same_machine && self.pid_namespace == here.pid_namespace
+    }
+}
+
+/// Reads the bytes of a record file. Never fails: what makes no sense is [`Reading::Corrupt`].
+pub(crate) fn parse(bytes: &[u8]) -> Reading {
+    parse_object(bytes).unwrap_or_else(Reading::Corrupt)
+}
+
+fn parse_object(bytes: &[u8]) -> Result<Reading, String> {
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LIMIT {
+        return Err(format!("it is larger than {} KiB", LIMIT / 1024));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err("it is empty".into());
+    }
+    let object: Map<String, Value> =
+        serde_json::from_slice(bytes).map_err(|error| format!("it is not a JSON object ({error})"))?;
+    let pid = object.get("pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
+    let pid = pid.filter(|&pid| pid > 0).ok_or("it names no valid pid")?;
+    if object.contains_key("version") {
+        let record: Record =
+            serde_json::from_value(Value::Object(object)).map_err(|error| format!("it is incomplete ({error})"))?;
+        return Ok(Reading::Record(record));
+    }
+    let text = |key: &str| match object.get(key) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    Ok(Reading::Old(OldRecord {
+        pid,
+        name: text("name"),
+        account: text("account"),
+        timestamp: text("timestamp"),
+        host: text("host").or_else(|| text("hostname")),
+    }))
+}
+
+/// Returns the current local time with its offset, as records and the history have it.
+pub(crate) fn now() -> String {
+    Local::now().to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// Reads an ISO 8601 time; one without offset is local time, as the old module wrote it.
+pub(crate) fn parse_time(text: &str) -> Option<DateTime<FixedOffset>> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time);
+    }
+    let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
+    let naive = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+    // Where the clock was set back, one local time happened twice: the later one keeps more alive.
+    Local.from_local_datetime(&naive).latest().map(|time| time.fixed_offset())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn example() -> Record {
+        Record {
+            pid: 4711,
+            name: "BRAIN_ATLAS".into(),
+            account: Some("1234567".into()),
+            timestamp: "2026-11-02T21:04:05.000001+01:00".into(),
+            host: "TRADER-PC".into(),
+            version: 1,
+            started: 134_000_000_000_000_000,
+            boot_id: "machine-1".into(),
+            pid_namespace: None,
+            resources: vec!["account/1234567/brain".into(), "name/brain_atlas".into()],
+            wrapper_pid: None,
+            user: Some("trader".into()),
+            program: Some("BRAIN_ATLAS.py".into()),
+            token: None,
+        }
+    }
+
+    #[test]
+    fn a_record_survives_writing_and_reading() {
+        let bytes = serde_json::to_vec(&example()).unwrap();
+        assert_eq!(parse(&bytes), Reading::Record(example()));
+    }
+
+    #[test]
+    fn an_old_record_is_read() {
+        let bytes = br#"{"pid": 7, "name": "B", "account": 12, "timestamp": "2026-11-02T21:04:05.1", "host": "x"}"#;
+        let Reading::Old(record) = parse(bytes) else { panic!("not an old record") };
+        assert_eq!((record.pid, record.account.as_deref()), (7, Some("12")));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_corrupt() {
+        let long = format!(r#"{{"pid": 1, "name": "{}"}}"#, "x".repeat(70_000));
+        let cases: [&[u8]; 12] = [
+            b"",
+            b" \n",
+            b"{",
+            br#"{"pid": 12"#,
+            b"[]",
+            b"\xff\xfe\x00",
+            br#"{"pid": 0}"#,
+            br#"{"pid": -1}"#,
+            br#"{"pid": 1.5}"#,
+            br#"{"pid": 1099511627776}"#,
+            br#"{"pid": 5, "version": 1}"#,
+            long.as_bytes(),
+        ];
+        for bytes in cases {
+            assert!(matches!(parse(bytes), Reading::Corrupt(_)), "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn another_machine_or_namespace_is_not_local() {
+        let here = Host {
+            name: "trader-pc".into(),
+            boot_id: "machine-1".into(),
+            pid_namespace: None,
+            user: "trader".into(),
+        };
+        assert!(example().is_local(&here));
+        assert!(Record { boot_id: "machine-0".into(), ..example() }.is_local(&here), "an earlier boot");
+        assert!(Record { host: "renamed".into(), ..example() }.is_local(&here));
+        assert!(!Record { host: "other".into(), boot_id: "machine-2".into(), ..example() }.is_local(&here));
+        assert!(!Record { pid_namespace: Some(1), ..example() }.is_local(&here));
+    }
+
+    #[test]
+    fn times_are_read_with_and_without_offset() {
+        assert!(parse_time("2026-11-02T21:04:05.000001+01:00").is_some());
+        assert!(parse_time("2026-11-02T21:04:05.123").is_some());
+        assert!(parse_time("2026-11-02 21:04:05").is_some());
+        assert!(parse_time("yesterday").is_none());
+    }
+}

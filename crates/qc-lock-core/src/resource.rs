@@ -1,0 +1,162 @@
+//! What a lock protects: a name, an account in a role, a terminal in a role.
+
+use std::fmt;
+use std::fs;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+use crate::LockName;
+
+/// An account number, or whatever a script calls its account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Account(String);
+
+/// Why a text is no account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an account has 1 to 64 printable characters")]
+pub struct AccountError;
+
+impl Account {
+    /// Returns the account as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Account {
+    type Err = AccountError;
+
+    fn from_str(text: &str) -> Result<Self, AccountError> {
+        let text = text.trim();
+        let printable = !text.chars().any(char::is_control);
+        if (1..=64).contains(&text.chars().count()) && printable { Ok(Self(text.to_owned())) } else { Err(AccountError) }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A trading terminal, by its folder, in the form in which two spellings of one path are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Terminal(String);
+
+impl Terminal {
+    /// Normalises `path`, which names the terminal's folder or its program. Links and short names
+    /// are resolved where the path exists.
+    pub fn new(path: &str) -> Self {
+        let resolved = fs::canonicalize(path).ok();
+        let resolved = resolved.as_ref().and_then(|path| path.to_str()).unwrap_or(path);
+        Self(normalised(resolved))
+    }
+
+    /// Returns the normalised path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Forward slashes, none doubled or trailing, lower case, no `//?/` in front, and without the
+/// terminal's program at the end.
+fn normalised(path: &str) -> String {
+    let path = path.trim().replace('\\', "/").to_lowercase();
+    let (path, is_share) = match path.strip_prefix("//?/") {
+        Some(rest) => match rest.strip_prefix("unc/") {
+            Some(share) => (share, true),
+            None => (rest, false),
+        },
+        None => (path.as_str(), path.starts_with("//")),
+    };
+    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.last().is_some_and(|last| matches!(*last, "terminal64.exe" | "terminal.exe")) {
+        parts.pop();
+    }
+    let lead = if is_share { "//" } else if path.starts_with('/') { "/" } else { "" };
+    format!("{lead}{}", parts.join("/"))
+}
+
+/// One thing that at most one process may hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Resource(String);
+
+impl Resource {
+    /// The name itself: `name/<name>`.
+    pub fn name(name: &LockName) -> Self {
+        Self(format!("name/{}", name.key()))
+    }
+
+    /// An account in the role that `name` speaks of: `account/<number>/<role>`.
+    pub fn account(account: &Account, name: &LockName) -> Self {
+        Self(format!("account/{}/{}", account.0.to_lowercase(), name.role()))
+    }
+
+    /// A terminal in the role that `name` speaks of: `terminal/<normalised path>/<role>`.
+    pub fn terminal(terminal: &Terminal, name: &LockName) -> Self {
+        Self(format!("terminal/{}/{}", terminal.0, name.role()))
+    }
+
+    /// Returns the text that stands in records.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the file name of the guard: `name@<name>`, and for the others the kind, `@`, and
+    /// the first 32 hexadecimal digits of the SHA-256 of the text.
+    pub fn guard_file(&self) -> String {
+        match self.0.split_once('/') {
+            Some(("name", name)) => format!("name@{name}"),
+            Some((kind, _)) => {
+                let digest = Sha256::digest(self.0.as_bytes());
+                let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+                format!("{kind}@{hex}")
+            }
+            None => self.0.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_terminal_are_equal() {
+        for path in [
+            r"C:\MT5\Atlas\terminal64.exe",
+            "c:/mt5/atlas/",
+            r"C:\\MT5\.\ATLAS\\Terminal64.exe",
+            r"\\?\C:\MT5\Atlas",
+        ] {
+            assert_eq!(normalised(path), "c:/mt5/atlas", "{path}");
+        }
+        assert_eq!(normalised(r"\\server\share\MT5"), "//server/share/mt5");
+        assert_eq!(normalised(r"\\?\UNC\server\share\MT5\"), "//server/share/mt5");
+        assert_eq!(normalised("/opt/mt5//terminal64.exe"), "/opt/mt5");
+    }
+
+    #[test]
+    fn guard_files_are_the_ones_the_protocol_names() {
+        let name: LockName = "BRAIN_ATLAS".parse().unwrap();
+        assert_eq!(Resource::name(&name).guard_file(), "name@brain_atlas");
+        let account = Resource::account(&"1234567".parse().unwrap(), &name);
+        assert_eq!(account.as_str(), "account/1234567/brain");
+        assert_eq!(account.guard_file(), "account@4e7f4089c214c07fa102e52fd33c74cf");
+    }
+
+    #[test]
+    fn accounts_are_trimmed_and_printable() {
+        assert_eq!(" 12 ".parse::<Account>().unwrap().as_str(), "12");
+        for bad in ["", "  ", "a\nb", &"9".repeat(65)] {
+            assert!(bad.parse::<Account>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The files of a lock directory.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use qc_process::file;
+
+use crate::record::{LIMIT, Reading, parse};
+use crate::{LockError, LockName, Record, Resource};
+
+/// A record file that was found, and what it holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The lock's name, from the file's name.
+    pub(crate) name: String,
+    /// What it holds.
+    pub(crate) reading: Reading,
+    /// How long ago it was written.
+    pub(crate) age: Duration,
+}
+
+impl Found {
+    /// Returns what the record protects. An old record protects its name, and its account.
+    pub(crate) fn resources(&self) -> Vec<String> {
+        let name: Option<LockName> = self.name.parse().ok();
+        let mut resources: Vec<String> = name.iter().map(|name| Resource::name(name).as_str().to_owned()).collect();
+        match &self.reading {
+            Reading::Record(record) => resources.extend(record.resources.iter().cloned()),
+            Reading::Old(record) => {
+                let account = record.account.as_deref().and_then(|account| account.parse().ok());
+                if let (Some(account), Some(name)) = (account, &name) {
+                    resources.push(Resource::account(&account, name).as_str().to_owned());
+                }
+            }
+            Reading::Corrupt(_) => {}
+        }
+        resources.sort();
+        resources.dedup();
+        resources
+    }
+}
+
+/// Where the files of a lock directory are.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn guard(&self, resource: &Resource) -> PathBuf {
+        self.dir.join(".guards").join(resource.guard_file())
+    }
+
+    pub(crate) fn record(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.lock"))
+    }
+
+    pub(crate) fn history(&self) -> PathBuf {
+        self.dir.join("history.jsonl")
+    }
+
+    pub(crate) fn history_guard(&self) -> PathBuf {
+        self.dir.join(".guards").join("history")
+    }
+
+    /// Makes the directories. Links are refused: who can place one could move the locks elsewhere.
+    pub(crate) fn create(&self) -> Result<(), LockError> {
+        for dir in [self.dir.clone(), self.dir.join(".guards")] {
+            let result = match fs::symlink_metadata(&dir) {
+                Ok(found) => check_directory(&found),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir_all(&dir) {
+                    // Somebody else was faster; whether it is a directory shows when it is used.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                    result => result,
+                },
+                Err(error) => Err(error),
+            };
+            result.map_err(|source| LockError::Directory { path: dir, source })?;
+        }
+        Ok(())
+    }
+
+    /// Reads all records. A directory that is not there holds none.
+    pub(crate) fn records(&self) -> Result<Vec<Found>, LockError> {
+        let failed = |source| LockError::Directory { path: self.dir.clone(), source };
+        match fs::symlink_metadata(&self.dir) {
+            Ok(found) => check_directory(&found).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        }
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let file = entry.map_err(failed)?.file_name();
+            let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".lock")) else { continue };
+            found.extend(self.find(name));
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// Reads the record file of `name`; `None` if it is gone.
+    pub(crate) fn find(&self, name: &str) -> Option<Found> {
+        let path = self.record(name);
+        let reading = match file::read_limited(&path, LIMIT) {
+            Ok(bytes) => parse(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => Reading::Corrupt(error.to_string()),
+        };
+        let written = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
+        let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
+        Some(Found { path, name: name.to_owned(), reading, age: age.unwrap_or(Duration::ZERO) })
+    }
+
+    /// Writes a record in one step: readers see the old one or the new one, nothing between.
+    pub(crate) fn write(&self, record: &Record) -> Result<(), LockError> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let path = self.record(&record.name);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let temporary = self.dir.join(format!(".{}.{}.{number}.tmp", record.name, std::process::id()));
+        let written = serde_json::to_vec_pretty(record)
+            .map_err(io::Error::from)
+            .and_then(|bytes| write_new(&temporary, &bytes))
+            .and_then(|()| file::replace(&temporary, &path));
+        written.map_err(|source| {
+            // The error above is what matters; a file left over is cleared with the stale ones.
+            let _ = file::remove(&temporary);
+            LockError::Record { path, source }
+        })
+    }
+
+    /// Removes a record file.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), LockError> {
+        file::remove(path).map_err(|source| LockError::Record { path: path.to_path_buf(), source })
+    }
+
+    /// Removes temporary files that a crash has left.
+    pub(crate) fn remove_leftovers(&self, older_than: Duration) {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".tmp")) {
+            let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            let age = written.and_then(|written| SystemTime::now().duration_since(written).ok());
+            if age.is_some_and(|age| age > older_than) {
+                // It only takes up room.
+                let _ = file::remove(&entry.path());
+            }
+        }
+    }
+}
+
+fn check_directory(found: &fs::Metadata) -> io::Result<()> {
+    if found.is_dir() {
+        Ok(())
+    } else if found.is_symlink() {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link"))
+    } else {
+        Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"))
+    }
+}
+
+/// Writes a file that must not exist yet. A leftover with the same name comes from a process that
+/// had this pid before and is gone.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    io::Write::write_all(&mut file, bytes)
+}

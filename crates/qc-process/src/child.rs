@@ -1,0 +1,119 @@
+//! Starting a process so that its identity is known before it runs.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use crate::{Identity, imp};
+
+/// Where a child's output goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Output<'a> {
+    /// Where this program's goes; its standard input is this program's, too.
+    Inherit,
+    /// Into this file; its standard input is empty.
+    File(&'a File),
+}
+
+/// Which terminal a child sits at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Console {
+    /// This program's: Ctrl-C reaches both.
+    Shared,
+    /// None that anybody sees: a session of its own on Unix, a console without a window on
+    /// Windows. Ctrl-C at this program's terminal does not reach the child.
+    Own,
+}
+
+/// What to start.
+#[derive(Debug)]
+pub struct Spawn<'a> {
+    /// The program: a path, or a name to look for on PATH.
+    pub program: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its current directory, if not this program's.
+    pub current_dir: Option<PathBuf>,
+    /// Environment variables to set, or with `None` to remove.
+    pub env: Vec<(OsString, Option<OsString>)>,
+    /// Where its output goes.
+    pub output: Output<'a>,
+    /// Which terminal it sits at.
+    pub console: Console,
+    /// Open files that it inherits although children otherwise don't. Without meaning on Windows,
+    /// see [`crate::LOCKS_ARE_INHERITED`].
+    pub keep: Vec<&'a File>,
+    /// On Windows: end it when this program ends, however that happens. What the child itself
+    /// starts is free. Without meaning on Unix.
+    pub end_with_parent: bool,
+}
+
+impl Spawn<'_> {
+    /// Starts the child. Before it runs its first instruction, `created` is told who it is; if
+    /// `created` fails, the child never runs and the error is returned.
+    ///
+    /// # Errors
+    /// `NotFound` or `PermissionDenied` if the program can't be started, or what `created` returned.
+    pub fn start(self, created: impl FnOnce(&Identity) -> io::Result<()> + Send) -> io::Result<Child> {
+        let (identity, handle) = imp::spawn(&self, created)?;
+        Ok(Child { identity, handle })
+    }
+}
+
+/// A process that this program started.
+#[derive(Debug)]
+pub struct Child {
+    identity: Identity,
+    handle: imp::ChildHandle,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By this Unix signal.
+    Signal(i32),
+}
+
+impl Child {
+    /// Returns who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn wait(&mut self) -> io::Result<Ended> {
+        self.handle.wait()
+    }
+}
+
+impl Ended {
+    /// Returns the exit code that a shell would report: 128 + signal for an end by signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+
+    /// Whether the process ended by itself and reported success.
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // Windows reports crashes as large numbers that are known by their hexadecimal form.
+            Self::Code(code) if !(0..0x10000).contains(code) => write!(f, "exit code {code:#x}"),
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::imp;
+
+/// How often, and how far apart, an operation is tried again that another program's open file
+/// blocks: virus scanners and indexers open new files for up to some hundred milliseconds.
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Opens the guard at `path`, creating it if it is missing.
+///
+/// Symbolic links are not followed, nothing is truncated, and children do not inherit the file
+/// unless [`crate::Spawn::keep`] says so. On Windows it can't be deleted while it is open.
+///
+/// # Errors
+/// Whatever the system reports; `InvalidInput` if `path` is no regular file.
+pub fn open_guard(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    imp::prepare(&mut options, imp::Share::NoDelete);
+    match options.open(path) {
+        // Another user's guard can be locked without being writable.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let mut options = OpenOptions::new();
+            options.read(true);
+            imp::prepare(&mut options, imp::Share::NoDelete);
+            regular(options.open(path).map_err(|_| error)?)
+        }
+        opened => regular(opened?),
+    }
+}
+
+/// Tells whether `file`, opened from `path`, is still what `path` names.
+///
+/// Always true on Windows, where an open guard can't be deleted.
+///
+/// # Errors
+/// Whatever the system reports, except that a missing `path` is `false`.
+pub fn is_current(file: &File, path: &Path) -> io::Result<bool> {
+    imp::is_current(file, path)
+}
+
+/// Reads at most `limit` bytes of the regular file at `path`, without following symbolic links.
+/// One byte more is read than `limit` if there is one, so that a caller can see the excess.
+///
+/// # Errors
+/// Whatever the system reports; `InvalidInput` if `path` is no regular file.
+pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    imp::prepare(&mut options, imp::Share::Everything);
+    let file = regular(with_retries(|| options.open(path))?)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens the regular file at `path` for appending, creating it if it is missing; symbolic links
+/// are not followed.
+///
+/// # Errors
+/// Whatever the system reports; `InvalidInput` if `path` is no regular file.
+pub fn open_for_append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    imp::prepare(&mut options, imp::Share::Everything);
+    regular(with_retries(|| options.open(path))?)
+}
+
+/// Renames `from` to `to`, replacing what is there.
+///
+/// # Errors
+/// Whatever the system reports, after retries where another program holds one of the files.
+pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    with_retries(|| fs::rename(from, to))
+}
+
+/// Removes the file at `path`; one that is already gone is fine.
+///
+/// # Errors
+/// Whatever the system reports, after retries where another program holds the file.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match with_retries(|| fs::remove_file(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    }
+}
+
+fn with_retries<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..TRIES {
+        match operation() {
+            Err(error) if imp::is_transient(&error) => thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    operation()
+}

@@ -1,0 +1,29 @@
+//! The only per-OS code of the suite. Each system offers exactly the names listed here.
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "system calls")]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::{
+    ChildHandle, LOCKS_ARE_INHERITED, ProcessHandle, ask_all, boot_id, hides_its_command, host_name, is_current,
+    is_transient, kill, on_interrupt, open_process, pid_namespace, prepare, run_helper, spawn, start_time, started_at,
+    user_name, wait_any,
+};
+#[cfg(windows)]
+#[expect(unsafe_code, reason = "system calls")]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::{
+    ChildHandle, LOCKS_ARE_INHERITED, ProcessHandle, ask_all, boot_id, hides_its_command, host_name, is_current,
+    is_transient, kill, on_interrupt, open_process, pid_namespace, prepare, run_helper, spawn, start_time, started_at,
+    user_name, wait_any,
+};
+
+/// What others may do with a file while it is open. Without meaning on Unix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// Read, write, delete and rename it.
+    Everything,
+    /// Read and write it.
+    NoDelete,
+}

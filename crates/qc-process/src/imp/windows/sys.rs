@@ -1,0 +1,195 @@
+//! Safe functions over single Windows calls.
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::ptr;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_INVALID_PARAMETER, FILETIME, HANDLE, STILL_ACTIVE, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT,
+};
+use windows_sys::Win32::System::Registry::{
+    HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW,
+};
+use windows_sys::Win32::System::SystemInformation::{ComputerNameDnsHostname, GetComputerNameExW};
+use windows_sys::Win32::System::Threading::{
+    GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_NAME_WIN32,
+    PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, TerminateProcess, WaitForMultipleObjects, WaitForSingleObject,
+};
+use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
+
+/// The most handles that one wait takes.
+pub(super) const MOST_HANDLES: usize = 64;
+
+/// Opens the process with `pid` for waiting and for `access`.
+///
+/// # Errors
+/// `NotFound` if there is none, `PermissionDenied` if it is protected.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocess>
+pub(super) fn open_process(pid: u32, access: PROCESS_ACCESS_RIGHTS) -> io::Result<OwnedHandle> {
+    // SAFETY: the call takes no pointers.
+    let handle = unsafe { OpenProcess(access | PROCESS_SYNCHRONIZE, 0, pid) };
+    if handle.is_null() {
+        let error = io::Error::last_os_error();
+        let absent = error.raw_os_error() == Some(ERROR_INVALID_PARAMETER.cast_signed());
+        return Err(if absent { io::ErrorKind::NotFound.into() } else { error });
+    }
+    // SAFETY: the handle was just opened and nobody else owns it.
+    let process = unsafe { OwnedHandle::from_raw_handle(handle) };
+    // The two lowest bits of a pid are not looked at, so 5 opens process 4.
+    // SAFETY: `process` keeps the handle open.
+    if unsafe { GetProcessId(process.as_raw_handle()) } == pid {
+        Ok(process)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Returns when `process` was created, in 100 ns ticks since 1601-01-01 UTC.
+///
+/// # Errors
+/// `PermissionDenied` if the handle was opened without `PROCESS_QUERY_LIMITED_INFORMATION`.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getprocesstimes>
+pub(super) fn created_at(process: BorrowedHandle<'_>) -> io::Result<u64> {
+    let zero = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
+    let (mut created, mut exited, mut kernel, mut user) = (zero, zero, zero, zero);
+    // SAFETY: the borrow keeps the handle open, and the four out-pointers are live locals.
+    let ok =
+        unsafe { GetProcessTimes(process.as_raw_handle(), &mut created, &mut exited, &mut kernel, &mut user) };
+    checked(ok)?;
+    Ok(u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime))
+}
+
+/// Tells whether `process` has ended.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn has_ended(process: BorrowedHandle<'_>) -> io::Result<bool> {
+    // SAFETY: the borrow keeps the handle open.
+    match unsafe { WaitForSingleObject(process.as_raw_handle(), 0) } {
+        WAIT_OBJECT_0 => Ok(true),
+        WAIT_TIMEOUT => Ok(false),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Waits until one of at most [`MOST_HANDLES`] processes has ended, or `milliseconds` are over.
+///
+/// # Errors
+/// Whatever the system reports.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitformultipleobjects>
+pub(super) fn wait_for_any(processes: &[BorrowedHandle<'_>], milliseconds: u32) -> io::Result<()> {
+    let handles: Vec<HANDLE> = processes.iter().map(AsRawHandle::as_raw_handle).collect();
+    let count = u32::try_from(handles.len()).map_err(io::Error::other)?;
+    // SAFETY: `handles` holds `count` handles that the borrows keep open.
+    match unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, milliseconds) } {
+        WAIT_FAILED => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the exit code of `process`, or `None` while it runs.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn exit_code(process: BorrowedHandle<'_>) -> io::Result<Option<u32>> {
+    let mut code = 0;
+    // SAFETY: the borrow keeps the handle open, and the out-pointer is a live local.
+    checked(unsafe { GetExitCodeProcess(process.as_raw_handle(), &mut code) })?;
+    // 259 means "running", unless the process really ended with that code.
+    let running = code == STILL_ACTIVE.cast_unsigned() && !has_ended(process)?;
+    Ok((!running).then_some(code))
+}
+
+/// Ends `process` at once, with exit code 1.
+///
+/// # Errors
+/// `PermissionDenied` without the right to, or if it has ended already.
+pub(super) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
+    // SAFETY: the borrow keeps the handle open.
+    checked(unsafe { TerminateProcess(process.as_raw_handle(), 1) })
+}
+
+/// Returns the full path of the program that `process` runs.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn image_path(process: BorrowedHandle<'_>) -> io::Result<String> {
+    let mut buffer = vec![0; 32 * 1024];
+    let mut length = 32 * 1024;
+    // SAFETY: the borrow keeps the handle open, and `buffer` has room for `length` units.
+    let ok = unsafe {
+        QueryFullProcessImageNameW(process.as_raw_handle(), PROCESS_NAME_WIN32, buffer.as_mut_ptr(), &mut length)
+    };
+    checked(ok)?;
+    Ok(text(&buffer, length))
+}
+
+/// Returns the machine's DNS host name, as Python's `socket.gethostname` does.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn computer_name() -> io::Result<String> {
+    let mut buffer = [0; 256];
+    let mut length = 256;
+    // SAFETY: `buffer` has room for `length` units.
+    checked(unsafe { GetComputerNameExW(ComputerNameDnsHostname, buffer.as_mut_ptr(), &mut length) })?;
+    Ok(text(&buffer, length))
+}
+
+/// Returns the name of the current user.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn user_name() -> io::Result<String> {
+    let mut buffer = [0; 257];
+    let mut length = 257;
+    // SAFETY: `buffer` has room for `length` units.
+    checked(unsafe { GetUserNameW(buffer.as_mut_ptr(), &mut length) })?;
+    // Here the length counts the terminating zero.
+    Ok(text(&buffer, length.saturating_sub(1)))
+}
+
+/// Returns the GUID that Windows gave this machine when it was installed.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn machine_guid() -> io::Result<String> {
+    let key = wide(r"SOFTWARE\Microsoft\Cryptography");
+    let value = wide("MachineGuid");
+    let mut buffer = [0u16; 128];
+    let mut bytes = 256;
+    // SAFETY: both names end in zero, `buffer` has room for `bytes` bytes, and no type is asked for.
+    let status = unsafe {
+        RegGetValueW(
+            HKEY_LOCAL_MACHINE,
+            key.as_ptr(),
+            value.as_ptr(),
+            RRF_RT_REG_SZ | RRF_SUBKEY_WOW6464KEY,
+            ptr::null_mut(),
+            buffer.as_mut_ptr().cast(),
+            &mut bytes,
+        )
+    };
+    if status != 0 {
+        return Err(io::Error::from_raw_os_error(status.cast_signed()));
+    }
+    Ok(text(&buffer, (bytes / 2).saturating_sub(1)))
+}
+
+/// Turns the result of a call that returns zero on failure into a `Result`.
+pub(super) fn checked(ok: i32) -> io::Result<()> {
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Returns `text` in UTF-16 with a terminating zero.
+pub(super) fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().chain([0]).collect()
+}
+
+fn text(buffer: &[u16], length: u32) -> String {
+    let length = usize::try_from(length).unwrap_or(0).min(buffer.len());
+    String::from_utf16_lossy(&buffer[..length])
+}

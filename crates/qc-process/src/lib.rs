@@ -1,0 +1,36 @@
+//! Who is that process?
+//!
+//! A process is a triple of pid, start time and boot id, an [`Identity`]; a bare pid is never
+//! acted on. This crate lists processes, tells whether an identity still lives, asks it to stop,
+//! kills it, waits for many at once, and starts new ones. It also holds the few file operations
+//! that differ between systems. It knows nothing of locks, fleets or accounts.
+//!
+//! All per-OS code of the suite sits in the private module `imp`.
+
+#![deny(unsafe_code)]
+
+mod child;
+/// Files that several programs share: guards, records, the history.
+pub mod file;
+/// Part of stopping on Windows: a short-lived copy of this program that sends Ctrl-C.
+pub mod helper;
+mod host;
+mod identity;
+mod imp;
+mod interrupt;
+mod list;
+mod stop;
+
+pub use child::{Child, Console, Ended, Output, Spawn};
+pub use host::{Host, here};
+pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
+pub use interrupt::{Interrupt, on_interrupt};
+pub use list::{Listing, ProcessInfo, describe, list};
+pub use stop::{Ask, Process, StopError, ask_all, is_terminal, wait_any};
+
+/// Whether a child that inherits a guard keeps its lock after the parent is gone.
+///
+/// True on Unix, where a lock belongs to the open file that parent and child share. False on
+/// Windows, where a byte-range lock belongs to the process that took it: there a wrapper has to
+/// stay with the child, see [`Spawn::end_with_parent`].
+pub const LOCKS_ARE_INHERITED: bool = imp::LOCKS_ARE_INHERITED;

@@ -1,0 +1,163 @@
+//! Stopping a process: asking it, killing it, waiting for its end. Terminals are refused here,
+//! below every tool, so that no plan, config or bug above can reach one.
+
+use std::io;
+use std::time::Duration;
+
+use crate::{Identity, imp, own_identity};
+
+/// A running process that is held open, so that what is done reaches it or nobody.
+#[derive(Debug)]
+pub struct Process {
+    identity: Identity,
+    pub(crate) handle: imp::ProcessHandle,
+}
+
+/// How a process is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// In the way that lets it clean up. Unix: SIGINT for a Python, SIGTERM for others and where
+    /// SIGINT is ignored. Windows: Ctrl-C in its own console, and WM_CLOSE to its windows.
+    Gently,
+    /// Once more, for a program that did not listen. Unix: SIGTERM. Windows: nothing is left
+    /// between asking and killing, so nothing happens.
+    Firmly,
+}
+
+/// Why a process could not be asked or killed.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// It is a trading terminal, and those are never touched.
+    #[error("`{image}` is a trading terminal and is never stopped")]
+    Terminal {
+        /// The program's file name.
+        image: String,
+    },
+    /// It is this program itself, or the first process of the system.
+    #[error("process {pid} is never stopped")]
+    Untouchable {
+        /// Its pid.
+        pid: u32,
+    },
+    /// It belongs to somebody else.
+    #[error("access to process {pid} is denied")]
+    Denied {
+        /// Its pid.
+        pid: u32,
+    },
+    /// It has neither a console nor a window, so nothing but killing can reach it.
+    #[error("process {pid} has neither a console nor a window that could be asked")]
+    Unreachable {
+        /// Its pid.
+        pid: u32,
+    },
+    /// The system reported something else.
+    #[error("cannot reach process {pid}")]
+    System {
+        /// Its pid.
+        pid: u32,
+        /// What the system reported.
+        source: io::Error,
+    },
+}
+
+impl StopError {
+    /// Returns the step to suggest after `hint:`.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Terminal { .. } => "close the terminal by hand, if that is what you want",
+            Self::Untouchable { .. } => "leave it alone",
+            Self::Denied { .. } => "run the command again as the user who started it, or elevated",
+            Self::Unreachable { .. } => "it is killed at the deadline",
+            Self::System { .. } => "run the command again",
+        }
+    }
+
+    fn from_io(pid: u32, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::Denied { pid },
+            io::ErrorKind::NotConnected => Self::Unreachable { pid },
+            _ => Self::System { pid, source },
+        }
+    }
+}
+
+impl Process {
+    /// Opens the process that `identity` names; `None` if it has ended.
+    ///
+    /// # Errors
+    /// A [`StopError`] if it lives but must not or can't be touched.
+    pub fn open(identity: &Identity) -> Result<Option<Self>, StopError> {
+        let pid = identity.pid;
+        if pid <= 1 || pid == own_identity().pid {
+            return Err(StopError::Untouchable { pid });
+        }
+        let handle = imp::open_process(identity).map_err(|error| StopError::from_io(pid, error))?;
+        let Some(handle) = handle else { return Ok(None) };
+        if let Some(image) = handle.images(pid).into_iter().find(|image| is_terminal(image)) {
+            return Err(StopError::Terminal { image });
+        }
+        Ok(Some(Self { identity: identity.clone(), handle }))
+    }
+
+    /// Returns who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Ends it without asking. Returns when the system has accepted, not when it is gone. One
+    /// that has ended already is fine.
+    ///
+    /// # Errors
+    /// [`StopError::Denied`] or [`StopError::System`].
+    pub fn kill(&self) -> Result<(), StopError> {
+        imp::kill(self).map_err(|error| StopError::from_io(self.identity.pid, error))
+    }
+}
+
+/// Asks all `processes` at once; one result each, in their order. One that has ended already is
+/// fine.
+pub fn ask_all(processes: &[&Process], how: Ask) -> Vec<Result<(), StopError>> {
+    let results = imp::ask_all(processes, how);
+    let pids = processes.iter().map(|process| process.identity.pid);
+    pids.zip(results).map(|(pid, result)| result.map_err(|error| StopError::from_io(pid, error))).collect()
+}
+
+/// Waits until at least one of `processes` has ended or `timeout` is over; returns the positions
+/// of those that have ended.
+///
+/// # Errors
+/// Whatever the system reports.
+pub fn wait_any(processes: &[&Process], timeout: Duration) -> io::Result<Vec<usize>> {
+    imp::wait_any(processes, timeout)
+}
+
+/// Tells whether a program of this file name is a trading terminal.
+pub fn is_terminal(image: &str) -> bool {
+    let file = image.rsplit(['/', '\\']).next().unwrap_or(image).to_lowercase();
+    matches!(file.as_str(), "terminal64.exe" | "terminal.exe" | "terminal64" | "terminal")
+        || file.starts_with("metatrader")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_are_known_by_their_file_name() {
+        for image in ["terminal64.exe", r"C:\MT5\Terminal64.EXE", "/opt/mt5/terminal.exe", "MetaTrader5.exe"] {
+            assert!(is_terminal(image), "{image}");
+        }
+        for image in ["python.exe", "gnome-terminal", "terminal64_helper.py", r"C:\terminal64.exe\python.exe"] {
+            assert!(!is_terminal(image), "{image}");
+        }
+    }
+
+    #[test]
+    fn the_first_process_and_this_one_are_refused() {
+        for pid in [0, 1, std::process::id()] {
+            let identity = Identity { pid, ..own_identity().clone() };
+            assert!(matches!(Process::open(&identity), Err(StopError::Untouchable { .. })), "{pid}");
+        }
+    }
+}
