@@ -1,1 +1,16 @@
-//! To come.
+//! What the tools share: flags, exit codes, messages, tables, prompts, and running a command
+//! under a lock.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod exit;
+mod hold;
+mod output;
+mod prompt;
+
+pub use args::{ColorChoice, Place, PlaceArgs, parse_duration};
+pub use exit::{Exit, Failure, run_tool};
+pub use hold::{HoldArgs, hold};
+pub use output::{Text, Tone, duration, local_time, memory, print_json, table, uses_color};
+pub use prompt::{Answer, confirm};

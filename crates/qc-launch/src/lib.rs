@@ -1,1 +1,101 @@
-//! To come.
+//! `qc-launch`: starts, supervises and restarts the fleet.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod log;
+mod preflight;
+mod runtime;
+mod supervisor;
+
+use std::io::Write;
+
+use clap::Parser;
+use cli::{Cli, Command, UpArgs};
+use qc_cli::{Exit, Failure, Place, hold, run_tool};
+use qc_fleet::{Fleet, Snapshot, shown_command};
+use qc_lock_core::{LockDir, Request};
+
+use crate::log::Log;
+use crate::preflight::{Selection, has_old_module, refuse_beside, select};
+use crate::runtime::Runtime;
+
+/// Runs the program.
+pub fn main() -> ! {
+    run_tool("qc-launch", |output| run(&Cli::parse(), output))
+}
+
+fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let place = cli.place.resolve()?;
+    match &cli.command {
+        Some(Command::Hold(args)) => hold(args, &place.locks()?),
+        None => up(&cli.up, &place, output),
+    }
+}
+
+fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let fleet = place.fleet()?;
+    let locks = place.locks()?;
+    let selection = select(&fleet, &args.accounts)?;
+    if args.dry_run {
+        write_plan(&fleet, &selection, output)?;
+        refuse_beside(&Snapshot::take(&fleet, locks.list()?)?)?;
+        return Ok(Exit::Done);
+    }
+
+    // The lock first: of two launchers started at once, one goes no further than this.
+    let own = locks.acquire(&Request::new(fleet.orchestrator.clone()).program("qc-launch"))?;
+    let snapshot = Snapshot::take(&fleet, locks.list()?)?;
+    refuse_beside(&snapshot.without_process(std::process::id()))?;
+
+    let mut log = Log::open(&fleet.root).map_err(|error| {
+        let hint = "see whether the fleet's folder may be written to and whether the disk is full";
+        Failure::from_error(Exit::Failed, &error, hint)
+    })?;
+    log.say(&format!("qc-launch {} in {}", env!("CARGO_PKG_VERSION"), fleet.root.display()));
+    for reclaimed in own.reclaimed() {
+        log.say(&format!("reclaimed lock {} from {}, which has ended", fleet.orchestrator, reclaimed.holder));
+    }
+    clear_stale(&locks, &mut log)?;
+    for warning in &selection.warnings {
+        log.say(&format!("WARNING: {warning}"));
+    }
+    let scripts_lock = has_old_module(&fleet.root);
+    if scripts_lock {
+        log.say(
+            "WARNING: process_lock.py here is the old module, so the scripts take their locks themselves; \
+             replace it with the one of this suite",
+        );
+    }
+    let components = &selection.components;
+    let was_asked = Runtime { fleet: &fleet, locks: &locks, components, scripts_lock, log }.run()?;
+    own.release()?;
+    if was_asked {
+        return Ok(Exit::Done);
+    }
+    let hint = "see orchestrator_logs for why each component was given up";
+    Err(Failure::new(Exit::Failed, "nothing is left to supervise", hint))
+}
+
+/// Clears what the dead have left behind, and says so: it is no reason to refuse.
+fn clear_stale(locks: &LockDir, log: &mut Log) -> Result<(), Failure> {
+    for entry in locks.clear_stale()?.cleared {
+        let pid = entry.pid.map(|pid| format!(" (PID {pid} has ended)")).unwrap_or_default();
+        log.say(&format!("reclaimed stale lock {}{pid}", entry.name));
+    }
+    Ok(())
+}
+
+fn write_plan(fleet: &Fleet, selection: &Selection, output: &mut dyn Write) -> Result<(), Failure> {
+    writeln!(output, "To be started in {}, in this order:", fleet.root.display())?;
+    for (number, component) in selection.components.iter().enumerate() {
+        let mut words = vec![fleet.interpreter.display().to_string(), component.script.display().to_string()];
+        words.extend(component.args.iter().cloned());
+        let account = component.account.as_ref().map(|account| format!(" (account {account})")).unwrap_or_default();
+        writeln!(output, "  {}. {}{account}: {}", number + 1, component.name, shown_command(&words))?;
+    }
+    for warning in &selection.warnings {
+        writeln!(output, "WARNING: {warning}")?;
+    }
+    Ok(())
+}

@@ -37,6 +37,7 @@ mod lock;
 mod name;
 mod record;
 mod resource;
+mod run;
 mod store;
 
 pub use clear::Cleared;
@@ -48,6 +49,7 @@ pub use list::{LockEntry, LockState};
 pub use lock::{Lock, Reclaimed};
 pub use name::{LockName, NameError};
 pub use record::{Reading, Record};
+pub use run::run_held;
 pub use resource::{Account, AccountError, Resource, Terminal};
 
 /// The environment variable that tells a child which lock is held for it.

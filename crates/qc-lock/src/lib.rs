@@ -1,1 +1,134 @@
-//! To come.
+//! `qc-lock`: named single-instance locks on the command line.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::io::Write;
+
+use clap::Parser;
+use cli::{Cli, Command, HistoryArgs};
+use qc_cli::{ColorChoice, Exit, Failure, Text, Tone, hold, local_time, print_json, run_tool, table};
+use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState};
+use serde_json::json;
+
+/// Runs the program.
+pub fn main() -> ! {
+    run_tool("qc-lock", |output| run(&Cli::parse(), output))
+}
+
+fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let locks = cli.shared.place.resolve()?.locks()?;
+    let json = cli.shared.json;
+    match &cli.command {
+        Some(Command::Run(args)) => hold(args, &locks),
+        Some(Command::Status { name }) => {
+            let entry = locks.status(name)?;
+            if json {
+                print_json(output, &json!({ "version": 1, "name": name.as_str(), "lock": entry }))?;
+            } else {
+                match &entry {
+                    Some(entry) => writeln!(output, "{}", lock_table(std::slice::from_ref(entry), cli.shared.color))?,
+                    None => writeln!(output, "{name} is not locked.")?,
+                }
+            }
+            Ok(Exit::Done)
+        }
+        Some(Command::History(args)) => history(&locks, args, json, output),
+        Some(Command::List) => list(&locks, cli, output),
+        Some(Command::ClearStale) => cleared(&locks.clear_stale()?, "stale", json, output),
+        Some(Command::ClearAll) => cleared(&locks.clear_all()?, "all", json, output),
+        None if cli.old.clear_stale => cleared(&locks.clear_stale()?, "stale", json, output),
+        None if cli.old.clear_all => cleared(&locks.clear_all()?, "all", json, output),
+        None if cli.old.list => list(&locks, cli, output),
+        None => Err(Failure::new(Exit::Usage, "no command was given", "see `qc-lock --help`")),
+    }
+}
+
+fn list(locks: &LockDir, cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let entries = locks.list()?;
+    if cli.shared.json {
+        print_json(output, &json!({ "version": 1, "locks": entries }))?;
+    } else if entries.is_empty() {
+        writeln!(output, "No active locks.")?;
+    } else {
+        writeln!(output, "{}", lock_table(&entries, cli.shared.color))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn lock_table(entries: &[LockEntry], color: ColorChoice) -> String {
+    let text = |value: &Option<String>| Text::from(value.as_deref().unwrap_or("-"));
+    let row = |entry: &LockEntry| {
+        let tone = match entry.state {
+            LockState::Held => Tone::Good,
+            LockState::Legacy | LockState::Foreign => Tone::Warn,
+            LockState::Stale | LockState::Corrupt => Tone::Bad,
+        };
+        vec![
+            Text::from(&*entry.name),
+            Text::new(entry.state.word(), tone),
+            Text::from(entry.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string())),
+            text(&entry.account),
+            Text::from(entry.since.as_deref().map_or_else(|| "-".to_owned(), local_time)),
+            text(&entry.host),
+            text(&entry.program),
+        ]
+    };
+    let header = ["NAME", "STATE", "PID", "ACCOUNT", "SINCE", "HOST", "PROGRAM"];
+    table(&header, entries.iter().map(row).collect(), color)
+}
+
+fn cleared(result: &Cleared, what: &str, json: bool, output: &mut dyn Write) -> Result<Exit, Failure> {
+    if json {
+        print_json(output, &json!({ "version": 1, "cleared": result.cleared, "kept": result.kept }))?;
+        return Ok(Exit::Done);
+    }
+    for entry in &result.cleared {
+        let pid = entry.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
+        writeln!(output, "Cleared {} ({}{pid})", entry.name, entry.state.word())?;
+    }
+    for entry in &result.kept {
+        let pid = entry.pid.map(|pid| format!(" by PID {pid}")).unwrap_or_default();
+        writeln!(output, "Kept {} ({}{pid})", entry.name, entry.state.word())?;
+    }
+    let what = if what == "stale" { "stale locks" } else { "locks" };
+    writeln!(output, "Cleared {} {what}, kept {}.", result.cleared.len(), result.kept.len())?;
+    Ok(Exit::Done)
+}
+
+fn history(locks: &LockDir, args: &HistoryArgs, json: bool, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let history = locks.history()?;
+    let from = args.since.and_then(|since| chrono::Local::now().checked_sub_signed(chrono::TimeDelta::from_std(since).ok()?));
+    let wanted = |entry: &&Entry| {
+        let recent = from.is_none_or(|from| entry.at().is_none_or(|at| at >= from));
+        recent && args.name.as_ref().is_none_or(|name| entry.name.eq_ignore_ascii_case(name.as_str()))
+    };
+    let entries: Vec<&Entry> = history.entries.iter().filter(wanted).collect();
+    if json {
+        print_json(output, &json!({ "version": 1, "entries": entries, "unreadable": history.unreadable }))?;
+        return Ok(Exit::Done);
+    }
+    for entry in &entries {
+        let event = serde_json::to_value(entry.event).ok().and_then(|word| word.as_str().map(str::to_owned));
+        let event = event.filter(|_| entry.event != Event::Unknown).unwrap_or_else(|| "?".into());
+        write!(output, "{}  {event:<10}  {}", local_time(&entry.time), entry.name)?;
+        if let Some(pid) = entry.pid {
+            write!(output, "  PID {pid}")?;
+        }
+        if let Some(detail) = &entry.detail {
+            write!(output, "  {detail}")?;
+        }
+        if let (Some(by), Some(pid)) = (&entry.by, entry.by_pid) {
+            write!(output, "  [{by} {pid}]")?;
+        }
+        writeln!(output)?;
+    }
+    if entries.is_empty() {
+        writeln!(output, "No history.")?;
+    }
+    if history.unreadable > 0 {
+        writeln!(output, "{} lines could not be read.", history.unreadable)?;
+    }
+    Ok(Exit::Done)
+}

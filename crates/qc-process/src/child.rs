@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, PipeWriter};
 use std::path::PathBuf;
 
 use crate::{Identity, imp};
@@ -14,6 +14,8 @@ pub enum Output<'a> {
     Inherit,
     /// Into this file; its standard input is empty.
     File(&'a File),
+    /// Into this pipe; its standard input is empty.
+    Pipe(&'a PipeWriter),
 }
 
 /// Which terminal a child sits at.

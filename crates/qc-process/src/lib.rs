@@ -34,3 +34,14 @@ pub use stop::{Ask, Process, StopError, ask_all, is_terminal, wait_any};
 /// Windows, where a byte-range lock belongs to the process that took it: there a wrapper has to
 /// stay with the child, see [`Spawn::end_with_parent`].
 pub const LOCKS_ARE_INHERITED: bool = imp::LOCKS_ARE_INHERITED;
+
+/// Where a virtual environment keeps its Python, from the environment's folder.
+pub const PYTHON_IN_ENVIRONMENT: &str = imp::PYTHON_IN_ENVIRONMENT;
+
+/// The name of the Python on PATH.
+pub const PYTHON_ON_PATH: &str = imp::PYTHON_ON_PATH;
+
+/// Ends this program with any exit code that the system knows, as the last thing `main` does.
+pub fn end_program(code: i32) -> ! {
+    std::process::exit(code)
+}

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::{Identity, imp, own_identity};
+use crate::{Identity, Interrupt, imp, own_identity};
 
 /// A running process that is held open, so that what is done reaches it or nobody.
 #[derive(Debug)]
@@ -103,6 +103,12 @@ impl Process {
     /// Returns who it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Passes a request to stop this program on to it, as far as the system has not done so: where
+    /// both sit at one terminal, Ctrl-C reaches both.
+    pub fn pass_on(&self, interrupt: Interrupt) {
+        imp::pass_on(self, interrupt);
     }
 
     /// Ends it without asking. Returns when the system has accepted, not when it is gone. One

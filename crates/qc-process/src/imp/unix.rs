@@ -12,8 +12,10 @@ use crate::imp::Share;
 use crate::{Interrupt, ProcessInfo};
 
 pub(crate) use spawn::{ChildHandle, spawn};
-pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, wait_any};
+pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, pass_on, wait_any};
 
+pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "bin/python";
+pub(crate) const PYTHON_ON_PATH: &str = "python3";
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 
 /// Returns the start time of the process with `pid`, in clock ticks since boot.

@@ -24,8 +24,10 @@ use crate::imp::Share;
 
 pub(crate) use console::{on_interrupt, run_helper};
 pub(crate) use spawn::{ChildHandle, spawn};
-pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, wait_any};
+pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, pass_on, wait_any};
 
+pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "Scripts\\python.exe";
+pub(crate) const PYTHON_ON_PATH: &str = "python.exe";
 pub(crate) const LOCKS_ARE_INHERITED: bool = false;
 
 /// Seconds between 1601, where Windows starts counting, and 1970.

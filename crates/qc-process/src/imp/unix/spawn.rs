@@ -79,8 +79,14 @@ fn command(spawn: &Spawn<'_>) -> io::Result<Command> {
             None => command.env_remove(name),
         };
     }
-    if let Output::File(file) = spawn.output {
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file.try_clone()?);
+    match spawn.output {
+        Output::Inherit => {}
+        Output::File(file) => {
+            command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file.try_clone()?);
+        }
+        Output::Pipe(pipe) => {
+            command.stdin(Stdio::null()).stdout(pipe.try_clone()?).stderr(pipe.try_clone()?);
+        }
     }
     Ok(command)
 }

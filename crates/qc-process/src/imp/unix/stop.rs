@@ -1,14 +1,14 @@
 //! Stopping through a pidfd, which names one process for ever, unlike its number.
 
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::{Ask, Identity, Process};
+use crate::{Ask, Identity, Interrupt, Process};
 
 /// An open pidfd.
 #[derive(Debug)]
@@ -56,6 +56,19 @@ pub(crate) fn ask_all(processes: &[&Process], how: Ask) -> Vec<io::Result<()>> {
 
 pub(crate) fn kill(process: &Process) -> io::Result<()> {
     send(&process.handle, Signal::KILL)
+}
+
+/// Ctrl-C at a terminal goes to the whole foreground group; without a terminal it was sent to this
+/// program alone.
+pub(crate) fn pass_on(process: &Process, interrupt: Interrupt) {
+    let signal = match interrupt {
+        Interrupt::CtrlC if io::stdin().is_terminal() => return,
+        Interrupt::CtrlC => Signal::INT,
+        Interrupt::Terminate => Signal::TERM,
+        Interrupt::Close => Signal::HUP,
+    };
+    // It fails for one that runs as another user, which nobody here can reach.
+    let _ = send(&process.handle, signal);
 }
 
 pub(crate) fn wait_any(processes: &[&Process], timeout: Duration) -> io::Result<Vec<usize>> {

@@ -17,7 +17,7 @@ use windows_sys::Win32::System::JobObjects::{
 use windows_sys::Win32::System::Threading::{
     CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
     EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST,
-    PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW,
+    PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW,
     UpdateProcThreadAttribute,
 };
 
@@ -108,40 +108,36 @@ fn create_suspended(spawn: &Spawn<'_>) -> io::Result<(OwnedHandle, OwnedHandle, 
     let current_dir = spawn.current_dir.as_deref().map(|dir| terminated(dir.as_os_str()));
     let current_dir = current_dir.as_ref().map_or(ptr::null(), |dir| dir.as_ptr());
 
-    let null = std::fs::File::open("NUL")?;
-    let (input, output, error) = match spawn.output {
-        Output::Inherit => (std_handle(STD_INPUT_HANDLE), std_handle(STD_OUTPUT_HANDLE), std_handle(STD_ERROR_HANDLE)),
-        Output::File(_) => (null.as_raw_handle(), ptr::null_mut(), ptr::null_mut()),
-    };
-    let mut startup = STARTUPINFOEXW::default();
-    startup.StartupInfo.cb = size_of_u32::<STARTUPINFOEXW>();
-    startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
-    startup.StartupInfo.hStdInput = input;
-    startup.StartupInfo.hStdOutput = output;
-    startup.StartupInfo.hStdError = error;
-
-    // The child of a supervisor gets its three handles and nothing else: another handle that
-    // slips through would keep a log, a pipe or a lock open for as long as the child lives.
-    let mut list = None;
-    if let Output::File(file) = spawn.output {
-        let file = file.try_clone()?;
-        startup.StartupInfo.hStdOutput = file.as_raw_handle();
-        startup.StartupInfo.hStdError = file.as_raw_handle();
-        let handles = list.insert(HandleList::new(vec![OwnedHandle::from(null), OwnedHandle::from(file)])?);
-        startup.lpAttributeList = handles.as_ptr();
-    }
-
     let mut flags = CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT;
-    if list.is_some() {
-        flags |= EXTENDED_STARTUPINFO_PRESENT;
-    } else {
-        startup.StartupInfo.cb = size_of_u32::<windows_sys::Win32::System::Threading::STARTUPINFOW>();
-    }
     if spawn.console == Console::Own {
         flags |= CREATE_NO_WINDOW;
     }
+    let mut startup = STARTUPINFOEXW::default();
+    startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+    let redirected: Option<OwnedHandle> = match spawn.output {
+        Output::Inherit => None,
+        Output::File(file) => Some(file.try_clone()?.into()),
+        Output::Pipe(pipe) => Some(pipe.try_clone()?.into()),
+    };
+    let mut list = None;
+    if let Some(output) = redirected {
+        // The child of a supervisor gets its three handles and nothing else: another handle that
+        // slips through would keep a log, a pipe or a lock open for as long as the child lives.
+        let null = OwnedHandle::from(std::fs::File::open("NUL")?);
+        startup.StartupInfo.cb = size_of_u32::<STARTUPINFOEXW>();
+        startup.StartupInfo.hStdInput = null.as_raw_handle();
+        startup.StartupInfo.hStdOutput = output.as_raw_handle();
+        startup.StartupInfo.hStdError = output.as_raw_handle();
+        startup.lpAttributeList = list.insert(HandleList::new(vec![null, output])?).as_ptr();
+        flags |= EXTENDED_STARTUPINFO_PRESENT;
+    } else {
+        startup.StartupInfo.cb = size_of_u32::<STARTUPINFOW>();
+        startup.StartupInfo.hStdInput = std_handle(STD_INPUT_HANDLE);
+        startup.StartupInfo.hStdOutput = std_handle(STD_OUTPUT_HANDLE);
+        startup.StartupInfo.hStdError = std_handle(STD_ERROR_HANDLE);
+    }
     let mut created = PROCESS_INFORMATION::default();
-    // SAFETY: all strings end in zero and the environment in two, `line` is writable, and
+    // SAFETY: `list` and what it points to live until the end of this function; all strings end in zero and the environment in two, `line` is writable, and
     // `startup` with its handles and their list stays alive across the call.
     let ok = unsafe {
         CreateProcessW(
@@ -158,6 +154,7 @@ fn create_suspended(spawn: &Spawn<'_>) -> io::Result<(OwnedHandle, OwnedHandle, 
         )
     };
     sys::checked(ok)?;
+    drop(list);
     // SAFETY: the process handle was just created for us.
     let process = unsafe { OwnedHandle::from_raw_handle(created.hProcess) };
     // SAFETY: so was the thread's.

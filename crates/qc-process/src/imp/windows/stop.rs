@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_TERMINATE};
 
 use super::{console, sys};
-use crate::{Ask, Identity, Process};
+use crate::{Ask, Identity, Interrupt, Process};
 
 /// An open process handle.
 #[derive(Debug)]
@@ -54,6 +54,9 @@ pub(crate) fn kill(process: &Process) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// A console sends its events to everybody on it, so the child has heard.
+pub(crate) fn pass_on(_process: &Process, _interrupt: Interrupt) {}
 
 pub(crate) fn wait_any(processes: &[&Process], timeout: Duration) -> io::Result<Vec<usize>> {
     let deadline = Instant::now() + timeout;

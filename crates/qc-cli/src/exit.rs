@@ -1,0 +1,151 @@
+//! How a tool ends: its exit code, and what it says when it fails.
+
+use std::error::Error;
+use std::io::{self, Write};
+
+use qc_fleet::ConfigError;
+use qc_lock_core::LockError;
+
+/// The exit codes of all tools. They are a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: failed, the message says what.
+    Failed,
+    /// 2: wrong usage or config.
+    Usage,
+    /// 3: something was found that should not be.
+    Found,
+    /// 4: cancelled at the prompt.
+    Cancelled,
+    /// 75: held by something that lives.
+    Held,
+    /// 124: timed out.
+    TimedOut,
+    /// 126: the command can't be run.
+    NotRunnable,
+    /// 127: the command was not found.
+    NotFound,
+    /// 130: interrupted.
+    Interrupted,
+    /// The code of the command that was run, or the one asked for with `-E`.
+    Code(i32),
+}
+
+impl Exit {
+    /// Returns the number.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Found => 3,
+            Self::Cancelled => 4,
+            Self::Held => 75,
+            Self::TimedOut => 124,
+            Self::NotRunnable => 126,
+            Self::NotFound => 127,
+            Self::Interrupted => 130,
+            Self::Code(code) => code,
+        }
+    }
+}
+
+/// Why a tool ends without having done its work.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+    hint: String,
+}
+
+impl Failure {
+    /// Makes a failure with a message and the step to suggest.
+    pub fn new(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: hint.into() }
+    }
+
+    /// Makes a failure from an error and all that caused it.
+    pub fn from_error(exit: Exit, error: &dyn Error, hint: impl Into<String>) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self::new(exit, message, hint)
+    }
+
+    /// Returns the same failure with another exit code.
+    pub fn with_exit(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// Returns the message.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        let exit = match &error {
+            LockError::Held { .. } => Exit::Held,
+            LockError::Directory { .. }
+            | LockError::Guard { .. }
+            | LockError::Record { .. }
+            | LockError::History { .. } => Exit::Failed,
+        };
+        Self::from_error(exit, &error, error.hint())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::from_error(Exit::Usage, &error, error.hint())
+    }
+}
+
+/// For output: a reader that went away ends the tool quietly.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::new(Exit::Done, "", "");
+        }
+        Self::from_error(Exit::Failed, &error, "see whether the disk is full or the output is closed")
+    }
+}
+
+/// Runs a tool, prints its failure to standard error, and ends the program with its exit code.
+pub fn run_tool(name: &str, run: impl FnOnce(&mut dyn Write) -> Result<Exit, Failure>) -> ! {
+    qc_process::helper::run_if_asked();
+    // Not locked for the whole run: other threads of a tool print, too.
+    let mut output = io::stdout();
+    let result = run(&mut output).and_then(|exit| {
+        output.flush()?;
+        Ok(exit)
+    });
+    let exit = match result {
+        Ok(exit) => exit,
+        Err(failure) => {
+            let mut errors = io::stderr();
+            // Where standard error is closed, too, the exit code is all that can be said.
+            let _ = failure.print(name, &mut errors);
+            failure.exit
+        }
+    };
+    qc_process::end_program(exit.code())
+}
+
+impl Failure {
+    fn print(&self, tool: &str, errors: &mut dyn Write) -> io::Result<()> {
+        if !self.message.is_empty() {
+            writeln!(errors, "{tool}: {}", self.message)?;
+        }
+        if !self.hint.is_empty() {
+            writeln!(errors, "hint: {}", self.hint)?;
+        }
+        Ok(())
+    }
+}

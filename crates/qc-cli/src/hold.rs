@@ -1,0 +1,84 @@
+//! Running a command while holding a lock.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use qc_lock_core::{Account, LockDir, LockError, LockName, Request, Terminal, run_held};
+use qc_process::{Console, Output, Spawn};
+
+use crate::{Exit, Failure, parse_duration};
+
+/// A lock and a command.
+#[derive(Debug, clap::Args)]
+pub struct HoldArgs {
+    /// Wait for the lock, up to DURATION if one is given
+    ///
+    /// A number and a unit: `500ms`, `30s`, `5m`. Without this flag, a held lock fails at once.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "365d", value_parser = parse_duration)]
+    pub wait: Option<Duration>,
+    /// Exit code to use if the lock is held
+    #[arg(short = 'E', long, value_name = "CODE", default_value_t = 75, value_parser = clap::value_parser!(i32).range(0..=255))]
+    pub conflict_exit_code: i32,
+    /// Account that the command trades; no other lock of the same role may have it
+    #[arg(long, value_name = "NUMBER")]
+    pub account: Option<Account>,
+    /// Terminal that the command uses; no other lock of the same role may have it
+    #[arg(long, value_name = "PATH")]
+    pub terminal: Option<String>,
+    /// File name to put into the record, instead of the command's
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub program: Option<String>,
+    /// Name of the lock, such as BRAIN_ATLAS
+    pub name: LockName,
+    /// Command to run and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Takes the lock, runs the command, gives the lock back; the exit code is the command's.
+///
+/// # Errors
+/// If the lock is held or can't be taken, or the command can't be run.
+pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
+    let Some((program, rest)) = args.command.split_first() else {
+        return Err(Failure::new(Exit::Usage, "no command was given", "name it after `--`"));
+    };
+    let file = Path::new(program).file_name().unwrap_or(program).to_string_lossy();
+    let mut request = Request::new(args.name.clone()).program(args.program.as_deref().unwrap_or(&file));
+    if let Some(account) = &args.account {
+        request = request.account(account.clone());
+    }
+    if let Some(terminal) = &args.terminal {
+        request = request.terminal(Terminal::new(terminal));
+    }
+    let lock = locks.acquire(&request.wait(args.wait.unwrap_or_default())).map_err(|error| {
+        let held = matches!(error, LockError::Held { .. });
+        let failure = Failure::from(error);
+        if held { failure.with_exit(Exit::Code(args.conflict_exit_code)) } else { failure }
+    })?;
+    for reclaimed in lock.reclaimed() {
+        eprintln!("qc-lock: took over lock `{}` from {}, which has ended", args.name, reclaimed.holder);
+    }
+    let spawn = Spawn {
+        program: program.clone(),
+        args: rest.to_vec(),
+        current_dir: None,
+        env: Vec::new(),
+        output: Output::Inherit,
+        console: Console::Shared,
+        keep: Vec::new(),
+        end_with_parent: true,
+    };
+    let ended = run_held(lock, spawn).map_err(|error| {
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::NotFound,
+            io::ErrorKind::PermissionDenied => Exit::NotRunnable,
+            _ => Exit::Failed,
+        };
+        let message = format!("cannot run `{}`: {error}", program.to_string_lossy());
+        Failure::new(exit, message, "see whether the command exists and may be run; the lock is free again")
+    })?;
+    Ok(Exit::Code(ended.code()))
+}

@@ -1,0 +1,86 @@
+//! Why a config can't be used.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::CONFIG_FILE;
+
+/// Why `MASTER_CONFIG.json` can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is none.
+    #[error("no {CONFIG_FILE} in {} or a folder above it", start.display())]
+    Missing {
+        /// Where the search began.
+        start: PathBuf,
+    },
+    /// It can't be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system reported.
+        source: io::Error,
+    },
+    /// It is far larger than a config can be.
+    #[error("{} is larger than {} MiB, so it is no fleet's config", path.display(), limit >> 20)]
+    Large {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// It holds nothing.
+    #[error("{} is empty", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is no text.
+    #[error("{} is neither UTF-8 nor UTF-16 text", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is no JSON, or says something that can't be.
+    #[error("{}:{line}:{column}: {message}{}", path.display(), at(key))]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// The path of keys to the mistake, empty at the top.
+        key: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A key or value that reads well but can't be used.
+    #[error("{}: {message}{}", path.display(), at(key))]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The path of keys to it.
+        key: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl ConfigError {
+    /// Returns the step to suggest after `hint:`.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "run the command in the fleet's folder, or name it with --root",
+            Self::Read { .. } => "see whether the file may be read, or name another with --config",
+            Self::Large { .. } | Self::Empty { .. } => "restore the file from a backup, or name another with --config",
+            Self::Encoding { .. } => "save the file as UTF-8",
+            Self::Content { .. } | Self::Value { .. } => "correct the file there; nothing was started or stopped",
+        }
+    }
+}
+
+fn at(key: &str) -> String {
+    if key.is_empty() || key == "." { String::new() } else { format!(" (at {key})") }
+}

@@ -1,0 +1,5 @@
+//! The `qc-launch` program.
+
+fn main() {
+    qc_launch::main()
+}

@@ -1,0 +1,260 @@
+//! Performing what the supervisor decides, and telling it what happened.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use qc_fleet::{Component, Fleet, Outcome, Place, Progress, Role, Snapshot, StopPlan, perform};
+use qc_lock_core::{Entry, Event as Told, LockDir, LockError};
+use qc_process::{Child, Console, Ended, Interrupt, LOCKS_ARE_INHERITED, Output, Spawn, on_interrupt};
+
+use crate::log::Log;
+use crate::supervisor::{Action, Event, Index, Supervisor};
+
+/// The time for each stage when Windows closes the console: it ends the program after 5 s.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A thread that only waits for a child needs no large stack.
+const WAITER_STACK: usize = 64 * 1024;
+
+enum Message {
+    Exited(Index, Ended),
+    Interrupted(Interrupt),
+    /// The stop that was asked for has been performed.
+    StopDone,
+}
+
+pub(crate) struct Runtime<'a> {
+    pub(crate) fleet: &'a Fleet,
+    pub(crate) locks: &'a LockDir,
+    pub(crate) components: &'a [Component],
+    /// Whether the scripts lock by themselves with the old module.
+    pub(crate) scripts_lock: bool,
+    pub(crate) log: Log,
+}
+
+impl Runtime<'_> {
+    /// Runs the fleet until it was asked to stop, or nothing is left to run. Returns whether it
+    /// was asked.
+    pub(crate) fn run(mut self) -> io::Result<bool> {
+        let (sender, receiver) = mpsc::channel();
+        let for_interrupts = sender.clone();
+        on_interrupt(move |interrupt| {
+            // The receiver is gone only when the program ends anyway.
+            let _ = for_interrupts.send(Message::Interrupted(interrupt));
+        })?;
+        let roles: Vec<Role> = self.components.iter().map(|component| component.role).collect();
+        let mut supervisor = Supervisor::new(&roles, self.fleet.timing);
+        let began = Instant::now();
+        let mut events = vec![Event::Tick];
+        let mut asked = None;
+        let mut stopped = true;
+        loop {
+            while let Some(event) = events.pop() {
+                for action in supervisor.handle(&event, began.elapsed()) {
+                    if action == Action::StopAll {
+                        stopped = false;
+                    }
+                    events.extend(self.perform(action, &sender, asked)?);
+                }
+            }
+            if supervisor.is_over() && stopped {
+                return Ok(asked.is_some());
+            }
+            match next(&receiver, supervisor.next_due().map(|due| began + due)) {
+                None => events.push(Event::Tick),
+                Some(Message::Exited(index, ended)) => events.push(Event::Exited(index, ended)),
+                Some(Message::Interrupted(interrupt)) => {
+                    asked.get_or_insert(interrupt);
+                    events.push(Event::StopAsked);
+                }
+                Some(Message::StopDone) => stopped = true,
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action, sender: &Sender<Message>, asked: Option<Interrupt>) -> io::Result<Option<Event>> {
+        match action {
+            Action::Start(index) => return Ok(Some(self.start(index, sender))),
+            Action::Restart(index, ended, wait) => {
+                let name = &self.components[index].name;
+                let when = if wait.is_zero() { "now".into() } else { format!("in {} s", wait.as_secs()) };
+                self.log.say(&format!("{name} ended with {ended}; restarting {when}"));
+                self.tell(Told::Exited, index, ended.to_string());
+                self.tell(Told::Restarting, index, when);
+            }
+            Action::GiveUp(index, reason) => {
+                self.log.say(&format!("GAVE UP {}: {reason}", self.components[index].name));
+                self.tell(Told::GaveUp, index, reason);
+                self.clear_record(index);
+            }
+            Action::NoteEnd(index, ended) => {
+                self.tell(Told::Exited, index, ended.to_string());
+                self.clear_record(index);
+            }
+            Action::StopAll => self.stop_all(sender, asked)?,
+        }
+        Ok(None)
+    }
+
+    /// Starts a component under its lock, and a thread that waits for its end.
+    fn start(&mut self, index: Index, sender: &Sender<Message>) -> Event {
+        let component = &self.components[index];
+        let name = component.name.clone();
+        match self.spawn(component) {
+            Ok((mut child, log)) => {
+                let pid = child.identity().pid;
+                self.log.say(&format!("started {name} (PID {pid}), log {log}"));
+                let entry = self.locks.entry(Told::Started, name.as_str()).pid(Some(pid));
+                self.append(&entry.account(component.account.as_ref().map(ToString::to_string)));
+                let sender = sender.clone();
+                let waiter = thread::Builder::new().name(format!("wait {name}")).stack_size(WAITER_STACK);
+                let spawned = waiter.spawn(move || {
+                    // Should waiting fail, nobody knows how it ended; that it must be looked at is what counts.
+                    let ended = child.wait().unwrap_or(Ended::Code(-1));
+                    let _ = sender.send(Message::Exited(index, ended));
+                });
+                match spawned {
+                    Ok(_) => Event::Started(index),
+                    Err(error) => Event::NotStarted(index, format!("it runs, but cannot be waited for: {error}")),
+                }
+            }
+            Err(reason) => Event::NotStarted(index, reason),
+        }
+    }
+
+    fn spawn(&mut self, component: &Component) -> Result<(Child, String), String> {
+        let failed = |error: io::Error| format!("cannot start it: {error}");
+        let (file, path) = self.log.child(component.name.as_str()).map_err(failed)?;
+        let mut command: Vec<OsString> = vec![self.fleet.interpreter.clone().into(), component.script.clone().into()];
+        command.extend(component.args.iter().map(OsString::from));
+        let log = path.strip_prefix(&self.fleet.root).unwrap_or(&path).display().to_string();
+
+        if self.scripts_lock {
+            let child = child_of(command, &self.fleet.root, &file).start(|_| Ok(())).map_err(failed)?;
+            return Ok((child, log));
+        }
+        if !LOCKS_ARE_INHERITED {
+            // A wrapper stays with the child, and holds the lock.
+            let wrapper = self.wrapped(component, command).map_err(failed)?;
+            let child = child_of(wrapper, &self.fleet.root, &file).start(|_| Ok(())).map_err(failed)?;
+            return Ok((child, log));
+        }
+        let mut lock = self.locks.acquire(&component.request()).map_err(|error| match &error {
+            LockError::Held { holder, .. } => format!("its lock is held by {holder}"),
+            _ => format!("{}; {}", qc_cli::Failure::from(error).message(), "see `qc-lock list`"),
+        })?;
+        for reclaimed in lock.reclaimed() {
+            self.log.say(&format!("reclaimed lock {} from {}, which has ended", component.name, reclaimed.holder));
+        }
+        let child = lock.start(child_of(command, &self.fleet.root, &file)).map_err(failed)?;
+        lock.leave_to_child();
+        Ok((child, log))
+    }
+
+    fn wrapped(&self, component: &Component, command: Vec<OsString>) -> io::Result<Vec<OsString>> {
+        let mut words: Vec<OsString> = vec![std::env::current_exe()?.into(), "hold".into(), "--lock-dir".into()];
+        words.push(self.locks.path().into());
+        if let Some(account) = &component.account {
+            words.extend(["--account".into(), account.as_str().into()]);
+        }
+        if let Some(terminal) = &component.terminal {
+            words.extend(["--terminal".into(), terminal.as_str().into()]);
+        }
+        words.extend(["--program".into(), component.script_file().into()]);
+        words.extend([component.name.as_str().into(), "--".into()]);
+        words.extend(command);
+        Ok(words)
+    }
+
+    /// Asks, waits and kills in order, on a thread of its own: meanwhile children end, and their
+    /// ends are noted.
+    fn stop_all(&mut self, sender: &Sender<Message>, asked: Option<Interrupt>) -> io::Result<()> {
+        self.log.say("stopping the fleet in order; open trades are NOT closed");
+        let snapshot = Snapshot::take(self.fleet, self.locks.list().unwrap_or_default())?;
+        let mine = |name: &str| self.components.iter().any(|component| component.name.as_str() == name);
+        let running = snapshot.instances.iter().filter(|one| one.place == Place::Fleet && mine(&one.component));
+        let plan = StopPlan::new(running);
+        let closing = asked == Some(Interrupt::Close);
+        let timeout = if closing { CLOSE_TIMEOUT } else { self.fleet.timing.stop_timeout };
+        let locks = self.locks.clone();
+        let sender = sender.clone();
+        let mut log = self.log.share()?;
+        thread::Builder::new().name("stop".into()).spawn(move || {
+            let results = perform(&plan, timeout, &mut |progress| match progress {
+                Progress::Stage(stage) => log.say(&format!("stopping: {}", stage.role)),
+                Progress::Done(target, outcome, took) => log.say(&stop_line(&target.component, outcome, took)),
+            });
+            for (target, outcome, _) in &results {
+                let event = match outcome {
+                    Outcome::AlreadyGone => continue,
+                    Outcome::Stopped => Told::Stopped,
+                    Outcome::Killed => Told::Killed,
+                    Outcome::Survived(_) => Told::Survived,
+                };
+                let entry = locks.entry(event, &target.component).pid(Some(target.identity.pid));
+                // What was done is in the log, too.
+                let _ = locks.append(&entry.account(target.account.clone()));
+            }
+            let _ = sender.send(Message::StopDone);
+        })?;
+        Ok(())
+    }
+
+    /// Clears the record of a component that has ended and is not started again.
+    fn clear_record(&mut self, index: Index) {
+        let name = self.components[index].name.to_string();
+        if let Err(error) = self.locks.clear_dead(&[name]) {
+            self.log.say(&format!("{error}"));
+        }
+    }
+
+    fn tell(&mut self, event: Told, index: Index, detail: String) {
+        let component = &self.components[index];
+        let entry = self.locks.entry(event, component.name.as_str()).detail(detail);
+        self.append(&entry.account(component.account.as_ref().map(ToString::to_string)));
+    }
+
+    fn append(&mut self, entry: &Entry) {
+        if let Err(error) = self.locks.append(entry) {
+            self.log.say(&format!("{error}"));
+        }
+    }
+}
+
+fn child_of<'a>(command: Vec<OsString>, root: &Path, log: &'a std::fs::File) -> Spawn<'a> {
+    let mut words = command.into_iter();
+    Spawn {
+        program: words.next().unwrap_or_default(),
+        args: words.collect(),
+        current_dir: Some(root.into()),
+        // Python writes to a file in blocks otherwise, and a crash loses the last words.
+        env: vec![("PYTHONUNBUFFERED".into(), Some("1".into()))],
+        output: Output::File(log),
+        console: Console::Own,
+        keep: Vec::new(),
+        end_with_parent: false,
+    }
+}
+
+fn stop_line(component: &str, outcome: &Outcome, took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    match outcome {
+        Outcome::AlreadyGone => format!("{component} has ended"),
+        Outcome::Stopped => format!("{component} ended by itself after {seconds:.1} s"),
+        Outcome::Killed => format!("{component} was KILLED after {seconds:.1} s"),
+        Outcome::Survived(reason) => format!("{component} is STILL RUNNING: {reason}"),
+    }
+}
+
+/// Waits for a message until `due`.
+fn next(receiver: &Receiver<Message>, due: Option<Instant>) -> Option<Message> {
+    let received = match due {
+        Some(due) => receiver.recv_timeout(due.saturating_duration_since(Instant::now())),
+        None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    };
+    received.ok()
+}

@@ -1,0 +1,83 @@
+//! What the user typed.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use qc_cli::{ColorChoice, HoldArgs, PlaceArgs, parse_duration};
+use qc_lock_core::LockName;
+
+/// Keep a program from running twice
+///
+/// A lock is held exactly as long as the process that took it lives; after a crash it is free
+/// again by itself. Exit codes: 0 done, 1 failed, 2 wrong usage, 75 lock held (`run`), 126 and 127
+/// command not runnable and not found; otherwise `run` returns the command's own code.
+#[derive(Debug, Parser)]
+#[command(name = "qc-lock", version, arg_required_else_help = true, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) old: OldFlags,
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Shared {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
+}
+
+/// The command line of the old module.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct OldFlags {
+    /// The same as `list`
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// The same as `clear-stale`
+    #[arg(long)]
+    pub(crate) clear_stale: bool,
+    /// The same as `clear-all`
+    #[arg(long)]
+    pub(crate) clear_all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command while holding a lock
+    Run(HoldArgs),
+    /// List the locks
+    List,
+    /// Show one lock
+    Status {
+        /// Name of the lock, such as BRAIN_ATLAS
+        name: LockName,
+    },
+    /// Remove the records of holders that have ended
+    ///
+    /// Never needed for a lock to be free again; it only tidies the list.
+    ClearStale,
+    /// Remove all records but those of processes that live on this machine
+    ///
+    /// Also removes records of other machines and containers: make sure that nothing runs there.
+    ClearAll,
+    /// Show what happened to the locks
+    History(HistoryArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Show only the last DURATION, such as 24h
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) since: Option<Duration>,
+    /// Show only this lock
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<LockName>,
+}

@@ -1,0 +1,5 @@
+//! The `qc-lock` program.
+
+fn main() {
+    qc_lock::main()
+}

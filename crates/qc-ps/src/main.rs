@@ -1,0 +1,5 @@
+//! The `qc-ps` program.
+
+fn main() {
+    qc_ps::main()
+}

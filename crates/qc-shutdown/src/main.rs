@@ -1,0 +1,5 @@
+//! The `qc-shutdown` program.
+
+fn main() {
+    qc_shutdown::main()
+}

@@ -1,0 +1,5 @@
+//! `qc-launch` for the tests.
+
+fn main() {
+    qc_launch::main()
+}

@@ -1,0 +1,5 @@
+//! `qc-lock` for the tests.
+
+fn main() {
+    qc_lock::main()
+}

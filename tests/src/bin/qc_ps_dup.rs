@@ -1,0 +1,5 @@
+//! `qc-ps` for the tests.
+
+fn main() {
+    qc_ps::main()
+}

@@ -1,0 +1,5 @@
+//! `qc-shutdown` for the tests.
+
+fn main() {
+    qc_shutdown::main()
+}

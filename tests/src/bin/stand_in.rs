@@ -1,0 +1,114 @@
+//! Plays a Python that runs one of the fleet's scripts, and other programs of the tests.
+//!
+//! Called as `python SCRIPT.py ...` it prints `ready`, waits until it is asked to stop, cleans up
+//! and ends. Lines `# stand-in: WORDS` in the script change that:
+//!
+//! - `exit CODE`: end at once
+//! - `ignore stop`: do not end when asked
+//! - `start PROGRAM`: start PROGRAM, a copy of this one, as a child that runs on
+//! - `start self`: start the same script again, as a virtual environment's stub does, and end with it
+//!
+//! Called as `stand-in lock DIR NAME [ACCOUNT]` it takes a lock through the library, prints `held`
+//! or the refusal, and keeps it until its standard input ends. Called with anything else it waits.
+//! Whatever it plays, it ends by itself after two minutes.
+
+use std::env;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use qc_lock_core::{LockDir, Request};
+
+const LIFETIME: Duration = Duration::from_secs(120);
+
+fn main() -> ExitCode {
+    thread::spawn(|| {
+        thread::sleep(LIFETIME);
+        std::process::exit(99);
+    });
+    let args: Vec<String> = env::args().collect();
+    if args.get(1).is_some_and(|word| word == "lock") {
+        return hold(&args[2..]);
+    }
+    let script = args[1..].iter().find(|word| word.to_lowercase().ends_with(".py"));
+    let text = script.and_then(|script| fs::read_to_string(script).ok()).unwrap_or_default();
+    let directives: Vec<Vec<&str>> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# stand-in: "))
+        .map(|words| words.split_whitespace().collect())
+        .collect();
+    let stops = stops();
+    for words in &directives {
+        match words[..] {
+            ["exit", code] => return ExitCode::from(code.parse::<u8>().expect("an exit code")),
+            ["start", "self"] if env::var_os("STAND_IN_STUB").is_none() => return play_stub(&args[1..]),
+            ["start", "self"] => {}
+            ["start", program] => start(program),
+            ["ignore", "stop"] => {}
+            _ => panic!("unknown directive {words:?}"),
+        }
+    }
+    println!("ready {}", args[1..].join(" "));
+    let deaf = directives.iter().any(|words| words[..] == ["ignore", "stop"]);
+    while stops.recv().is_ok() {
+        println!("asked to stop");
+        if !deaf {
+            println!("cleaned up");
+            break;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Requests to stop, as they come in.
+fn stops() -> Receiver<()> {
+    let (sender, receiver) = mpsc::channel();
+    qc_process::on_interrupt(move |_| {
+        let _ = sender.send(());
+    })
+    .expect("cannot listen for requests to stop");
+    receiver
+}
+
+fn play_stub(args: &[String]) -> ExitCode {
+    let program = env::current_exe().expect("no path of this program");
+    let mut interpreter =
+        Command::new(program).args(args).env("STAND_IN_STUB", "1").spawn().expect("cannot start the interpreter");
+    let status = interpreter.wait().expect("cannot wait for the interpreter");
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+fn start(program: &str) {
+    let here = env::current_exe().expect("no path of this program");
+    let copy = env::current_dir().expect("no current folder").join(program);
+    if !copy.exists() {
+        fs::copy(here, &copy).expect("cannot copy this program");
+    }
+    let child = Command::new(&copy).spawn().expect("cannot start the program");
+    println!("started {program} {}", child.id());
+}
+
+fn hold(args: &[String]) -> ExitCode {
+    let [dir, name, account @ ..] = args else { panic!("usage: stand-in lock DIR NAME [ACCOUNT]") };
+    let mut request = Request::new(name.parse().expect("a lock name"));
+    if let Some(account) = account.first() {
+        request = request.account(account.parse().expect("an account"));
+    }
+    match LockDir::new(Path::new(dir)).acquire(&request) {
+        Ok(lock) => {
+            println!("held by PID {} (reclaimed {})", std::process::id(), lock.reclaimed().len());
+            let mut rest = Vec::new();
+            let _ = io::stdin().read_to_end(&mut rest);
+            lock.release().expect("cannot release");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("refused: {error}");
+            ExitCode::from(75)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A sample fleet in a temporary folder, whose Python is the stand-in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use qc_lock_core::LockDir;
+use qc_process::{Process, PYTHON_IN_ENVIRONMENT};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Program, Tools};
+
+/// The accounts of the sample fleet: key and number.
+pub const ACCOUNTS: [(&str, u64); 5] =
+    [("ATLAS", 1_000_001), ("BOREAS", 1_000_002), ("CASTOR", 1_000_003), ("DELPHI", 1_000_004), ("GL_3", 1_000_005)];
+
+/// A fleet in a folder that goes away, with everything that runs in it.
+pub struct SampleFleet {
+    root: TempDir,
+    /// The tools that it is used with.
+    pub tools: Tools,
+}
+
+impl SampleFleet {
+    /// Makes the fleet of these accounts, with short pauses.
+    pub fn new(tools: Tools, accounts: &[(&str, u64)]) -> Self {
+        let root = tempfile::Builder::new().prefix("qc fleet ").tempdir().expect("no temporary folder");
+        let fleet = Self { root, tools };
+        let python = fleet.python();
+        fs::create_dir_all(python.parent().expect("python lies in a folder")).expect("cannot make the environment");
+        let stand_in = fleet.tools.stand_in();
+        if fs::hard_link(&stand_in, &python).is_err() {
+            fs::copy(&stand_in, &python).expect("cannot copy the stand-in");
+        }
+        let config: serde_json::Map<String, Value> = accounts
+            .iter()
+            .map(|(key, number)| (key.to_string(), json!({ "account": number, "server": "Demo", "enabled": true })))
+            .collect();
+        fleet.configure(&json!({
+            "ACCOUNTS": config,
+            "TRADING_SETTINGS": { "WATCHDOG_LIMIT": 2.5 },
+            "PROCESS_MANAGER": {
+                "server_settle_seconds": 0.2,
+                "watchdog_stagger_seconds": 0.1,
+                "brain_stagger_seconds": 0.2,
+            },
+        }));
+        fleet.script("quantum_server.py", "");
+        fleet.script("STOPLOSS_WATCHDOG_V2.py", "");
+        for (key, _) in accounts {
+            fleet.script(&format!("{}.py", brain(key)), "");
+        }
+        fleet
+    }
+
+    /// Returns the fleet's folder.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Returns the fleet's Python.
+    pub fn python(&self) -> PathBuf {
+        self.root().join(".venv312_gpu").join(PYTHON_IN_ENVIRONMENT)
+    }
+
+    /// Returns the fleet's locks.
+    pub fn locks(&self) -> LockDir {
+        LockDir::new(self.root().join(".locks"))
+    }
+
+    /// Writes the config.
+    pub fn configure(&self, config: &Value) {
+        fs::write(self.root().join("MASTER_CONFIG.json"), config.to_string()).expect("cannot write the config");
+    }
+
+    /// Writes a script with directives for the stand-in, one per line.
+    pub fn script(&self, name: &str, directives: &str) {
+        let text: String = directives.lines().map(|line| format!("# stand-in: {line}\n")).collect();
+        fs::write(self.root().join(name), text).expect("cannot write a script");
+    }
+
+    /// Starts `qc-launch`.
+    pub fn launch(&self, args: &[&str], echo: impl Fn(&str) + Send + 'static) -> Program {
+        Program::start(&self.tools.tool("qc-launch"), args, self.root(), &[], echo)
+    }
+
+    /// Runs a tool to its end in the fleet's folder.
+    pub fn run(&self, tool: &str, args: &[&str]) -> crate::Finished {
+        self.run_with(tool, args, "")
+    }
+
+    /// Runs a tool to its end in the fleet's folder, with `input` on its standard input.
+    pub fn run_with(&self, tool: &str, args: &[&str], input: &str) -> crate::Finished {
+        self.tools.run(tool, args, self.root(), input)
+    }
+
+    /// Returns what `qc-ps --json` says of its processes.
+    pub fn processes(&self) -> Vec<Value> {
+        let report = self.run("qc-ps", &["--json"]).json();
+        report["processes"].as_array().cloned().expect("processes are a list")
+    }
+}
+
+impl Drop for SampleFleet {
+    /// Kills what a failed test has left running in this folder, and nothing else.
+    fn drop(&mut self) {
+        let Ok(listing) = qc_process::list() else { return };
+        let root = fs::canonicalize(self.root()).unwrap_or_else(|_| self.root().into());
+        let here = |dir: &Path| fs::canonicalize(dir).is_ok_and(|dir| dir.starts_with(&root));
+        for process in listing.processes.iter().filter(|one| one.exe.as_deref().is_some_and(here)) {
+            if let Ok(Some(process)) = Process::open(&process.identity) {
+                // It may be ending by itself.
+                let _ = process.kill();
+            }
+        }
+    }
+}
+
+/// Returns the name of an account's brain.
+fn brain(key: &str) -> String {
+    if key == "GL_3" { "BRAIN_GETLEVERAGED".into() } else { format!("BRAIN_{key}") }
+}

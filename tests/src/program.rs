@@ -1,0 +1,127 @@
+//! A program that runs beside the test.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use qc_process::{Ask, Child, Console, Ended, Identity, Output, Process, Spawn, ask_all};
+
+/// The longest that anything may take here; slow machines and Wine included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running program, at a console of its own; killed when dropped.
+pub struct Program {
+    identity: Identity,
+    child: Option<Child>,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Program {
+    /// Starts a program in `dir`; each line it prints is also given to `echo`.
+    pub fn start(
+        program: &Path,
+        args: &[&str],
+        dir: &Path,
+        env: &[(&str, &str)],
+        echo: impl Fn(&str) + Send + 'static,
+    ) -> Self {
+        let (reader, writer) = io::pipe().expect("cannot make a pipe");
+        let mut variables: Vec<(OsString, Option<OsString>)> =
+            ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN"].map(|name| (name.into(), None)).into();
+        variables.extend(env.iter().map(|(name, value)| (name.into(), Some(value.into()))));
+        let spawn = Spawn {
+            program: program.into(),
+            args: args.iter().map(OsString::from).collect(),
+            current_dir: Some(dir.into()),
+            env: variables,
+            output: Output::Pipe(&writer),
+            console: Console::Own,
+            keep: Vec::new(),
+            end_with_parent: false,
+        };
+        let child = spawn.start(|_| Ok(())).unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+        drop(writer);
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(reader).lines().map_while(Result::ok) {
+                let line = line.trim_end().to_owned();
+                echo(&line);
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { identity: child.identity().clone(), child: Some(child), lines, seen: Vec::new() }
+    }
+
+    /// Returns who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Waits until it prints a line that holds `text`, and returns that line.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        self.wait_until(text, |line| line.contains(text))
+    }
+
+    /// Waits until it prints a line that `wanted` accepts; `what` says what is awaited.
+    pub fn wait_until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if wanted(&line) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("no `{what}` in time; seen: {:#?}", self.seen),
+                Err(RecvTimeoutError::Disconnected) => panic!("ended without `{what}`; seen: {:#?}", self.seen),
+            }
+        }
+    }
+
+    /// Waits until it ends; returns how, and all lines it has printed.
+    pub fn finish(mut self) -> (Ended, Vec<String>) {
+        let mut child = self.child.take().expect("finished once");
+        let ended = child.wait().expect("cannot wait");
+        let rest: Vec<String> = self.lines.iter().collect();
+        self.seen.extend(rest);
+        (ended, std::mem::take(&mut self.seen))
+    }
+
+    /// Asks it to stop, as a user would with Ctrl-C or SIGTERM.
+    pub fn ask_to_stop(&self) {
+        let process = Process::open(&self.identity).expect("cannot open").expect("it has ended");
+        for answer in ask_all(&[&process], Ask::Gently) {
+            answer.expect("cannot ask");
+        }
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&self) {
+        kill(&self.identity);
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            kill(&self.identity);
+            // Only so that nothing is left behind.
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Kills one process, by identity.
+fn kill(identity: &Identity) {
+    if let Ok(Some(process)) = Process::open(identity) {
+        // It may end by itself at this moment.
+        let _ = process.kill();
+    }
+}

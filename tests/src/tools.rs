@@ -1,0 +1,83 @@
+//! Where the programs are, and running one to its end.
+
+use std::env::consts::EXE_SUFFIX;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// A folder with the tools and the stand-in.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    dir: PathBuf,
+    suffix: &'static str,
+}
+
+/// How a program ended and what it printed.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code.
+    pub code: i32,
+    /// Its standard output, with `\n` line ends.
+    pub stdout: String,
+    /// Its standard error, likewise.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Reads standard output as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Tools {
+    /// The tools as they are built for users.
+    pub fn built(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), suffix: "" }
+    }
+
+    /// The copies that are built with the tests, next to the program at `neighbour`.
+    pub fn of_tests(neighbour: &Path) -> Self {
+        Self { dir: neighbour.parent().expect("a program lies in a folder").into(), suffix: "-dup" }
+    }
+
+    /// Returns the path of a tool.
+    pub fn tool(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}{}{EXE_SUFFIX}", self.suffix))
+    }
+
+    /// Returns the path of the stand-in.
+    pub fn stand_in(&self) -> PathBuf {
+        self.dir.join(format!("stand-in{EXE_SUFFIX}"))
+    }
+
+    /// Runs a tool in `dir` with `input` on its standard input.
+    pub fn run<S: AsRef<OsStr>>(&self, name: &str, args: &[S], dir: &Path, input: &str) -> Finished {
+        let mut command = Command::new(self.tool(name));
+        run(command.args(args).current_dir(dir), input)
+    }
+}
+
+/// Runs `command` to its end with `input` on its standard input, and nothing of this machine's
+/// settings for the tools.
+pub fn run(command: &mut Command, input: &str) -> Finished {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for variable in ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN", "NO_COLOR"] {
+        command.env_remove(variable);
+    }
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that refuses at once reads nothing.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().expect("cannot wait");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    Finished {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
