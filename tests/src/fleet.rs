@@ -4,15 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use qc_lock_core::LockDir;
-use qc_process::{Process, PYTHON_IN_ENVIRONMENT};
+use qc_process::{PYTHON_IN_ENVIRONMENT, Process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{Program, Tools};
 
 /// The accounts of the sample fleet: key and number.
-pub const ACCOUNTS: [(&str, u64); 5] =
-    [("ATLAS", 1_000_001), ("BOREAS", 1_000_002), ("CASTOR", 1_000_003), ("DELPHI", 1_000_004), ("GL_3", 1_000_005)];
+pub const ACCOUNTS: [(&str, u64); 5] = [
+    ("ATLAS", 1_000_001),
+    ("BOREAS", 1_000_002),
+    ("CASTOR", 1_000_003),
+    ("DELPHI", 1_000_004),
+    ("GL_3", 1_000_005),
+];
 
 /// A fleet in a folder that goes away, with everything that runs in it.
 pub struct SampleFleet {
@@ -24,17 +29,21 @@ pub struct SampleFleet {
 impl SampleFleet {
     /// Makes the fleet of these accounts, with short pauses.
     pub fn new(tools: Tools, accounts: &[(&str, u64)]) -> Self {
-        let root = tempfile::Builder::new().prefix("qc fleet ").tempdir().expect("no temporary folder");
+        let root =
+            tempfile::Builder::new().prefix("qc fleet ").tempdir().expect("no temporary folder");
         let fleet = Self { root, tools };
         let python = fleet.python();
-        fs::create_dir_all(python.parent().expect("python lies in a folder")).expect("cannot make the environment");
+        fs::create_dir_all(python.parent().expect("python lies in a folder"))
+            .expect("cannot make the environment");
         let stand_in = fleet.tools.stand_in();
         if fs::hard_link(&stand_in, &python).is_err() {
             fs::copy(&stand_in, &python).expect("cannot copy the stand-in");
         }
         let config: serde_json::Map<String, Value> = accounts
             .iter()
-            .map(|(key, number)| (key.to_string(), json!({ "account": number, "server": "Demo", "enabled": true })))
+            .map(|(key, number)| {
+                (key.to_string(), json!({ "account": number, "server": "Demo", "enabled": true }))
+            })
             .collect();
         fleet.configure(&json!({
             "ACCOUNTS": config,
@@ -70,7 +79,8 @@ impl SampleFleet {
 
     /// Writes the config.
     pub fn configure(&self, config: &Value) {
-        fs::write(self.root().join("MASTER_CONFIG.json"), config.to_string()).expect("cannot write the config");
+        fs::write(self.root().join("MASTER_CONFIG.json"), config.to_string())
+            .expect("cannot write the config");
     }
 
     /// Writes a script with directives for the stand-in, one per line.

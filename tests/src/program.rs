@@ -3,11 +3,14 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_process::{Ask, Child, Console, Ended, Identity, Output, Process, Spawn, ask_all};
+use qc_process::{Child, Console, Ended, Identity, Output, Process, Spawn};
+
+use crate::{Tools, run};
 
 /// The longest that anything may take here; slow machines and Wine included.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,7 +46,9 @@ impl Program {
             keep: Vec::new(),
             end_with_parent: false,
         };
-        let child = spawn.start(|_| Ok(())).unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+        let child = spawn
+            .start(|_| Ok(()))
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
         drop(writer);
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -79,8 +84,12 @@ impl Program {
                         return line;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("no `{what}` in time; seen: {:#?}", self.seen),
-                Err(RecvTimeoutError::Disconnected) => panic!("ended without `{what}`; seen: {:#?}", self.seen),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("no `{what}` in time; seen: {:#?}", self.seen)
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("ended without `{what}`; seen: {:#?}", self.seen)
+                }
             }
         }
     }
@@ -94,12 +103,13 @@ impl Program {
         (ended, std::mem::take(&mut self.seen))
     }
 
-    /// Asks it to stop, as a user would with Ctrl-C or SIGTERM.
-    pub fn ask_to_stop(&self) {
-        let process = Process::open(&self.identity).expect("cannot open").expect("it has ended");
-        for answer in ask_all(&[&process], Ask::Gently) {
-            answer.expect("cannot ask");
-        }
+    /// Asks it to stop, as a user would with Ctrl-C or SIGTERM. The stand-in does it, because on
+    /// Windows a test's own program can't visit other consoles.
+    pub fn ask_to_stop(&self, tools: &Tools) {
+        let Identity { pid, started, .. } = &self.identity;
+        let mut ask = Command::new(tools.stand_in());
+        let asked = run(ask.args(["ask", &pid.to_string(), &started.to_string()]), "");
+        assert_eq!(asked.code, 0, "{asked:?}");
     }
 
     /// Kills it, as a crash would.

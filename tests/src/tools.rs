@@ -55,7 +55,13 @@ impl Tools {
     }
 
     /// Runs a tool in `dir` with `input` on its standard input.
-    pub fn run<S: AsRef<OsStr>>(&self, name: &str, args: &[S], dir: &Path, input: &str) -> Finished {
+    pub fn run<S: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        args: &[S],
+        dir: &Path,
+        input: &str,
+    ) -> Finished {
         let mut command = Command::new(self.tool(name));
         run(command.args(args).current_dir(dir), input)
     }
@@ -68,7 +74,8 @@ pub fn run(command: &mut Command, input: &str) -> Finished {
     for variable in ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN", "NO_COLOR"] {
         command.env_remove(variable);
     }
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let mut child =
+        command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     if let Some(mut stdin) = child.stdin.take() {
         // A program that refuses at once reads nothing.
         let _ = stdin.write_all(input.as_bytes());

@@ -83,9 +83,11 @@ impl Place {
                 let hint = "run the command in the fleet's folder, or name it with --root, or the locks with --lock-dir";
                 Err(Failure::from_error(Exit::Usage, &error, hint))
             }
-            (None, Ok(config)) => {
-                Err(Failure::new(Exit::Usage, format!("{} lies in no folder", config.display()), "name the file"))
-            }
+            (None, Ok(config)) => Err(Failure::new(
+                Exit::Usage,
+                format!("{} lies in no folder", config.display()),
+                "name the file",
+            )),
         }
     }
 }
@@ -127,7 +129,8 @@ mod tests {
 
     #[test]
     fn durations_have_a_unit() {
-        for (text, milliseconds) in [("500ms", 500), ("30s", 30_000), ("10", 10_000), ("1.5m", 90_000), ("24h", 86_400_000)]
+        for (text, milliseconds) in
+            [("500ms", 500), ("30s", 30_000), ("10", 10_000), ("1.5m", 90_000), ("24h", 86_400_000)]
         {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }

@@ -113,7 +113,11 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::new(Exit::Done, "", "");
         }
-        Self::from_error(Exit::Failed, &error, "see whether the disk is full or the output is closed")
+        Self::from_error(
+            Exit::Failed,
+            &error,
+            "see whether the disk is full or the output is closed",
+        )
     }
 }
 

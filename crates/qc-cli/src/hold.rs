@@ -1,12 +1,13 @@
 //! Running a command while holding a lock.
 
 use std::ffi::OsString;
-use std::io;
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use qc_lock_core::{Account, LockDir, LockError, LockName, Request, Terminal, run_held};
-use qc_process::{Console, Output, Spawn};
+use qc_process::{Console, Identity, Output, Spawn};
 
 use crate::{Exit, Failure, parse_duration};
 
@@ -30,6 +31,9 @@ pub struct HoldArgs {
     /// File name to put into the record, instead of the command's
     #[arg(long, value_name = "NAME", hide = true)]
     pub program: Option<String>,
+    /// Append the command's output to FILE, and print `started PID` once it runs
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub output: Option<PathBuf>,
     /// Name of the lock, such as BRAIN_ATLAS
     pub name: LockName,
     /// Command to run and its arguments, after `--`
@@ -46,7 +50,8 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "no command was given", "name it after `--`"));
     };
     let file = Path::new(program).file_name().unwrap_or(program).to_string_lossy();
-    let mut request = Request::new(args.name.clone()).program(args.program.as_deref().unwrap_or(&file));
+    let mut request =
+        Request::new(args.name.clone()).program(args.program.as_deref().unwrap_or(&file));
     if let Some(account) = &args.account {
         request = request.account(account.clone());
     }
@@ -59,26 +64,47 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         if held { failure.with_exit(Exit::Code(args.conflict_exit_code)) } else { failure }
     })?;
     for reclaimed in lock.reclaimed() {
-        eprintln!("qc-lock: took over lock `{}` from {}, which has ended", args.name, reclaimed.holder);
+        // Only said; the history has it, too.
+        let _ = writeln!(
+            io::stderr(),
+            "reclaimed lock {} from {}, which has ended",
+            args.name,
+            reclaimed.holder
+        );
     }
+    let log = args
+        .output
+        .as_ref()
+        .map(|path| OpenOptions::new().append(true).create(true).open(path))
+        .transpose()?;
     let spawn = Spawn {
         program: program.clone(),
         args: rest.to_vec(),
         current_dir: None,
         env: Vec::new(),
-        output: Output::Inherit,
+        output: log.as_ref().map_or(Output::Inherit, Output::File),
         console: Console::Shared,
         keep: Vec::new(),
         end_with_parent: true,
     };
-    let ended = run_held(lock, spawn).map_err(|error| {
+    let started = |identity: &Identity| {
+        if log.is_some() {
+            // Where the supervisor has gone away, the command runs on under its lock.
+            let _ = writeln!(io::stdout(), "started {}", identity.pid);
+        }
+    };
+    let ended = run_held(lock, spawn, started).map_err(|error| {
         let exit = match error.kind() {
             io::ErrorKind::NotFound => Exit::NotFound,
             io::ErrorKind::PermissionDenied => Exit::NotRunnable,
             _ => Exit::Failed,
         };
         let message = format!("cannot run `{}`: {error}", program.to_string_lossy());
-        Failure::new(exit, message, "see whether the command exists and may be run; the lock is free again")
+        Failure::new(
+            exit,
+            message,
+            "see whether the command exists and may be run; the lock is free again",
+        )
     })?;
     Ok(Exit::Code(ended.code()))
 }

@@ -48,7 +48,8 @@ pub fn uses_color(choice: ColorChoice) -> bool {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         ColorChoice::Auto => {
-            io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         }
     }
 }
@@ -125,14 +126,20 @@ mod tests {
 
     #[test]
     fn time_spans_show_two_units() {
-        for (seconds, text) in [(0, "0s"), (59, "59s"), (450, "7m 30s"), (7500, "2h 05m"), (273_600, "3d 04h")] {
+        for (seconds, text) in
+            [(0, "0s"), (59, "59s"), (450, "7m 30s"), (7500, "2h 05m"), (273_600, "3d 04h")]
+        {
             assert_eq!(duration(Duration::from_secs(seconds)), text);
         }
     }
 
     #[test]
     fn a_table_has_no_trailing_spaces() {
-        let text = table(&["NAME", "PID"], vec![vec!["BRAIN_ATLAS".into(), "1".into()]], ColorChoice::Never);
+        let text = table(
+            &["NAME", "PID"],
+            vec![vec!["BRAIN_ATLAS".into(), "1".into()]],
+            ColorChoice::Never,
+        );
         assert_eq!(text, "NAME         PID\nBRAIN_ATLAS  1");
     }
 }

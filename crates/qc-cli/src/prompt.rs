@@ -25,7 +25,9 @@ pub fn confirm(question: &str) -> io::Result<Answer> {
         // Ctrl-C and Ctrl-D at the prompt are a no.
         match prompt.interact_text() {
             Ok(typed) => typed,
-            Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => return Ok(Answer::No),
+            Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Answer::No);
+            }
             Err(dialoguer::Error::IO(error)) => return Err(error),
         }
     } else {

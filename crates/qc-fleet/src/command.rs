@@ -10,7 +10,8 @@ pub fn shown_command(args: &[String]) -> String {
     for word in args {
         let name_end = word.find(['=', ':']);
         let name = &word[..name_end.unwrap_or(word.len())];
-        let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+        let plain: String =
+            name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
         let announces = SECRETS.iter().any(|secret| plain.ends_with(secret));
         shown.push(match name_end {
             _ if hide_next => "***".into(),
@@ -30,7 +31,10 @@ mod tests {
     #[test]
     fn secrets_are_hidden() {
         let cases = [
-            (vec!["python", "a.py", "--password", "x", "--limit", "2"], "python a.py --password *** --limit 2"),
+            (
+                vec!["python", "a.py", "--password", "x", "--limit", "2"],
+                "python a.py --password *** --limit 2",
+            ),
             (vec!["a", "--api-key=x", "TOKEN=y", "/pwd:z"], "a --api-key=*** TOKEN=*** /pwd:***"),
             (vec![r"C:\My Trades\python.exe", "a.py"], "\"C:\\My Trades\\python.exe\" a.py"),
             (vec!["python", "token_server.py"], "python token_server.py"),

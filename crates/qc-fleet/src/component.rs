@@ -111,20 +111,31 @@ impl Fleet {
     /// A [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let config = config::read(path)?;
-        let invalid = |key: &str, message: String| ConfigError::Value { path: path.into(), key: key.into(), message };
+        let invalid = |key: &str, message: String| ConfigError::Value {
+            path: path.into(),
+            key: key.into(),
+            message,
+        };
         let root = std::path::absolute(path)
             .ok()
             .and_then(|path| path.parent().map(Path::to_path_buf))
             .ok_or_else(|| invalid("", "it lies in no folder".into()))?;
-        let name = |text: String, key: &str| text.parse().map_err(|error| invalid(key, format!("{error}")));
+        let name = |text: String, key: &str| {
+            text.parse().map_err(|error| invalid(key, format!("{error}")))
+        };
 
         let mut watchdogs = Vec::new();
         let mut brains = Vec::new();
         for (key, Object(account)) in &config.accounts.0 {
             let place = format!("ACCOUNTS.{key}");
             let number = account.account.0.to_string();
-            let number: Account = number.parse().map_err(|error| invalid(&place, format!("{error}")))?;
-            let terminal = account.terminal_path.as_deref().filter(|path| !path.trim().is_empty()).map(Terminal::new);
+            let number: Account =
+                number.parse().map_err(|error| invalid(&place, format!("{error}")))?;
+            let terminal = account
+                .terminal_path
+                .as_deref()
+                .filter(|path| !path.trim().is_empty())
+                .map(Terminal::new);
             let brain = brain_stem(key);
             let component = |name, role, script: String, args| Component {
                 name,
@@ -142,7 +153,12 @@ impl Fleet {
             }
             let watchdog = name(format!("WATCHDOG_{key}"), &place)?;
             watchdogs.push(component(watchdog, Role::Watchdog, WATCHDOG_SCRIPT.into(), args));
-            brains.push(component(name(brain.clone(), &place)?, Role::Brain, format!("{brain}.py"), Vec::new()));
+            brains.push(component(
+                name(brain.clone(), &place)?,
+                Role::Brain,
+                format!("{brain}.py"),
+                Vec::new(),
+            ));
         }
         let server = Component {
             name: name("quantum_server".into(), "")?,
@@ -202,12 +218,26 @@ mod tests {
                 "TRADING_SETTINGS": {"WATCHDOG_LIMIT": 2.5}}"#,
         )
         .unwrap();
-        let names: Vec<&str> = fleet.components.iter().map(|component| component.name.as_str()).collect();
-        assert_eq!(names, ["quantum_server", "WATCHDOG_ATLAS", "WATCHDOG_GL_3", "BRAIN_ATLAS", "BRAIN_GETLEVERAGED"]);
+        let names: Vec<&str> =
+            fleet.components.iter().map(|component| component.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "quantum_server",
+                "WATCHDOG_ATLAS",
+                "WATCHDOG_GL_3",
+                "BRAIN_ATLAS",
+                "BRAIN_GETLEVERAGED"
+            ]
+        );
         let watchdog = fleet.component("watchdog_atlas").unwrap();
         assert_eq!(watchdog.args, ["--account", "ATLAS", "--limit", "2.5"]);
-        let resources: Vec<String> = watchdog.request().resources().iter().map(ToString::to_string).collect();
-        assert_eq!(resources, ["account/1/watchdog", "name/watchdog_atlas", "terminal/c:/mt5/watchdog"]);
+        let resources: Vec<String> =
+            watchdog.request().resources().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            resources,
+            ["account/1/watchdog", "name/watchdog_atlas", "terminal/c:/mt5/watchdog"]
+        );
         assert!(!fleet.component("BRAIN_GETLEVERAGED").unwrap().enabled);
     }
 

@@ -80,7 +80,9 @@ pub struct Timing {
 
 impl Manager {
     pub(crate) fn timing(&self) -> Timing {
-        let seconds = |given: &Option<Seconds>, default| given.as_ref().map_or(Duration::from_secs(default), |s| s.0);
+        let seconds = |given: &Option<Seconds>, default| {
+            given.as_ref().map_or(Duration::from_secs(default), |s| s.0)
+        };
         Timing {
             server_settle: seconds(&self.server_settle_seconds, 5),
             watchdog_stagger: seconds(&self.watchdog_stagger_seconds, 1),
@@ -179,7 +181,8 @@ impl<'de> Deserialize<'de> for Accounts {
 
 /// Reads and checks the file at `path`.
 pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
-    let bytes = read_limited(path, LIMIT).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    let bytes = read_limited(path, LIMIT)
+        .map_err(|source| ConfigError::Read { path: path.into(), source })?;
     if bytes.len() as u64 > LIMIT {
         return Err(ConfigError::Large { path: path.into(), limit: LIMIT });
     }
@@ -199,7 +202,10 @@ pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
 fn parse(text: &str) -> Result<Config, (serde_json::Error, String)> {
     // Which of two equal keys counts is anybody's guess, so a file that has them is refused.
     let mut reader = serde_json::Deserializer::from_str(text);
-    UniqueKeys.deserialize(&mut reader).and_then(|()| reader.end()).map_err(|error| (error, String::new()))?;
+    UniqueKeys
+        .deserialize(&mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|error| (error, String::new()))?;
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut reader).map(|Object(config)| config).map_err(|error| {
         let key = error.path().to_string();
@@ -294,8 +300,14 @@ mod tests {
             ("{", "FILE:1:1: EOF while parsing an object"),
             ("[]", "FILE:1:0: invalid type: sequence, expected an object"),
             ("{}", "FILE:1:2: missing field `ACCOUNTS`"),
-            (r#"{"ACCOUNTS": []}"#, "FILE:1:13: invalid type: sequence, expected an object of accounts (at ACCOUNTS)"),
-            (r#"{"ACCOUNTS": {"A": [5]}}"#, "FILE:1:19: invalid type: sequence, expected an object (at ACCOUNTS.A)"),
+            (
+                r#"{"ACCOUNTS": []}"#,
+                "FILE:1:13: invalid type: sequence, expected an object of accounts (at ACCOUNTS)",
+            ),
+            (
+                r#"{"ACCOUNTS": {"A": [5]}}"#,
+                "FILE:1:19: invalid type: sequence, expected an object (at ACCOUNTS.A)",
+            ),
             (
                 "{\"ACCOUNTS\": {\"A\":\n {\"account\": \"12\"}}}",
                 "FILE:2:17: invalid type: string \"12\", expected an account number, digits without quotes \

@@ -74,9 +74,13 @@ impl ConfigError {
         match self {
             Self::Missing { .. } => "run the command in the fleet's folder, or name it with --root",
             Self::Read { .. } => "see whether the file may be read, or name another with --config",
-            Self::Large { .. } | Self::Empty { .. } => "restore the file from a backup, or name another with --config",
+            Self::Large { .. } | Self::Empty { .. } => {
+                "restore the file from a backup, or name another with --config"
+            }
             Self::Encoding { .. } => "save the file as UTF-8",
-            Self::Content { .. } | Self::Value { .. } => "correct the file there; nothing was started or stopped",
+            Self::Content { .. } | Self::Value { .. } => {
+                "correct the file there; nothing was started or stopped"
+            }
         }
     }
 }

@@ -27,15 +27,26 @@ pub struct Finding {
 
 /// Looks for duplicates and for components that run without their lock.
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
-    let own: Vec<&Instance> = snapshot.own().filter(|instance| instance.role != Role::Other).collect();
+    let own: Vec<&Instance> =
+        snapshot.own().filter(|instance| instance.role != Role::Other).collect();
     let mut findings = Vec::new();
     for (position, first) in own.iter().enumerate() {
         let same: Vec<&&Instance> = own.iter().filter(|other| collide(first, other)).collect();
         let is_first = !own[..position].iter().any(|earlier| collide(first, earlier));
         if same.len() > 1 && is_first {
-            let pids: Vec<u32> = same.iter().filter_map(|one| one.main()).map(|main| main.identity.pid).collect();
-            let account = first.account.as_ref().map(|account| format!(" (account {account})")).unwrap_or_default();
-            let text = format!("{} runs {} times{account}: PIDs {}", first.component, same.len(), join(&pids));
+            let pids: Vec<u32> =
+                same.iter().filter_map(|one| one.main()).map(|main| main.identity.pid).collect();
+            let account = first
+                .account
+                .as_ref()
+                .map(|account| format!(" (account {account})"))
+                .unwrap_or_default();
+            let text = format!(
+                "{} runs {} times{account}: PIDs {}",
+                first.component,
+                same.len(),
+                join(&pids)
+            );
             findings.push(Finding { kind: FindingKind::Duplicate, text, pids });
         }
     }
@@ -50,7 +61,8 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
 /// Two instances that must not run side by side: the same component, or the same account in the
 /// same role.
 fn collide(one: &Instance, other: &Instance) -> bool {
-    let same_account = one.account.is_some() && one.account == other.account && one.role == other.role;
+    let same_account =
+        one.account.is_some() && one.account == other.account && one.role == other.role;
     one.component.eq_ignore_ascii_case(&other.component) || same_account
 }
 
@@ -75,12 +87,16 @@ mod tests {
             process(root.path(), 12, 1, "python BRAIN_B.py"),
             process(elsewhere.path(), 13, 1, "python BRAIN_B.py"),
         ];
-        let locks = vec![lock("BRAIN_A", 10, LockState::Held), lock("BRAIN_B", 12, LockState::Held)];
+        let locks =
+            vec![lock("BRAIN_A", 10, LockState::Held), lock("BRAIN_B", 12, LockState::Held)];
         let found = findings(&snapshot(root.path(), processes, locks));
         let texts: Vec<&str> = found.iter().map(|finding| finding.text.as_str()).collect();
         assert_eq!(
             texts,
-            ["BRAIN_A runs 2 times (account 1): PIDs 10, 11", "BRAIN_A runs without its lock: PID 11"]
+            [
+                "BRAIN_A runs 2 times (account 1): PIDs 10, 11",
+                "BRAIN_A runs without its lock: PID 11"
+            ]
         );
     }
 

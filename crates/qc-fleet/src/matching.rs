@@ -35,15 +35,26 @@ pub fn match_process(fleet: &Fleet, process: &ProcessInfo) -> Option<Match> {
     let current_dir = process.current_dir.as_deref();
     if is_orchestrator(&process.args) {
         let root = option(&process.args[1..], "--root").map(PathBuf::from);
-        let config = option(&process.args[1..], "--config").and_then(|config| Some(Path::new(&config).parent()?.into()));
-        let named = root.or(config).map(|dir| current_dir.map_or(dir.clone(), |current| current.join(&dir)));
-        let dir = named.or_else(|| current_dir.map(|dir| crate::find_root(dir).unwrap_or(dir.to_path_buf())));
-        return Some(found(fleet.orchestrator.to_string(), Role::Orchestrator, None, place(fleet, dir.as_deref())));
+        let config = option(&process.args[1..], "--config")
+            .and_then(|config| Some(Path::new(&config).parent()?.into()));
+        let named = root
+            .or(config)
+            .map(|dir| current_dir.map_or(dir.clone(), |current| current.join(&dir)));
+        let dir = named
+            .or_else(|| current_dir.map(|dir| crate::find_root(dir).unwrap_or(dir.to_path_buf())));
+        return Some(found(
+            fleet.orchestrator.to_string(),
+            Role::Orchestrator,
+            None,
+            place(fleet, dir.as_deref()),
+        ));
     }
     let call = script_call(&process.args)?;
     let path = Path::new(&call.script);
     let file = call.script.rsplit(['/', '\\']).next().unwrap_or(&call.script);
-    let dir = if path.is_absolute() { path.parent().map(Path::to_path_buf) } else {
+    let dir = if path.is_absolute() {
+        path.parent().map(Path::to_path_buf)
+    } else {
         current_dir.and_then(|current| current.join(path).parent().map(Path::to_path_buf))
     };
     let place = place(fleet, dir.as_deref());
@@ -52,23 +63,45 @@ pub fn match_process(fleet: &Fleet, process: &ProcessInfo) -> Option<Match> {
     if file.eq_ignore_ascii_case(WATCHDOG_SCRIPT) {
         let key = option(call.rest, "--account");
         let known = |key: &String| {
-            let mut watchdogs = fleet.components.iter().filter(|component| component.role == Role::Watchdog);
-            watchdogs.find(|one| one.account_key.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(key)))
+            let mut watchdogs =
+                fleet.components.iter().filter(|component| component.role == Role::Watchdog);
+            watchdogs.find(|one| {
+                one.account_key.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(key))
+            })
         };
         return Some(match key.as_ref().and_then(known) {
-            Some(component) => found(component.name.to_string(), Role::Watchdog, component.account_key.clone(), place),
-            None => found(format!("WATCHDOG_{}", key.as_deref().unwrap_or("UNKNOWN")), Role::Watchdog, key, place),
+            Some(component) => found(
+                component.name.to_string(),
+                Role::Watchdog,
+                component.account_key.clone(),
+                place,
+            ),
+            None => found(
+                format!("WATCHDOG_{}", key.as_deref().unwrap_or("UNKNOWN")),
+                Role::Watchdog,
+                key,
+                place,
+            ),
         });
     }
-    if let Some(component) = fleet.components.iter().find(|one| one.script_file().eq_ignore_ascii_case(file)) {
-        return Some(found(component.name.to_string(), component.role, component.account_key.clone(), place));
+    if let Some(component) =
+        fleet.components.iter().find(|one| one.script_file().eq_ignore_ascii_case(file))
+    {
+        return Some(found(
+            component.name.to_string(),
+            component.role,
+            component.account_key.clone(),
+            place,
+        ));
     }
     let upper = stem.to_ascii_uppercase();
     if upper == fleet.orchestrator.as_str() {
         return Some(found(upper, Role::Orchestrator, None, place));
     }
     // A brain whose account was taken out of the config still trades.
-    upper.strip_prefix("BRAIN_").map(|key| found(stem.to_owned(), Role::Brain, Some(key.to_owned()), place))
+    upper
+        .strip_prefix("BRAIN_")
+        .map(|key| found(stem.to_owned(), Role::Brain, Some(key.to_owned()), place))
 }
 
 fn found(component: String, role: Role, account_key: Option<String>, place: Place) -> Match {
@@ -85,7 +118,8 @@ fn place(fleet: &Fleet, dir: Option<&Path>) -> Place {
 /// A running `qc-launch`, but none of its helpers and questions.
 fn is_orchestrator(args: &[String]) -> bool {
     const OTHERS: [&str; 7] = ["hold", "help", "--help", "-h", "--version", "-V", "--dry-run"];
-    let is_launcher = args.first().is_some_and(|program| program_stem(program).starts_with("qc-launch"));
+    let is_launcher =
+        args.first().is_some_and(|program| program_stem(program).starts_with("qc-launch"));
     is_launcher && !args[1..].iter().any(|word| OTHERS.contains(&word.as_str()))
 }
 
@@ -207,7 +241,11 @@ mod tests {
 
     fn fleet(root: &Path) -> Fleet {
         let config = root.join("MASTER_CONFIG.json");
-        std::fs::write(&config, r#"{"ACCOUNTS": {"ATLAS": {"account": 1}, "GL_3": {"account": 2}}}"#).unwrap();
+        std::fs::write(
+            &config,
+            r#"{"ACCOUNTS": {"ATLAS": {"account": 1}, "GL_3": {"account": 2}}}"#,
+        )
+        .unwrap();
         Fleet::load(&config).unwrap()
     }
 
@@ -236,7 +274,9 @@ mod tests {
         let absolute = absolute.to_str().unwrap();
         let brain = |place| found("BRAIN_ATLAS".into(), Role::Brain, Some("ATLAS".into()), place);
         let gl = found("BRAIN_GETLEVERAGED".into(), Role::Brain, Some("GL_3".into()), Place::Fleet);
-        let watchdog = |key: &str| found(format!("WATCHDOG_{key}"), Role::Watchdog, Some(key.into()), Place::Fleet);
+        let watchdog = |key: &str| {
+            found(format!("WATCHDOG_{key}"), Role::Watchdog, Some(key.into()), Place::Fleet)
+        };
         let gone = found("BRAIN_GONE".into(), Role::Brain, Some("GONE".into()), Place::Fleet);
         let cases = [
             (process(&["python", "BRAIN_ATLAS.py"], here), Some(brain(Place::Fleet))),
@@ -246,7 +286,10 @@ mod tests {
             (process(&["python", absolute], there), Some(brain(Place::Fleet))),
             (process(&["python", "BRAIN_GETLEVERAGED.py"], here), Some(gl)),
             (process(&["python", "BRAIN_GONE.py"], here), Some(gone)),
-            (process(&["python", WATCHDOG_SCRIPT, "--account", "atlas"], here), Some(watchdog("ATLAS"))),
+            (
+                process(&["python", WATCHDOG_SCRIPT, "--account", "atlas"], here),
+                Some(watchdog("ATLAS")),
+            ),
             (process(&["python", WATCHDOG_SCRIPT, "--account=GL_3"], here), Some(watchdog("GL_3"))),
             (process(&["python", "other.py", "BRAIN_ATLAS.py"], here), None),
             (process(&["qc-launch", "hold", "--name", "BRAIN_ATLAS"], here), None),

@@ -27,9 +27,13 @@ pub(crate) fn interpreter(root: &Path) -> (PathBuf, Option<String>) {
     for (number, environment) in [".venv312_gpu", ".venv"].into_iter().enumerate() {
         let python = root.join(environment).join(PYTHON_IN_ENVIRONMENT);
         if python.exists() {
-            let note = (number > 0).then(|| format!("no .venv312_gpu here, using {}", python.display()));
+            let note =
+                (number > 0).then(|| format!("no .venv312_gpu here, using {}", python.display()));
             return (python, note);
         }
     }
-    (PYTHON_ON_PATH.into(), Some(format!("no virtual environment here, using {PYTHON_ON_PATH} from PATH")))
+    (
+        PYTHON_ON_PATH.into(),
+        Some(format!("no virtual environment here, using {PYTHON_ON_PATH} from PATH")),
+    )
 }

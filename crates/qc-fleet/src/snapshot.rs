@@ -68,18 +68,27 @@ impl Snapshot {
         let mut instances: Vec<Instance> = fold(matched.collect());
         for instance in &mut instances {
             let pids = instance.pids();
-            let held = |lock: &&LockEntry| matches!(lock.state, LockState::Held | LockState::Legacy);
-            let mine: Vec<&LockEntry> =
-                locks.iter().filter(held).filter(|lock| lock.pid.is_some_and(|pid| pids.contains(&pid))).collect();
-            let named = mine.iter().find(|lock| lock.name.eq_ignore_ascii_case(&instance.component));
+            let held =
+                |lock: &&LockEntry| matches!(lock.state, LockState::Held | LockState::Legacy);
+            let mine: Vec<&LockEntry> = locks
+                .iter()
+                .filter(held)
+                .filter(|lock| lock.pid.is_some_and(|pid| pids.contains(&pid)))
+                .collect();
+            let named =
+                mine.iter().find(|lock| lock.name.eq_ignore_ascii_case(&instance.component));
             instance.lock = named.or(mine.first()).map(|&lock| lock.clone());
-            let known = fleet.component(&instance.component).and_then(|component| component.account.as_ref());
+            let known = fleet
+                .component(&instance.component)
+                .and_then(|component| component.account.as_ref());
             instance.account = match known.filter(|_| instance.place == Place::Fleet) {
                 Some(account) => Some(account.to_string()),
                 None => instance.lock.as_ref().and_then(|lock| lock.account.clone()),
             };
         }
-        instances.sort_by(|a, b| (a.role, &a.component, a.pids()).cmp(&(b.role, &b.component, b.pids())));
+        instances.sort_by(|a, b| {
+            (a.role, &a.component, a.pids()).cmp(&(b.role, &b.component, b.pids()))
+        });
         Self { instances, locks, unreadable: listing.unreadable }
     }
 
@@ -98,7 +107,9 @@ impl Snapshot {
     /// Returns the locks of which no running instance is known to be the holder.
     pub fn loose_locks(&self) -> impl Iterator<Item = &LockEntry> {
         let attached = |lock: &LockEntry| {
-            self.instances.iter().any(|instance| lock.pid.is_some_and(|pid| instance.pids().contains(&pid)))
+            self.instances
+                .iter()
+                .any(|instance| lock.pid.is_some_and(|pid| instance.pids().contains(&pid)))
         };
         self.locks.iter().filter(move |lock| !attached(lock))
     }
@@ -117,18 +128,24 @@ fn fold(mut matched: Vec<(Match, ProcessInfo)>) -> Vec<Instance> {
             && child.0 == stub.0
             && child.1.args.get(1..) == stub.1.args.get(1..)
     };
-    let has_stub = |child: &(Match, ProcessInfo)| matched.iter().any(|stub| is_stub_of(stub, child));
+    let has_stub =
+        |child: &(Match, ProcessInfo)| matched.iter().any(|stub| is_stub_of(stub, child));
     for first in matched.iter().filter(|one| !has_stub(one)) {
         let mut chain = vec![first];
         // A stub starts one interpreter. A second child is a second copy.
-        while let Some(next) = matched.iter().find(|child| chain.last().is_some_and(|stub| is_stub_of(stub, child))) {
+        while let Some(next) =
+            matched.iter().find(|child| chain.last().is_some_and(|stub| is_stub_of(stub, child)))
+        {
             chain.push(next);
         }
-        instances.push(instance(&first.0, chain.iter().map(|(_, process)| process.clone()).collect()));
+        instances
+            .push(instance(&first.0, chain.iter().map(|(_, process)| process.clone()).collect()));
     }
-    let folded: Vec<_> = instances.iter().flat_map(|one| one.processes.iter().map(|p| p.identity.clone())).collect();
+    let folded: Vec<_> =
+        instances.iter().flat_map(|one| one.processes.iter().map(|p| p.identity.clone())).collect();
     let others = matched.iter().filter(|(_, process)| !folded.contains(&process.identity));
-    let others: Vec<Instance> = others.map(|(found, process)| instance(found, vec![process.clone()])).collect();
+    let others: Vec<Instance> =
+        others.map(|(found, process)| instance(found, vec![process.clone()])).collect();
     instances.extend(others);
     instances
 }
@@ -156,7 +173,8 @@ pub(crate) mod tests {
 
     pub(crate) fn fleet(root: &Path) -> Fleet {
         let config = root.join("MASTER_CONFIG.json");
-        std::fs::write(&config, r#"{"ACCOUNTS": {"A": {"account": 1}, "B": {"account": 2}}}"#).unwrap();
+        std::fs::write(&config, r#"{"ACCOUNTS": {"A": {"account": 1}, "B": {"account": 2}}}"#)
+            .unwrap();
         Fleet::load(&config).unwrap()
     }
 
@@ -188,7 +206,11 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn snapshot(root: &Path, processes: Vec<ProcessInfo>, locks: Vec<LockEntry>) -> Snapshot {
+    pub(crate) fn snapshot(
+        root: &Path,
+        processes: Vec<ProcessInfo>,
+        locks: Vec<LockEntry>,
+    ) -> Snapshot {
         Snapshot::assemble(&fleet(root), Listing { processes, unreadable: 0 }, locks)
     }
 
@@ -217,8 +239,11 @@ pub(crate) mod tests {
             process(root.path(), 12, 10, line),
             process(root.path(), 13, 1, line),
         ];
-        let pids: Vec<Vec<u32>> =
-            snapshot(root.path(), processes, Vec::new()).instances.iter().map(Instance::pids).collect();
+        let pids: Vec<Vec<u32>> = snapshot(root.path(), processes, Vec::new())
+            .instances
+            .iter()
+            .map(Instance::pids)
+            .collect();
         assert_eq!(pids, [vec![10, 11], vec![12], vec![13]]);
     }
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::{Instance, Role, Snapshot};
 
 /// The order of stopping. Watchdogs outlive the brains whose positions they guard.
-const ORDER: [Role; 5] = [Role::Orchestrator, Role::Brain, Role::Watchdog, Role::Server, Role::Other];
+const ORDER: [Role; 5] =
+    [Role::Orchestrator, Role::Brain, Role::Watchdog, Role::Server, Role::Other];
 
 /// How long a killed process may take to be gone.
 const AFTER_KILL: Duration = Duration::from_secs(5);
@@ -120,7 +121,11 @@ pub fn perform(
     for stage in &plan.stages {
         report(Progress::Stage(stage));
         // An orchestrator that is asked stops its own fleet, stage by stage, before it ends.
-        let stages = if stage.role == Role::Orchestrator { u32::try_from(ORDER.len()).unwrap_or(1) } else { 1 };
+        let stages = if stage.role == Role::Orchestrator {
+            u32::try_from(ORDER.len()).unwrap_or(1)
+        } else {
+            1
+        };
         results.extend(stop_stage(stage, timeout * stages, report));
     }
     results
@@ -175,7 +180,9 @@ fn stop_stage(
     }
     wait(&mut running, Instant::now() + AFTER_KILL, &mut |one| done(one.target, Outcome::Killed));
     for one in running {
-        let reason = one.unasked.map_or_else(|| "it does not end although it was killed".into(), |e| e.to_string());
+        let reason = one
+            .unasked
+            .map_or_else(|| "it does not end although it was killed".into(), |e| e.to_string());
         done(one.target, Outcome::Survived(reason));
     }
     results

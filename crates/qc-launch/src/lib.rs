@@ -54,7 +54,10 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     })?;
     log.say(&format!("qc-launch {} in {}", env!("CARGO_PKG_VERSION"), fleet.root.display()));
     for reclaimed in own.reclaimed() {
-        log.say(&format!("reclaimed lock {} from {}, which has ended", fleet.orchestrator, reclaimed.holder));
+        log.say(&format!(
+            "reclaimed lock {} from {}, which has ended",
+            fleet.orchestrator, reclaimed.holder
+        ));
     }
     clear_stale(&locks, &mut log)?;
     for warning in &selection.warnings {
@@ -68,7 +71,8 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         );
     }
     let components = &selection.components;
-    let was_asked = Runtime { fleet: &fleet, locks: &locks, components, scripts_lock, log }.run()?;
+    let was_asked =
+        Runtime { fleet: &fleet, locks: &locks, components, scripts_lock, log }.run()?;
     own.release()?;
     if was_asked {
         return Ok(Exit::Done);
@@ -89,10 +93,21 @@ fn clear_stale(locks: &LockDir, log: &mut Log) -> Result<(), Failure> {
 fn write_plan(fleet: &Fleet, selection: &Selection, output: &mut dyn Write) -> Result<(), Failure> {
     writeln!(output, "To be started in {}, in this order:", fleet.root.display())?;
     for (number, component) in selection.components.iter().enumerate() {
-        let mut words = vec![fleet.interpreter.display().to_string(), component.script.display().to_string()];
+        let mut words =
+            vec![fleet.interpreter.display().to_string(), component.script.display().to_string()];
         words.extend(component.args.iter().cloned());
-        let account = component.account.as_ref().map(|account| format!(" (account {account})")).unwrap_or_default();
-        writeln!(output, "  {}. {}{account}: {}", number + 1, component.name, shown_command(&words))?;
+        let account = component
+            .account
+            .as_ref()
+            .map(|account| format!(" (account {account})"))
+            .unwrap_or_default();
+        writeln!(
+            output,
+            "  {}. {}{account}: {}",
+            number + 1,
+            component.name,
+            shown_command(&words)
+        )?;
     }
     for warning in &selection.warnings {
         writeln!(output, "WARNING: {warning}")?;

@@ -20,16 +20,27 @@ pub(crate) fn select(fleet: &Fleet, wanted: &[String]) -> Result<Selection, Fail
         let is_key = |component: &&Component| component.account_key.as_ref() == Some(key);
         match fleet.components.iter().find(is_key) {
             None => {
-                let mut known: Vec<&str> =
-                    fleet.components.iter().filter_map(|component| component.account_key.as_deref()).collect();
+                let mut known: Vec<&str> = fleet
+                    .components
+                    .iter()
+                    .filter_map(|component| component.account_key.as_deref())
+                    .collect();
                 known.sort_unstable();
                 known.dedup();
                 let hint = format!("the accounts are {}", known.join(", "));
-                return Err(Failure::new(Exit::Usage, format!("there is no account `{key}` in the config"), hint));
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("there is no account `{key}` in the config"),
+                    hint,
+                ));
             }
             Some(component) if !component.enabled => {
                 let hint = "set `enabled` to true there, or leave the account out";
-                return Err(Failure::new(Exit::Usage, format!("account `{key}` is disabled in the config"), hint));
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("account `{key}` is disabled in the config"),
+                    hint,
+                ));
             }
             Some(_) => {}
         }
@@ -42,15 +53,30 @@ pub(crate) fn select(fleet: &Fleet, wanted: &[String]) -> Result<Selection, Fail
         fleet.components.iter().filter(is_wanted).partition(|component| component.script.exists());
     let mut warnings: Vec<String> = fleet.interpreter_note.iter().cloned().collect();
     warnings.extend(missing.iter().map(|component| {
-        format!("skipping {}: its script {} does not exist", component.name, component.script.display())
+        format!(
+            "skipping {}: its script {} does not exist",
+            component.name,
+            component.script.display()
+        )
     }));
     if components.is_empty() {
-        let message = format!("nothing to start: {} has no script of an enabled account", fleet.root.display());
-        return Err(Failure::new(Exit::Usage, message, "see whether --root names the folder with the scripts"));
+        let message = format!(
+            "nothing to start: {} has no script of an enabled account",
+            fleet.root.display()
+        );
+        return Err(Failure::new(
+            Exit::Usage,
+            message,
+            "see whether --root names the folder with the scripts",
+        ));
     }
     if fleet.interpreter.is_absolute() && !fleet.interpreter.exists() {
         let message = format!("the Python {} does not exist", fleet.interpreter.display());
-        return Err(Failure::new(Exit::Usage, message, "correct PROCESS_MANAGER.interpreter in the config"));
+        return Err(Failure::new(
+            Exit::Usage,
+            message,
+            "correct PROCESS_MANAGER.interpreter in the config",
+        ));
     }
     Ok(Selection { components: components.into_iter().cloned().collect(), warnings })
 }
@@ -58,14 +84,19 @@ pub(crate) fn select(fleet: &Fleet, wanted: &[String]) -> Result<Selection, Fail
 /// Refuses if anything of the fleet is alive, with the full list.
 pub(crate) fn refuse_beside(snapshot: &Snapshot) -> Result<(), Failure> {
     let running: Vec<&Instance> = snapshot.own().collect();
-    let live: Vec<&LockEntry> = snapshot.loose_locks().filter(|lock| lock.state.is_live()).collect();
+    let live: Vec<&LockEntry> =
+        snapshot.loose_locks().filter(|lock| lock.state.is_live()).collect();
     if running.is_empty() && live.is_empty() {
         return Ok(());
     }
     let mut message = String::from("the fleet is running already, nothing was started:");
     for instance in running {
         let pids: Vec<String> = instance.pids().iter().map(ToString::to_string).collect();
-        let account = instance.account.as_ref().map(|account| format!(", account {account}")).unwrap_or_default();
+        let account = instance
+            .account
+            .as_ref()
+            .map(|account| format!(", account {account}"))
+            .unwrap_or_default();
         message.push_str(&format!("\n  {} (PID {}{account})", instance.component, pids.join(", ")));
     }
     for lock in live {
@@ -73,7 +104,11 @@ pub(crate) fn refuse_beside(snapshot: &Snapshot) -> Result<(), Failure> {
         let host = lock.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
         message.push_str(&format!("\n  lock {} ({}, {pid}{host})", lock.name, lock.state.word()));
     }
-    Err(Failure::new(Exit::Held, message, "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely."))
+    Err(Failure::new(
+        Exit::Held,
+        message,
+        "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.",
+    ))
 }
 
 /// Whether the scripts of this fleet lock with the old module, which takes a lock held for its
@@ -108,8 +143,15 @@ mod tests {
         let fleet = fleet(root.path(), &scripts);
         let all = select(&fleet, &[]).unwrap();
         assert_eq!(names(&all), ["quantum_server", "WATCHDOG_A", "WATCHDOG_B", "BRAIN_A"]);
-        assert!(all.warnings.iter().any(|warning| warning.starts_with("skipping BRAIN_B")), "{:?}", all.warnings);
-        assert_eq!(names(&select(&fleet, &["A".into()]).unwrap()), ["quantum_server", "WATCHDOG_A", "BRAIN_A"]);
+        assert!(
+            all.warnings.iter().any(|warning| warning.starts_with("skipping BRAIN_B")),
+            "{:?}",
+            all.warnings
+        );
+        assert_eq!(
+            names(&select(&fleet, &["A".into()]).unwrap()),
+            ["quantum_server", "WATCHDOG_A", "BRAIN_A"]
+        );
     }
 
     #[test]

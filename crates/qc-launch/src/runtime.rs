@@ -1,7 +1,7 @@
 //! Performing what the supervisor decides, and telling it what happened.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, BufRead, BufReader, PipeReader};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use qc_fleet::{Component, Fleet, Outcome, Place, Progress, Role, Snapshot, StopPlan, perform};
 use qc_lock_core::{Entry, Event as Told, LockDir, LockError};
-use qc_process::{Child, Console, Ended, Interrupt, LOCKS_ARE_INHERITED, Output, Spawn, on_interrupt};
+use qc_process::{
+    Child, Console, Ended, Interrupt, LOCKS_ARE_INHERITED, Output, Spawn, on_interrupt,
+};
 
 use crate::log::Log;
 use crate::supervisor::{Action, Event, Index, Supervisor};
@@ -21,6 +23,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const WAITER_STACK: usize = 64 * 1024;
 
 enum Message {
+    /// A component runs, with this pid.
+    Started(Index, u32),
+    /// Its wrapper says something.
+    Said(Index, String),
     Exited(Index, Ended),
     Interrupted(Interrupt),
     /// The stop that was asked for has been performed.
@@ -34,6 +40,13 @@ pub(crate) struct Runtime<'a> {
     /// Whether the scripts lock by themselves with the old module.
     pub(crate) scripts_lock: bool,
     pub(crate) log: Log,
+}
+
+/// A component's first process, and where a wrapper says what it does.
+struct Begun {
+    child: Child,
+    wrapper: Option<PipeReader>,
+    log: String,
 }
 
 impl Runtime<'_> {
@@ -66,6 +79,13 @@ impl Runtime<'_> {
             }
             match next(&receiver, supervisor.next_due().map(|due| began + due)) {
                 None => events.push(Event::Tick),
+                Some(Message::Started(index, pid)) => {
+                    self.note_start(index, pid);
+                    events.push(Event::Started(index));
+                }
+                Some(Message::Said(index, line)) => {
+                    self.log.say(&format!("{}: {line}", self.components[index].name))
+                }
                 Some(Message::Exited(index, ended)) => events.push(Event::Exited(index, ended)),
                 Some(Message::Interrupted(interrupt)) => {
                     asked.get_or_insert(interrupt);
@@ -76,12 +96,23 @@ impl Runtime<'_> {
         }
     }
 
-    fn perform(&mut self, action: Action, sender: &Sender<Message>, asked: Option<Interrupt>) -> io::Result<Option<Event>> {
+    fn perform(
+        &mut self,
+        action: Action,
+        sender: &Sender<Message>,
+        asked: Option<Interrupt>,
+    ) -> io::Result<Option<Event>> {
         match action {
-            Action::Start(index) => return Ok(Some(self.start(index, sender))),
+            Action::Start(index) => {
+                return Ok(self
+                    .start(index, sender)
+                    .err()
+                    .map(|reason| Event::NotStarted(index, reason)));
+            }
             Action::Restart(index, ended, wait) => {
                 let name = &self.components[index].name;
-                let when = if wait.is_zero() { "now".into() } else { format!("in {} s", wait.as_secs()) };
+                let when =
+                    if wait.is_zero() { "now".into() } else { format!("in {} s", wait.as_secs()) };
                 self.log.say(&format!("{name} ended with {ended}; restarting {when}"));
                 self.tell(Told::Exited, index, ended.to_string());
                 self.tell(Told::Restarting, index, when);
@@ -100,63 +131,88 @@ impl Runtime<'_> {
         Ok(None)
     }
 
-    /// Starts a component under its lock, and a thread that waits for its end.
-    fn start(&mut self, index: Index, sender: &Sender<Message>) -> Event {
+    /// Starts a component under its lock, and a thread that reports its start and its end.
+    fn start(&mut self, index: Index, sender: &Sender<Message>) -> Result<(), String> {
         let component = &self.components[index];
-        let name = component.name.clone();
-        match self.spawn(component) {
-            Ok((mut child, log)) => {
-                let pid = child.identity().pid;
-                self.log.say(&format!("started {name} (PID {pid}), log {log}"));
-                let entry = self.locks.entry(Told::Started, name.as_str()).pid(Some(pid));
-                self.append(&entry.account(component.account.as_ref().map(ToString::to_string)));
-                let sender = sender.clone();
-                let waiter = thread::Builder::new().name(format!("wait {name}")).stack_size(WAITER_STACK);
-                let spawned = waiter.spawn(move || {
-                    // Should waiting fail, nobody knows how it ended; that it must be looked at is what counts.
-                    let ended = child.wait().unwrap_or(Ended::Code(-1));
-                    let _ = sender.send(Message::Exited(index, ended));
-                });
-                match spawned {
-                    Ok(_) => Event::Started(index),
-                    Err(error) => Event::NotStarted(index, format!("it runs, but cannot be waited for: {error}")),
+        let Begun { mut child, wrapper, log } = self.spawn(component)?;
+        self.log.say(&format!("starting {}, log {log}", component.name));
+        let sender = sender.clone();
+        let waiter = thread::Builder::new()
+            .name(format!("wait {}", component.name))
+            .stack_size(WAITER_STACK);
+        let spawned = waiter.spawn(move || {
+            // The receiver is gone only when the program ends anyway.
+            let tell = |message| drop(sender.send(message));
+            match wrapper {
+                None => tell(Message::Started(index, child.identity().pid)),
+                Some(pipe) => {
+                    for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                        match line.strip_prefix("started ").and_then(|pid| pid.trim().parse().ok())
+                        {
+                            Some(pid) => tell(Message::Started(index, pid)),
+                            None => tell(Message::Said(index, line.trim_end().to_owned())),
+                        }
+                    }
                 }
             }
-            Err(reason) => Event::NotStarted(index, reason),
-        }
+            // Should waiting fail, nobody knows how it ended; that it must be looked at is what counts.
+            tell(Message::Exited(index, child.wait().unwrap_or(Ended::Code(-1))));
+        });
+        spawned.map(drop).map_err(|error| format!("it runs, but cannot be waited for: {error}"))
     }
 
-    fn spawn(&mut self, component: &Component) -> Result<(Child, String), String> {
+    fn note_start(&mut self, index: Index, pid: u32) {
+        let component = &self.components[index];
+        self.log.say(&format!("started {} (PID {pid})", component.name));
+        let entry = self.locks.entry(Told::Started, component.name.as_str()).pid(Some(pid));
+        self.append(&entry.account(component.account.as_ref().map(ToString::to_string)));
+    }
+
+    fn spawn(&mut self, component: &Component) -> Result<Begun, String> {
         let failed = |error: io::Error| format!("cannot start it: {error}");
+        let root = &self.fleet.root;
         let (file, path) = self.log.child(component.name.as_str()).map_err(failed)?;
-        let mut command: Vec<OsString> = vec![self.fleet.interpreter.clone().into(), component.script.clone().into()];
+        let mut command: Vec<OsString> =
+            vec![self.fleet.interpreter.clone().into(), component.script.clone().into()];
         command.extend(component.args.iter().map(OsString::from));
-        let log = path.strip_prefix(&self.fleet.root).unwrap_or(&path).display().to_string();
+        let log = path.strip_prefix(root).unwrap_or(&path).display().to_string();
 
         if self.scripts_lock {
-            let child = child_of(command, &self.fleet.root, &file).start(|_| Ok(())).map_err(failed)?;
-            return Ok((child, log));
+            let child =
+                spawn_of(command, root, Output::File(&file)).start(|_| Ok(())).map_err(failed)?;
+            return Ok(Begun { child, wrapper: None, log });
         }
         if !LOCKS_ARE_INHERITED {
-            // A wrapper stays with the child, and holds the lock.
-            let wrapper = self.wrapped(component, command).map_err(failed)?;
-            let child = child_of(wrapper, &self.fleet.root, &file).start(|_| Ok(())).map_err(failed)?;
-            return Ok((child, log));
+            // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
+            let (reader, writer) = io::pipe().map_err(failed)?;
+            let wrapper = self.wrapped(component, &path, command).map_err(failed)?;
+            let child =
+                spawn_of(wrapper, root, Output::Pipe(&writer)).start(|_| Ok(())).map_err(failed)?;
+            return Ok(Begun { child, wrapper: Some(reader), log });
         }
         let mut lock = self.locks.acquire(&component.request()).map_err(|error| match &error {
             LockError::Held { holder, .. } => format!("its lock is held by {holder}"),
-            _ => format!("{}; {}", qc_cli::Failure::from(error).message(), "see `qc-lock list`"),
+            _ => format!("cannot lock it: {}", qc_cli::Failure::from(error).message()),
         })?;
         for reclaimed in lock.reclaimed() {
-            self.log.say(&format!("reclaimed lock {} from {}, which has ended", component.name, reclaimed.holder));
+            self.log.say(&format!(
+                "reclaimed lock {} from {}, which has ended",
+                component.name, reclaimed.holder
+            ));
         }
-        let child = lock.start(child_of(command, &self.fleet.root, &file)).map_err(failed)?;
+        let child = lock.start(spawn_of(command, root, Output::File(&file))).map_err(failed)?;
         lock.leave_to_child();
-        Ok((child, log))
+        Ok(Begun { child, wrapper: None, log })
     }
 
-    fn wrapped(&self, component: &Component, command: Vec<OsString>) -> io::Result<Vec<OsString>> {
-        let mut words: Vec<OsString> = vec![std::env::current_exe()?.into(), "hold".into(), "--lock-dir".into()];
+    fn wrapped(
+        &self,
+        component: &Component,
+        log: &Path,
+        command: Vec<OsString>,
+    ) -> io::Result<Vec<OsString>> {
+        let mut words: Vec<OsString> =
+            vec![std::env::current_exe()?.into(), "hold".into(), "--lock-dir".into()];
         words.push(self.locks.path().into());
         if let Some(account) = &component.account {
             words.extend(["--account".into(), account.as_str().into()]);
@@ -164,7 +220,12 @@ impl Runtime<'_> {
         if let Some(terminal) = &component.terminal {
             words.extend(["--terminal".into(), terminal.as_str().into()]);
         }
-        words.extend(["--program".into(), component.script_file().into()]);
+        words.extend([
+            "--program".into(),
+            component.script_file().into(),
+            "--output".into(),
+            log.into(),
+        ]);
         words.extend([component.name.as_str().into(), "--".into()]);
         words.extend(command);
         Ok(words)
@@ -175,8 +236,12 @@ impl Runtime<'_> {
     fn stop_all(&mut self, sender: &Sender<Message>, asked: Option<Interrupt>) -> io::Result<()> {
         self.log.say("stopping the fleet in order; open trades are NOT closed");
         let snapshot = Snapshot::take(self.fleet, self.locks.list().unwrap_or_default())?;
-        let mine = |name: &str| self.components.iter().any(|component| component.name.as_str() == name);
-        let running = snapshot.instances.iter().filter(|one| one.place == Place::Fleet && mine(&one.component));
+        let mine =
+            |name: &str| self.components.iter().any(|component| component.name.as_str() == name);
+        let running = snapshot
+            .instances
+            .iter()
+            .filter(|one| one.place == Place::Fleet && mine(&one.component));
         let plan = StopPlan::new(running);
         let closing = asked == Some(Interrupt::Close);
         let timeout = if closing { CLOSE_TIMEOUT } else { self.fleet.timing.stop_timeout };
@@ -186,7 +251,9 @@ impl Runtime<'_> {
         thread::Builder::new().name("stop".into()).spawn(move || {
             let results = perform(&plan, timeout, &mut |progress| match progress {
                 Progress::Stage(stage) => log.say(&format!("stopping: {}", stage.role)),
-                Progress::Done(target, outcome, took) => log.say(&stop_line(&target.component, outcome, took)),
+                Progress::Done(target, outcome, took) => {
+                    log.say(&stop_line(&target.component, outcome, took))
+                }
             });
             for (target, outcome, _) in &results {
                 let event = match outcome {
@@ -225,7 +292,7 @@ impl Runtime<'_> {
     }
 }
 
-fn child_of<'a>(command: Vec<OsString>, root: &Path, log: &'a std::fs::File) -> Spawn<'a> {
+fn spawn_of<'a>(command: Vec<OsString>, root: &Path, output: Output<'a>) -> Spawn<'a> {
     let mut words = command.into_iter();
     Spawn {
         program: words.next().unwrap_or_default(),
@@ -233,7 +300,7 @@ fn child_of<'a>(command: Vec<OsString>, root: &Path, log: &'a std::fs::File) -> 
         current_dir: Some(root.into()),
         // Python writes to a file in blocks otherwise, and a crash loses the last words.
         env: vec![("PYTHONUNBUFFERED".into(), Some("1".into()))],
-        output: Output::File(log),
+        output,
         console: Console::Own,
         keep: Vec::new(),
         end_with_parent: false,

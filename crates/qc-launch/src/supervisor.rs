@@ -144,7 +144,10 @@ impl Supervisor {
         }
         if item.restarts >= self.timing.max_restarts {
             item.state = State::GivenUp;
-            return Action::GiveUp(index, format!("it ended with {ended} after {} restarts", item.restarts));
+            return Action::GiveUp(
+                index,
+                format!("it ended with {ended} after {} restarts", item.restarts),
+            );
         }
         item.restarts += 1;
         let at = item.restarted.map_or(now, |last| now.max(last + self.timing.restart_cooldown));

@@ -24,7 +24,11 @@ impl LockDir {
     /// # Errors
     /// If the directory can't be read or a record can't be removed.
     pub fn clear_stale(&self) -> Result<Cleared, LockError> {
-        self.clear(|state| matches!(state, LockState::Stale | LockState::Corrupt), |_| true, "stale")
+        self.clear(
+            |state| matches!(state, LockState::Stale | LockState::Corrupt),
+            |_| true,
+            "stale",
+        )
     }
 
     /// Removes the same, of these locks only.
@@ -33,7 +37,11 @@ impl LockDir {
     /// As [`LockDir::clear_stale`].
     pub fn clear_dead(&self, names: &[String]) -> Result<Cleared, LockError> {
         let wanted = |name: &str| names.iter().any(|one| one.eq_ignore_ascii_case(name));
-        self.clear(|state| matches!(state, LockState::Stale | LockState::Corrupt), wanted, "its process has ended")
+        self.clear(
+            |state| matches!(state, LockState::Stale | LockState::Corrupt),
+            wanted,
+            "its process has ended",
+        )
     }
 
     /// Removes all records but those of processes that live on this machine: also those of other
@@ -42,7 +50,11 @@ impl LockDir {
     /// # Errors
     /// As [`LockDir::clear_stale`].
     pub fn clear_all(&self) -> Result<Cleared, LockError> {
-        self.clear(|state| !matches!(state, LockState::Held | LockState::Legacy), |_| true, "forced")
+        self.clear(
+            |state| !matches!(state, LockState::Held | LockState::Legacy),
+            |_| true,
+            "forced",
+        )
     }
 
     fn clear(
@@ -55,7 +67,10 @@ impl LockDir {
         for found in self.store.records()?.iter().filter(|found| wanted(&found.name)) {
             let entry = entry_of(found);
             if may_go(entry.state) && self.remove_if(found, &may_go)? {
-                let line = self.entry(Event::Cleared, &entry.name).pid(entry.pid).account(entry.account.clone());
+                let line = self
+                    .entry(Event::Cleared, &entry.name)
+                    .pid(entry.pid)
+                    .account(entry.account.clone());
                 self.append(&line.detail(format!("{}, {reason}", entry.state.word())))?;
                 result.cleared.push(entry);
             } else {
@@ -67,12 +82,18 @@ impl LockDir {
     }
 
     /// Removes a record with its guard in hand, so that nobody can be taking the lock meanwhile.
-    fn remove_if(&self, found: &Found, may_go: impl Fn(LockState) -> bool) -> Result<bool, LockError> {
+    fn remove_if(
+        &self,
+        found: &Found,
+        may_go: impl Fn(LockState) -> bool,
+    ) -> Result<bool, LockError> {
         // A file whose name is no lock's has no guard and nobody takes it.
         let guard = match found.name.parse::<LockName>() {
             Ok(name) => {
                 self.store.create()?;
-                let Some(guard) = self.take_guard(&Resource::name(&name))? else { return Ok(false) };
+                let Some(guard) = self.take_guard(&Resource::name(&name))? else {
+                    return Ok(false);
+                };
                 Some(guard)
             }
             Err(_) => None,

@@ -11,7 +11,9 @@ use crate::judge::{Holder, Suspect, Verdict, judge};
 use crate::lock::{Lock, Reclaimed};
 use crate::record::{self, Reading};
 use crate::store::{Found, Store};
-use crate::{Account, Entry, Event, History, LockError, LockName, Record, Resource, Terminal, history};
+use crate::{
+    Account, Entry, Event, History, LockError, LockName, Record, Resource, Terminal, history,
+};
 
 /// How long a record may take to appear after its guard was locked.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -62,8 +64,10 @@ impl Request {
     /// Returns what is to be protected, in the order in which guards are taken.
     pub fn resources(&self) -> Vec<Resource> {
         let account = self.account.iter().map(|account| Resource::account(account, &self.name));
-        let terminal = self.terminal.iter().map(|terminal| Resource::terminal(terminal, &self.name));
-        let mut resources: Vec<Resource> = account.chain(terminal).chain([Resource::name(&self.name)]).collect();
+        let terminal =
+            self.terminal.iter().map(|terminal| Resource::terminal(terminal, &self.name));
+        let mut resources: Vec<Resource> =
+            account.chain(terminal).chain([Resource::name(&self.name)]).collect();
         resources.sort();
         resources
     }
@@ -89,8 +93,14 @@ impl LockDir {
     /// Uses the folder `path`, which is made when the first lock is taken.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let exe = std::env::current_exe().ok();
-        let program = exe.as_deref().and_then(Path::file_stem).map(|stem| stem.to_string_lossy().into_owned());
-        Self { store: Store::new(path.into()), program: program.unwrap_or_else(|| "unknown".into()) }
+        let program = exe
+            .as_deref()
+            .and_then(Path::file_stem)
+            .map(|stem| stem.to_string_lossy().into_owned());
+        Self {
+            store: Store::new(path.into()),
+            program: program.unwrap_or_else(|| "unknown".into()),
+        }
     }
 
     /// Returns the folder.
@@ -108,7 +118,9 @@ impl LockDir {
         let began = Instant::now();
         loop {
             let (error, patience) = match self.attempt(request)? {
-                Attempt::Taken(guards, left_over) => return self.finish(request, guards, left_over),
+                Attempt::Taken(guards, left_over) => {
+                    return self.finish(request, guards, left_over);
+                }
                 Attempt::Held(error) => (error, Duration::ZERO),
                 Attempt::Unclear(error, patience) => (error, patience),
             };
@@ -159,7 +171,8 @@ impl LockDir {
         let mut left_over = Vec::new();
         for found in self.store.records()? {
             let theirs = found.resources();
-            let Some(resource) = resources.iter().find(|resource| theirs.iter().any(|one| one == resource.as_str()))
+            let Some(resource) =
+                resources.iter().find(|resource| theirs.iter().any(|one| one == resource.as_str()))
             else {
                 continue;
             };
@@ -167,14 +180,27 @@ impl LockDir {
             match verdict(&found.reading) {
                 Verdict::Held if is_ours => left_over.push(found),
                 Verdict::Held | Verdict::HeldByOld => {
-                    return Ok(Attempt::Held(held(request, resource, Holder::of(&found.reading), false)));
+                    return Ok(Attempt::Held(held(
+                        request,
+                        resource,
+                        Holder::of(&found.reading),
+                        false,
+                    )));
                 }
                 Verdict::Foreign => {
-                    return Ok(Attempt::Held(held(request, resource, Holder::of(&found.reading), true)));
+                    return Ok(Attempt::Held(held(
+                        request,
+                        resource,
+                        Holder::of(&found.reading),
+                        true,
+                    )));
                 }
                 // An old module may be writing it right now.
                 Verdict::Corrupt if found.age < SETTLE => {
-                    return Ok(Attempt::Unclear(held(request, resource, Holder::default(), false), SETTLE * 2));
+                    return Ok(Attempt::Unclear(
+                        held(request, resource, Holder::default(), false),
+                        SETTLE * 2,
+                    ));
                 }
                 Verdict::Stale | Verdict::Corrupt => left_over.push(found),
             }
@@ -190,7 +216,9 @@ impl LockDir {
     /// Finds out who holds `resource`.
     fn explain(&self, request: &Request, resource: &Resource) -> Result<Attempt, LockError> {
         let records = self.store.records()?;
-        let holder = records.iter().find(|found| found.resources().iter().any(|one| one == resource.as_str()));
+        let holder = records
+            .iter()
+            .find(|found| found.resources().iter().any(|one| one == resource.as_str()));
         let Some(found) = holder else {
             return Ok(Attempt::Unclear(held(request, resource, Holder::default(), false), SETTLE));
         };
@@ -199,14 +227,23 @@ impl LockDir {
             Verdict::Held | Verdict::HeldByOld | Verdict::Foreign => {
                 Attempt::Held(held(request, resource, holder, false))
             }
-            Verdict::Corrupt => Attempt::Unclear(held(request, resource, Holder::default(), false), SETTLE),
+            Verdict::Corrupt => {
+                Attempt::Unclear(held(request, resource, Holder::default(), false), SETTLE)
+            }
             // Still locked although the one who is named has ended: a new holder is writing its
             // record, the system is late, or a process that it started has inherited the lock.
-            Verdict::Stale => Attempt::Unclear(held(request, resource, Holder::default(), false), LATE_RELEASE),
+            Verdict::Stale => {
+                Attempt::Unclear(held(request, resource, Holder::default(), false), LATE_RELEASE)
+            }
         })
     }
 
-    fn finish(&self, request: &Request, guards: Vec<Guard>, left_over: Vec<Found>) -> Result<Lock, LockError> {
+    fn finish(
+        &self,
+        request: &Request,
+        guards: Vec<Guard>,
+        left_over: Vec<Found>,
+    ) -> Result<Lock, LockError> {
         let own = own_identity();
         let here = here();
         let record = Record {
@@ -226,12 +263,17 @@ impl LockDir {
             token: None,
         };
         let mut reclaimed = Vec::new();
-        for found in left_over.iter().filter(|found| found.name.eq_ignore_ascii_case(request.name.as_str())) {
+        for found in
+            left_over.iter().filter(|found| found.name.eq_ignore_ascii_case(request.name.as_str()))
+        {
             // The same lock in another case, whose file the new record may not replace.
             if found.name != record.name {
                 self.store.remove(&found.path)?;
             }
-            reclaimed.push(Reclaimed { holder: Holder::of(&found.reading), corrupt: corrupt(&found.reading) });
+            reclaimed.push(Reclaimed {
+                holder: Holder::of(&found.reading),
+                corrupt: corrupt(&found.reading),
+            });
         }
         self.store.write(&record)?;
         let mut lock = Lock::new(self.clone(), record, guards, reclaimed);
@@ -256,7 +298,8 @@ pub(crate) fn verdict(reading: &Reading) -> Verdict {
 
 fn suspect(pid: u32) -> Suspect {
     let Ok(Some(process)) = qc_process::describe(pid) else {
-        let absent = qc_process::identity_of(pid).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        let absent = qc_process::identity_of(pid)
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         return if absent { Suspect::Absent } else { Suspect::Hidden };
     };
     let file = |path: &String| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
@@ -276,5 +319,10 @@ fn corrupt(reading: &Reading) -> Option<String> {
 }
 
 fn held(request: &Request, resource: &Resource, holder: Holder, foreign: bool) -> LockError {
-    LockError::Held { name: request.name.clone(), resource: resource.clone(), holder: Box::new(holder), foreign }
+    LockError::Held {
+        name: request.name.clone(),
+        resource: resource.clone(),
+        holder: Box::new(holder),
+        foreign,
+    }
 }

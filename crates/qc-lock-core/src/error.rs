@@ -61,15 +61,25 @@ impl LockError {
             Self::Held { foreign: true, .. } => {
                 "stop it on that machine; if it is certain that nothing runs there, `qc-lock clear-all` removes the record"
             }
-            Self::Held { .. } => "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.",
+            Self::Held { .. } => {
+                "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely."
+            }
             Self::Directory { .. } => "name a writable directory with --lock-dir",
-            Self::Guard { .. } => "see who may write there, or name another directory with --lock-dir",
-            Self::Record { .. } | Self::History { .. } => "see who may write there and whether the disk is full",
+            Self::Guard { .. } => {
+                "see who may write there, or name another directory with --lock-dir"
+            }
+            Self::Record { .. } | Self::History { .. } => {
+                "see who may write there and whether the disk is full"
+            }
         }
     }
 }
 
 /// Says what collides, unless it is the name itself.
 fn collision(name: &LockName, resource: &Resource) -> String {
-    if *resource == Resource::name(name) { String::new() } else { format!("; both need `{resource}`") }
+    if *resource == Resource::name(name) {
+        String::new()
+    } else {
+        format!("; both need `{resource}`")
+    }
 }

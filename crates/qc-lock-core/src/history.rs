@@ -185,7 +185,9 @@ mod tests {
         let (file, guard) = (dir.path().join("history.jsonl"), dir.path().join("guard"));
         append(&file, &guard, &Entry::new(Event::Acquired, "A", "test")).unwrap();
         let mut text = std::fs::read(&file).unwrap();
-        text.extend(b"{\"time\": \"2026\n{\"time\":\"t\",\"event\":\"invented_later\",\"name\":\"B\"}\n");
+        text.extend(
+            b"{\"time\": \"2026\n{\"time\":\"t\",\"event\":\"invented_later\",\"name\":\"B\"}\n",
+        );
         std::fs::write(&file, text).unwrap();
         append(&file, &guard, &Entry::new(Event::Released, "A", "test")).unwrap();
 

@@ -78,7 +78,8 @@ fn is_old_holder(record: &OldRecord, suspect: &Suspect) -> bool {
         Suspect::Seen { is_python: false, .. } => false,
         Suspect::Seen { files, since, .. } => {
             let script = record.name.as_ref().map(|name| format!("{name}.py").to_lowercase());
-            let runs_it = script.is_some_and(|script| files.iter().any(|file| file.to_lowercase() == script));
+            let runs_it =
+                script.is_some_and(|script| files.iter().any(|file| file.to_lowercase() == script));
             let written = record.timestamp.as_deref().and_then(parse_time);
             let slack = chrono::TimeDelta::seconds(CLOCK_SLACK_SECONDS);
             // Without a time nobody can say that it is not the holder.
@@ -140,7 +141,12 @@ impl fmt::Display for Holder {
             None => since.to_owned(),
         });
         let account = self.account.as_deref().unwrap_or("none");
-        write!(f, " (account {account}, since {}, host {})", or_unknown(since.as_deref()), or_unknown(self.host.as_deref()))
+        write!(
+            f,
+            " (account {account}, since {}, host {})",
+            or_unknown(since.as_deref()),
+            or_unknown(self.host.as_deref())
+        )
     }
 }
 
@@ -154,7 +160,12 @@ mod tests {
     use crate::record::tests::example;
 
     fn here() -> Host {
-        Host { name: "TRADER-PC".into(), boot_id: "machine-1".into(), pid_namespace: None, user: "trader".into() }
+        Host {
+            name: "TRADER-PC".into(),
+            boot_id: "machine-1".into(),
+            pid_namespace: None,
+            user: "trader".into(),
+        }
     }
 
     fn old(timestamp: &str) -> Reading {
@@ -169,7 +180,11 @@ mod tests {
 
     fn python(since: &str, files: &[&str]) -> Suspect {
         let files = files.iter().map(|&file| file.into()).collect();
-        Suspect::Seen { is_python: true, files, since: DateTime::parse_from_rfc3339(since).unwrap() }
+        Suspect::Seen {
+            is_python: true,
+            files,
+            since: DateTime::parse_from_rfc3339(since).unwrap(),
+        }
     }
 
     #[test]
@@ -179,15 +194,18 @@ mod tests {
             (Liveness::Unknown, Verdict::Held),
             (Liveness::Dead, Verdict::Stale),
         ] {
-            let judged = judge(&Reading::Record(example()), &here(), |_| liveness, |_| unreachable!());
+            let judged =
+                judge(&Reading::Record(example()), &here(), |_| liveness, |_| unreachable!());
             assert_eq!(judged, verdict, "{liveness:?}");
         }
     }
 
     #[test]
     fn a_record_from_elsewhere_is_never_stale() {
-        let elsewhere = crate::Record { host: "other".into(), boot_id: "machine-2".into(), ..example() };
-        let judged = judge(&Reading::Record(elsewhere), &here(), |_| Liveness::Dead, |_| unreachable!());
+        let elsewhere =
+            crate::Record { host: "other".into(), boot_id: "machine-2".into(), ..example() };
+        let judged =
+            judge(&Reading::Record(elsewhere), &here(), |_| Liveness::Dead, |_| unreachable!());
         assert_eq!(judged, Verdict::Foreign);
     }
 
@@ -217,7 +235,10 @@ mod tests {
     fn an_old_record_from_another_host_is_foreign() {
         let Reading::Old(record) = old("2026-11-02T21:00:00") else { unreachable!() };
         let record = Reading::Old(OldRecord { host: Some("other".into()), ..record });
-        assert_eq!(judge(&record, &here(), |_| unreachable!(), |_| Suspect::Absent), Verdict::Foreign);
+        assert_eq!(
+            judge(&record, &here(), |_| unreachable!(), |_| Suspect::Absent),
+            Verdict::Foreign
+        );
     }
 
     #[test]

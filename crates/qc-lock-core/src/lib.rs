@@ -49,8 +49,8 @@ pub use list::{LockEntry, LockState};
 pub use lock::{Lock, Reclaimed};
 pub use name::{LockName, NameError};
 pub use record::{Reading, Record};
-pub use run::run_held;
 pub use resource::{Account, AccountError, Resource, Terminal};
+pub use run::run_held;
 
 /// The environment variable that tells a child which lock is held for it.
 pub const TOKEN_VARIABLE: &str = "QC_LOCK_TOKEN";

@@ -78,7 +78,10 @@ impl LockDir {
     /// [`LockError::Directory`].
     pub fn status(&self, name: &LockName) -> Result<Option<LockEntry>, LockError> {
         let records = self.store.records()?;
-        Ok(records.iter().find(|found| found.name.eq_ignore_ascii_case(name.as_str())).map(entry_of))
+        Ok(records
+            .iter()
+            .find(|found| found.name.eq_ignore_ascii_case(name.as_str()))
+            .map(entry_of))
     }
 }
 

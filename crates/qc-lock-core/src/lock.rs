@@ -29,7 +29,12 @@ pub struct Reclaimed {
 }
 
 impl Lock {
-    pub(crate) fn new(dir: LockDir, record: Record, guards: Vec<Guard>, reclaimed: Vec<Reclaimed>) -> Self {
+    pub(crate) fn new(
+        dir: LockDir,
+        record: Record,
+        guards: Vec<Guard>,
+        reclaimed: Vec<Reclaimed>,
+    ) -> Self {
         Self { dir, record, guards, reclaimed, history_error: None }
     }
 
@@ -91,7 +96,8 @@ impl Lock {
                 Some(reason) => format!("the record was corrupt: {reason}"),
                 None => format!("from {}, which has ended", reclaimed.holder),
             };
-            let entry = self.dir.entry(Event::Reclaimed, &self.record.name).pid(reclaimed.holder.pid);
+            let entry =
+                self.dir.entry(Event::Reclaimed, &self.record.name).pid(reclaimed.holder.pid);
             let entry = entry.account(reclaimed.holder.account.clone()).detail(detail);
             self.history_error = self.dir.append(&entry).err().or(self.history_error.take());
         }

@@ -58,7 +58,9 @@ impl FromStr for LockName {
         if text.is_empty() {
             return Err(NameError::Empty);
         }
-        if let Some(other) = text.chars().find(|&c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-')) {
+        if let Some(other) =
+            text.chars().find(|&c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-'))
+        {
             return Err(NameError::Character(other));
         }
         if text.len() > 64 {
@@ -70,9 +72,13 @@ impl FromStr for LockName {
         // Windows takes `con.anything` for the device, too.
         let stem = text.split('.').next().unwrap_or(text).to_ascii_lowercase();
         let numbered = |device: &str| {
-            stem.strip_prefix(device).is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_digit())
+            stem.strip_prefix(device)
+                .is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_digit())
         };
-        if matches!(stem.as_str(), "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt") {
+        if matches!(stem.as_str(), "con" | "prn" | "aux" | "nul")
+            || numbered("com")
+            || numbered("lpt")
+        {
             return Err(NameError::Device(text.to_owned()));
         }
         Ok(Self(text.to_owned()))
@@ -91,10 +97,22 @@ mod tests {
 
     #[test]
     fn names_are_file_names_everywhere() {
-        for good in ["BRAIN_ATLAS", "a", "quantum_server", "x.y-z_1", "CONSOLE", "com", "com10", &"x".repeat(64)] {
+        for good in [
+            "BRAIN_ATLAS",
+            "a",
+            "quantum_server",
+            "x.y-z_1",
+            "CONSOLE",
+            "com",
+            "com10",
+            &"x".repeat(64),
+        ] {
             assert!(good.parse::<LockName>().is_ok(), "{good}");
         }
-        let bad = ["", "../x", "a/b", r"a\b", "CON", "con.txt", "nul", "LPT1", "a b", "é", "a:b", ".", "..", ".x", "x."];
+        let bad = [
+            "", "../x", "a/b", r"a\b", "CON", "con.txt", "nul", "LPT1", "a b", "é", "a:b", ".",
+            "..", ".x", "x.",
+        ];
         for bad in bad {
             assert!(bad.parse::<LockName>().is_err(), "{bad}");
         }

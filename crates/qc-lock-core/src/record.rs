@@ -82,7 +82,8 @@ impl Record {
     /// Whether the record was written on this machine, in this PID namespace: otherwise its pid
     /// means nothing here, and nobody can say whether the holder lives.
     pub fn is_local(&self, here: &Host) -> bool {
-        let same_machine = self.boot_id == here.boot_id || self.host.eq_ignore_ascii_case(&here.name);
+        let same_machine =
+            self.boot_id == here.boot_id || self.host.eq_ignore_ascii_case(&here.name);
         same_machine && self.pid_namespace == here.pid_namespace
     }
 }
@@ -100,13 +101,13 @@ fn parse_object(bytes: &[u8]) -> Result<Reading, String> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err("it is empty".into());
     }
-    let object: Map<String, Value> =
-        serde_json::from_slice(bytes).map_err(|error| format!("it is not a JSON object ({error})"))?;
+    let object: Map<String, Value> = serde_json::from_slice(bytes)
+        .map_err(|error| format!("it is not a JSON object ({error})"))?;
     let pid = object.get("pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
     let pid = pid.filter(|&pid| pid > 0).ok_or("it names no valid pid")?;
     if object.contains_key("version") {
-        let record: Record =
-            serde_json::from_value(Value::Object(object)).map_err(|error| format!("it is incomplete ({error})"))?;
+        let record: Record = serde_json::from_value(Value::Object(object))
+            .map_err(|error| format!("it is incomplete ({error})"))?;
         return Ok(Reading::Record(record));
     }
     let text = |key: &str| match object.get(key) {
@@ -134,7 +135,8 @@ pub(crate) fn parse_time(text: &str) -> Option<DateTime<FixedOffset>> {
         return Some(time);
     }
     let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
-    let naive = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+    let naive =
+        formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
     // Where the clock was set back, one local time happened twice: the later one keeps more alive.
     Local.from_local_datetime(&naive).latest().map(|time| time.fixed_offset())
 }
@@ -193,7 +195,11 @@ pub(crate) mod tests {
             long.as_bytes(),
         ];
         for bytes in cases {
-            assert!(matches!(parse(bytes), Reading::Corrupt(_)), "{}", String::from_utf8_lossy(bytes));
+            assert!(
+                matches!(parse(bytes), Reading::Corrupt(_)),
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 
@@ -206,9 +212,15 @@ pub(crate) mod tests {
             user: "trader".into(),
         };
         assert!(example().is_local(&here));
-        assert!(Record { boot_id: "machine-0".into(), ..example() }.is_local(&here), "an earlier boot");
+        assert!(
+            Record { boot_id: "machine-0".into(), ..example() }.is_local(&here),
+            "an earlier boot"
+        );
         assert!(Record { host: "renamed".into(), ..example() }.is_local(&here));
-        assert!(!Record { host: "other".into(), boot_id: "machine-2".into(), ..example() }.is_local(&here));
+        assert!(
+            !Record { host: "other".into(), boot_id: "machine-2".into(), ..example() }
+                .is_local(&here)
+        );
         assert!(!Record { pid_namespace: Some(1), ..example() }.is_local(&here));
     }
 

@@ -30,7 +30,11 @@ impl FromStr for Account {
     fn from_str(text: &str) -> Result<Self, AccountError> {
         let text = text.trim();
         let printable = !text.chars().any(char::is_control);
-        if (1..=64).contains(&text.chars().count()) && printable { Ok(Self(text.to_owned())) } else { Err(AccountError) }
+        if (1..=64).contains(&text.chars().count()) && printable {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(AccountError)
+        }
     }
 }
 
@@ -70,11 +74,18 @@ fn normalised(path: &str) -> String {
         },
         None => (path.as_str(), path.starts_with("//")),
     };
-    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let mut parts: Vec<&str> =
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.last().is_some_and(|last| matches!(*last, "terminal64.exe" | "terminal.exe")) {
         parts.pop();
     }
-    let lead = if is_share { "//" } else if path.starts_with('/') { "/" } else { "" };
+    let lead = if is_share {
+        "//"
+    } else if path.starts_with('/') {
+        "/"
+    } else {
+        ""
+    };
     format!("{lead}{}", parts.join("/"))
 }
 
@@ -110,7 +121,8 @@ impl Resource {
             Some(("name", name)) => format!("name@{name}"),
             Some((kind, _)) => {
                 let digest = Sha256::digest(self.0.as_bytes());
-                let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+                let hex: String =
+                    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
                 format!("{kind}@{hex}")
             }
             None => self.0.clone(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use qc_process::{Ended, Interrupt, Process, Spawn, on_interrupt};
+use qc_process::{Ended, Identity, Interrupt, Process, Spawn, on_interrupt};
 
 use crate::Lock;
 
@@ -14,14 +14,19 @@ struct Running {
     pending: Option<Interrupt>,
 }
 
-/// Starts the command that `lock` is held for, waits for its end, and gives the lock back. A
-/// request to stop this program is passed on to the command, which decides when it ends.
+/// Starts the command that `lock` is held for, tells `started` who it is, waits for its end, and
+/// gives the lock back. A request to stop this program is passed on to the command, which decides
+/// when it ends.
 ///
 /// Meant for programs that do nothing else: it takes over Ctrl-C and its like.
 ///
 /// # Errors
 /// If the command can't be started; the lock is given back then, too.
-pub fn run_held(mut lock: Lock, spawn: Spawn<'_>) -> io::Result<Ended> {
+pub fn run_held(
+    mut lock: Lock,
+    spawn: Spawn<'_>,
+    started: impl FnOnce(&Identity),
+) -> io::Result<Ended> {
     let running = Arc::new(Mutex::new(Running::default()));
     let for_handler = Arc::clone(&running);
     on_interrupt(move |interrupt| {
@@ -40,6 +45,7 @@ pub fn run_held(mut lock: Lock, spawn: Spawn<'_>) -> io::Result<Ended> {
             process.pass_on(interrupt);
         }
     }
+    started(child.identity());
     let ended = child.wait()?;
     // The command's end is what the caller must learn; a record left behind heals.
     let _ = lock.release();

@@ -28,7 +28,8 @@ impl Found {
     /// Returns what the record protects. An old record protects its name, and its account.
     pub(crate) fn resources(&self) -> Vec<String> {
         let name: Option<LockName> = self.name.parse().ok();
-        let mut resources: Vec<String> = name.iter().map(|name| Resource::name(name).as_str().to_owned()).collect();
+        let mut resources: Vec<String> =
+            name.iter().map(|name| Resource::name(name).as_str().to_owned()).collect();
         match &self.reading {
             Reading::Record(record) => resources.extend(record.resources.iter().cloned()),
             Reading::Old(record) => {
@@ -81,11 +82,13 @@ impl Store {
         for dir in [self.dir.clone(), self.dir.join(".guards")] {
             let result = match fs::symlink_metadata(&dir) {
                 Ok(found) => check_directory(&found),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir_all(&dir) {
-                    // Somebody else was faster; whether it is a directory shows when it is used.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-                    result => result,
-                },
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    match fs::create_dir_all(&dir) {
+                        // Somebody else was faster; whether it is a directory shows when it is used.
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                        result => result,
+                    }
+                }
                 Err(error) => Err(error),
             };
             result.map_err(|source| LockError::Directory { path: dir, source })?;
@@ -104,7 +107,9 @@ impl Store {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
             let file = entry.map_err(failed)?.file_name();
-            let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".lock")) else { continue };
+            let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".lock")) else {
+                continue;
+            };
             found.extend(self.find(name));
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -129,7 +134,8 @@ impl Store {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let path = self.record(&record.name);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.dir.join(format!(".{}.{}.{number}.tmp", record.name, std::process::id()));
+        let temporary =
+            self.dir.join(format!(".{}.{}.{number}.tmp", record.name, std::process::id()));
         let written = serde_json::to_vec_pretty(record)
             .map_err(io::Error::from)
             .and_then(|bytes| write_new(&temporary, &bytes))

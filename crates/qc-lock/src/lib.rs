@@ -8,7 +8,9 @@ use std::io::Write;
 
 use clap::Parser;
 use cli::{Cli, Command, HistoryArgs};
-use qc_cli::{ColorChoice, Exit, Failure, Text, Tone, hold, local_time, print_json, run_tool, table};
+use qc_cli::{
+    ColorChoice, Exit, Failure, Text, Tone, hold, local_time, print_json, run_tool, table,
+};
 use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState};
 use serde_json::json;
 
@@ -28,7 +30,11 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
                 print_json(output, &json!({ "version": 1, "name": name.as_str(), "lock": entry }))?;
             } else {
                 match &entry {
-                    Some(entry) => writeln!(output, "{}", lock_table(std::slice::from_ref(entry), cli.shared.color))?,
+                    Some(entry) => writeln!(
+                        output,
+                        "{}",
+                        lock_table(std::slice::from_ref(entry), cli.shared.color)
+                    )?,
                     None => writeln!(output, "{name} is not locked.")?,
                 }
             }
@@ -79,9 +85,17 @@ fn lock_table(entries: &[LockEntry], color: ColorChoice) -> String {
     table(&header, entries.iter().map(row).collect(), color)
 }
 
-fn cleared(result: &Cleared, what: &str, json: bool, output: &mut dyn Write) -> Result<Exit, Failure> {
+fn cleared(
+    result: &Cleared,
+    what: &str,
+    json: bool,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
     if json {
-        print_json(output, &json!({ "version": 1, "cleared": result.cleared, "kept": result.kept }))?;
+        print_json(
+            output,
+            &json!({ "version": 1, "cleared": result.cleared, "kept": result.kept }),
+        )?;
         return Ok(Exit::Done);
     }
     for entry in &result.cleared {
@@ -97,20 +111,33 @@ fn cleared(result: &Cleared, what: &str, json: bool, output: &mut dyn Write) -> 
     Ok(Exit::Done)
 }
 
-fn history(locks: &LockDir, args: &HistoryArgs, json: bool, output: &mut dyn Write) -> Result<Exit, Failure> {
+fn history(
+    locks: &LockDir,
+    args: &HistoryArgs,
+    json: bool,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
     let history = locks.history()?;
-    let from = args.since.and_then(|since| chrono::Local::now().checked_sub_signed(chrono::TimeDelta::from_std(since).ok()?));
+    let from = args.since.and_then(|since| {
+        chrono::Local::now().checked_sub_signed(chrono::TimeDelta::from_std(since).ok()?)
+    });
     let wanted = |entry: &&Entry| {
         let recent = from.is_none_or(|from| entry.at().is_none_or(|at| at >= from));
-        recent && args.name.as_ref().is_none_or(|name| entry.name.eq_ignore_ascii_case(name.as_str()))
+        recent
+            && args.name.as_ref().is_none_or(|name| entry.name.eq_ignore_ascii_case(name.as_str()))
     };
     let entries: Vec<&Entry> = history.entries.iter().filter(wanted).collect();
     if json {
-        print_json(output, &json!({ "version": 1, "entries": entries, "unreadable": history.unreadable }))?;
+        print_json(
+            output,
+            &json!({ "version": 1, "entries": entries, "unreadable": history.unreadable }),
+        )?;
         return Ok(Exit::Done);
     }
     for entry in &entries {
-        let event = serde_json::to_value(entry.event).ok().and_then(|word| word.as_str().map(str::to_owned));
+        let event = serde_json::to_value(entry.event)
+            .ok()
+            .and_then(|word| word.as_str().map(str::to_owned));
         let event = event.filter(|_| entry.event != Event::Unknown).unwrap_or_else(|| "?".into());
         write!(output, "{}  {event:<10}  {}", local_time(&entry.time), entry.name)?;
         if let Some(pid) = entry.pid {

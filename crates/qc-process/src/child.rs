@@ -57,7 +57,10 @@ impl Spawn<'_> {
     ///
     /// # Errors
     /// `NotFound` or `PermissionDenied` if the program can't be started, or what `created` returned.
-    pub fn start(self, created: impl FnOnce(&Identity) -> io::Result<()> + Send) -> io::Result<Child> {
+    pub fn start(
+        self,
+        created: impl FnOnce(&Identity) -> io::Result<()> + Send,
+    ) -> io::Result<Child> {
         let (identity, handle) = imp::spawn(&self, created)?;
         Ok(Child { identity, handle })
     }

@@ -37,6 +37,9 @@ mod tests {
     #[test]
     fn nothing_is_left_empty() {
         let here = here();
-        assert!(!here.name.is_empty() && !here.boot_id.is_empty() && !here.user.is_empty(), "{here:?}");
+        assert!(
+            !here.name.is_empty() && !here.boot_id.is_empty() && !here.user.is_empty(),
+            "{here:?}"
+        );
     }
 }

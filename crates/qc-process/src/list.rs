@@ -51,7 +51,9 @@ pub fn list() -> io::Result<Listing> {
     let mut listing = Listing::default();
     for process in refreshed(ProcessesToUpdate::All)?.processes().values() {
         match read(process) {
-            Some(info) if info.args.is_empty() && imp::hides_its_command(&info) => listing.unreadable += 1,
+            Some(info) if info.args.is_empty() && imp::hides_its_command(&info) => {
+                listing.unreadable += 1
+            }
             Some(info) => listing.processes.push(info),
             None => {}
         }
@@ -113,7 +115,8 @@ mod tests {
     fn this_process_is_listed_with_its_arguments() {
         let own = crate::own_identity();
         let listing = list().unwrap();
-        let found = listing.processes.iter().find(|info| info.identity == *own).expect("not listed");
+        let found =
+            listing.processes.iter().find(|info| info.identity == *own).expect("not listed");
         let expected: Vec<String> = std::env::args().collect();
         assert_eq!(found.args[1..], expected[1..]);
         assert_eq!(found.current_dir.as_deref(), std::env::current_dir().ok().as_deref());

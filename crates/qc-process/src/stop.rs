@@ -126,7 +126,9 @@ impl Process {
 pub fn ask_all(processes: &[&Process], how: Ask) -> Vec<Result<(), StopError>> {
     let results = imp::ask_all(processes, how);
     let pids = processes.iter().map(|process| process.identity.pid);
-    pids.zip(results).map(|(pid, result)| result.map_err(|error| StopError::from_io(pid, error))).collect()
+    pids.zip(results)
+        .map(|(pid, result)| result.map_err(|error| StopError::from_io(pid, error)))
+        .collect()
 }
 
 /// Waits until at least one of `processes` has ended or `timeout` is over; returns the positions
@@ -151,10 +153,17 @@ mod tests {
 
     #[test]
     fn terminals_are_known_by_their_file_name() {
-        for image in ["terminal64.exe", r"C:\MT5\Terminal64.EXE", "/opt/mt5/terminal.exe", "MetaTrader5.exe"] {
+        for image in
+            ["terminal64.exe", r"C:\MT5\Terminal64.EXE", "/opt/mt5/terminal.exe", "MetaTrader5.exe"]
+        {
             assert!(is_terminal(image), "{image}");
         }
-        for image in ["python.exe", "gnome-terminal", "terminal64_helper.py", r"C:\terminal64.exe\python.exe"] {
+        for image in [
+            "python.exe",
+            "gnome-terminal",
+            "terminal64_helper.py",
+            r"C:\terminal64.exe\python.exe",
+        ] {
             assert!(!is_terminal(image), "{image}");
         }
     }
@@ -163,7 +172,10 @@ mod tests {
     fn the_first_process_and_this_one_are_refused() {
         for pid in [0, 1, std::process::id()] {
             let identity = Identity { pid, ..own_identity().clone() };
-            assert!(matches!(Process::open(&identity), Err(StopError::Untouchable { .. })), "{pid}");
+            assert!(
+                matches!(Process::open(&identity), Err(StopError::Untouchable { .. })),
+                "{pid}"
+            );
         }
     }
 }

@@ -85,7 +85,11 @@ impl Report {
             writeln!(output, "{}", finding.text)?;
         }
         if self.findings.is_empty() {
-            writeln!(output, "OK: {} running, no duplicates, nothing unlocked.", self.processes.len())?;
+            writeln!(
+                output,
+                "OK: {} running, no duplicates, nothing unlocked.",
+                self.processes.len()
+            )?;
         }
         self.write_unreadable(output)
     }
@@ -99,8 +103,14 @@ impl Report {
         Ok(())
     }
 
-    pub(crate) fn write_table(&self, snapshot: &Snapshot, color: ColorChoice, output: &mut dyn Write) -> io::Result<()> {
-        let header = ["COMPONENT", "ROLE", "ACCOUNT", "PID", "STATE", "LOCK", "UPTIME", "CPU", "MEMORY"];
+    pub(crate) fn write_table(
+        &self,
+        snapshot: &Snapshot,
+        color: ColorChoice,
+        output: &mut dyn Write,
+    ) -> io::Result<()> {
+        let header =
+            ["COMPONENT", "ROLE", "ACCOUNT", "PID", "STATE", "LOCK", "UPTIME", "CPU", "MEMORY"];
         let mut rows: Vec<Vec<Text>> = self.processes.iter().map(cells).collect();
         rows.extend(self.locks.iter().map(lock_cells));
         if rows.is_empty() {
@@ -117,21 +127,33 @@ impl Report {
         }
         let stale = snapshot.loose_locks().filter(|lock| !lock.state.is_live()).count();
         if stale > 0 {
-            writeln!(output, "\n{stale} stale: free for the next start; `qc-lock clear-stale` tidies up.")?;
+            writeln!(
+                output,
+                "\n{stale} stale: free for the next start; `qc-lock clear-stale` tidies up."
+            )?;
         }
         self.write_unreadable(output)
     }
 
     fn write_unreadable(&self, output: &mut dyn Write) -> io::Result<()> {
         if self.unreadable > 0 {
-            writeln!(output, "{} processes could not be read; run elevated to see them.", self.unreadable)?;
+            writeln!(
+                output,
+                "{} processes could not be read; run elevated to see them.",
+                self.unreadable
+            )?;
         }
         Ok(())
     }
 }
 
 fn row(instance: &Instance, findings: &[Finding]) -> Row {
-    let since = instance.processes.iter().map(|process| process.since).min().unwrap_or(SystemTime::UNIX_EPOCH);
+    let since = instance
+        .processes
+        .iter()
+        .map(|process| process.since)
+        .min()
+        .unwrap_or(SystemTime::UNIX_EPOCH);
     let uptime = SystemTime::now().duration_since(since).unwrap_or_default();
     let cpu: Duration = instance.processes.iter().map(|process| process.cpu_time).sum();
     // The average over the process's life: exact, and needs no second look.
@@ -142,7 +164,10 @@ fn row(instance: &Instance, findings: &[Finding]) -> Row {
         account_key: instance.account_key.clone(),
         account: instance.account.clone(),
         pids: instance.pids(),
-        lock: instance.lock.as_ref().map(|lock| Lock { name: lock.name.clone(), state: lock.state }),
+        lock: instance
+            .lock
+            .as_ref()
+            .map(|lock| Lock { name: lock.name.clone(), state: lock.state }),
         state: state(instance, findings),
         since: Some(DateTime::<Local>::from(since).to_rfc3339_opts(SecondsFormat::Secs, false)),
         uptime_seconds: uptime.as_secs(),
@@ -178,7 +203,9 @@ fn cells(row: &Row) -> Vec<Text> {
         Text::from(pids.join(" ")),
         Text::new(word, tone),
         match &row.lock {
-            Some(lock) if lock.name.eq_ignore_ascii_case(&row.component) => Text::from(lock.state.word()),
+            Some(lock) if lock.name.eq_ignore_ascii_case(&row.component) => {
+                Text::from(lock.state.word())
+            }
             Some(lock) => Text::from(format!("{} {}", lock.state.word(), lock.name)),
             None => Text::from("none"),
         },

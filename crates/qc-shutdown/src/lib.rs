@@ -67,8 +67,12 @@ fn ask() -> Result<(), Failure> {
     let refused = |message: &str, hint: &str| Err(Failure::new(Exit::Cancelled, message, hint));
     match confirm("Type YES to stop them")? {
         Answer::Yes => Ok(()),
-        Answer::No => refused("cancelled, nothing was stopped", "type YES in capitals to stop the fleet"),
-        Answer::Nobody => refused("nobody answered, nothing was stopped", "use --yes where nobody can type YES"),
+        Answer::No => {
+            refused("cancelled, nothing was stopped", "type YES in capitals to stop the fleet")
+        }
+        Answer::Nobody => {
+            refused("nobody answered, nothing was stopped", "use --yes where nobody can type YES")
+        }
     }
 }
 
@@ -85,7 +89,8 @@ fn stop_everything(
     for _ in 0..ROUNDS {
         results.extend(perform(&plan, timeout, report));
         let snapshot = Snapshot::take(fleet, locks.list()?)?;
-        let known = |target: &Target| results.iter().any(|(done, ..)| done.identity == target.identity);
+        let known =
+            |target: &Target| results.iter().any(|(done, ..)| done.identity == target.identity);
         plan = StopPlan::everything(&snapshot).without(known);
         if plan.is_empty() {
             break;
@@ -99,8 +104,12 @@ fn tell(locks: &LockDir, results: &Results) -> Result<(), Failure> {
     for (target, outcome, took) in results {
         let (event, detail) = match outcome {
             Outcome::AlreadyGone => continue,
-            Outcome::Stopped => (Event::Stopped, format!("ended {:.1} s after it was asked", took.as_secs_f64())),
-            Outcome::Killed => (Event::Killed, format!("did not end within {:.1} s", took.as_secs_f64())),
+            Outcome::Stopped => {
+                (Event::Stopped, format!("ended {:.1} s after it was asked", took.as_secs_f64()))
+            }
+            Outcome::Killed => {
+                (Event::Killed, format!("did not end within {:.1} s", took.as_secs_f64()))
+            }
             Outcome::Survived(reason) => (Event::Survived, reason.clone()),
         };
         let entry = locks.entry(event, &target.component).pid(Some(target.identity.pid));
@@ -112,7 +121,8 @@ fn tell(locks: &LockDir, results: &Results) -> Result<(), Failure> {
 /// Clears the records of the fleet's locks whose holders have ended; a wrapper that is just ending
 /// clears its own.
 fn clear_records(fleet: &Fleet, locks: &LockDir) -> Result<Vec<String>, Failure> {
-    let mut names: Vec<String> = fleet.components.iter().map(|component| component.name.to_string()).collect();
+    let mut names: Vec<String> =
+        fleet.components.iter().map(|component| component.name.to_string()).collect();
     names.push(fleet.orchestrator.to_string());
     let deadline = Instant::now() + RECORDS;
     let mut cleared = Vec::new();

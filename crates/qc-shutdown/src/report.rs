@@ -46,8 +46,17 @@ impl Report {
             pid: target.identity.pid,
         };
         let stages = plan.stages.iter();
-        let stages = stages.map(|stage| PlannedStage { role: stage.role, targets: stage.targets.iter().map(planned).collect() });
-        Self { version: 1, dry_run, plan: stages.collect(), results: Vec::new(), cleared: Vec::new() }
+        let stages = stages.map(|stage| PlannedStage {
+            role: stage.role,
+            targets: stage.targets.iter().map(planned).collect(),
+        });
+        Self {
+            version: 1,
+            dry_run,
+            plan: stages.collect(),
+            results: Vec::new(),
+            cleared: Vec::new(),
+        }
     }
 
     pub(crate) fn add_results(&mut self, results: &[(Target, Outcome, Duration)]) {
@@ -74,7 +83,9 @@ impl Report {
         if self.dry_run || self.results.is_empty() {
             return Ok(());
         }
-        let count = |wanted: fn(&Outcome) -> bool| self.results.iter().filter(|one| wanted(&one.outcome)).count();
+        let count = |wanted: fn(&Outcome) -> bool| {
+            self.results.iter().filter(|one| wanted(&one.outcome)).count()
+        };
         let killed = count(|outcome| *outcome == Outcome::Killed);
         let ended = count(|outcome| matches!(outcome, Outcome::Stopped | Outcome::AlreadyGone));
         writeln!(output, "\n{ended} ended by themselves, {killed} had to be killed.")?;
@@ -87,7 +98,10 @@ impl Report {
             }
             writeln!(output, "Run the command again elevated, or end them in the Task Manager.")
         } else {
-            writeln!(output, "All automation has stopped. Open trades were NOT closed; terminals run on.")
+            writeln!(
+                output,
+                "All automation has stopped. Open trades were NOT closed; terminals run on."
+            )
         }
     }
 }
@@ -100,7 +114,11 @@ pub(crate) fn write_plan(plan: &StopPlan, output: &mut dyn Write) -> io::Result<
     for (number, stage) in plan.stages.iter().enumerate() {
         writeln!(output, "  {}. {}", number + 1, heading(stage.role))?;
         for target in &stage.targets {
-            let account = target.account.as_ref().map(|account| format!(", account {account}")).unwrap_or_default();
+            let account = target
+                .account
+                .as_ref()
+                .map(|account| format!(", account {account}"))
+                .unwrap_or_default();
             writeln!(output, "       {} (PID {}{account})", target.component, target.identity.pid)?;
         }
     }
@@ -114,7 +132,11 @@ pub(crate) fn write_plan(plan: &StopPlan, output: &mut dyn Write) -> io::Result<
         .collect();
     guarded.dedup();
     if !guarded.is_empty() {
-        writeln!(output, "WARNING: open positions of {} accounts lose their stop-loss watchdog.", guarded.len())?;
+        writeln!(
+            output,
+            "WARNING: open positions of {} accounts lose their stop-loss watchdog.",
+            guarded.len()
+        )?;
     }
     writeln!(output)
 }

@@ -22,10 +22,12 @@ use std::thread;
 use std::time::Duration;
 
 use qc_lock_core::{LockDir, Request};
+use qc_process::{Ask, Identity, Process, ask_all};
 
 const LIFETIME: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
+    qc_process::helper::run_if_asked();
     thread::spawn(|| {
         thread::sleep(LIFETIME);
         std::process::exit(99);
@@ -33,6 +35,9 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().collect();
     if args.get(1).is_some_and(|word| word == "lock") {
         return hold(&args[2..]);
+    }
+    if args.get(1).is_some_and(|word| word == "ask") {
+        return ask(&args[2..]);
     }
     let script = args[1..].iter().find(|word| word.to_lowercase().ends_with(".py"));
     let text = script.and_then(|script| fs::read_to_string(script).ok()).unwrap_or_default();
@@ -45,7 +50,9 @@ fn main() -> ExitCode {
     for words in &directives {
         match words[..] {
             ["exit", code] => return ExitCode::from(code.parse::<u8>().expect("an exit code")),
-            ["start", "self"] if env::var_os("STAND_IN_STUB").is_none() => return play_stub(&args[1..]),
+            ["start", "self"] if env::var_os("STAND_IN_STUB").is_none() => {
+                return play_stub(&args[1..]);
+            }
             ["start", "self"] => {}
             ["start", program] => start(program),
             ["ignore", "stop"] => {}
@@ -76,8 +83,11 @@ fn stops() -> Receiver<()> {
 
 fn play_stub(args: &[String]) -> ExitCode {
     let program = env::current_exe().expect("no path of this program");
-    let mut interpreter =
-        Command::new(program).args(args).env("STAND_IN_STUB", "1").spawn().expect("cannot start the interpreter");
+    let mut interpreter = Command::new(program)
+        .args(args)
+        .env("STAND_IN_STUB", "1")
+        .spawn()
+        .expect("cannot start the interpreter");
     let status = interpreter.wait().expect("cannot wait for the interpreter");
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
@@ -88,8 +98,23 @@ fn start(program: &str) {
     if !copy.exists() {
         fs::copy(here, &copy).expect("cannot copy this program");
     }
-    let child = Command::new(&copy).spawn().expect("cannot start the program");
+    let mut child = Command::new(&copy).spawn().expect("cannot start the program");
     println!("started {program} {}", child.id());
+    thread::spawn(move || child.wait());
+}
+
+fn ask(args: &[String]) -> ExitCode {
+    let [pid, started] = args else { panic!("usage: stand-in ask PID STARTED") };
+    let identity = Identity {
+        pid: pid.parse().expect("a pid"),
+        started: started.parse().expect("a start time"),
+        boot_id: qc_process::here().boot_id.clone(),
+    };
+    let process = Process::open(&identity).expect("cannot open it").expect("it has ended");
+    for answer in ask_all(&[&process], Ask::Gently) {
+        answer.expect("cannot ask it");
+    }
+    ExitCode::SUCCESS
 }
 
 fn hold(args: &[String]) -> ExitCode {

@@ -4,11 +4,14 @@
 
 mod fleet;
 
-use std::path::Path;
-
 use qc_tests::Tools;
 
-/// The tools as they are built with these tests.
+/// The tools as they are built with these tests, two folders up from the test program.
+///
+/// `CARGO_BIN_EXE_stand-in` would name them, too, but a compiler behind a shell script never sees
+/// a variable with a hyphen in its name.
 fn tools() -> Tools {
-    Tools::of_tests(Path::new(env!("CARGO_BIN_EXE_stand-in")))
+    let test = std::env::current_exe().expect("no path of this program");
+    let deps = test.parent().expect("a program lies in a folder");
+    Tools::of_tests(deps)
 }

@@ -5,8 +5,9 @@
 mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{
-    ChildHandle, LOCKS_ARE_INHERITED, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, ask_all, boot_id, hides_its_command, host_name, is_current,
-    is_transient, kill, on_interrupt, open_process, pass_on, pid_namespace, prepare, run_helper, spawn, start_time, started_at,
+    ChildHandle, LOCKS_ARE_INHERITED, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle,
+    ask_all, boot_id, hides_its_command, host_name, is_current, is_transient, kill, on_interrupt,
+    open_process, pass_on, pid_namespace, prepare, run_helper, spawn, start_time, started_at,
     user_name, wait_any,
 };
 #[cfg(windows)]
@@ -14,8 +15,9 @@ pub(crate) use unix::{
 mod windows;
 #[cfg(windows)]
 pub(crate) use windows::{
-    ChildHandle, LOCKS_ARE_INHERITED, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, ask_all, boot_id, hides_its_command, host_name, is_current,
-    is_transient, kill, on_interrupt, open_process, pass_on, pid_namespace, prepare, run_helper, spawn, start_time, started_at,
+    ChildHandle, LOCKS_ARE_INHERITED, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle,
+    ask_all, boot_id, hides_its_command, host_name, is_current, is_transient, kill, on_interrupt,
+    open_process, pass_on, pid_namespace, prepare, run_helper, spawn, start_time, started_at,
     user_name, wait_any,
 };
 

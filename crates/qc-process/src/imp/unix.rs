@@ -28,11 +28,15 @@ pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
     let text = match fs::read(format!("/proc/{pid}/stat")) {
         Ok(text) => text,
         // ESRCH: it ended between open and read.
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(io::ErrorKind::NotFound.into()),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(absence(pid)),
         Err(error) => return Err(error),
     };
-    let unreadable = || io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has an unknown form"));
+    let unreadable = || {
+        io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has an unknown form"))
+    };
     // The second field is the program's name in parentheses and may hold anything.
     let after_name = text.iter().rposition(|&byte| byte == b')').ok_or_else(unreadable)?;
     let rest = String::from_utf8_lossy(&text[after_name + 1..]);
@@ -48,10 +52,10 @@ pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
 
 /// Tells a process that does not exist from one that `/proc` hides (`hidepid`).
 fn absence(pid: u32) -> io::Error {
-    let exists = i32::try_from(pid)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-        .is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)));
+    let exists =
+        i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).is_some_and(|pid| {
+            !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+        });
     if exists { io::ErrorKind::PermissionDenied.into() } else { io::ErrorKind::NotFound.into() }
 }
 
@@ -68,7 +72,9 @@ pub(crate) fn hides_its_command(process: &ProcessInfo) -> bool {
     let pid = process.identity.pid;
     let is_kernel_thread = pid == 2 || process.parent == Some(2);
     // A zombie's command line is empty, too.
-    !is_kernel_thread && start_time(pid).is_ok() && fs::read(format!("/proc/{pid}/cmdline")).is_err()
+    !is_kernel_thread
+        && start_time(pid).is_ok()
+        && fs::read(format!("/proc/{pid}/cmdline")).is_err()
 }
 
 pub(crate) fn host_name() -> String {
@@ -116,7 +122,9 @@ pub(crate) fn is_transient(_error: &io::Error) -> bool {
 
 pub(crate) fn on_interrupt(act: Box<dyn Fn(Interrupt) + Send + Sync>) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let heard = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !stop::ignores(std::process::id(), signal));
+    let heard = [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|&signal| !stop::ignores(std::process::id(), signal));
     let mut signals = signal_hook::iterator::Signals::new(heard)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {

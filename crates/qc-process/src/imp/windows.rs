@@ -75,7 +75,9 @@ pub(crate) fn user_name() -> String {
 /// Makes an open reach a symbolic link itself, which is then refused for being no regular file.
 pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
     let delete = if share == Share::Everything { FILE_SHARE_DELETE } else { 0 };
-    options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | delete);
+    options
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | delete);
 }
 
 /// A guard is opened without sharing deletion, so the path can't come to mean another file.
@@ -86,6 +88,7 @@ pub(crate) fn is_current(_file: &File, _path: &Path) -> io::Result<bool> {
 /// Virus scanners, indexers and sync clients open files for a moment; a file being deleted and
 /// one that is open without sharing both look like this.
 pub(crate) fn is_transient(error: &io::Error) -> bool {
-    let codes = [ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_DELETE_PENDING];
+    let codes =
+        [ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_DELETE_PENDING];
     error.raw_os_error().is_some_and(|code| codes.contains(&code.cast_unsigned()))
 }

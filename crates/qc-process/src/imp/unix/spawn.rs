@@ -57,12 +57,16 @@ pub(crate) fn spawn(
         };
         // Without leave the child reads the end of the pipe, and gives up.
         drop(leave_writer);
-        let spawned = spawning.join().unwrap_or_else(|_| Err(io::Error::other("the starting thread panicked")));
+        let spawned = spawning
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the starting thread panicked")));
         drop(leave_reader);
         match (told, spawned) {
             (Ok(Some(identity)), Ok(child)) => Ok((identity, ChildHandle(child))),
             (Err(error), _) | (Ok(_), Err(error)) => Err(error),
-            (Ok(None), Ok(_)) => Err(io::Error::other("the child ran without having said who it is")),
+            (Ok(None), Ok(_)) => {
+                Err(io::Error::other("the child ran without having said who it is"))
+            }
         }
     })
 }

@@ -33,7 +33,9 @@ impl ProcessHandle {
 }
 
 pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHandle>> {
-    let Some(pid) = i32::try_from(identity.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    let Some(pid) = i32::try_from(identity.pid).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
     let handle = match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(handle) => handle,
         Err(rustix::io::Errno::SRCH) => return Ok(None),
@@ -84,7 +86,12 @@ pub(crate) fn wait_any(processes: &[&Process], timeout: Duration) -> io::Result<
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(fds.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty()).map(|(position, _)| position).collect())
+    Ok(fds
+        .iter()
+        .enumerate()
+        .filter(|(_, fd)| !fd.revents().is_empty())
+        .map(|(position, _)| position)
+        .collect())
 }
 
 fn send(handle: &ProcessHandle, signal: Signal) -> io::Result<()> {

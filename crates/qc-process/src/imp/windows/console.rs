@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use windows_sys::Win32::Foundation::{HWND, LPARAM, TRUE};
 use windows_sys::Win32::System::Console::{
-    AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent, GetConsoleProcessList,
-    SetConsoleCtrlHandler,
+    AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent,
+    GetConsoleProcessList, SetConsoleCtrlHandler,
 };
 use windows_sys::Win32::System::Threading::DETACHED_PROCESS;
-use windows_sys::Win32::UI::WindowsAndMessaging::{EnumWindows, GetWindowThreadProcessId, PostMessageW, WM_CLOSE};
+use windows_sys::Win32::UI::WindowsAndMessaging::{
+    EnumWindows, GetWindowThreadProcessId, PostMessageW, WM_CLOSE,
+};
 
 use super::sys;
 use crate::helper::{self, HELPER};
@@ -34,14 +36,19 @@ pub(crate) fn on_interrupt(act: Act) -> io::Result<()> {
 fn listen() -> io::Result<()> {
     static LISTENING: OnceLock<bool> = OnceLock::new();
     // SAFETY: `handle_event` is a function that lives as long as the program.
-    let set = *LISTENING.get_or_init(|| unsafe { SetConsoleCtrlHandler(Some(handle_event), TRUE) } != 0);
+    let set =
+        *LISTENING.get_or_init(|| unsafe { SetConsoleCtrlHandler(Some(handle_event), TRUE) } != 0);
     if set { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Runs on a thread that Windows makes for the event. To return from a close event ends the
 /// program, so that case waits for the program to end by itself.
 unsafe extern "system" fn handle_event(event: u32) -> i32 {
-    let is_echo = || OWN_ECHOES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+    let is_echo = || {
+        OWN_ECHOES
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_ok()
+    };
     if event == CTRL_C_EVENT && is_echo() {
         return 1;
     }
@@ -83,10 +90,13 @@ pub(super) fn ask_all(processes: &[&Process]) -> Vec<io::Result<()>> {
 /// Lets a helper send the events; returns the pids that it reached.
 fn send_ctrl_c(processes: &[&Process]) -> io::Result<Vec<u32>> {
     if !helper::is_ready() {
-        return Err(io::Error::other("this program does not call qc_process::helper::run_if_asked"));
+        return Err(io::Error::other(
+            "this program does not call qc_process::helper::run_if_asked",
+        ));
     }
     let beside_us = own_console();
-    let shared = processes.iter().filter(|process| beside_us.contains(&process.identity().pid)).count();
+    let shared =
+        processes.iter().filter(|process| beside_us.contains(&process.identity().pid)).count();
     if shared > 0 {
         listen()?;
         OWN_ECHOES.fetch_add(u32::try_from(shared).unwrap_or(u32::MAX), Ordering::Relaxed);
@@ -116,7 +126,9 @@ pub(crate) fn run_helper(args: impl Iterator<Item = String>) -> i32 {
         let Some((pid, started)) = target.split_once(':') else { return 2 };
         let (Ok(pid), Ok(started)) = (pid.parse(), started.parse()) else { return 2 };
         // Several targets can share a console, as a stub and its interpreter do; one event is enough.
-        if visited.contains(&pid) || visit(&Identity { pid, started, boot_id: here().boot_id.clone() }, &mut visited) {
+        if visited.contains(&pid)
+            || visit(&Identity { pid, started, boot_id: here().boot_id.clone() }, &mut visited)
+        {
             println!("{pid}");
         }
     }
@@ -152,7 +164,8 @@ fn own_console() -> Vec<u32> {
 
 /// Posts WM_CLOSE to every top-level window of `processes`; returns the number of windows by pid.
 fn close_windows(processes: &[&Process]) -> HashMap<u32, u32> {
-    let mut windows: HashMap<u32, u32> = processes.iter().map(|process| (process.identity().pid, 0)).collect();
+    let mut windows: HashMap<u32, u32> =
+        processes.iter().map(|process| (process.identity().pid, 0)).collect();
     let argument: LPARAM = std::ptr::from_mut(&mut windows) as LPARAM;
     // SAFETY: `close_if_ours` gets `argument` during this call only, while `windows` is alive and
     // used by nothing else.

@@ -8,17 +8,19 @@ use std::path::{Path, PathBuf};
 use std::{env, mem, ptr};
 
 use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation};
-use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
+use windows_sys::Win32::System::Console::{
+    GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
+};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
-    JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK, JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
-    SetInformationJobObject,
+    JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
+    JobObjectExtendedLimitInformation, SetInformationJobObject,
 };
 use windows_sys::Win32::System::Threading::{
-    CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
-    EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST,
-    PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW,
-    UpdateProcThreadAttribute,
+    CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW,
+    DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList,
+    LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROCESS_INFORMATION,
+    ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, UpdateProcThreadAttribute,
 };
 
 use super::{console, sys};
@@ -54,7 +56,9 @@ pub(crate) fn spawn(
     let prepared = (|| {
         if let Some(job) = &job {
             // SAFETY: both handles are open and owned here.
-            sys::checked(unsafe { AssignProcessToJobObject(job.as_raw_handle(), process.as_raw_handle()) })?;
+            sys::checked(unsafe {
+                AssignProcessToJobObject(job.as_raw_handle(), process.as_raw_handle())
+            })?;
         }
         let started = sys::created_at(process.as_handle())?;
         let identity = Identity { pid, started, boot_id: here().boot_id.clone() };
@@ -85,7 +89,8 @@ fn job() -> io::Result<OwnedHandle> {
     // SAFETY: the handle was just created and nobody else owns it.
     let job = unsafe { OwnedHandle::from_raw_handle(job) };
     let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
+    limits.BasicLimitInformation.LimitFlags =
+        JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
     // SAFETY: `limits` is a live local of the type and size that the class names.
     let ok = unsafe {
         SetInformationJobObject(
@@ -176,16 +181,28 @@ impl HandleList {
     fn new(owners: Vec<OwnedHandle>) -> io::Result<Self> {
         for owner in &owners {
             // SAFETY: `owner` keeps the handle open.
-            let ok = unsafe { SetHandleInformation(owner.as_raw_handle(), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) };
+            let ok = unsafe {
+                SetHandleInformation(
+                    owner.as_raw_handle(),
+                    HANDLE_FLAG_INHERIT,
+                    HANDLE_FLAG_INHERIT,
+                )
+            };
             sys::checked(ok)?;
         }
         let handles: Vec<HANDLE> = owners.iter().map(AsRawHandle::as_raw_handle).collect();
         let mut bytes = 0;
         // SAFETY: without memory, the call only tells the size; it fails by design.
         unsafe { InitializeProcThreadAttributeList(ptr::null_mut(), 1, 0, &mut bytes) };
-        let mut list = Self { memory: vec![0; bytes.div_ceil(mem::size_of::<usize>())], _handles: handles, _owners: owners };
+        let mut list = Self {
+            memory: vec![0; bytes.div_ceil(mem::size_of::<usize>())],
+            _handles: handles,
+            _owners: owners,
+        };
         // SAFETY: the memory has the size that was asked for.
-        sys::checked(unsafe { InitializeProcThreadAttributeList(list.as_ptr(), 1, 0, &mut bytes) })?;
+        sys::checked(unsafe {
+            InitializeProcThreadAttributeList(list.as_ptr(), 1, 0, &mut bytes)
+        })?;
         // SAFETY: the list is initialised, and the handles live as long as it does.
         let ok = unsafe {
             UpdateProcThreadAttribute(
@@ -251,7 +268,9 @@ fn resolve(program: &OsStr) -> io::Result<PathBuf> {
 }
 
 fn is_batch(program: &Path) -> bool {
-    program.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("bat") || ending.eq_ignore_ascii_case("cmd"))
+    program.extension().is_some_and(|ending| {
+        ending.eq_ignore_ascii_case("bat") || ending.eq_ignore_ascii_case("cmd")
+    })
 }
 
 fn system_shell() -> OsString {
@@ -273,7 +292,8 @@ fn command_line(program: &Path, args: &[OsString]) -> io::Result<Vec<u16>> {
     }
     for (position, word) in words.enumerate() {
         let word: Vec<u16> = word.encode_wide().collect();
-        let refused: &[u16] = if batch { &[0, b'"' as u16, b'%' as u16, b'\r' as u16, b'\n' as u16] } else { &[0] };
+        let refused: &[u16] =
+            if batch { &[0, b'"' as u16, b'%' as u16, b'\r' as u16, b'\n' as u16] } else { &[0] };
         if word.iter().any(|unit| refused.contains(unit)) {
             let text = "an argument holds a character that can't be passed safely";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));

@@ -23,9 +23,11 @@ impl ProcessHandle {
 pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHandle>> {
     let rights = PROCESS_QUERY_LIMITED_INFORMATION;
     // Without the right to end it, it can still be asked and waited for.
-    let opened = sys::open_process(identity.pid, rights | PROCESS_TERMINATE).or_else(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => sys::open_process(identity.pid, rights),
-        _ => Err(error),
+    let opened = sys::open_process(identity.pid, rights | PROCESS_TERMINATE).or_else(|error| {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => sys::open_process(identity.pid, rights),
+            _ => Err(error),
+        }
     });
     let process = match opened {
         Ok(process) => process,
@@ -60,7 +62,8 @@ pub(crate) fn pass_on(_process: &Process, _interrupt: Interrupt) {}
 
 pub(crate) fn wait_any(processes: &[&Process], timeout: Duration) -> io::Result<Vec<usize>> {
     let deadline = Instant::now() + timeout;
-    let handles: Vec<BorrowedHandle<'_>> = processes.iter().map(|process| process.handle.0.as_handle()).collect();
+    let handles: Vec<BorrowedHandle<'_>> =
+        processes.iter().map(|process| process.handle.0.as_handle()).collect();
     // One wait takes 64 handles; beyond, the groups are looked at in turn.
     let groups = handles.chunks(sys::MOST_HANDLES).count().max(1);
     let pause = if groups > 1 { Duration::from_millis(20) } else { timeout };
@@ -75,7 +78,10 @@ pub(crate) fn wait_any(processes: &[&Process], timeout: Duration) -> io::Result<
         if !ended.is_empty() || left.is_zero() {
             return Ok(ended);
         }
-        sys::wait_for_any(group, u32::try_from(left.min(pause).as_millis()).unwrap_or(u32::MAX - 1))?;
+        sys::wait_for_any(
+            group,
+            u32::try_from(left.min(pause).as_millis()).unwrap_or(u32::MAX - 1),
+        )?;
     }
     Ok(Vec::new())
 }

@@ -5,15 +5,17 @@ use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHand
 use std::ptr;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_PARAMETER, FILETIME, HANDLE, STILL_ACTIVE, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT,
+    ERROR_INVALID_PARAMETER, FILETIME, HANDLE, STILL_ACTIVE, WAIT_FAILED, WAIT_OBJECT_0,
+    WAIT_TIMEOUT,
 };
 use windows_sys::Win32::System::Registry::{
     HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW,
 };
 use windows_sys::Win32::System::SystemInformation::{ComputerNameDnsHostname, GetComputerNameExW};
 use windows_sys::Win32::System::Threading::{
-    GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_NAME_WIN32,
-    PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, TerminateProcess, WaitForMultipleObjects, WaitForSingleObject,
+    GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS,
+    PROCESS_NAME_WIN32, PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, TerminateProcess,
+    WaitForMultipleObjects, WaitForSingleObject,
 };
 use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
 
@@ -55,8 +57,9 @@ pub(super) fn created_at(process: BorrowedHandle<'_>) -> io::Result<u64> {
     let zero = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
     let (mut created, mut exited, mut kernel, mut user) = (zero, zero, zero, zero);
     // SAFETY: the borrow keeps the handle open, and the four out-pointers are live locals.
-    let ok =
-        unsafe { GetProcessTimes(process.as_raw_handle(), &mut created, &mut exited, &mut kernel, &mut user) };
+    let ok = unsafe {
+        GetProcessTimes(process.as_raw_handle(), &mut created, &mut exited, &mut kernel, &mut user)
+    };
     checked(ok)?;
     Ok(u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime))
 }
@@ -121,7 +124,12 @@ pub(super) fn image_path(process: BorrowedHandle<'_>) -> io::Result<String> {
     let mut length = 32 * 1024;
     // SAFETY: the borrow keeps the handle open, and `buffer` has room for `length` units.
     let ok = unsafe {
-        QueryFullProcessImageNameW(process.as_raw_handle(), PROCESS_NAME_WIN32, buffer.as_mut_ptr(), &mut length)
+        QueryFullProcessImageNameW(
+            process.as_raw_handle(),
+            PROCESS_NAME_WIN32,
+            buffer.as_mut_ptr(),
+            &mut length,
+        )
     };
     checked(ok)?;
     Ok(text(&buffer, length))
@@ -135,7 +143,9 @@ pub(super) fn computer_name() -> io::Result<String> {
     let mut buffer = [0; 256];
     let mut length = 256;
     // SAFETY: `buffer` has room for `length` units.
-    checked(unsafe { GetComputerNameExW(ComputerNameDnsHostname, buffer.as_mut_ptr(), &mut length) })?;
+    checked(unsafe {
+        GetComputerNameExW(ComputerNameDnsHostname, buffer.as_mut_ptr(), &mut length)
+    })?;
     Ok(text(&buffer, length))
 }
 
