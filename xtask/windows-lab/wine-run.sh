@@ -24,6 +24,8 @@ fi
   flock 9
   if /usr/lib/wine/wineserver64 -p120 </dev/null >/dev/null 2>&1 9>&-; then
     "$WINELOADER" cmd /c exit </dev/null >/dev/null 2>&1 9>&-
+    # Likewise the desktop, which the first program that looks at windows would start.
+    "$WINELOADER" explorer.exe /desktop </dev/null >/dev/null 2>&1 9>&- &
   fi
 ) 9>"$WINEPREFIX/.qc-boot.lock"
 exec "$WINELOADER" "$@"
