@@ -9,7 +9,7 @@ use qc_cli::{HoldArgs, PlaceArgs};
 /// restarts what ends. Refuses to start beside a fleet that already runs. Exit codes: 0 stopped as
 /// asked, 1 failed, 2 wrong usage or config, 75 something is running already.
 #[derive(Debug, Parser)]
-#[command(name = "qc-launch", version, args_conflicts_with_subcommands = true)]
+#[command(name = "qc-launch", version)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

@@ -12,12 +12,7 @@ use qc_lock_core::LockName;
 /// again by itself. Exit codes: 0 done, 1 failed, 2 wrong usage, 75 lock held (`run`), 126 and 127
 /// command not runnable and not found; otherwise `run` returns the command's own code.
 #[derive(Debug, Parser)]
-#[command(
-    name = "qc-lock",
-    version,
-    arg_required_else_help = true,
-    args_conflicts_with_subcommands = true
-)]
+#[command(name = "qc-lock", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
