@@ -804,7 +804,9 @@ class ProcessLock:
 
     def _refused(self, folder, resource, found):
         holder = found.holder() if found else "a running process whose record is missing"
-        collision = "" if resource == f"name/{self.name.lower()}" else f"; both need '{resource}'"
+        own = f"name/{self.name.lower()}"
+        same_lock = resource == own or (found is not None and own in found.resources())
+        collision = "" if same_lock else f"; both need '{resource}'"
         hint = SHUTDOWN_HINT
         if found and found.state() == "foreign":
             hint = f"Stop it on {found.host()}; `qc-lock clear-all` removes the record if nothing runs there."

@@ -104,10 +104,11 @@ impl SampleFleet {
         self.tools.run(tool, args, self.root(), input)
     }
 
-    /// Returns what `qc-ps --json` says of its processes.
+    /// Returns what `qc-ps --json` says of its processes; other fleets may run at the same time.
     pub fn processes(&self) -> Vec<Value> {
         let report = self.run("qc-ps", &["--json"]).json();
-        report["processes"].as_array().cloned().expect("processes are a list")
+        let processes = report["processes"].as_array().expect("processes are a list");
+        processes.iter().filter(|row| row["state"] != "foreign").cloned().collect()
     }
 }
 

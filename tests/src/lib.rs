@@ -1,12 +1,18 @@
-//! What the tests and the demo share: the tools, a sample fleet, and programs whose output is
-//! awaited line by line.
+//! What the tests and the demo share: the tools, a sample fleet, a lock directory with all who
+//! speak its protocol, and programs whose output is awaited line by line.
 
 #![forbid(unsafe_code)]
 
+mod contender;
 mod fleet;
+mod locks;
 mod program;
+mod python;
 mod tools;
 
+pub use contender::Contender;
 pub use fleet::{ACCOUNTS, SampleFleet};
+pub use locks::{Attempt, SampleLocks, Speaker};
 pub use program::Program;
+pub use python::python;
 pub use tools::{Finished, Tools, run};

@@ -70,10 +70,8 @@ impl Tools {
 /// Runs `command` to its end with `input` on its standard input, and nothing of this machine's
 /// settings for the tools.
 pub fn run(command: &mut Command, input: &str) -> Finished {
+    without_settings(command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for variable in ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN", "NO_COLOR"] {
-        command.env_remove(variable);
-    }
     let mut child =
         command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     if let Some(mut stdin) = child.stdin.take() {
@@ -86,5 +84,12 @@ pub fn run(command: &mut Command, input: &str) -> Finished {
         code: output.status.code().unwrap_or(-1),
         stdout: text(&output.stdout),
         stderr: text(&output.stderr),
+    }
+}
+
+/// Takes this machine's settings for the tools away from `command`.
+pub(crate) fn without_settings(command: &mut Command) {
+    for variable in ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN", "NO_COLOR"] {
+        command.env_remove(variable);
     }
 }

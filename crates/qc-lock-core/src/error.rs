@@ -9,7 +9,7 @@ use crate::{Holder, LockName, Resource};
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Somebody else holds it.
-    #[error("lock `{name}` is held by {holder}{}", collision(name, resource))]
+    #[error("lock `{name}` is held by {holder}{}", collision(name, resource, holder))]
     Held {
         /// The lock that was asked for.
         name: LockName,
@@ -75,9 +75,10 @@ impl LockError {
     }
 }
 
-/// Says what collides, unless it is the name itself.
-fn collision(name: &LockName, resource: &Resource) -> String {
-    if *resource == Resource::name(name) {
+/// Says what collides, where that is not the name itself.
+fn collision(name: &LockName, resource: &Resource, holder: &Holder) -> String {
+    let same_lock = holder.name.as_ref().is_some_and(|holder| holder.eq_ignore_ascii_case(name.as_str()));
+    if same_lock || *resource == Resource::name(name) {
         String::new()
     } else {
         format!("; both need `{resource}`")

@@ -113,9 +113,10 @@ impl Report {
             ["COMPONENT", "ROLE", "ACCOUNT", "PID", "STATE", "LOCK", "UPTIME", "CPU", "MEMORY"];
         let mut rows: Vec<Vec<Text>> = self.processes.iter().map(cells).collect();
         rows.extend(self.locks.iter().map(lock_cells));
-        if rows.is_empty() {
+        if snapshot.own().next().is_none() {
             writeln!(output, "Nothing of the fleet is running.")?;
-        } else {
+        }
+        if !rows.is_empty() {
             writeln!(output, "{}", table(&header, rows, color))?;
         }
         if !self.findings.is_empty() {

@@ -9,7 +9,10 @@
 //! - `start self`: start the same script again, as a virtual environment's stub does, and end with it
 //!
 //! Called as `stand-in lock DIR NAME [ACCOUNT]` it takes a lock through the library, prints `held`
-//! or the refusal, and keeps it until its standard input ends. Called with anything else it waits.
+//! or the refusal, and keeps it until its standard input ends. As `stand-in hold`, the command of
+//! `qc-lock run`, it only prints `held` and waits for the end of its standard input. As `stand-in
+//! run PROGRAM ...` it runs PROGRAM. `go` before `lock` or `run` makes it print `ready` and wait
+//! for a line first. Called with anything else it waits.
 //! Whatever it plays, it ends by itself after two minutes.
 
 use std::env;
@@ -21,7 +24,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use qc_lock_core::{LockDir, Request};
+use qc_lock_core::{LockDir, LockError, Request};
 use qc_process::{Ask, Identity, Process, ask_all};
 
 const LIFETIME: Duration = Duration::from_secs(120);
@@ -32,12 +35,17 @@ fn main() -> ExitCode {
         thread::sleep(LIFETIME);
         std::process::exit(99);
     });
-    let args: Vec<String> = env::args().collect();
-    if args.get(1).is_some_and(|word| word == "lock") {
-        return hold(&args[2..]);
+    let mut args: Vec<String> = env::args().collect();
+    if args.get(1).is_some_and(|word| word == "go") {
+        args.remove(1);
+        wait_for_go();
     }
-    if args.get(1).is_some_and(|word| word == "ask") {
-        return ask(&args[2..]);
+    match args.get(1).map(String::as_str) {
+        Some("lock") => return lock(&args[2..]),
+        Some("hold") => return hold(),
+        Some("run") => return run(&args[2..]),
+        Some("ask") => return ask(&args[2..]),
+        _ => {}
     }
     let script = args[1..].iter().find(|word| word.to_lowercase().ends_with(".py"));
     let text = script.and_then(|script| fs::read_to_string(script).ok()).unwrap_or_default();
@@ -83,12 +91,16 @@ fn stops() -> Receiver<()> {
 
 fn play_stub(args: &[String]) -> ExitCode {
     let program = env::current_exe().expect("no path of this program");
-    let mut interpreter = Command::new(program)
-        .args(args)
-        .env("STAND_IN_STUB", "1")
-        .spawn()
-        .expect("cannot start the interpreter");
-    let status = interpreter.wait().expect("cannot wait for the interpreter");
+    run_to_end(Command::new(program).args(args).env("STAND_IN_STUB", "1"))
+}
+
+fn run(words: &[String]) -> ExitCode {
+    let [program, args @ ..] = words else { panic!("usage: stand-in run PROGRAM ...") };
+    run_to_end(Command::new(program).args(args))
+}
+
+fn run_to_end(command: &mut Command) -> ExitCode {
+    let status = command.status().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
@@ -117,7 +129,19 @@ fn ask(args: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn hold(args: &[String]) -> ExitCode {
+fn wait_for_go() {
+    println!("ready");
+    io::stdin().read_line(&mut String::new()).expect("cannot read");
+}
+
+fn hold() -> ExitCode {
+    println!("held by PID {}", std::process::id());
+    // An input that can't be read has ended, too.
+    let _ = io::stdin().read_to_end(&mut Vec::new());
+    ExitCode::SUCCESS
+}
+
+fn lock(args: &[String]) -> ExitCode {
     let [dir, name, account @ ..] = args else { panic!("usage: stand-in lock DIR NAME [ACCOUNT]") };
     let mut request = Request::new(name.parse().expect("a lock name"));
     if let Some(account) = account.first() {
@@ -125,15 +149,14 @@ fn hold(args: &[String]) -> ExitCode {
     }
     match LockDir::new(Path::new(dir)).acquire(&request) {
         Ok(lock) => {
-            println!("held by PID {} (reclaimed {})", std::process::id(), lock.reclaimed().len());
-            let mut rest = Vec::new();
-            let _ = io::stdin().read_to_end(&mut rest);
+            hold();
             lock.release().expect("cannot release");
             ExitCode::SUCCESS
         }
-        Err(error) => {
+        Err(error @ LockError::Held { .. }) => {
             println!("refused: {error}");
             ExitCode::from(75)
         }
+        Err(error) => panic!("cannot take the lock: {error:?}"),
     }
 }

@@ -1,0 +1,172 @@
+//! A program that wants a lock, and keeps it until it is told to give it back.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use qc_process::{Liveness, Process, identity_of, liveness, wait_any};
+
+use crate::Finished;
+use crate::tools::without_settings;
+
+/// The longest that a killed process may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a program prints once it holds its lock, before its pid.
+const HELD: &str = "held by PID ";
+
+/// A running program that takes a lock, prints `held by PID <pid>`, and gives the lock back when
+/// its standard input ends; killed when dropped. It ends by itself after two minutes, so what is
+/// awaited here comes or ends.
+pub struct Contender {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    seen: Vec<String>,
+    /// Its processes once it holds the lock, the outermost first; the last one does the work.
+    processes: Vec<Process>,
+}
+
+impl Contender {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Self {
+        without_settings(command);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
+        Self { child, input, output, seen: Vec::new(), processes: Vec::new() }
+    }
+
+    /// Waits until it holds its lock, or has closed its output without; returns the pid that the
+    /// record should name.
+    pub fn holds(&mut self) -> Option<u32> {
+        let line = self.next_line(|line| line.starts_with(HELD))?;
+        let pid = line[HELD.len()..].split(' ').next().and_then(|pid| pid.parse().ok());
+        let pid = pid.unwrap_or_else(|| panic!("no pid: {line}"));
+        for pid in [self.child.id(), pid] {
+            if self.processes.last().is_some_and(|process| process.identity().pid == pid) {
+                continue;
+            }
+            let identity = identity_of(pid).expect("it is running");
+            self.processes.extend(Process::open(&identity).expect("it may be opened"));
+        }
+        Some(pid)
+    }
+
+    /// Returns the pid that the record should name.
+    pub fn pid(&self) -> u32 {
+        self.worker().identity().pid
+    }
+
+    /// Returns the pid of the program that was started.
+    pub fn wrapper_pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns what it has printed so far, as far as it was awaited.
+    pub fn seen(&self) -> &[String] {
+        &self.seen
+    }
+
+    /// Sends it a line.
+    pub fn tell(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("its input is open");
+        writeln!(input, "{line}").and_then(|()| input.flush()).expect("it listens");
+    }
+
+    /// Waits until it prints a line that holds `text`.
+    pub fn wait_for(&mut self, text: &str) {
+        if self.next_line(|line| line.contains(text)).is_none() {
+            let mut errors = String::new();
+            // More to show, if there is more.
+            let _ = self.child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut errors));
+            panic!("ended without `{text}`; seen: {:#?} {errors}", self.seen);
+        }
+    }
+
+    /// Kills all its processes, as a crash would, the outermost first so that none can tidy up.
+    pub fn kill(&mut self) {
+        for process in &self.processes {
+            process.kill().expect("it may be killed");
+        }
+        self.processes.iter().for_each(wait_for_end);
+    }
+
+    /// Kills only the program that was started.
+    pub fn kill_wrapper(&mut self) {
+        let [wrapper, _, ..] = &self.processes[..] else { panic!("it has no wrapper") };
+        wrapper.kill().expect("it may be killed");
+        wait_for_end(wrapper);
+    }
+
+    /// Kills only the process that does the work.
+    pub fn kill_worker(&mut self) {
+        self.worker().kill().expect("it may be killed");
+        wait_for_end(self.worker());
+    }
+
+    /// Waits until the process that does the work has ended.
+    pub fn wait_for_worker(&self) {
+        wait_for_end(self.worker());
+    }
+
+    /// Whether the process that does the work is alive.
+    pub fn works(&self) -> bool {
+        liveness(self.worker().identity()) == Liveness::Alive
+    }
+
+    /// Lets it give the lock back, and waits until all its processes have ended.
+    pub fn finish(mut self) -> Finished {
+        drop(self.input.take());
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).expect("its output is text");
+        self.seen.extend(rest.lines().map(str::to_owned));
+        let mut errors = Vec::new();
+        let mut stderr = self.child.stderr.take().expect("finished once");
+        stderr.read_to_end(&mut errors).expect("its errors can be read");
+        let status = self.child.wait().expect("cannot wait");
+        self.processes.iter().for_each(wait_for_end);
+        Finished {
+            code: status.code().unwrap_or(-1),
+            stdout: self.seen.join("\n"),
+            stderr: String::from_utf8_lossy(&errors).replace("\r\n", "\n"),
+        }
+    }
+
+    fn worker(&self) -> &Process {
+        self.processes.last().expect("it holds its lock")
+    }
+
+    fn next_line(&mut self, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            if self.output.read_line(&mut line).expect("its output is text") == 0 {
+                return None;
+            }
+            let line = line.trim_end().to_owned();
+            self.seen.push(line.clone());
+            if wanted(&line) {
+                return Some(line);
+            }
+        }
+    }
+}
+
+impl Drop for Contender {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        // Some or all of it may have ended, or been killed, already.
+        let _ = self.child.kill();
+        for process in &self.processes {
+            let _ = process.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn wait_for_end(process: &Process) {
+    let ended = wait_any(&[process], PATIENCE).expect("cannot wait");
+    assert_eq!(ended, [0], "{} lives on", process.identity().pid);
+}

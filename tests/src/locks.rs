@@ -1,0 +1,249 @@
+//! A lock directory in a temporary folder, and everybody who speaks its protocol.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use qc_lock_core::{Event, LockDir};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Contender, Finished, Tools, python, run};
+
+/// One who speaks the lock protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// The Rust library, in the stand-in.
+    Library,
+    /// `qc-lock run`, with the stand-in as its command.
+    Tool,
+    /// The drop-in `process_lock.py`.
+    Python,
+}
+
+/// What comes of asking for a lock.
+#[derive(Debug)]
+pub enum Attempt {
+    /// Somebody else holds it; the text says who.
+    Refused(String),
+    /// It was taken and given back at once.
+    Taken {
+        /// How many records of the dead gave way.
+        reclaimed: usize,
+    },
+}
+
+/// A lock directory in a folder that goes away.
+pub struct SampleLocks {
+    folder: TempDir,
+    tools: Tools,
+}
+
+impl Speaker {
+    /// Returns all that can be heard here: without a Python, two.
+    pub fn all() -> Vec<Self> {
+        let python = python().map(|_| Self::Python);
+        [Self::Library, Self::Tool].into_iter().chain(python).collect()
+    }
+
+    /// Returns all ordered pairs: one who holds, one who asks.
+    pub fn pairs() -> Vec<(Self, Self)> {
+        let with = |holder| Self::all().into_iter().map(move |asker| (holder, asker));
+        Self::all().into_iter().flat_map(with).collect()
+    }
+}
+
+impl Attempt {
+    /// Returns how many records of the dead gave way.
+    ///
+    /// # Panics
+    /// If the lock was refused.
+    #[track_caller]
+    pub fn taken(self) -> usize {
+        match self {
+            Self::Taken { reclaimed } => reclaimed,
+            Self::Refused(text) => panic!("refused: {text}"),
+        }
+    }
+
+    /// Returns the refusal's text.
+    ///
+    /// # Panics
+    /// If the lock was taken.
+    #[track_caller]
+    pub fn refused(self) -> String {
+        match self {
+            Self::Refused(text) => text,
+            Self::Taken { .. } => panic!("the lock was taken"),
+        }
+    }
+
+    /// Checks that the lock was refused, and that the refusal names `pid`.
+    ///
+    /// # Panics
+    /// Otherwise.
+    #[track_caller]
+    pub fn names(self, pid: u32) {
+        let text = self.refused();
+        assert!(text.contains(&format!("is held by PID {pid} ")), "not PID {pid}: {text}");
+    }
+}
+
+impl SampleLocks {
+    /// Makes the folder, with the drop-in in it.
+    pub fn new(tools: Tools) -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("qc locks ").tempdir().expect("no temporary folder");
+        for (name, text) in [
+            ("process_lock.py", include_str!("../../scripts/process_lock.py")),
+            ("speak.py", include_str!("speak.py")),
+        ] {
+            fs::write(folder.path().join(name), text).expect("cannot write a script");
+        }
+        Self { folder, tools }
+    }
+
+    /// Returns the folder that the lock directory is in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Returns the lock directory.
+    pub fn dir(&self) -> PathBuf {
+        self.folder().join(".locks")
+    }
+
+    /// Returns the locks, as the Rust library sees them.
+    pub fn locks(&self) -> LockDir {
+        LockDir::new(self.dir())
+    }
+
+    /// Returns the file of a record.
+    pub fn record(&self, name: &str) -> PathBuf {
+        self.dir().join(format!("{name}.lock"))
+    }
+
+    /// Writes a record.
+    pub fn write(&self, name: &str, record: &Value) {
+        fs::create_dir_all(self.dir()).expect("cannot make the lock directory");
+        fs::write(self.record(name), record.to_string()).expect("cannot write a record");
+    }
+
+    /// Reads a record.
+    pub fn read(&self, name: &str) -> Value {
+        let text = fs::read(self.record(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Deletes all records, as a person would.
+    pub fn delete_records(&self) {
+        for entry in fs::read_dir(self.dir()).expect("there is a lock directory") {
+            let path = entry.expect("it can be listed").path();
+            if path.extension().is_some_and(|ending| ending == "lock") {
+                fs::remove_file(path).expect("a record can be deleted");
+            }
+        }
+    }
+
+    /// Lets `who` take a lock and keep it.
+    ///
+    /// # Panics
+    /// If it is refused.
+    #[track_caller]
+    pub fn hold(&self, who: Speaker, name: &str, account: Option<&str>) -> Contender {
+        let mut contender = Contender::start(&mut self.command(who, false, name, account));
+        match contender.holds() {
+            Some(_) => contender,
+            None => panic!("{who:?} can't hold {name}: {:?}", contender.finish()),
+        }
+    }
+
+    /// Lets `who` take a lock and give it back at once.
+    ///
+    /// # Panics
+    /// If it neither takes it nor says in the agreed way that it is held.
+    #[track_caller]
+    pub fn attempt(&self, who: Speaker, name: &str, account: Option<&str>) -> Attempt {
+        let before = self.count(Event::Reclaimed);
+        let finished = run(&mut self.command(who, false, name, account), "");
+        match finished.code {
+            0 => Attempt::Taken { reclaimed: self.count(Event::Reclaimed) - before },
+            75 => Attempt::Refused(finished.stdout + &finished.stderr),
+            _ => panic!("{who:?} fails to ask for {name}: {finished:?}"),
+        }
+    }
+
+    /// Starts `who`, who will ask for a lock when told `go`.
+    pub fn contend(&self, who: Speaker, name: &str, account: Option<&str>) -> Contender {
+        let mut contender = Contender::start(&mut self.command(who, true, name, account));
+        contender.wait_for("ready");
+        contender
+    }
+
+    /// Runs `speak.py` under `qc-lock run`.
+    pub fn hold_for_python(&self, name: &str, account: Option<&str>, args: &[&str]) -> Contender {
+        let mut command = Command::new(self.tools.tool("qc-lock"));
+        command.args(tool_args(&self.dir(), name, account)).arg(python().expect("there is one"));
+        let mut contender = Contender::start(command.arg(self.script()).args(args));
+        match contender.holds() {
+            Some(_) => contender,
+            None => panic!("it can't hold {name}: {:?}", contender.finish()),
+        }
+    }
+
+    /// Runs `speak.py` to its end.
+    pub fn speak(&self, args: &[&str]) -> Finished {
+        let mut command = Command::new(python().expect("there is one"));
+        run(command.arg(self.script()).args(args), "")
+    }
+
+    /// Runs `qc-lock` to its end.
+    pub fn qc_lock(&self, args: &[&str]) -> Finished {
+        let mut command = Command::new(self.tools.tool("qc-lock"));
+        run(command.arg("--lock-dir").arg(self.dir()).args(args), "")
+    }
+
+    fn count(&self, event: Event) -> usize {
+        let history = self.locks().history().expect("the history can be read");
+        history.entries.iter().filter(|entry| entry.event == event).count()
+    }
+
+    fn script(&self) -> PathBuf {
+        self.folder().join("speak.py")
+    }
+
+    fn command(&self, who: Speaker, go: bool, name: &str, account: Option<&str>) -> Command {
+        let stand_in = self.tools.stand_in();
+        let go = go.then_some("go");
+        let mut command = Command::new(match who {
+            Speaker::Library | Speaker::Tool => &stand_in,
+            Speaker::Python => python().expect("there is one"),
+        });
+        if who == Speaker::Python {
+            command.arg(self.script());
+        }
+        match who {
+            Speaker::Library | Speaker::Python => {
+                command.args(go).arg("lock").arg(self.dir()).arg(name).args(account);
+            }
+            Speaker::Tool => {
+                if go.is_some() {
+                    command.args(["go", "run"]).arg(self.tools.tool("qc-lock"));
+                } else {
+                    command = Command::new(self.tools.tool("qc-lock"));
+                }
+                command.args(tool_args(&self.dir(), name, account)).arg(&stand_in).arg("hold");
+            }
+        }
+        command
+    }
+}
+
+/// The arguments of `qc-lock`, up to the command.
+fn tool_args(dir: &Path, name: &str, account: Option<&str>) -> Vec<std::ffi::OsString> {
+    let account = account.map(|account| ["--account", account]);
+    let mut args = vec!["--lock-dir".into(), dir.into(), "run".into(), name.into()];
+    args.extend(account.into_iter().flatten().map(Into::into));
+    args.push("--".into());
+    args
+}

@@ -1,0 +1,90 @@
+"""What the tests ask of a Python with process_lock.py beside this file.
+
+    speak.py [go] lock DIR NAME [ACCOUNT]   as `stand-in lock`
+    speak.py token DIR NAME ACCOUNT OTHER   a script under `qc-lock run` that locks for itself
+    speak.py old FILE...                    reads records as scripts written for the old module do
+
+Whatever it does, it ends by itself after two minutes.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from datetime import datetime
+from pathlib import Path
+
+import process_lock
+from process_lock import ProcessLock
+
+TOKEN = "QC_LOCK_TOKEN"
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def lock(folder, name, account=None):
+    process_lock.LOCK_DIR = Path(folder)
+    one = ProcessLock(name, account)
+    taken = one.acquire()
+    if taken is not True:
+        assert taken is False, taken
+        sys.exit(75)
+    say("held by PID", os.getpid())
+    sys.stdin.read()
+    one.release()
+
+
+def token(folder, name, account, other):
+    process_lock.LOCK_DIR = Path(folder)
+    shown = os.environ[TOKEN]
+    own, further = ProcessLock(name, account), ProcessLock(other, account)
+    say("own lock:", own.acquire())
+    say("token variable:", os.environ.get(TOKEN))
+    say("own lock again:", ProcessLock(name, account).acquire())
+    say("other name:", further.acquire())
+    for what, env in (("second copy", {}), ("second copy with the token", {TOKEN: shown})):
+        for wanted in (name, other):
+            copy = subprocess.run(
+                [sys.executable, __file__, "lock", folder, wanted, account],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env={**os.environ, **env}, check=False)
+            named = f"held by PID {os.getpid()} " in copy.stderr.decode()
+            say(f"{what}, {wanted}:", copy.returncode, "named" if named else copy.stderr)
+    say("held by PID", os.getpid())
+    sys.stdin.readline()
+    own.release()
+    further.release()
+    say("released")
+    sys.stdin.readline()
+    say("own lock, later:", own.acquire())
+    sys.stdin.read()
+
+
+def old(*files):
+    for file in files:
+        with open(file) as opened:
+            record = json.load(opened)
+        assert type(record["pid"]) is int, record
+        assert type(record["name"]) is str, record
+        assert record["account"] is None or type(record["account"]) is str, record
+        assert type(record["host"]) is str, record
+        age = datetime.now().timestamp() - datetime.fromisoformat(record["timestamp"]).timestamp()
+        assert -5 < age < 120, record
+        say(record["name"], record["pid"], record["account"])
+
+
+def main(words):
+    lifetime = threading.Timer(120, os._exit, [99])
+    lifetime.daemon = True
+    lifetime.start()
+    if words[0] == "go":
+        say("ready")
+        sys.stdin.readline()
+        words = words[1:]
+    {"lock": lock, "token": token, "old": old}[words[0]](*words[1:])
+
+
+main(sys.argv[1:])
