@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::windows::io::AsHandle;
 use std::os::windows::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -12,14 +13,14 @@ use windows_sys::Win32::System::Console::{
     AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent,
     GetConsoleProcessList, SetConsoleCtrlHandler,
 };
-use windows_sys::Win32::System::Threading::DETACHED_PROCESS;
+use windows_sys::Win32::System::Threading::{DETACHED_PROCESS, PROCESS_QUERY_LIMITED_INFORMATION};
 use windows_sys::Win32::UI::WindowsAndMessaging::{
     EnumWindows, GetWindowThreadProcessId, PostMessageW, WM_CLOSE,
 };
 
 use super::sys;
 use crate::helper::{self, HELPER};
-use crate::{Identity, Interrupt, Process, here};
+use crate::{Identity, Interrupt, Process, here, is_terminal};
 
 type Act = Box<dyn Fn(Interrupt) + Send + Sync>;
 
@@ -145,12 +146,29 @@ fn visit(identity: &Identity, visited: &mut Vec<u32>) -> bool {
     if unsafe { AttachConsole(identity.pid) } == 0 {
         return false;
     }
-    visited.extend(own_console());
-    // SAFETY: the call takes no pointers. Group 0 is everybody on the attached console.
-    let sent = unsafe { GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) } != 0;
+    let neighbours = own_console();
+    // A trading terminal has windows and no console. One that sits here all the same would hear
+    // the event, too: then nobody is asked.
+    let sent = !neighbours.iter().any(|&pid| is_terminal_process(pid)) && send_to_all();
+    if sent {
+        visited.extend(neighbours);
+    }
     // SAFETY: the call takes no pointers.
     unsafe { FreeConsole() };
     sent
+}
+
+/// Sends Ctrl-C to everybody on the attached console.
+fn send_to_all() -> bool {
+    // SAFETY: the call takes no pointers. Group 0 is everybody.
+    unsafe { GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) != 0 }
+}
+
+fn is_terminal_process(pid: u32) -> bool {
+    let process = sys::open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION);
+    process
+        .and_then(|process| sys::image_path(process.as_handle()))
+        .is_ok_and(|image| is_terminal(&image))
 }
 
 /// Returns the pids on this program's console; none if it has no console.
