@@ -1,7 +1,7 @@
 """What the tests ask of a Python with process_lock.py beside this file.
 
     speak.py [go] lock DIR NAME [ACCOUNT]   as `stand-in lock`
-    speak.py token DIR NAME ACCOUNT OTHER   a script under `qc-lock run` that locks for itself
+    speak.py token DIR NAME ACCOUNT         a script under `qc-lock run` that locks for itself
     speak.py old FILE...                    reads records as scripts written for the old module do
 
 Whatever it does, it ends by itself after two minutes.
@@ -37,29 +37,26 @@ def lock(folder, name, account=None):
     one.release()
 
 
-def token(folder, name, account, other):
+def token(folder, name, account):
     process_lock.LOCK_DIR = Path(folder)
     shown = os.environ[TOKEN]
-    own, further = ProcessLock(name, account), ProcessLock(other, account)
-    say("own lock:", own.acquire())
+    own = ProcessLock(name, account)
+    say("taken:", own.acquire())
     say("token variable:", os.environ.get(TOKEN))
-    say("own lock again:", ProcessLock(name, account).acquire())
-    say("other name:", further.acquire())
+    say("taken twice:", ProcessLock(name, account).acquire())
     for what, env in (("second copy", {}), ("second copy with the token", {TOKEN: shown})):
-        for wanted in (name, other):
-            copy = subprocess.run(
-                [sys.executable, __file__, "lock", folder, wanted, account],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**os.environ, **env}, check=False)
-            named = f"held by PID {os.getpid()} " in copy.stderr.decode()
-            say(f"{what}, {wanted}:", copy.returncode, "named" if named else copy.stderr)
+        copy = subprocess.run(
+            [sys.executable, __file__, "lock", folder, name, account],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, **env}, check=False)
+        named = f"held by PID {os.getpid()} " in copy.stderr.decode()
+        say(f"{what}:", copy.returncode, "named" if named else copy.stderr)
     say("held by PID", os.getpid())
     sys.stdin.readline()
     own.release()
-    further.release()
     say("released")
     sys.stdin.readline()
-    say("own lock, later:", own.acquire())
+    say("taken again:", own.acquire())
     sys.stdin.read()
 
 

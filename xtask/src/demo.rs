@@ -85,8 +85,14 @@ fn refuse_copy(fleet: &SampleFleet, what: &str) -> Result<()> {
     let refused = fleet.run("qc-lock", &args);
     show(&format!("qc-lock run {name} --account 1000001 -- python BRAIN_ATLAS.py"), &refused);
     ensure!(refused.code == 75, "{what}: the exit code is {}, not 75", refused.code);
-    ensure!(refused.stderr.contains("is held by PID "), "{what}: the refusal does not name the holder");
-    ensure!(refused.stderr.contains("SAFE_SHUTDOWN.bat"), "{what}: the refusal does not say what to do");
+    ensure!(
+        refused.stderr.contains("is held by PID "),
+        "{what}: the refusal does not name the holder"
+    );
+    ensure!(
+        refused.stderr.contains("SAFE_SHUTDOWN.bat"),
+        "{what}: the refusal does not say what to do"
+    );
     Ok(())
 }
 
@@ -99,16 +105,31 @@ fn check_running(fleet: &SampleFleet) -> Result<Vec<Identity>> {
     let processes = fleet.processes();
     let running = |row: &&Value| row["state"] == "running" && row["lock"]["state"] == "held";
     let count = processes.iter().filter(running).count();
-    ensure!(count == COMPONENTS + 1, "{count} components run under their locks, not {}", COMPONENTS + 1);
-    let pids = processes.iter().filter(running).flat_map(|row| row["pids"].as_array().into_iter().flatten());
-    pids.map(|pid| identity_of(u32::try_from(pid.as_u64().context("no pid")?)?).context("a process has ended")).collect()
+    ensure!(
+        count == COMPONENTS + 1,
+        "{count} components run under their locks, not {}",
+        COMPONENTS + 1
+    );
+    let pids = processes
+        .iter()
+        .filter(running)
+        .flat_map(|row| row["pids"].as_array().into_iter().flatten());
+    pids.map(|pid| {
+        identity_of(u32::try_from(pid.as_u64().context("no pid")?)?).context("a process has ended")
+    })
+    .collect()
 }
 
 fn crash_and_restart(fleet: &SampleFleet, launch: &mut Program) -> Result<()> {
     let name = "BRAIN_CASTOR".parse()?;
-    let before = fleet.locks().status(&name)?.and_then(|lock| lock.pid).context("BRAIN_CASTOR is not locked")?;
+    let before = fleet
+        .locks()
+        .status(&name)?
+        .and_then(|lock| lock.pid)
+        .context("BRAIN_CASTOR is not locked")?;
     println!("$ kill -9 {before}");
-    let brain = qc_process::Process::open(&identity_of(before)?)?.context("BRAIN_CASTOR has ended")?;
+    let brain =
+        qc_process::Process::open(&identity_of(before)?)?.context("BRAIN_CASTOR has ended")?;
     brain.kill()?;
     launch.wait_for("BRAIN_CASTOR ended with");
     launch.wait_for("started BRAIN_CASTOR");
@@ -125,7 +146,10 @@ fn crash_and_restart(fleet: &SampleFleet, launch: &mut Program) -> Result<()> {
 
 fn shut_down(fleet: &SampleFleet) -> Result<()> {
     let dry_run = fleet.run("qc-shutdown", &["--dry-run"]);
-    ensure!(dry_run.code == 0 && dry_run.stdout.contains("BRAIN_ATLAS"), "the dry run shows no plan: {dry_run:?}");
+    ensure!(
+        dry_run.code == 0 && dry_run.stdout.contains("BRAIN_ATLAS"),
+        "the dry run shows no plan: {dry_run:?}"
+    );
     let stopped = fleet.run_with("qc-shutdown", &[], "YES\n");
     show("echo YES | qc-shutdown", &stopped);
     ensure!(stopped.code == 0, "qc-shutdown failed");
@@ -139,7 +163,10 @@ fn check_nothing_left(fleet: &SampleFleet, processes: &[Identity]) -> Result<()>
     ensure!(alive.is_empty(), "still running: {alive:?}");
     let left = fleet.run("qc-ps", &[]);
     show("qc-ps", &left);
-    ensure!(left.stdout.contains("Nothing of the fleet is running."), "qc-ps still shows something");
+    ensure!(
+        left.stdout.contains("Nothing of the fleet is running."),
+        "qc-ps still shows something"
+    );
     let locks = fleet.run("qc-lock", &["list"]);
     show("qc-lock list", &locks);
     ensure!(locks.stdout == "No active locks.\n", "a lock is left");

@@ -113,7 +113,7 @@ fn demo() -> Result<()> {
     }
     finish(&mut build)?;
     let target = env::var_os("QC_TARGET_DIR").unwrap_or_else(|| "target/windows".into());
-    let bins = workspace().join(target).join("x86_64-pc-windows-gnu").join("debug");
+    let bins = crate::workspace().join(target).join("x86_64-pc-windows-gnu").join("debug");
     let mut demo = script("wine-run.sh");
     demo.arg(bins.join("xtask.exe")).args(["demo", "--bin-dir"]).arg(windows_path(&bins));
     finish(&mut demo)
@@ -149,14 +149,14 @@ fn python() -> Option<PathBuf> {
 /// Returns cargo for Windows, in the workspace.
 fn cargo(command: &str) -> Command {
     let mut cargo = if cfg!(windows) { Command::new("cargo") } else { script("cargo-windows.sh") };
-    cargo.arg(command).current_dir(workspace());
+    cargo.arg(command).current_dir(crate::workspace());
     cargo
 }
 
 /// Returns a script of the lab, to be run.
 fn script(name: &str) -> Command {
     let mut bash = Command::new("bash");
-    bash.arg(workspace().join("xtask/windows-lab").join(name));
+    bash.arg(crate::workspace().join("xtask/windows-lab").join(name));
     bash
 }
 
@@ -176,10 +176,6 @@ fn cannot_start(command: &Command) -> String {
         "cannot run `{}`; install it, or try on Windows itself with `cargo test --workspace`",
         command.get_program().to_string_lossy()
     )
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
 /// Returns how a Windows program names `path`: Wine shows `/` as drive `Z:`.

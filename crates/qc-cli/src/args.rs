@@ -38,7 +38,7 @@ impl PlaceArgs {
     /// Finds the fleet and its locks.
     ///
     /// # Errors
-    /// If the current folder can't be determined.
+    /// If the folder that was named does not exist, or the current one can't be determined.
     pub fn resolve(&self) -> Result<Place, Failure> {
         let start = match &self.root {
             Some(root) => std::path::absolute(root)?,
@@ -51,6 +51,12 @@ impl PlaceArgs {
         };
         let root = self.root.as_ref().map(std::path::absolute).transpose()?;
         let root = root.or_else(|| Some(config.as_ref().ok()?.parent()?.to_path_buf()));
+        // A misspelt root must not become a second place with locks of its own.
+        if let Some(root) = root.as_ref().filter(|root| !root.is_dir()) {
+            let hint = "correct --root, --config or QC_ROOT, whichever names it";
+            let message = format!("there is no folder {}", root.display());
+            return Err(Failure::new(Exit::Usage, message, hint));
+        }
         let lock_dir = match &self.lock_dir {
             Some(dir) => Some(std::path::absolute(dir)?),
             None => root.map(|root| root.join(".locks")),
@@ -104,7 +110,11 @@ pub enum ColorChoice {
     Never,
 }
 
-/// Reads a number with a unit: `500ms`, `30s`, `5m`, `24h`, `7d`; without a unit, seconds.
+/// The longest duration: deadlines and points in the past are computed from it.
+const LONGEST: f64 = 36_500.0 * 86_400.0;
+
+/// Reads a number with a unit: `500ms`, `30s`, `5m`, `24h`, `7d`; without a unit, seconds. At most
+/// a hundred years.
 ///
 /// # Errors
 /// A sentence saying what is accepted.
@@ -120,7 +130,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400.0,
         _ => return Err(refused()),
     };
-    Duration::try_from_secs_f64(number * unit).map_err(|_| refused())
+    let seconds = Some(number * unit).filter(|seconds| *seconds <= LONGEST).ok_or_else(refused)?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| refused())
 }
 
 #[cfg(test)]
@@ -134,7 +145,7 @@ mod tests {
         {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
-        for text in ["", "s", "-1s", "1x", "1 s", "1e99d", "."] {
+        for text in ["", "s", "-1s", "1x", "1 s", "1e99d", ".", "36501d", "99999999999999999999"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }
@@ -146,5 +157,8 @@ mod tests {
         let place = args.resolve().unwrap();
         assert_eq!(place.locks().unwrap().path(), dir.path().join(".locks"));
         assert!(place.fleet().is_err(), "there is no config");
+
+        let missing = PlaceArgs { root: Some(dir.path().join("missing")), ..args };
+        assert!(missing.resolve().unwrap_err().message().contains("there is no folder"));
     }
 }

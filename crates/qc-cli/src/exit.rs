@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use qc_fleet::ConfigError;
 use qc_lock_core::LockError;
 
+use crate::output::visible;
+
 /// The exit codes of all tools. They are a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -68,13 +70,12 @@ impl Failure {
 
     /// Makes a failure from an error and all that caused it.
     pub fn from_error(exit: Exit, error: &dyn Error, hint: impl Into<String>) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        Self::new(exit, message, hint)
+        Self::new(exit, chain(error), hint)
+    }
+
+    /// Makes a failure that has been told already, or that nobody is left to hear.
+    pub(crate) fn silent(exit: Exit) -> Self {
+        Self::new(exit, "", "")
     }
 
     /// Returns the same failure with another exit code.
@@ -111,7 +112,7 @@ impl From<ConfigError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self::new(Exit::Done, "", "");
+            return Self::silent(Exit::Done);
         }
         Self::from_error(
             Exit::Failed,
@@ -119,6 +120,28 @@ impl From<io::Error> for Failure {
             "see whether the disk is full or the output is closed",
         )
     }
+}
+
+/// Says on standard error what went wrong without keeping the tool from its work.
+pub fn warn(error: &LockError) {
+    // Where standard error is closed, nobody wants to know.
+    let _ = writeln!(io::stderr(), "WARNING: {}", describe(error));
+}
+
+/// Puts an error, all that caused it and the step to suggest into one line.
+pub fn describe(error: &LockError) -> String {
+    format!("{}; {}", chain(error), error.hint())
+}
+
+/// Joins an error and all that caused it into one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    visible(&message)
 }
 
 /// Runs a tool, prints its failure to standard error, and ends the program with its exit code.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use qc_lock_core::{Account, LockDir, LockError, LockName, Request, Terminal, run_held};
 use qc_process::{Console, Identity, Output, Spawn};
 
-use crate::{Exit, Failure, parse_duration};
+use crate::exit::chain;
+use crate::{Exit, Failure, parse_duration, warn};
 
 /// A lock and a command.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,7 @@ pub struct HoldArgs {
     #[arg(long, value_name = "NUMBER")]
     pub account: Option<Account>,
     /// Terminal that the command uses; no other lock of the same role may have it
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub terminal: Option<String>,
     /// File name to put into the record, instead of the command's
     #[arg(long, value_name = "NAME", hide = true)]
@@ -72,6 +73,9 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
             reclaimed.holder
         );
     }
+    if let Some(error) = lock.history_error() {
+        warn(error);
+    }
     let log = args
         .output
         .as_ref()
@@ -96,10 +100,12 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
     let ended = run_held(lock, spawn, started).map_err(|error| {
         let exit = match error.kind() {
             io::ErrorKind::NotFound => Exit::NotFound,
-            io::ErrorKind::PermissionDenied => Exit::NotRunnable,
+            // What the system says of a program that is none.
+            _ if error.raw_os_error().is_some() => Exit::NotRunnable,
+            io::ErrorKind::InvalidInput => Exit::NotRunnable,
             _ => Exit::Failed,
         };
-        let message = format!("cannot run `{}`: {error}", program.to_string_lossy());
+        let message = format!("cannot run `{}`: {}", program.to_string_lossy(), chain(&error));
         Failure::new(
             exit,
             message,

@@ -8,9 +8,11 @@ mod exit;
 mod hold;
 mod output;
 mod prompt;
+mod usage;
 
 pub use args::{ColorChoice, Place, PlaceArgs, parse_duration};
-pub use exit::{Exit, Failure, run_tool};
+pub use exit::{Exit, Failure, describe, run_tool, warn};
 pub use hold::{HoldArgs, hold};
 pub use output::{Text, Tone, duration, local_time, memory, print_json, table, uses_color};
 pub use prompt::{Answer, confirm};
+pub use usage::parse;

@@ -32,7 +32,7 @@ pub struct Text {
 impl Text {
     /// Makes a cell with a tone.
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: text.into(), tone }
+        Self { text: visible(&text.into()), tone }
     }
 }
 
@@ -40,6 +40,15 @@ impl<T: Into<String>> From<T> for Text {
     fn from(text: T) -> Self {
         Self::new(text, Tone::Plain)
     }
+}
+
+/// Shows what would end the line or steer the terminal as an escape: texts come from files, too.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 /// Whether standard output gets colours.
@@ -131,6 +140,12 @@ mod tests {
         {
             assert_eq!(duration(Duration::from_secs(seconds)), text);
         }
+    }
+
+    #[test]
+    fn a_text_can_not_steer_the_terminal() {
+        let text = table(&["NAME"], vec![vec!["a\x1b[2J\nb é".into()]], ColorChoice::Never);
+        assert_eq!(text, "NAME\na\\u{1b}[2J\\nb é");
     }
 
     #[test]

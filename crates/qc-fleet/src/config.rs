@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::fs;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -181,7 +182,9 @@ impl<'de> Deserialize<'de> for Accounts {
 
 /// Reads and checks the file at `path`.
 pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
-    let bytes = read_limited(path, LIMIT)
+    // Unlike a record, the trader's own file may be a link.
+    let bytes = fs::canonicalize(path)
+        .and_then(|path| read_limited(&path, LIMIT))
         .map_err(|source| ConfigError::Read { path: path.into(), source })?;
     if bytes.len() as u64 > LIMIT {
         return Err(ConfigError::Large { path: path.into(), limit: LIMIT });

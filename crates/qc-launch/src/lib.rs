@@ -10,9 +10,8 @@ mod supervisor;
 
 use std::io::Write;
 
-use clap::Parser;
 use cli::{Cli, Command, UpArgs};
-use qc_cli::{Exit, Failure, Place, hold, run_tool};
+use qc_cli::{Exit, Failure, Place, describe, hold, parse, run_tool, warn};
 use qc_fleet::{Fleet, Snapshot, shown_command};
 use qc_lock_core::{LockDir, Request};
 
@@ -22,7 +21,7 @@ use crate::runtime::Runtime;
 
 /// Runs the program.
 pub fn main() -> ! {
-    run_tool("qc-launch", |output| run(&Cli::parse(), output))
+    run_tool("qc-launch", |output| run(&parse()?, output))
 }
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
@@ -59,6 +58,9 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
             fleet.orchestrator, reclaimed.holder
         ));
     }
+    if let Some(error) = own.history_error() {
+        log.say(&format!("WARNING: {}", describe(error)));
+    }
     clear_stale(&locks, &mut log)?;
     for warning in &selection.warnings {
         log.say(&format!("WARNING: {warning}"));
@@ -73,7 +75,10 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     let components = &selection.components;
     let was_asked =
         Runtime { fleet: &fleet, locks: &locks, components, scripts_lock, log }.run()?;
-    own.release()?;
+    // All has ended as asked; what is left of the lock heals.
+    if let Err(error) = own.release() {
+        warn(&error);
+    }
     if was_asked {
         return Ok(Exit::Done);
     }
@@ -83,9 +88,13 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
 
 /// Clears what the dead have left behind, and says so: it is no reason to refuse.
 fn clear_stale(locks: &LockDir, log: &mut Log) -> Result<(), Failure> {
-    for entry in locks.clear_stale()?.cleared {
+    let result = locks.clear_stale()?;
+    for entry in result.cleared {
         let pid = entry.pid.map(|pid| format!(" (PID {pid} has ended)")).unwrap_or_default();
         log.say(&format!("reclaimed stale lock {}{pid}", entry.name));
+    }
+    for error in result.failed.iter().chain(&result.history_error) {
+        log.say(&format!("WARNING: {}", describe(error)));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use qc_cli::describe;
 use qc_fleet::{Component, Fleet, Outcome, Place, Progress, Role, Snapshot, StopPlan, perform};
 use qc_lock_core::{Entry, Event as Told, LockDir, LockError};
 use qc_process::{
@@ -274,8 +275,9 @@ impl Runtime<'_> {
     /// Clears the record of a component that has ended and is not started again.
     fn clear_record(&mut self, index: Index) {
         let name = self.components[index].name.to_string();
-        if let Err(error) = self.locks.clear_dead(&[name]) {
-            self.log.say(&format!("{error}"));
+        let failed = self.locks.clear_dead(&[name]).map_or_else(|error| vec![error], |it| it.failed);
+        for error in failed {
+            self.log.say(&format!("WARNING: {}", describe(&error)));
         }
     }
 
@@ -287,7 +289,7 @@ impl Runtime<'_> {
 
     fn append(&mut self, entry: &Entry) {
         if let Err(error) = self.locks.append(entry) {
-            self.log.say(&format!("{error}"));
+            self.log.say(&format!("WARNING: {}", describe(&error)));
         }
     }
 }

@@ -10,19 +10,23 @@ use crate::{Event, LockDir, LockEntry, LockError, LockName, LockState, Resource}
 const LEFTOVER: Duration = Duration::from_secs(60);
 
 /// What was removed and what was not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Cleared {
     /// Records that were removed.
     pub cleared: Vec<LockEntry>,
     /// Records that stay, because something living holds them or may hold them.
     pub kept: Vec<LockEntry>,
+    /// Why records that should have gone are still there.
+    pub failed: Vec<LockError>,
+    /// Why the history could not be written, if so. The records are gone all the same.
+    pub history_error: Option<LockError>,
 }
 
 impl LockDir {
     /// Removes the records of holders that have ended, and corrupt ones.
     ///
     /// # Errors
-    /// If the directory can't be read or a record can't be removed.
+    /// If the directory can't be read.
     pub fn clear_stale(&self) -> Result<Cleared, LockError> {
         self.clear(
             |state| matches!(state, LockState::Stale | LockState::Corrupt),
@@ -66,15 +70,20 @@ impl LockDir {
         let mut result = Cleared::default();
         for found in self.store.records()?.iter().filter(|found| wanted(&found.name)) {
             let entry = entry_of(found);
-            if may_go(entry.state) && self.remove_if(found, &may_go)? {
-                let line = self
-                    .entry(Event::Cleared, &entry.name)
-                    .pid(entry.pid)
-                    .account(entry.account.clone());
-                self.append(&line.detail(format!("{}, {reason}", entry.state.word())))?;
-                result.cleared.push(entry);
-            } else {
-                result.kept.push(entry);
+            let removed = if may_go(entry.state) { self.remove_if(found, &may_go) } else { Ok(false) };
+            match removed {
+                Ok(true) => {
+                    let line = self
+                        .entry(Event::Cleared, &entry.name)
+                        .pid(entry.pid)
+                        .account(entry.account.clone());
+                    let line = line.detail(format!("{}, {reason}", entry.state.word()));
+                    result.history_error = result.history_error.or(self.append(&line).err());
+                    result.cleared.push(entry);
+                }
+                Ok(false) => result.kept.push(entry),
+                // One that can't be removed is no reason to leave the others.
+                Err(error) => result.failed.push(error),
             }
         }
         self.store.remove_leftovers(LEFTOVER);

@@ -69,7 +69,7 @@ impl LockError {
                 "see who may write there, or name another directory with --lock-dir"
             }
             Self::Record { .. } | Self::History { .. } => {
-                "see who may write there and whether the disk is full"
+                "see whether it is a file, who may write there, and whether the disk is full"
             }
         }
     }

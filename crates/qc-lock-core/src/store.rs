@@ -20,7 +20,8 @@ pub(crate) struct Found {
     pub(crate) name: String,
     /// What it holds.
     pub(crate) reading: Reading,
-    /// How long ago it was written.
+    /// How long ago it was written. One from the future, by a clock that was set back since, is as
+    /// old as it is far away: otherwise it would stay new for as long.
     pub(crate) age: Duration,
 }
 
@@ -125,8 +126,10 @@ impl Store {
             Err(error) => Reading::Corrupt(error.to_string()),
         };
         let written = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
-        let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
-        Some(Found { path, name: name.to_owned(), reading, age: age.unwrap_or(Duration::ZERO) })
+        let age = written.map_or(Duration::ZERO, |written| {
+            SystemTime::now().duration_since(written).unwrap_or_else(|ahead| ahead.duration())
+        });
+        Some(Found { path, name: name.to_owned(), reading, age })
     }
 
     /// Writes a record in one step: readers see the old one or the new one, nothing between.

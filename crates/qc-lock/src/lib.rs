@@ -6,17 +6,16 @@ mod cli;
 
 use std::io::Write;
 
-use clap::Parser;
 use cli::{Cli, Command, HistoryArgs};
 use qc_cli::{
-    ColorChoice, Exit, Failure, Text, Tone, hold, local_time, print_json, run_tool, table,
+    ColorChoice, Exit, Failure, Text, Tone, hold, local_time, parse, print_json, run_tool, table, warn,
 };
 use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState};
 use serde_json::json;
 
 /// Runs the program.
 pub fn main() -> ! {
-    run_tool("qc-lock", |output| run(&Cli::parse(), output))
+    run_tool("qc-lock", |output| run(&parse()?, output))
 }
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
@@ -42,10 +41,10 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         }
         Some(Command::History(args)) => history(&locks, args, json, output),
         Some(Command::List) => list(&locks, cli, output),
-        Some(Command::ClearStale) => cleared(&locks.clear_stale()?, "stale", json, output),
-        Some(Command::ClearAll) => cleared(&locks.clear_all()?, "all", json, output),
-        None if cli.old.clear_stale => cleared(&locks.clear_stale()?, "stale", json, output),
-        None if cli.old.clear_all => cleared(&locks.clear_all()?, "all", json, output),
+        Some(Command::ClearStale) => cleared(locks.clear_stale()?, "stale", json, output),
+        Some(Command::ClearAll) => cleared(locks.clear_all()?, "all", json, output),
+        None if cli.old.clear_stale => cleared(locks.clear_stale()?, "stale", json, output),
+        None if cli.old.clear_all => cleared(locks.clear_all()?, "all", json, output),
         None if cli.old.list => list(&locks, cli, output),
         None => Err(Failure::new(Exit::Usage, "no command was given", "see `qc-lock --help`")),
     }
@@ -86,7 +85,7 @@ fn lock_table(entries: &[LockEntry], color: ColorChoice) -> String {
 }
 
 fn cleared(
-    result: &Cleared,
+    result: Cleared,
     what: &str,
     json: bool,
     output: &mut dyn Write,
@@ -96,8 +95,16 @@ fn cleared(
             output,
             &json!({ "version": 1, "cleared": result.cleared, "kept": result.kept }),
         )?;
-        return Ok(Exit::Done);
+    } else {
+        write_cleared(&result, what, output)?;
     }
+    if let Some(error) = &result.history_error {
+        warn(error);
+    }
+    result.failed.into_iter().next().map_or(Ok(Exit::Done), |error| Err(error.into()))
+}
+
+fn write_cleared(result: &Cleared, what: &str, output: &mut dyn Write) -> Result<(), Failure> {
     for entry in &result.cleared {
         let pid = entry.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
         writeln!(output, "Cleared {} ({}{pid})", entry.name, entry.state.word())?;
@@ -108,7 +115,7 @@ fn cleared(
     }
     let what = if what == "stale" { "stale locks" } else { "locks" };
     writeln!(output, "Cleared {} {what}, kept {}.", result.cleared.len(), result.kept.len())?;
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn history(

@@ -7,15 +7,14 @@ mod report;
 
 use std::io::Write;
 
-use clap::Parser;
 use cli::{Cli, Format};
-use qc_cli::{Exit, Failure, print_json, run_tool};
+use qc_cli::{Exit, Failure, parse, print_json, run_tool};
 use qc_fleet::Snapshot;
 use report::Report;
 
 /// Runs the program.
 pub fn main() -> ! {
-    run_tool("qc-ps", |output| run(&Cli::parse(), output))
+    run_tool("qc-ps", |output| run(&parse()?, output))
 }
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {

@@ -9,9 +9,8 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use cli::Cli;
-use qc_cli::{Answer, Exit, Failure, confirm, print_json, run_tool};
+use qc_cli::{Answer, Exit, Failure, confirm, parse, print_json, run_tool, warn};
 use qc_fleet::{Fleet, Outcome, Progress, Snapshot, StopPlan, Target, perform};
 use qc_lock_core::{Event, LockDir};
 use report::Report;
@@ -24,7 +23,7 @@ const RECORDS: Duration = Duration::from_secs(3);
 
 /// Runs the program.
 pub fn main() -> ! {
-    run_tool("qc-shutdown", |output| run(&Cli::parse(), output))
+    run_tool("qc-shutdown", |output| run(&parse()?, output))
 }
 
 type Results = Vec<(Target, Outcome, Duration)>;
@@ -50,7 +49,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             let _ = if cli.json { Ok(()) } else { report::write_progress(&progress, output) };
         })?;
         report.add_results(&results);
-        tell(&locks, &results)?;
+        tell(&locks, &results);
     }
     if !cli.dry_run {
         report.add_cleared(&clear_records(&fleet, &locks)?);
@@ -99,8 +98,9 @@ fn stop_everything(
     Ok(results)
 }
 
-/// One line of history for each process.
-fn tell(locks: &LockDir, results: &Results) -> Result<(), Failure> {
+/// One line of history for each process. Where that fails it fails for all, and is said once.
+fn tell(locks: &LockDir, results: &Results) {
+    let mut failure = None;
     for (target, outcome, took) in results {
         let (event, detail) = match outcome {
             Outcome::AlreadyGone => continue,
@@ -113,9 +113,12 @@ fn tell(locks: &LockDir, results: &Results) -> Result<(), Failure> {
             Outcome::Survived(reason) => (Event::Survived, reason.clone()),
         };
         let entry = locks.entry(event, &target.component).pid(Some(target.identity.pid));
-        locks.append(&entry.account(target.account.clone()).detail(detail))?;
+        let told = locks.append(&entry.account(target.account.clone()).detail(detail));
+        failure = failure.or(told.err());
     }
-    Ok(())
+    if let Some(error) = &failure {
+        warn(error);
+    }
 }
 
 /// Clears the records of the fleet's locks whose holders have ended; a wrapper that is just ending
@@ -126,11 +129,16 @@ fn clear_records(fleet: &Fleet, locks: &LockDir) -> Result<Vec<String>, Failure>
     names.push(fleet.orchestrator.to_string());
     let deadline = Instant::now() + RECORDS;
     let mut cleared = Vec::new();
+    let mut history_error = None;
     loop {
         let result = locks.clear_dead(&names)?;
         cleared.extend(result.cleared.into_iter().map(|entry| entry.name));
+        history_error = history_error.or(result.history_error);
         let is_left = result.kept.iter().any(|entry| !entry.state.is_live());
         if !is_left || Instant::now() >= deadline {
+            for error in result.failed.iter().chain(&history_error) {
+                warn(error);
+            }
             return Ok(cleared);
         }
         thread::sleep(Duration::from_millis(20));

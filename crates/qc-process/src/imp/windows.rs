@@ -15,7 +15,7 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_DELETE_PENDING, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
+    FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
 };
 use windows_sys::Win32::System::Threading::PROCESS_QUERY_LIMITED_INFORMATION;
 
@@ -72,11 +72,12 @@ pub(crate) fn user_name() -> String {
     sys::user_name().unwrap_or_else(|_| "unknown".into())
 }
 
-/// Makes an open reach a symbolic link itself, which is then refused for being no regular file.
+/// Makes an open reach a symbolic link or a folder itself, which is then refused for being no
+/// regular file. Without that, a folder is "access denied", as if it were only busy.
 pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
     let delete = if share == Share::Everything { FILE_SHARE_DELETE } else { 0 };
     options
-        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS)
         .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | delete);
 }
 

@@ -1,0 +1,112 @@
+//! Reading the command line, and refusing it the way everything is refused: one line and a hint.
+
+use std::env;
+
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::{Arg, Parser};
+
+use crate::output::visible;
+use crate::{Exit, Failure};
+
+/// Reads this program's command line. An environment variable that is set to nothing counts as
+/// not set.
+///
+/// # Errors
+/// What is wrong with it, with exit code 2. Help and version are printed here; then the failure
+/// says nothing more.
+pub fn parse<C: Parser>() -> Result<C, Failure> {
+    let command = C::command().mut_args(without_empty_variable);
+    let name = command.get_name().to_owned();
+    command
+        .try_get_matches_from(env::args_os())
+        .and_then(|matches| C::from_arg_matches(&matches))
+        .map_err(|error| refusal(&name, &error))
+}
+
+fn without_empty_variable(arg: Arg) -> Arg {
+    let value = arg.get_env().and_then(env::var_os);
+    if value.is_some_and(|value| value.is_empty()) { arg.env(Resettable::Reset) } else { arg }
+}
+
+fn refusal(name: &str, error: &clap::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // A reader that has gone away misses nothing.
+            let _ = error.print();
+            Failure::silent(if error.use_stderr() { Exit::Usage } else { Exit::Done })
+        }
+        _ => {
+            let (message, tips) = taken_apart(&error.render().to_string());
+            Failure::new(Exit::Usage, message, format!("{tips}see `{name} --help`"))
+        }
+    }
+}
+
+/// Takes clap's text apart: what is wrong, as one line, and the tips, each followed by `; `.
+fn taken_apart(text: &str) -> (String, String) {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let ends = ["\n\n  tip: ", "\n\nUsage: ", "\n\nFor more information"];
+    let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+    let (message, rest) = text.split_at(end);
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let tips = rest.lines().filter_map(|line| line.strip_prefix("  tip: "));
+    (visible(&words.join(" ")), tips.map(|tip| format!("{}; ", visible(tip))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(name = "qc-test", version)]
+    struct Cli {
+        #[arg(long, value_parser = ["red", "green"])]
+        color: Option<String>,
+        #[arg(long)]
+        place: String,
+        #[arg(env = "QC_TEST_UNSET")]
+        unset: Option<String>,
+    }
+
+    fn refused(words: &[&str]) -> (String, String) {
+        let words = ["qc-test"].iter().chain(words);
+        taken_apart(&Cli::command().try_get_matches_from(words).unwrap_err().render().to_string())
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_line_and_tips() {
+        let cases: [(&[&str], &str, &str); 4] = [
+            (&[], "the following required arguments were not provided: --place <PLACE>", ""),
+            (
+                &["--place", "x", "--color", "reed"],
+                "invalid value 'reed' for '--color <COLOR>' [possible values: red, green]",
+                "a similar value exists: 'red'; ",
+            ),
+            (
+                &["--plaice", "x"],
+                "unexpected argument '--plaice' found",
+                "a similar argument exists: '--place'; ",
+            ),
+            (
+                &["--color", "\x1b[2J\n\nred"],
+                "invalid value '\\u{1b}[2J red' for '--color <COLOR>' [possible values: red, green]",
+                "",
+            ),
+        ];
+        for (words, message, tips) in cases {
+            assert_eq!(refused(words), (message.into(), tips.into()), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_stays_where_it_is() {
+        let command = Cli::command().mut_args(without_empty_variable);
+        let names: Vec<_> = command.get_arguments().filter_map(Arg::get_env).collect();
+        assert_eq!(names, ["QC_TEST_UNSET"]);
+    }
+}
