@@ -109,13 +109,18 @@ if os.name == "nt":
     _process_times = _declare(_kernel32, "GetProcessTimes", _B, _H, *_FILETIMES)
     _image_name = _declare(
         _kernel32, "QueryFullProcessImageNameW", _B, _H, _D, wintypes.LPWSTR, ctypes.POINTER(_D))
+    _read_memory = _declare(
+        _kernel32, "ReadProcessMemory", _B, _H, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+    _query_process = _declare(
+        ctypes.WinDLL("ntdll"), "NtQueryInformationProcess", ctypes.c_long,
+        _H, ctypes.c_int, ctypes.c_void_p, _D, ctypes.c_void_p)
     _create_file = _declare(
         _kernel32, "CreateFileW", _H, wintypes.LPCWSTR, _D, _D, ctypes.c_void_p, _D, _D, _H)
     _get_user_name = _declare(_advapi32, "GetUserNameW", _B, wintypes.LPWSTR, ctypes.POINTER(_D))
 
-    _GENERIC_READ_WRITE, _APPEND_DATA = 0xC0000000, 0x4
+    _GENERIC_READ, _GENERIC_READ_WRITE, _APPEND_DATA = 0x80000000, 0xC0000000, 0x4
     _SHARE_READ_WRITE, _SHARE_DELETE = 0x3, 0x4
-    _OPEN_ALWAYS, _OPEN_REPARSE_POINT = 4, 0x00200000
+    _OPEN_EXISTING, _OPEN_ALWAYS, _OPEN_REPARSE_POINT = 3, 4, 0x00200000
     _INVALID_HANDLE = ctypes.c_void_p(-1).value
 
     def _with_process(pid, use):
@@ -150,9 +155,36 @@ if os.name == "nt":
             if not _image_name(handle, 0, buffer, ctypes.byref(size)):
                 raise _Hidden()
             since = _created(handle) / 10_000_000 - 11_644_473_600
-            # Another process's command line is not simply readable here; the times decide alone.
-            return _file_name(buffer.value).lower().startswith("py"), [], since
+            is_python = _file_name(buffer.value).lower().startswith("py")
+            words = re.findall(r'"([^"]*)"|(\S+)', _command_line(pid)) if is_python else []
+            return is_python, [_file_name(quoted or plain) for quoted, plain in words], since
         return _with_process(pid, look)
+
+    def _command_line(pid):
+        """The command line of a 64-bit process, as it stands in its memory; empty if it can't be
+        read: then the times decide alone."""
+        if ctypes.sizeof(ctypes.c_void_p) != 8:
+            return ""
+        handle = _open_process(0x1010, False, pid)  # QUERY_LIMITED_INFORMATION | VM_READ
+        if not handle:
+            return ""
+
+        def read(address, data):
+            if not _read_memory(handle, address, ctypes.byref(data), ctypes.sizeof(data), None):
+                raise OSError()
+            return data
+
+        try:
+            basic = (ctypes.c_uint64 * 6)()
+            _query_process(handle, 0, ctypes.byref(basic), ctypes.sizeof(basic), None)
+            parameters = read(basic[1] + 0x20, ctypes.c_uint64()).value
+            length = read(parameters + 0x70, ctypes.c_uint16()).value
+            text = read(parameters + 0x78, ctypes.c_uint64()).value
+            return bytes(read(text, (ctypes.c_char * length)())).decode("utf-16-le", "replace")
+        except OSError:
+            return ""
+        finally:
+            _close_handle(handle)
 
     def _boot_id():
         try:
@@ -170,8 +202,8 @@ if os.name == "nt":
         buffer = ctypes.create_unicode_buffer(size.value)
         return buffer.value if _get_user_name(buffer, ctypes.byref(size)) else "unknown"
 
-    def _open_shared(path, access, share):
-        handle = _create_file(str(path), access, share, None, _OPEN_ALWAYS, _OPEN_REPARSE_POINT, None)
+    def _open_shared(path, access, share, how=_OPEN_ALWAYS):
+        handle = _create_file(str(path), access, share, None, how, _OPEN_REPARSE_POINT, None)
         if handle in (None, _INVALID_HANDLE):
             raise ctypes.WinError(ctypes.get_last_error())
         return _regular(msvcrt.open_osfhandle(handle, os.O_NOINHERIT), path)
@@ -185,7 +217,8 @@ if os.name == "nt":
         return _open_shared(path, _APPEND_DATA | 0x100080, _SHARE_READ_WRITE | _SHARE_DELETE)
 
     def _open_for_reading(path):
-        return _regular(os.open(path, os.O_RDONLY | os.O_BINARY | os.O_NOINHERIT), path)
+        # With delete sharing, so that its holder can write it again or remove it meanwhile.
+        return _open_shared(path, _GENERIC_READ, _SHARE_READ_WRITE | _SHARE_DELETE, _OPEN_EXISTING)
 
     class _Overlapped(ctypes.Structure):
         _fields_ = [("internal", ctypes.c_size_t * 2), ("offset", _D * 2), ("event", _H)]
@@ -474,21 +507,32 @@ def _parse(data):
     """Returns the object that a record file holds, or None if it names no holder."""
     try:
         record = json.loads(data.decode("utf-8-sig")) if len(data) <= RECORD_LIMIT else None
+        # Python also reads NaN and halves of characters, which are not JSON.
+        json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict):
         return None
 
-    def has(key, kind):
-        return isinstance(record.get(key), kind) and not isinstance(record.get(key), bool)
+    def is_text(key):
+        return isinstance(record.get(key), str)
 
-    if not has("pid", int) or not 1 <= record["pid"] < 2**32:
+    def is_number(key, bits):
+        value = record.get(key)
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**bits
+
+    if not is_number("pid", 32) or record["pid"] == 0:
         return None
     if "version" in record:
-        texts = all(has(key, str) for key in ("name", "timestamp", "host", "boot_id"))
-        numbers = all(has(key, int) for key in ("version", "started"))
-        resources = has("resources", list) and all(isinstance(one, str) for one in record["resources"])
-        if not (texts and numbers and resources):
+        texts = all(map(is_text, ("name", "timestamp", "host", "boot_id")))
+        numbers = is_number("version", 32) and is_number("started", 64)
+        nullable = all(
+            record.get(key) is None or (is_number(key, bits) if bits else is_text(key))
+            for key, bits in (("account", 0), ("user", 0), ("program", 0), ("token", 0),
+                              ("pid_namespace", 64), ("wrapper_pid", 32)))
+        resources = isinstance(record.get("resources"), list)
+        if not (texts and numbers and nullable and resources
+                and all(isinstance(one, str) for one in record["resources"])):
             return None
     return record
 
@@ -687,6 +731,9 @@ class ProcessLock:
                 # First the record, so that nobody ever sees a free lock with a fresh record.
                 if self._owns_record:
                     _remove(self._folder / f"{self.name}.lock")
+                else:
+                    # What the wrapper holds stays; what this lock had added to it goes.
+                    _write(self._folder, _claimed[str(self._folder)])
             finally:
                 _tell(self._folder, "released", self.name, os.getpid(), self.account)
                 for guard in guards:
@@ -769,9 +816,9 @@ class ProcessLock:
         if claimed and claimed["name"].lower() == self.name.lower():
             # The record that names this process already; its wrapper removes it.
             self._owns_record = False
-            claimed["resources"] = sorted({*claimed["resources"], *resources})
-            claimed["account"] = claimed.get("account") or self.account
-            _write(folder, claimed)
+            added = {"account": claimed.get("account") or self.account}
+            added["resources"] = sorted({*claimed["resources"], *resources})
+            _write(folder, {**claimed, **added})
         else:
             self._owns_record = True
             for found in left_over:
@@ -794,10 +841,12 @@ class ProcessLock:
 
     def _explain(self, folder, resource):
         """Finds out who holds `resource`, and for how long that may still change."""
-        found = next((one for one in _records(folder) if resource in one.resources()), None)
-        state = found.state() if found else "corrupt"
-        if state in ("held", "legacy", "foreign"):
-            return self._refused(folder, resource, found), 0
+        states = [(one, one.state()) for one in _records(folder) if resource in one.resources()]
+        # The dead may have left a record that lists it, too; the living count first.
+        for found, state in states:
+            if state in ("held", "legacy", "foreign"):
+                return self._refused(folder, resource, found), 0
+        state = states[0][1] if states else "corrupt"
         # A new holder is writing its record, or the system is late, or a process that the dead one
         # had started has inherited the lock.
         return self._refused(folder, resource, None), LATE_RELEASE if state == "stale" else SETTLE

@@ -163,6 +163,10 @@ impl Drop for Contender {
             let _ = process.kill();
         }
         let _ = self.child.wait();
+        // So that nobody writes into a folder that is about to be removed.
+        for process in &self.processes {
+            let _ = wait_any(&[process], PATIENCE);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod fleet;
 mod locks;
 mod program;
 mod python;
+mod random;
 mod tools;
 
 pub use contender::Contender;
@@ -15,4 +16,5 @@ pub use fleet::{ACCOUNTS, SampleFleet};
 pub use locks::{Attempt, SampleLocks, Speaker};
 pub use program::Program;
 pub use python::python;
+pub use random::{Random, stress_ports};
 pub use tools::{Finished, Tools, run};

@@ -180,15 +180,22 @@ impl SampleLocks {
         contender
     }
 
-    /// Runs `speak.py` under `qc-lock run`.
-    pub fn hold_for_python(&self, name: &str, account: Option<&str>, args: &[&str]) -> Contender {
+    /// Starts `speak.py` under `qc-lock run`, with as many `stubs` between them as a virtual
+    /// environment has one.
+    pub fn under_tool(
+        &self,
+        name: &str,
+        account: Option<&str>,
+        stubs: usize,
+        args: &[&str],
+    ) -> Contender {
         let mut command = Command::new(self.tools.tool("qc-lock"));
-        command.args(tool_args(&self.dir(), name, account)).arg(python().expect("there is one"));
-        let mut contender = Contender::start(command.arg(self.script()).args(args));
-        match contender.holds() {
-            Some(_) => contender,
-            None => panic!("it can't hold {name}: {:?}", contender.finish()),
+        command.args(tool_args(&self.dir(), name, account));
+        for _ in 0..stubs {
+            command.arg(self.tools.stand_in()).arg("run");
         }
+        command.arg(python().expect("there is one")).arg(self.script()).args(args);
+        Contender::start(&mut command)
     }
 
     /// Runs `speak.py` to its end.

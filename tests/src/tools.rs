@@ -87,9 +87,11 @@ pub fn run(command: &mut Command, input: &str) -> Finished {
     }
 }
 
-/// Takes this machine's settings for the tools away from `command`.
+/// Takes this machine's settings for the tools away from `command`, except those that it was given.
 pub(crate) fn without_settings(command: &mut Command) {
     for variable in ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN", "NO_COLOR"] {
-        command.env_remove(variable);
+        if command.get_envs().all(|(name, _)| name != variable) {
+            command.env_remove(variable);
+        }
     }
 }

@@ -46,8 +46,7 @@ pub(crate) fn run(bin_dir: Option<PathBuf>) -> Result<()> {
 
 /// Builds the tools and the stand-in; returns their folder.
 fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = Command::new(crate::cargo());
     command.current_dir(crate::workspace()).args(["build", "--quiet", "--bins"]);
     for package in ["qc-lock", "qc-ps", "qc-shutdown", "qc-launch", "qc-tests"] {
         command.args(["--package", package]);

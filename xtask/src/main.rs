@@ -5,8 +5,9 @@
 mod demo;
 mod windows;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -25,6 +26,15 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         bin_dir: Option<PathBuf>,
     },
+    /// Let many processes contend for locks, with kills and deletions, watched by two referees
+    Stress {
+        /// How long
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// How many at a time
+        #[arg(long, default_value_t = 200)]
+        contenders: u64,
+    },
     /// Build and test for Windows, under Wine
     #[command(subcommand)]
     Windows(windows::WindowsCommand),
@@ -34,6 +44,7 @@ fn main() -> ExitCode {
     qc_process::helper::run_if_asked();
     let result = match Cli::parse().command {
         Command::Demo { bin_dir } => demo::run(bin_dir),
+        Command::Stress { seconds, contenders } => stress(seconds, contenders),
         Command::Windows(command) => windows::run(command),
     };
     match result {
@@ -43,6 +54,23 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the stress test for longer and with more contenders than `cargo test` does.
+fn stress(seconds: u64, contenders: u64) -> anyhow::Result<()> {
+    let status = process::Command::new(cargo())
+        .args(["test", "--quiet", "--package", "qc-tests", "--test", "stress", "--", "--nocapture"])
+        .env("QC_STRESS_SECONDS", seconds.to_string())
+        .env("QC_STRESS_CONTENDERS", contenders.to_string())
+        .current_dir(workspace())
+        .status()?;
+    anyhow::ensure!(status.success(), "the stress test failed, see above");
+    Ok(())
+}
+
+/// Returns the cargo that runs this program.
+fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// Returns the folder of the workspace.

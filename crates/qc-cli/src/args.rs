@@ -30,6 +30,8 @@ pub struct PlaceArgs {
 pub struct Place {
     /// The config file, if there is a fleet.
     config: Result<PathBuf, PathBuf>,
+    /// The fleet's folder.
+    root: Option<PathBuf>,
     /// The folder of the locks.
     lock_dir: Option<PathBuf>,
 }
@@ -59,9 +61,9 @@ impl PlaceArgs {
         }
         let lock_dir = match &self.lock_dir {
             Some(dir) => Some(std::path::absolute(dir)?),
-            None => root.map(|root| root.join(".locks")),
+            None => root.as_ref().map(|root| root.join(".locks")),
         };
-        Ok(Place { config, lock_dir })
+        Ok(Place { config, root, lock_dir })
     }
 }
 
@@ -72,7 +74,11 @@ impl Place {
     /// A [`ConfigError`] as a failure with exit code 2.
     pub fn fleet(&self) -> Result<Fleet, Failure> {
         match &self.config {
-            Ok(config) => Ok(Fleet::load(config)?),
+            // A config that was named can lie elsewhere.
+            Ok(config) => Ok(match &self.root {
+                Some(root) => Fleet::load_for(root, config)?,
+                None => Fleet::load(config)?,
+            }),
             Err(start) => Err(ConfigError::Missing { start: start.clone() }.into()),
         }
     }

@@ -66,12 +66,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
     })?;
     for reclaimed in lock.reclaimed() {
         // Only said; the history has it, too.
-        let _ = writeln!(
-            io::stderr(),
-            "reclaimed lock {} from {}, which has ended",
-            args.name,
-            reclaimed.holder
-        );
+        let _ = writeln!(io::stderr(), "reclaimed lock {} {reclaimed}", args.name);
     }
     if let Some(error) = lock.history_error() {
         warn(error);

@@ -110,16 +110,27 @@ impl Fleet {
     /// # Errors
     /// A [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let absolute = std::path::absolute(path).ok();
+        let root =
+            absolute.as_deref().and_then(Path::parent).ok_or_else(|| ConfigError::Value {
+                path: path.into(),
+                key: String::new(),
+                message: "it lies in no folder".into(),
+            })?;
+        Self::load_for(root, path)
+    }
+
+    /// Reads the config at `path` of the fleet in the folder `root`.
+    ///
+    /// # Errors
+    /// A [`ConfigError`].
+    pub fn load_for(root: &Path, path: &Path) -> Result<Self, ConfigError> {
         let config = config::read(path)?;
         let invalid = |key: &str, message: String| ConfigError::Value {
             path: path.into(),
             key: key.into(),
             message,
         };
-        let root = std::path::absolute(path)
-            .ok()
-            .and_then(|path| path.parent().map(Path::to_path_buf))
-            .ok_or_else(|| invalid("", "it lies in no folder".into()))?;
         let name = |text: String, key: &str| {
             text.parse().map_err(|error| invalid(key, format!("{error}")))
         };
@@ -172,7 +183,7 @@ impl Fleet {
         };
         let (interpreter, interpreter_note) = match &config.manager.0.interpreter {
             Some(given) => (root.join(given), None),
-            None => root::interpreter(&root),
+            None => root::interpreter(root),
         };
         Ok(Self {
             interpreter,
@@ -180,7 +191,7 @@ impl Fleet {
             components: [vec![server], watchdogs, brains].concat(),
             timing: config.manager.0.timing(),
             orchestrator: name("MASTER_LAUNCH".into(), "")?,
-            root,
+            root: root.into(),
         })
     }
 

@@ -13,11 +13,11 @@ use std::io::Write;
 use cli::{Cli, Command, UpArgs};
 use qc_cli::{Exit, Failure, Place, describe, hold, parse, run_tool, warn};
 use qc_fleet::{Fleet, Snapshot, shown_command};
-use qc_lock_core::{LockDir, Request};
+use qc_lock_core::{Event, LockDir, Request};
 
 use crate::log::Log;
 use crate::preflight::{Selection, has_old_module, refuse_beside, select};
-use crate::runtime::Runtime;
+use crate::runtime::{End, Runtime};
 
 /// Runs the program.
 pub fn main() -> ! {
@@ -45,7 +45,15 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     // The lock first: of two launchers started at once, one goes no further than this.
     let own = locks.acquire(&Request::new(fleet.orchestrator.clone()).program("qc-launch"))?;
     let snapshot = Snapshot::take(&fleet, locks.list()?)?;
-    refuse_beside(&snapshot.without_process(std::process::id()))?;
+    if let Err(refusal) = refuse_beside(&snapshot.without_process(std::process::id())) {
+        let entry =
+            locks.entry(Event::Blocked, fleet.orchestrator.as_str()).pid(Some(std::process::id()));
+        // The refusal is what counts, whether or not the history can be written.
+        if let Err(error) = locks.append(&entry.detail(refusal.message().replace("\n ", ""))) {
+            warn(&error);
+        }
+        return Err(refusal);
+    }
 
     let mut log = Log::open(&fleet.root).map_err(|error| {
         let hint = "see whether the fleet's folder may be written to and whether the disk is full";
@@ -53,10 +61,7 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     })?;
     log.say(&format!("qc-launch {} in {}", env!("CARGO_PKG_VERSION"), fleet.root.display()));
     for reclaimed in own.reclaimed() {
-        log.say(&format!(
-            "reclaimed lock {} from {}, which has ended",
-            fleet.orchestrator, reclaimed.holder
-        ));
+        log.say(&format!("reclaimed lock {} {reclaimed}", fleet.orchestrator));
     }
     if let Some(error) = own.history_error() {
         log.say(&format!("WARNING: {}", describe(error)));
@@ -73,17 +78,22 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         );
     }
     let components = &selection.components;
-    let was_asked =
-        Runtime { fleet: &fleet, locks: &locks, components, scripts_lock, log }.run()?;
-    // All has ended as asked; what is left of the lock heals.
+    let end = Runtime { fleet: &fleet, locks: &locks, components, scripts_lock, log }.run()?;
+    // How supervision ended is what counts; what is left of the lock heals.
     if let Err(error) = own.release() {
         warn(&error);
     }
-    if was_asked {
-        return Ok(Exit::Done);
+    match end {
+        End::Stopped => Ok(Exit::Done),
+        End::NothingLeft => {
+            let hint = "see orchestrator_logs for why each component was given up";
+            Err(Failure::new(Exit::Failed, "nothing is left to supervise", hint))
+        }
+        End::Survivors => {
+            let hint = "see `qc-ps` for what still runs, and run `qc-shutdown` elevated";
+            Err(Failure::new(Exit::Failed, "not everything could be stopped", hint))
+        }
     }
-    let hint = "see orchestrator_logs for why each component was given up";
-    Err(Failure::new(Exit::Failed, "nothing is left to supervise", hint))
 }
 
 /// Clears what the dead have left behind, and says so: it is no reason to refuse.

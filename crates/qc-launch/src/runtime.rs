@@ -11,14 +11,20 @@ use qc_cli::describe;
 use qc_fleet::{Component, Fleet, Outcome, Place, Progress, Role, Snapshot, StopPlan, perform};
 use qc_lock_core::{Entry, Event as Told, LockDir, LockError};
 use qc_process::{
-    Child, Console, Ended, Interrupt, LOCKS_ARE_INHERITED, Output, Spawn, on_interrupt,
+    CLOSE_LIMIT, Child, Console, Ended, Interrupt, LOCKS_ARE_INHERITED, Output, Spawn, on_interrupt,
 };
 
 use crate::log::Log;
 use crate::supervisor::{Action, Event, Index, Supervisor};
 
-/// The time for each stage when Windows closes the console: it ends the program after 5 s.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often everything is stopped: a component that was just starting is not seen the first time.
+const STOP_ROUNDS: u32 = 3;
+
+/// How long the ends of stopped components may take to be noticed.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// The share of each stage where the system ends this program some time after its console closes.
+const CLOSE_SHARE: u32 = 5;
 
 /// A thread that only waits for a child needs no large stack.
 const WAITER_STACK: usize = 64 * 1024;
@@ -43,6 +49,27 @@ pub(crate) struct Runtime<'a> {
     pub(crate) log: Log,
 }
 
+/// How supervision ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Everything was stopped, as asked.
+    Stopped,
+    /// Everything was given up.
+    NothingLeft,
+    /// Something does not end.
+    Survivors,
+}
+
+/// How far stopping is.
+#[derive(Debug, Default)]
+struct Stop {
+    asked: Option<Interrupt>,
+    is_under_way: bool,
+    rounds: u32,
+    /// When to stop what has not ended by then.
+    look_again: Option<Instant>,
+}
+
 /// A component's first process, and where a wrapper says what it does.
 struct Begun {
     child: Child,
@@ -51,9 +78,8 @@ struct Begun {
 }
 
 impl Runtime<'_> {
-    /// Runs the fleet until it was asked to stop, or nothing is left to run. Returns whether it
-    /// was asked.
-    pub(crate) fn run(mut self) -> io::Result<bool> {
+    /// Runs the fleet until it was asked to stop, or nothing is left to run.
+    pub(crate) fn run(mut self) -> io::Result<End> {
         let (sender, receiver) = mpsc::channel();
         let for_interrupts = sender.clone();
         on_interrupt(move |interrupt| {
@@ -64,21 +90,22 @@ impl Runtime<'_> {
         let mut supervisor = Supervisor::new(&roles, self.fleet.timing);
         let began = Instant::now();
         let mut events = vec![Event::Tick];
-        let mut asked = None;
-        let mut stopped = true;
+        let mut stop = Stop::default();
         loop {
             while let Some(event) = events.pop() {
                 for action in supervisor.handle(&event, began.elapsed()) {
-                    if action == Action::StopAll {
-                        stopped = false;
-                    }
-                    events.extend(self.perform(action, &sender, asked)?);
+                    events.extend(self.perform(action, &sender, &mut stop)?);
                 }
             }
-            if supervisor.is_over() && stopped {
-                return Ok(asked.is_some());
+            if supervisor.is_over() && !stop.is_under_way {
+                return Ok(if stop.asked.is_some() { End::Stopped } else { End::NothingLeft });
             }
-            match next(&receiver, supervisor.next_due().map(|due| began + due)) {
+            let due = supervisor.next_due().map(|due| began + due).or(stop.look_again);
+            match next(&receiver, due) {
+                None if stop.look_again.is_some() && stop.rounds >= STOP_ROUNDS => {
+                    return Ok(End::Survivors);
+                }
+                None if stop.look_again.is_some() => self.stop_all(&sender, &mut stop)?,
                 None => events.push(Event::Tick),
                 Some(Message::Started(index, pid)) => {
                     self.note_start(index, pid);
@@ -89,10 +116,13 @@ impl Runtime<'_> {
                 }
                 Some(Message::Exited(index, ended)) => events.push(Event::Exited(index, ended)),
                 Some(Message::Interrupted(interrupt)) => {
-                    asked.get_or_insert(interrupt);
+                    stop.asked.get_or_insert(interrupt);
                     events.push(Event::StopAsked);
                 }
-                Some(Message::StopDone) => stopped = true,
+                Some(Message::StopDone) => {
+                    stop.is_under_way = false;
+                    stop.look_again = Some(Instant::now() + SETTLE);
+                }
             }
         }
     }
@@ -101,7 +131,7 @@ impl Runtime<'_> {
         &mut self,
         action: Action,
         sender: &Sender<Message>,
-        asked: Option<Interrupt>,
+        stop: &mut Stop,
     ) -> io::Result<Option<Event>> {
         match action {
             Action::Start(index) => {
@@ -127,7 +157,7 @@ impl Runtime<'_> {
                 self.tell(Told::Exited, index, ended.to_string());
                 self.clear_record(index);
             }
-            Action::StopAll => self.stop_all(sender, asked)?,
+            Action::StopAll => self.stop_all(sender, stop)?,
         }
         Ok(None)
     }
@@ -196,10 +226,7 @@ impl Runtime<'_> {
             _ => format!("cannot lock it: {}", qc_cli::Failure::from(error).message()),
         })?;
         for reclaimed in lock.reclaimed() {
-            self.log.say(&format!(
-                "reclaimed lock {} from {}, which has ended",
-                component.name, reclaimed.holder
-            ));
+            self.log.say(&format!("reclaimed lock {} {reclaimed}", component.name));
         }
         let child = lock.start(spawn_of(command, root, Output::File(&file))).map_err(failed)?;
         lock.leave_to_child();
@@ -234,7 +261,10 @@ impl Runtime<'_> {
 
     /// Asks, waits and kills in order, on a thread of its own: meanwhile children end, and their
     /// ends are noted.
-    fn stop_all(&mut self, sender: &Sender<Message>, asked: Option<Interrupt>) -> io::Result<()> {
+    fn stop_all(&mut self, sender: &Sender<Message>, stop: &mut Stop) -> io::Result<()> {
+        stop.rounds += 1;
+        stop.is_under_way = true;
+        stop.look_again = None;
         self.log.say("stopping the fleet in order; open trades are NOT closed");
         let snapshot = Snapshot::take(self.fleet, self.locks.list().unwrap_or_default())?;
         let mine =
@@ -244,8 +274,10 @@ impl Runtime<'_> {
             .iter()
             .filter(|one| one.place == Place::Fleet && mine(&one.component));
         let plan = StopPlan::new(running);
-        let closing = asked == Some(Interrupt::Close);
-        let timeout = if closing { CLOSE_TIMEOUT } else { self.fleet.timing.stop_timeout };
+        let limit = CLOSE_LIMIT
+            .filter(|_| stop.asked == Some(Interrupt::Close))
+            .map(|limit| limit / CLOSE_SHARE);
+        let timeout = self.fleet.timing.stop_timeout.min(limit.unwrap_or(Duration::MAX));
         let locks = self.locks.clone();
         let sender = sender.clone();
         let mut log = self.log.share()?;
@@ -275,7 +307,8 @@ impl Runtime<'_> {
     /// Clears the record of a component that has ended and is not started again.
     fn clear_record(&mut self, index: Index) {
         let name = self.components[index].name.to_string();
-        let failed = self.locks.clear_dead(&[name]).map_or_else(|error| vec![error], |it| it.failed);
+        let failed =
+            self.locks.clear_dead(&[name]).map_or_else(|error| vec![error], |it| it.failed);
         for error in failed {
             self.log.say(&format!("WARNING: {}", describe(&error)));
         }

@@ -70,7 +70,8 @@ impl LockDir {
         let mut result = Cleared::default();
         for found in self.store.records()?.iter().filter(|found| wanted(&found.name)) {
             let entry = entry_of(found);
-            let removed = if may_go(entry.state) { self.remove_if(found, &may_go) } else { Ok(false) };
+            let removed =
+                if may_go(entry.state) { self.remove_if(found, &may_go) } else { Ok(false) };
             match removed {
                 Ok(true) => {
                     let line = self

@@ -216,25 +216,23 @@ impl LockDir {
     /// Finds out who holds `resource`.
     fn explain(&self, request: &Request, resource: &Resource) -> Result<Attempt, LockError> {
         let records = self.store.records()?;
-        let holder = records
+        let listing = records
             .iter()
-            .find(|found| found.resources().iter().any(|one| one == resource.as_str()));
-        let Some(found) = holder else {
-            return Ok(Attempt::Unclear(held(request, resource, Holder::default(), false), SETTLE));
+            .filter(|found| found.resources().iter().any(|one| one == resource.as_str()))
+            .map(|found| (Holder::of(&found.reading), verdict(&found.reading)));
+        // The dead may have left a record that lists it, too; the living count first.
+        let is_dead = |(_, verdict): &(_, _)| matches!(verdict, Verdict::Stale | Verdict::Corrupt);
+        let unknown = |patience| {
+            Attempt::Unclear(held(request, resource, Holder::default(), false), patience)
         };
-        let holder = Holder::of(&found.reading);
-        Ok(match verdict(&found.reading) {
-            Verdict::Held | Verdict::HeldByOld | Verdict::Foreign => {
+        Ok(match listing.min_by_key(is_dead) {
+            Some((holder, Verdict::Held | Verdict::HeldByOld | Verdict::Foreign)) => {
                 Attempt::Held(held(request, resource, holder, false))
-            }
-            Verdict::Corrupt => {
-                Attempt::Unclear(held(request, resource, Holder::default(), false), SETTLE)
             }
             // Still locked although the one who is named has ended: a new holder is writing its
             // record, the system is late, or a process that it started has inherited the lock.
-            Verdict::Stale => {
-                Attempt::Unclear(held(request, resource, Holder::default(), false), LATE_RELEASE)
-            }
+            Some((_, Verdict::Stale)) => unknown(LATE_RELEASE),
+            Some((_, Verdict::Corrupt)) | None => unknown(SETTLE),
         })
     }
 

@@ -77,7 +77,8 @@ impl LockError {
 
 /// Says what collides, where that is not the name itself.
 fn collision(name: &LockName, resource: &Resource, holder: &Holder) -> String {
-    let same_lock = holder.name.as_ref().is_some_and(|holder| holder.eq_ignore_ascii_case(name.as_str()));
+    let same_lock =
+        holder.name.as_ref().is_some_and(|holder| holder.eq_ignore_ascii_case(name.as_str()));
     if same_lock || *resource == Resource::name(name) {
         String::new()
     } else {

@@ -62,6 +62,20 @@ mod tests {
     }
 
     #[test]
+    fn a_deleted_guard_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let file = file::open_guard(&path).unwrap();
+        assert!(file::is_current(&file, &path).unwrap());
+        // Windows deletes none that is open.
+        if std::fs::remove_file(&path).is_ok() {
+            assert!(!file::is_current(&file, &path).unwrap());
+            std::fs::write(&path, "").unwrap();
+            assert!(!file::is_current(&file, &path).unwrap());
+        }
+    }
+
+    #[test]
     fn a_directory_is_no_guard() {
         let dir = tempfile::tempdir().unwrap();
         assert!(Guard::take(dir.path()).is_err());

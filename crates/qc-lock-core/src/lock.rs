@@ -1,5 +1,6 @@
 //! A lock that is held.
 
+use std::fmt;
 use std::io;
 
 use qc_process::{Child, Identity, Spawn};
@@ -26,6 +27,16 @@ pub struct Reclaimed {
     pub holder: Holder,
     /// Why the record did not say who, if it was corrupt.
     pub corrupt: Option<String>,
+}
+
+impl fmt::Display for Reclaimed {
+    /// What follows "reclaimed lock BRAIN_ATLAS".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.corrupt {
+            Some(reason) => write!(f, "whose record was corrupt: {reason}"),
+            None => write!(f, "from {}, which has ended", self.holder),
+        }
+    }
 }
 
 impl Lock {
@@ -94,7 +105,7 @@ impl Lock {
         for reclaimed in &self.reclaimed {
             let detail = match &reclaimed.corrupt {
                 Some(reason) => format!("the record was corrupt: {reason}"),
-                None => format!("from {}, which has ended", reclaimed.holder),
+                None => reclaimed.to_string(),
             };
             let entry =
                 self.dir.entry(Event::Reclaimed, &self.record.name).pid(reclaimed.holder.pid);

@@ -8,7 +8,8 @@ use std::io::Write;
 
 use cli::{Cli, Command, HistoryArgs};
 use qc_cli::{
-    ColorChoice, Exit, Failure, Text, Tone, hold, local_time, parse, print_json, run_tool, table, warn,
+    ColorChoice, Exit, Failure, Text, Tone, hold, local_time, parse, print_json, run_tool, table,
+    warn,
 };
 use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState};
 use serde_json::json;

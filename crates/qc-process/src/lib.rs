@@ -45,3 +45,6 @@ pub const PYTHON_ON_PATH: &str = imp::PYTHON_ON_PATH;
 pub fn end_program(code: i32) -> ! {
     std::process::exit(code)
 }
+
+/// How long after [`Interrupt::Close`] the system ends this program; `None` if it does not.
+pub const CLOSE_LIMIT: Option<std::time::Duration> = imp::CLOSE_LIMIT;

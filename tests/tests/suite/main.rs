@@ -2,8 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+mod bad_input;
 mod conformance;
 mod fleet;
+#[cfg(windows)]
+mod scripts;
 
 use qc_tests::Tools;
 

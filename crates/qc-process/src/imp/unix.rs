@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::imp::Share;
 use crate::{Interrupt, ProcessInfo};
@@ -16,6 +17,7 @@ pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, pass_on, wait_
 
 pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "bin/python";
 pub(crate) const PYTHON_ON_PATH: &str = "python3";
+pub(crate) const CLOSE_LIMIT: Option<Duration> = None;
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 
 /// Returns the start time of the process with `pid`, in clock ticks since boot.
