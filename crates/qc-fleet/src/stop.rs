@@ -12,6 +12,9 @@ use crate::{Instance, Role, Snapshot};
 const ORDER: [Role; 5] =
     [Role::Orchestrator, Role::Brain, Role::Watchdog, Role::Server, Role::Other];
 
+/// Brains, watchdogs and the server, and one more for the orchestrator itself.
+const FLEET_STAGES: u32 = 4;
+
 /// How long a killed process may take to be gone.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
@@ -120,13 +123,7 @@ pub fn perform(
     let mut results = Vec::new();
     for stage in &plan.stages {
         report(Progress::Stage(stage));
-        // An orchestrator that is asked stops its own fleet, stage by stage, before it ends.
-        let stages = if stage.role == Role::Orchestrator {
-            u32::try_from(ORDER.len()).unwrap_or(1)
-        } else {
-            1
-        };
-        results.extend(stop_stage(stage, timeout * stages, report));
+        results.extend(stop_stage(stage, timeout, report));
     }
     results
 }
@@ -161,7 +158,9 @@ fn stop_stage(
     }
 
     ask(&mut running, Ask::Gently);
-    let deadline = began + timeout;
+    let deadline =
+        began + patience(stage.role, timeout, running.iter().any(|one| one.unasked.is_none()));
+    let timeout = deadline - began;
     // The last quarter belongs to a second, firmer request, for programs that only know that one.
     wait(&mut running, deadline - timeout / 4, &mut |one| done(one.target, Outcome::Stopped));
     ask(&mut running, Ask::Firmly);
@@ -186,6 +185,16 @@ fn stop_stage(
         done(one.target, Outcome::Survived(reason));
     }
     results
+}
+
+/// How long a stage may take. An orchestrator that was asked stops its own fleet, stage by stage,
+/// before it ends; one that can't be asked knows of nothing, and its fleet is stopped directly.
+fn patience(role: Role, timeout: Duration, asked: bool) -> Duration {
+    match role {
+        Role::Orchestrator if asked => timeout * FLEET_STAGES,
+        Role::Orchestrator => Duration::ZERO,
+        Role::Brain | Role::Watchdog | Role::Server | Role::Other => timeout,
+    }
 }
 
 fn ask(running: &mut [Running<'_>], how: Ask) {
@@ -216,6 +225,14 @@ fn wait(running: &mut Vec<Running<'_>>, deadline: Instant, ended: &mut dyn FnMut
 mod tests {
     use super::*;
     use crate::snapshot::tests::{process, snapshot};
+
+    #[test]
+    fn only_an_orchestrator_that_hears_gets_the_time_for_its_fleet() {
+        let timeout = Duration::from_secs(10);
+        assert_eq!(patience(Role::Orchestrator, timeout, true), timeout * 4);
+        assert_eq!(patience(Role::Orchestrator, timeout, false), Duration::ZERO);
+        assert_eq!(patience(Role::Brain, timeout, false), timeout);
+    }
 
     #[test]
     fn watchdogs_stop_after_brains_and_strangers_are_left_alone() {

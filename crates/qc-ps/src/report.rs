@@ -85,11 +85,8 @@ impl Report {
             writeln!(output, "{}", finding.text)?;
         }
         if self.findings.is_empty() {
-            writeln!(
-                output,
-                "OK: {} running, no duplicates, nothing unlocked.",
-                self.processes.len()
-            )?;
+            let own = self.processes.iter().filter(|row| row.state != State::Foreign).count();
+            writeln!(output, "OK: {own} running, no duplicates, nothing unlocked.")?;
         }
         self.write_unreadable(output)
     }

@@ -13,13 +13,19 @@ use qc_process::Ended;
 use qc_tests::SampleFleet;
 use serde_json::{Value, json};
 
-use self::bench::{Bench, CONFIG, LIVE, OTHER, Row, cannot_test, remove};
+use self::bench::{Bench, CONFIG, LIVE, OTHER, Row, can_mount, cannot_test, remove};
 use crate::tools;
 
-/// A situation with the config: what it is, how it is made, and what a tool that reads it says.
-type BadConfig = (&'static str, fn(&Path), &'static str);
+/// Makes a situation at a path.
+type Make = fn(&Path);
 
-const BAD_CONFIGS: [BadConfig; 19] = [
+/// A situation: what it is, how it is made, and what a tool that meets it says.
+type Bad = (&'static str, Make, &'static str);
+
+/// A record's key, and its text, made from that of a living record.
+type BadRecord = (&'static str, fn(&Value) -> Vec<u8>);
+
+const BAD_CONFIGS: [Bad; 19] = [
     ("no config", remove, "no MASTER_CONFIG.json in "),
     ("an empty config", |config| write(config, ""), "MASTER_CONFIG.json is empty"),
     ("a blank config", |config| write(config, " \r\n\t"), "MASTER_CONFIG.json is empty"),
@@ -102,7 +108,7 @@ const BAD_CONFIGS: [BadConfig; 19] = [
 ];
 
 /// Configs that other programs leave, and that are read.
-const GOOD_CONFIGS: [(&str, fn(&Path)); 5] = [
+const GOOD_CONFIGS: [(&str, Make); 5] = [
     ("a byte-order mark", |config| write(config, format!("\u{feff}{GOOD}"))),
     ("UTF-16", |config| write(config, utf16(&format!("\u{feff}{GOOD}"), u16::to_le_bytes))),
     ("UTF-16, the other way round", |config| {
@@ -117,7 +123,7 @@ const GOOD: &str =
 
 /// Records that name nobody, made from one that names somebody: the keys of their accounts, so that
 /// each is the record of a brain.
-const BAD_RECORDS: [(&str, fn(&Value) -> Vec<u8>); 14] = [
+const BAD_RECORDS: [BadRecord; 14] = [
     ("EMPTY", |_| Vec::new()),
     ("BLANK", |_| b" \r\n".into()),
     ("TRUNCATED", |live| live.to_string().split_at(100).0.into()),
@@ -220,7 +226,7 @@ fn qc_lock_answers_bad_input_with_one_line() {
         )
         .refused(1, "cannot use lock directory "),
     );
-    let live: Value = serde_json::from_slice(bench.record()).expect("a record is JSON");
+    let live = bench.record();
     for (key, make) in BAD_RECORDS {
         let (name, text) = (format!("BRAIN_{key}"), make(&live));
         let file = format!(".locks/{name}.lock");
@@ -272,7 +278,7 @@ fn qc_ps_answers_bad_input_with_one_line() {
         Row::typed(&["--lock-dir", "nowhere"]).prints("Nothing of the fleet is running."),
         Row::typed(&["--help"]).prints("Usage: "),
     ]);
-    let live: Value = serde_json::from_slice(bench.record()).expect("a record is JSON");
+    let live = bench.record();
     for (key, make) in BAD_RECORDS {
         let (file, text) = (format!(".locks/BRAIN_{key}.lock"), make(&live));
         let put = move |root: &Path| write(&root.join(&file), &text);
@@ -299,7 +305,7 @@ fn qc_shutdown_answers_bad_input_with_one_line() {
         Row::typed(&["everything"]).refused(2, "unexpected argument 'everything' found"),
         Row::typed(&["--help"]).prints("Usage: "),
     ]);
-    let live: Value = serde_json::from_slice(bench.record()).expect("a record is JSON");
+    let live = bench.record();
     for (key, make) in BAD_RECORDS {
         let (name, text) = (format!("BRAIN_{key}"), make(&live));
         let file = format!(".locks/{name}.lock");
@@ -350,7 +356,7 @@ fn qc_launch_answers_bad_input_with_one_line() {
         Row::typed(&["hold", "a/b", "--", "x"]).refused(2, "only, not '/'"),
         Row::typed(&["--help"]).prints("Usage: "),
     ]);
-    let live: Value = serde_json::from_slice(bench.record()).expect("a record is JSON");
+    let live = bench.record();
     for (key, make) in BAD_RECORDS {
         let text = make(&live);
         let put = move |root: &Path| {
@@ -441,13 +447,115 @@ fn a_reader_that_goes_away_ends_a_tool_quietly() {
 }
 
 #[test]
+fn an_answer_that_can_not_be_written_is_a_failure() {
+    let full = match File::options().write(true).open("/dev/full") {
+        Ok(full) => full,
+        Err(error) => return cannot_test("an output that is full", &error.to_string()),
+    };
+    let bench = Bench::new(&[]);
+    let mut command = Command::new(bench.fleet.tools.tool("qc-lock"));
+    command.args(["list", "--root"]).arg(bench.fleet.root()).env_remove("QC_LOCK_DIR");
+    let output = command.stdin(Stdio::null()).stdout(full).output().expect("it can be started");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    // "No space left on device", or "Disk full." of a Windows program under Wine.
+    assert!(errors.starts_with("qc-lock: ") && errors.contains("os error"), "{errors}");
+    assert!(errors.ends_with("\nhint: see whether the disk is full or the output is closed\n"));
+}
+
+#[test]
+fn a_read_only_disk_frees_no_lock_and_hides_none() {
+    if let Err(why) = can_mount() {
+        return cannot_test("a read-only lock directory", &why);
+    }
+    let bench = Bench::read_only(&["EMPTY"]);
+    let done = bench.fleet.tools.stand_in();
+    let done = done.to_str().expect("a path in Unicode");
+    let record = |root: &Path| write(&root.join(".locks/BRAIN_EMPTY.lock"), "");
+    let refusal = "cannot lock guard ";
+    bench.check(
+        "qc-lock",
+        &[
+            Row::typed(&run_done("X", done)).refused(1, refusal),
+            Row::typed(&run_done(LIVE, done)).refused(1, refusal),
+            Row::new("a corrupt record", record, &run_done("BRAIN_EMPTY", done))
+                .refused(1, refusal),
+            Row::new("a corrupt record", record, &["clear-stale"])
+                .prints("Cleared 0 stale locks, kept 1.\n")
+                .refused(1, refusal),
+            Row::new("a corrupt record", record, &["clear-all"])
+                .prints("Cleared 0 locks, kept 1.\n")
+                .refused(1, refusal),
+            Row::new("a corrupt record", record, &["list"]).prints("BRAIN_LIVE   held "),
+        ],
+    );
+    bench.check("qc-ps", &[Row::new("a corrupt record", record, &[]).prints(LIVE)]);
+    bench.check(
+        "qc-shutdown",
+        &[Row::new("a corrupt record", record, &["--yes"])
+            .prints("Nothing of the fleet is running.\n")
+            .notes("WARNING: cannot lock guard ")],
+    );
+    bench.check("qc-launch", &[Row::typed(&[]).refused(1, refusal)]);
+}
+
+#[test]
+fn a_full_disk_frees_no_lock_and_hides_none() {
+    if let Err(why) = can_mount() {
+        return cannot_test("a lock directory on a full disk", &why);
+    }
+    let bench = Bench::small(&["EMPTY"]);
+    let done = bench.fleet.tools.stand_in();
+    let done = done.to_str().expect("a path in Unicode");
+    let locks = bench.locks.clone();
+    let full = move |_: &Path| {
+        // An empty file takes up no room.
+        write(&locks.join("BRAIN_EMPTY.lock"), "");
+        let filler = File::options().append(true).create(true).open(locks.join(".guards/filler"));
+        let mut filler = filler.expect("a file can be made");
+        let error =
+            io::copy(&mut io::repeat(0), &mut filler).expect_err("a disk of 64 KiB has an end");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+    };
+    let full = |args: &[&str]| Row::new("a full disk", full.clone(), args);
+    let refusal = ".lock: No space left on device";
+    bench.check(
+        "qc-lock",
+        &[
+            full(&run_done("X", done)).refused(1, refusal),
+            full(&run_done("BRAIN_EMPTY", done)).refused(1, refusal),
+            full(&run_done(LIVE, done)).refused(75, "is held by PID "),
+            full(&["list"]).prints("BRAIN_LIVE   held "),
+            full(&["clear-stale"])
+                .prints("Cleared 1 stale locks, kept 1.\n")
+                .notes("WARNING: cannot access history "),
+            full(&["clear-all"])
+                .prints("Cleared 1 locks, kept 1.\n")
+                .notes("WARNING: cannot access history "),
+        ],
+    );
+    bench.check("qc-ps", &[full(&[]).prints(LIVE)]);
+    let cleared = "Cleared the records of BRAIN_EMPTY.\n";
+    let shutdown = full(&["--yes"]).prints(cleared).notes("WARNING: cannot access history ");
+    bench.check("qc-shutdown", &[shutdown]);
+    bench.check("qc-launch", &[full(&[]).refused(1, refusal)]);
+}
+
+#[test]
 fn links_are_refused_for_locks_and_followed_for_the_config() {
     let bench = Bench::new(&[]);
     let root = bench.fleet.root();
-    if let Err(error) = link(&root.join(".locks"), &root.join(OTHER)) {
-        return cannot_test("links", &error.to_string());
-    }
+    // Wine only says that it has made one.
+    let is_link = |path| fs::symlink_metadata(path).is_ok_and(|made| made.is_symlink());
+    let made = match link(&root.join(".locks"), &root.join(OTHER)) {
+        Ok(()) if is_link(root.join(OTHER)) => Ok(()),
+        Ok(()) => Err("the system says that it made one, but did not".into()),
+        Err(error) => Err(error.to_string()),
+    };
     remove(&root.join(OTHER));
+    if let Err(why) = made {
+        return cannot_test("links", &why);
+    }
     let done = bench.fleet.tools.stand_in();
     let run = [
         "--lock-dir",
@@ -514,7 +622,7 @@ fn links_are_refused_for_locks_and_followed_for_the_config() {
 /// What each tool that reads the config says to bad ones (typed `bad`) and to good ones (typed
 /// `good`, answered with `answer`).
 fn rows_about_configs(bad: &[&str], good: &[&str], answer: &str) -> Vec<Row> {
-    let at_config = |make: fn(&Path)| move |root: &Path| make(&root.join(CONFIG));
+    let at_config = |make: Make| move |root: &Path| make(&root.join(CONFIG));
     let refused = BAD_CONFIGS
         .iter()
         .map(|&(what, make, why)| Row::new(what, at_config(make), bad).refused(2, why));
@@ -552,7 +660,7 @@ fn run_done<'a>(name: &'a str, done: &'a str) -> [&'a str; 5] {
     ["run", name, "--", done, "done.py"]
 }
 
-fn bad_lock_dirs() -> Vec<BadConfig> {
+fn bad_lock_dirs() -> Vec<Bad> {
     vec![
         (
             "a file for the locks",
@@ -569,8 +677,8 @@ fn bad_lock_dirs() -> Vec<BadConfig> {
 }
 
 /// Record files that are no files.
-fn odd_records() -> impl Iterator<Item = (&'static str, fn(&Path))> {
-    let odd: [(&str, fn(&Path)); _] = [
+fn odd_records() -> impl Iterator<Item = (&'static str, Make)> {
+    let odd: [(&str, Make); _] = [
         ("a file with a hole", |root| set_len(&root.join(".locks/ODD.lock"), 10 << 20)),
         #[cfg(unix)]
         ("a FIFO for a record", |root| fifo(&root.join(".locks/ODD.lock"))),

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use qc_lock_core::{LockError, Request};
+use qc_lock_core::{LockDir, LockError, Request};
 use qc_tests::{Contender, Finished, SampleFleet, run};
+use serde_json::Value;
 
 use crate::tools;
 
@@ -87,50 +88,81 @@ impl Row {
 pub(super) struct Bench {
     pub(super) fleet: SampleFleet,
     pub(super) holder: Contender,
-    record: PathBuf,
-    text: Vec<u8>,
+    /// The lock directory, as this test sees it.
+    pub(super) locks: PathBuf,
+    record: Vec<u8>,
     config: Vec<u8>,
+    /// What runs the tools, if they need help to see the lock directory.
+    wrapper: Vec<String>,
 }
 
 impl Bench {
     /// Makes a fleet of these accounts, and holds a lock.
     pub(super) fn new(accounts: &[&str]) -> Self {
-        let numbered: Vec<(&str, u64)> =
-            ["LIVE"].iter().chain(accounts).copied().zip(1..).collect();
-        let fleet = SampleFleet::new(tools(), &numbered);
-        // Under `qc-lock run` it ends at once with a code that nothing else has.
-        fleet.script("done.py", "exit 7");
-        let locks = fleet.locks();
+        let fleet = sample(accounts);
+        let locks = fleet.root().join(".locks");
         let mut stand_in = Command::new(fleet.tools.stand_in());
-        let mut holder = Contender::start(stand_in.arg("lock").arg(locks.path()).arg(LIVE));
-        holder.holds().expect("it holds its lock");
-        let record = locks.path().join(format!("{LIVE}.lock"));
-        let text = fs::read(&record).expect("a lock has a record");
+        let holder = hold(stand_in.arg("lock").arg(&locks).arg(LIVE));
+        Self::of(fleet, holder, locks, Vec::new())
+    }
+
+    /// The same, where for the tools the lock directory lies on a disk that can't be written to.
+    /// Needs [`can_mount`].
+    pub(super) fn read_only(accounts: &[&str]) -> Self {
+        let mount =
+            r#"mount --bind .locks .locks && mount -o remount,bind,ro .locks && exec "$0" "$@""#;
+        let wrapper = ["unshare", "-m", "sh", "-c", mount].map(String::from).into();
+        Self { wrapper, ..Self::new(accounts) }
+    }
+
+    /// The same, where the lock directory is a disk of 64 KiB. Needs [`can_mount`].
+    pub(super) fn small(accounts: &[&str]) -> Self {
+        let fleet = sample(accounts);
+        let root = fs::canonicalize(fleet.root()).expect("a fleet has a folder");
+        let locks = root.join(".locks");
+        fs::create_dir(&locks).expect("a folder can be made");
+        let mount = r#"mount -t tmpfs -o size=64k none "$1" && exec "$0" lock "$@""#;
+        let mut stand_in = Command::new("unshare");
+        stand_in.args(["-m", "sh", "-c", mount]).arg(fleet.tools.stand_in());
+        let holder = hold(stand_in.arg(&locks).arg(LIVE));
+        let pid = holder.pid();
+        let wrapper = vec![
+            "nsenter".into(),
+            format!("-t{pid}"),
+            "-m".into(),
+            format!("--wd={}", root.display()),
+        ];
+        // The disk is mounted for the holder alone, and reached through it.
+        let locks = Path::new(&format!("/proc/{pid}/root{}", locks.display())).into();
+        Self::of(fleet, holder, locks, wrapper)
+    }
+
+    fn of(fleet: SampleFleet, holder: Contender, locks: PathBuf, wrapper: Vec<String>) -> Self {
+        let record = fs::read(locks.join(format!("{LIVE}.lock"))).expect("a lock has a record");
         let config = fs::read(fleet.root().join(CONFIG)).expect("a fleet has a config");
-        Self { fleet, holder, record, text, config }
+        Self { fleet, holder, locks, record, config, wrapper }
     }
 
     /// Returns the living record.
-    pub(super) fn record(&self) -> &[u8] {
-        &self.text
+    pub(super) fn record(&self) -> Value {
+        serde_json::from_slice(&self.record).expect("a record is JSON")
     }
 
     /// Runs `tool` on each row, and looks after each that the living lock has not suffered.
     pub(super) fn check(&self, tool: &str, rows: &[Row]) {
-        let start = |row: &Row| {
-            let mut command = Command::new(self.fleet.tools.tool(tool));
-            command.args(&row.args).envs(row.env.iter().map(|(name, value)| (name, value)));
-            command
-        };
-        self.check_with(tool, rows, start);
-    }
-
-    /// The same, where `start` makes the command.
-    pub(super) fn check_with(&self, tool: &str, rows: &[Row], start: impl Fn(&Row) -> Command) {
         for row in rows {
             (row.make)(self.fleet.root());
-            let finished = run(start(row).current_dir(self.fleet.root()), "");
-            row.check(tool, &finished);
+            let path = self.fleet.tools.tool(tool);
+            let mut command = match &self.wrapper[..] {
+                [] => Command::new(path),
+                [program, args @ ..] => {
+                    let mut command = Command::new(program);
+                    command.args(args).arg(path);
+                    command
+                }
+            };
+            command.args(&row.args).envs(row.env.iter().map(|(name, value)| (name, value)));
+            row.check(tool, &run(command.current_dir(self.fleet.root()), ""));
             self.check_living(&row.what);
             self.mend();
         }
@@ -138,13 +170,11 @@ impl Bench {
 
     /// Checks that the living lock is held, and its record as it was.
     pub(super) fn check_living(&self, what: &str) {
-        let text = fs::read(&self.record).unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert!(
-            text == self.text,
-            "{what}: the living record is {}",
-            String::from_utf8_lossy(&text)
-        );
-        match self.fleet.locks().acquire(&Request::new(LIVE.parse().expect("a lock name"))) {
+        let record = fs::read(self.locks.join(format!("{LIVE}.lock")));
+        let record = record.unwrap_or_else(|error| panic!("{what}: no living record: {error}"));
+        assert!(record == self.record, "{what}: {}", String::from_utf8_lossy(&record));
+        let request = Request::new(LIVE.parse().expect("a lock name"));
+        match LockDir::new(&self.locks).acquire(&request) {
             Err(LockError::Held { holder, .. }) => {
                 assert_eq!(holder.pid, Some(self.holder.pid()), "{what}");
             }
@@ -158,11 +188,28 @@ impl Bench {
         remove(&root.join(CONFIG));
         fs::write(root.join(CONFIG), &self.config).expect("the config can be written");
         remove(&root.join(OTHER));
-        for entry in fs::read_dir(root.join(".locks")).expect("there are locks").flatten() {
-            if entry.path() != self.record && entry.file_name() != ".guards" {
+        for entry in fs::read_dir(&self.locks).expect("there are locks").flatten() {
+            let stays = [".guards".into(), format!("{LIVE}.lock")];
+            if stays.iter().all(|name| entry.file_name() != **name) {
                 remove(&entry.path());
             }
         }
+    }
+}
+
+fn sample(accounts: &[&str]) -> SampleFleet {
+    let numbered: Vec<(&str, u64)> = ["LIVE"].iter().chain(accounts).copied().zip(1..).collect();
+    let fleet = SampleFleet::new(tools(), &numbered);
+    // Run under a lock, it ends at once with a code that nothing else has.
+    fleet.script("done.py", "exit 7");
+    fleet
+}
+
+fn hold(command: &mut Command) -> Contender {
+    let mut holder = Contender::start(command);
+    match holder.holds() {
+        Some(_) => holder,
+        None => panic!("it does not hold its lock: {:?}", holder.finish()),
     }
 }
 
@@ -195,6 +242,21 @@ impl Row {
 }
 
 pub(super) const CONFIG: &str = "MASTER_CONFIG.json";
+
+/// Tells whether disks can be made here: on Linux, by root.
+///
+/// # Errors
+/// Why not.
+pub(super) fn can_mount() -> Result<(), String> {
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let mut mount = Command::new("unshare");
+    mount.args(["-m", "mount", "-t", "tmpfs", "-o", "size=64k", "none"]).arg(dir.path());
+    match mount.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().into()),
+        Err(error) => Err(format!("no program `unshare`: {error}")),
+    }
+}
 
 /// Says what this machine can't be made to do; past the test harness, which would swallow it.
 pub(super) fn cannot_test(what: &str, why: &str) {
