@@ -93,8 +93,8 @@ mod tests {
                 "a similar argument exists: '--place'; ",
             ),
             (
-                &["--color", "\x1b[2J\n\nred"],
-                "invalid value '\\u{1b}[2J red' for '--color <COLOR>' [possible values: red, green]",
+                &["--color", "no\n\nred"],
+                "invalid value 'no red' for '--color <COLOR>' [possible values: red, green]",
                 "",
             ),
         ];

@@ -358,4 +358,28 @@ mod tests {
         assert_eq!((timing.brain_stagger, timing.max_restarts), (Duration::from_millis(500), 1));
         assert_eq!(timing.restart_cooldown, Duration::from_secs(60));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_reading_panic(text: String) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn no_cut_of_a_config_makes_reading_panic(cut in 0..200_usize, byte in 0..128_u8) {
+            let text = r#"{"ACCOUNTS": {"A": {"account": 1, "terminal_path": "C:\\MT5", "enabled": true}},
+                "TRADING_SETTINGS": {"WATCHDOG_LIMIT": 2.5}, "PROCESS_MANAGER": {"max_restarts": 5}}"#;
+            let mut bytes = text.as_bytes().to_vec();
+            bytes.truncate(cut);
+            bytes.push(byte);
+            let _ = parse(&String::from_utf8_lossy(&bytes));
+        }
+
+        #[test]
+        fn what_is_decoded_as_utf16_is_what_was_encoded(text: String) {
+            let text = format!("{{{text}");
+            let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            proptest::prop_assert_eq!(decode(&[&[0xff, 0xfe], &bytes[..]].concat()), Some(text));
+        }
+    }
 }

@@ -306,4 +306,26 @@ mod tests {
             assert_eq!(match_process(&fleet, &process), expected, "{:?}", process.args);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_arguments_make_matching_panic(args: Vec<String>) {
+            let args: Vec<String> = ["python".to_owned()].into_iter().chain(args).collect();
+            if let Some(call) = script_call(&args) {
+                proptest::prop_assert!(call.rest.len() < args.len());
+            }
+        }
+
+        #[test]
+        fn odd_options_do_not_make_matching_panic(args in proptest::collection::vec("-{0,2}[cmWXu=]{0,3}", 0..6)) {
+            let args: Vec<String> = ["py".to_owned()].into_iter().chain(args).collect();
+            script_call(&args);
+        }
+
+        #[test]
+        fn no_secret_is_shown(secret in "[a-z0-9]{8,20}") {
+            let args = ["x", "--password", &secret].map(str::to_owned);
+            proptest::prop_assert!(!crate::shown_command(&args).contains(&secret));
+        }
+    }
 }

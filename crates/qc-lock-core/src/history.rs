@@ -210,4 +210,17 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
         assert_eq!(read(&file).unwrap().entries.len(), lines + 2);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_history_of_anything_is_read_line_by_line(bytes: Vec<u8>) {
+            let dir = tempfile::tempdir().unwrap();
+            let (file, guard) = (dir.path().join("history.jsonl"), dir.path().join("guard"));
+            std::fs::write(&file, [&bytes[..], b"\n"].concat()).unwrap();
+            append(&file, &guard, &Entry::new(Event::Acquired, "A", "test")).unwrap();
+            let history = read(&file).unwrap();
+            let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count();
+            proptest::prop_assert_eq!(history.entries.len() + history.unreadable, lines + 1);
+        }
+    }
 }

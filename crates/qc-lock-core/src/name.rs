@@ -131,4 +131,15 @@ mod tests {
             assert_eq!(name.parse::<LockName>().unwrap().role(), role);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_name_is_one_plain_file_name(text: String) {
+            if let Ok(name) = text.parse::<LockName>() {
+                let path = std::path::Path::new(name.as_str());
+                proptest::prop_assert_eq!(path.components().count(), 1);
+                proptest::prop_assert!(name.as_str().is_ascii() && name.as_str().len() <= 64);
+            }
+        }
+    }
 }

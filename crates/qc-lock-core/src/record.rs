@@ -231,4 +231,31 @@ pub(crate) mod tests {
         assert!(parse_time("2026-11-02 21:04:05").is_some());
         assert!(parse_time("yesterday").is_none());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_reading_fail(bytes: Vec<u8>) {
+            parse(&bytes);
+        }
+
+        #[test]
+        fn no_change_to_a_record_makes_reading_fail(position in 0..400_usize, byte: u8, cut in 0..400_usize) {
+            let mut bytes = serde_json::to_vec(&example()).unwrap();
+            bytes[position % 300] = byte;
+            bytes.truncate(cut.max(1));
+            parse(&bytes);
+        }
+
+        #[test]
+        fn only_a_pid_in_range_names_a_holder(pid: i128) {
+            let reading = parse(format!("{{\"pid\": {pid}}}").as_bytes());
+            let in_range = (1..=i128::from(u32::MAX)).contains(&pid);
+            proptest::prop_assert_eq!(matches!(reading, Reading::Old(_)), in_range);
+        }
+
+        #[test]
+        fn no_text_makes_reading_a_time_fail(text: String) {
+            parse_time(&text);
+        }
+    }
 }

@@ -2,6 +2,8 @@
 //! clear line and a hint, the documented exit code, and costs no living lock its record.
 
 mod bench;
+mod disks;
+mod situations;
 
 use std::fs::{self, File};
 use std::io;
@@ -11,156 +13,16 @@ use std::time::{Duration, SystemTime};
 
 use qc_process::Ended;
 use qc_tests::SampleFleet;
-use serde_json::{Value, json};
 
-use self::bench::{Bench, CONFIG, LIVE, OTHER, Row, can_mount, cannot_test, remove};
+use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
+#[cfg(unix)]
+use self::situations::fifo;
+use self::situations::{
+    BAD_CONFIGS, BAD_NAMES, BAD_RECORDS, GOOD_CONFIGS, Make, bad_lock_dirs, file_for_guards,
+    folder_for_history, folder_for_record, nonsense_for_history, odd_records, put_all_records,
+    write,
+};
 use crate::tools;
-
-/// Makes a situation at a path.
-type Make = fn(&Path);
-
-/// A situation: what it is, how it is made, and what a tool that meets it says.
-type Bad = (&'static str, Make, &'static str);
-
-/// A record's key, and its text, made from that of a living record.
-type BadRecord = (&'static str, fn(&Value) -> Vec<u8>);
-
-const BAD_CONFIGS: [Bad; 19] = [
-    ("no config", remove, "no MASTER_CONFIG.json in "),
-    ("an empty config", |config| write(config, ""), "MASTER_CONFIG.json is empty"),
-    ("a blank config", |config| write(config, " \r\n\t"), "MASTER_CONFIG.json is empty"),
-    ("no JSON", |config| write(config, "ACCOUNTS = 1"), "MASTER_CONFIG.json:1:1: expected value"),
-    (
-        "a config cut off",
-        |config| write(config, "{\n\"ACCOUNTS\": {"),
-        "MASTER_CONFIG.json:2:13: EOF while parsing an object",
-    ),
-    (
-        "two configs in one file",
-        |config| write(config, "{\"ACCOUNTS\": {}}\n{}"),
-        "MASTER_CONFIG.json:2:1: trailing characters",
-    ),
-    ("no ACCOUNTS", |config| write(config, "{}"), ":1:2: missing field `ACCOUNTS`"),
-    (
-        "ACCOUNTS is a list",
-        |config| write(config, r#"{"ACCOUNTS": []}"#),
-        ":1:13: invalid type: sequence, expected an object of accounts (at ACCOUNTS)",
-    ),
-    (
-        "an account is a string",
-        |config| write(config, r#"{"ACCOUNTS": {"ATLAS": "1000001"}}"#),
-        ":1:32: invalid type: string \"1000001\", expected an object (at ACCOUNTS.ATLAS)",
-    ),
-    (
-        "an account number is a string",
-        |config| write(config, "{\"ACCOUNTS\": {\"ATLAS\":\n {\"account\": \"12\"}}}"),
-        ":2:17: invalid type: string \"12\", expected an account number, digits without quotes \
-         (at ACCOUNTS.ATLAS.account)",
-    ),
-    (
-        "100 MB",
-        |config| set_len(config, 100 << 20),
-        "MASTER_CONFIG.json is larger than 16 MiB, so it is no fleet's config",
-    ),
-    (
-        "a key twice",
-        |config| write(config, r#"{"ACCOUNTS": {"A": {"account": 1}, "A": {"account": 2}}}"#),
-        ":1:38: the key `A` stands here twice",
-    ),
-    (
-        "neither UTF-8 nor UTF-16",
-        |config| write(config, b"{\"ACCOUNTS\": {\"\xe4\": {\"account\": 1}}}"),
-        "MASTER_CONFIG.json is neither UTF-8 nor UTF-16 text",
-    ),
-    (
-        "UTF-16 cut off",
-        |config| write(config, b"\xff\xfe{\0\"\0A"),
-        "MASTER_CONFIG.json is neither UTF-8 nor UTF-16 text",
-    ),
-    (
-        "a hundred thousand brackets",
-        |config| write(config, "[".repeat(100_000)),
-        "MASTER_CONFIG.json:1:128: recursion limit exceeded",
-    ),
-    (
-        "an account key that is no file name",
-        |config| write(config, r#"{"ACCOUNTS": {"../x": {"account": 1}}}"#),
-        "only, not '/' (at ACCOUNTS.../x)",
-    ),
-    (
-        "an account key that would clear the screen",
-        |config| write(config, r#"{"ACCOUNTS": {"A\u001b[2J\nB": {"account": "1"}}}"#),
-        r"(at ACCOUNTS.A\u{1b}[2J\nB.account)",
-    ),
-    (
-        "a misspelt key of ours",
-        |config| write(config, r#"{"ACCOUNTS": {}, "PROCESS_MANAGER": {"max_restart": 1}}"#),
-        ":1:50: unknown field `max_restart`, expected one of ",
-    ),
-    (
-        "a folder for a config",
-        |config| {
-            remove(config);
-            fs::create_dir(config).expect("a folder can be made");
-        },
-        "MASTER_CONFIG.json: it is not a regular file",
-    ),
-];
-
-/// Configs that other programs leave, and that are read.
-const GOOD_CONFIGS: [(&str, Make); 5] = [
-    ("a byte-order mark", |config| write(config, format!("\u{feff}{GOOD}"))),
-    ("UTF-16", |config| write(config, utf16(&format!("\u{feff}{GOOD}"), u16::to_le_bytes))),
-    ("UTF-16, the other way round", |config| {
-        write(config, utf16(&format!("\u{feff}{GOOD}"), u16::to_be_bytes));
-    }),
-    ("UTF-16 without a mark", |config| write(config, utf16(GOOD, u16::to_le_bytes))),
-    ("unknown keys", |config| write(config, GOOD)),
-];
-
-const GOOD: &str =
-    r#"{"$schema": "x", "NEWS": [1], "ACCOUNTS": {"LIVE": {"account": 1, "extra": {}}}}"#;
-
-/// Records that name nobody, made from one that names somebody: the keys of their accounts, so that
-/// each is the record of a brain.
-const BAD_RECORDS: [BadRecord; 14] = [
-    ("EMPTY", |_| Vec::new()),
-    ("BLANK", |_| b" \r\n".into()),
-    ("TRUNCATED", |live| live.to_string().split_at(100).0.into()),
-    ("10_MB", |live| format!("{live}{}", " ".repeat(10 << 20)).into()),
-    ("NOT_UTF8", |live| {
-        live.to_string()
-            .into_bytes()
-            .into_iter()
-            .map(|b| if b == b'L' { 0xff } else { b })
-            .collect()
-    }),
-    ("UTF16", |live| utf16(&format!("\u{feff}{live}"), u16::to_le_bytes)),
-    ("A_LIST", |live| json!([live]).to_string().into()),
-    ("BRACKETS", |_| "[".repeat(60_000).into()),
-    ("VERSION_ONLY", |live| json!({ "pid": live["pid"], "version": 1 }).to_string().into()),
-    ("PID_ZERO", |live| with_pid(live, json!(0))),
-    ("PID_NEGATIVE", |live| with_pid(live, json!(-1))),
-    ("PID_FLOAT", |live| with_pid(live, json!(1.5))),
-    ("PID_2_TO_40", |live| with_pid(live, json!(1_u64 << 40))),
-    ("PID_TEXT", |live| with_pid(live, json!(live["pid"].to_string()))),
-];
-
-/// Lock names that are refused, and why.
-const BAD_NAMES: [(&str, &str); 9] = [
-    ("../x", "only, not '/'"),
-    ("a/b", "only, not '/'"),
-    (r"a\b", r"only, not '\\'"),
-    ("C:x", "only, not ':'"),
-    ("CON", "`CON` is the name of a Windows device"),
-    ("nul.txt", "`nul.txt` is the name of a Windows device"),
-    ("", "a lock name can't be empty"),
-    (".", "neither starts nor ends with a dot"),
-    (
-        "x2345678901234567890123456789012345678901234567890123456789012345",
-        "at most 64 characters, this one has 65",
-    ),
-];
 
 #[test]
 fn qc_lock_answers_bad_input_with_one_line() {
@@ -346,11 +208,11 @@ fn qc_launch_answers_bad_input_with_one_line() {
         Row::new("no accounts", known, &["--accounts", "A"]).refused(2, "there is no account `A`"),
         Row::new("one disabled", off, &["--accounts", "A"]).refused(2, "account `A` is disabled"),
         Row::typed(&["--accounts"]).refused(2, "a value is required for '--accounts <KEY>...'"),
-        Row::new("no Python", no_python, &[]).refused(2, "python does not exist"),
+        Row::new("no Python", no_python, &["--dry-run"]).refused(2, "python does not exist"),
         Row::new(
             "no scripts",
             |root| write(&root.join(OTHER), "{\"ACCOUNTS\": {}}"),
-            &["--config", OTHER, "--root", ".venv312_gpu"],
+            &["--dry-run", "--config", OTHER, "--root", ".venv312_gpu"],
         )
         .refused(2, "nothing to start: "),
         Row::typed(&["hold", "a/b", "--", "x"]).refused(2, "only, not '/'"),
@@ -446,179 +308,6 @@ fn a_reader_that_goes_away_ends_a_tool_quietly() {
     }
 }
 
-#[test]
-fn an_answer_that_can_not_be_written_is_a_failure() {
-    let full = match File::options().write(true).open("/dev/full") {
-        Ok(full) => full,
-        Err(error) => return cannot_test("an output that is full", &error.to_string()),
-    };
-    let bench = Bench::new(&[]);
-    let mut command = Command::new(bench.fleet.tools.tool("qc-lock"));
-    command.args(["list", "--root"]).arg(bench.fleet.root()).env_remove("QC_LOCK_DIR");
-    let output = command.stdin(Stdio::null()).stdout(full).output().expect("it can be started");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{errors}");
-    // "No space left on device", or "Disk full." of a Windows program under Wine.
-    assert!(errors.starts_with("qc-lock: ") && errors.contains("os error"), "{errors}");
-    assert!(errors.ends_with("\nhint: see whether the disk is full or the output is closed\n"));
-}
-
-#[test]
-fn a_read_only_disk_frees_no_lock_and_hides_none() {
-    if let Err(why) = can_mount() {
-        return cannot_test("a read-only lock directory", &why);
-    }
-    let bench = Bench::read_only(&["EMPTY"]);
-    let done = bench.fleet.tools.stand_in();
-    let done = done.to_str().expect("a path in Unicode");
-    let record = |root: &Path| write(&root.join(".locks/BRAIN_EMPTY.lock"), "");
-    let refusal = "cannot lock guard ";
-    bench.check(
-        "qc-lock",
-        &[
-            Row::typed(&run_done("X", done)).refused(1, refusal),
-            Row::typed(&run_done(LIVE, done)).refused(1, refusal),
-            Row::new("a corrupt record", record, &run_done("BRAIN_EMPTY", done))
-                .refused(1, refusal),
-            Row::new("a corrupt record", record, &["clear-stale"])
-                .prints("Cleared 0 stale locks, kept 1.\n")
-                .refused(1, refusal),
-            Row::new("a corrupt record", record, &["clear-all"])
-                .prints("Cleared 0 locks, kept 1.\n")
-                .refused(1, refusal),
-            Row::new("a corrupt record", record, &["list"]).prints("BRAIN_LIVE   held "),
-        ],
-    );
-    bench.check("qc-ps", &[Row::new("a corrupt record", record, &[]).prints(LIVE)]);
-    bench.check(
-        "qc-shutdown",
-        &[Row::new("a corrupt record", record, &["--yes"])
-            .prints("Nothing of the fleet is running.\n")
-            .notes("WARNING: cannot lock guard ")],
-    );
-    bench.check("qc-launch", &[Row::typed(&[]).refused(1, refusal)]);
-}
-
-#[test]
-fn a_full_disk_frees_no_lock_and_hides_none() {
-    if let Err(why) = can_mount() {
-        return cannot_test("a lock directory on a full disk", &why);
-    }
-    let bench = Bench::small(&["EMPTY"]);
-    let done = bench.fleet.tools.stand_in();
-    let done = done.to_str().expect("a path in Unicode");
-    let locks = bench.locks.clone();
-    let full = move |_: &Path| {
-        // An empty file takes up no room.
-        write(&locks.join("BRAIN_EMPTY.lock"), "");
-        let filler = File::options().append(true).create(true).open(locks.join(".guards/filler"));
-        let mut filler = filler.expect("a file can be made");
-        let error =
-            io::copy(&mut io::repeat(0), &mut filler).expect_err("a disk of 64 KiB has an end");
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
-    };
-    let full = |args: &[&str]| Row::new("a full disk", full.clone(), args);
-    let refusal = ".lock: No space left on device";
-    bench.check(
-        "qc-lock",
-        &[
-            full(&run_done("X", done)).refused(1, refusal),
-            full(&run_done("BRAIN_EMPTY", done)).refused(1, refusal),
-            full(&run_done(LIVE, done)).refused(75, "is held by PID "),
-            full(&["list"]).prints("BRAIN_LIVE   held "),
-            full(&["clear-stale"])
-                .prints("Cleared 1 stale locks, kept 1.\n")
-                .notes("WARNING: cannot access history "),
-            full(&["clear-all"])
-                .prints("Cleared 1 locks, kept 1.\n")
-                .notes("WARNING: cannot access history "),
-        ],
-    );
-    bench.check("qc-ps", &[full(&[]).prints(LIVE)]);
-    let cleared = "Cleared the records of BRAIN_EMPTY.\n";
-    let shutdown = full(&["--yes"]).prints(cleared).notes("WARNING: cannot access history ");
-    bench.check("qc-shutdown", &[shutdown]);
-    bench.check("qc-launch", &[full(&[]).refused(1, refusal)]);
-}
-
-#[test]
-fn links_are_refused_for_locks_and_followed_for_the_config() {
-    let bench = Bench::new(&[]);
-    let root = bench.fleet.root();
-    // Wine only says that it has made one.
-    let is_link = |path| fs::symlink_metadata(path).is_ok_and(|made| made.is_symlink());
-    let made = match link(&root.join(".locks"), &root.join(OTHER)) {
-        Ok(()) if is_link(root.join(OTHER)) => Ok(()),
-        Ok(()) => Err("the system says that it made one, but did not".into()),
-        Err(error) => Err(error.to_string()),
-    };
-    remove(&root.join(OTHER));
-    if let Err(why) = made {
-        return cannot_test("links", &why);
-    }
-    let done = bench.fleet.tools.stand_in();
-    let run = [
-        "--lock-dir",
-        OTHER,
-        "run",
-        "X",
-        "--",
-        done.to_str().expect("a path in Unicode"),
-        "done.py",
-    ];
-    let to_living = |root: &Path| link(&root.join(".locks"), &root.join(OTHER)).expect("linked");
-    let to_nowhere = |root: &Path| link(&root.join("nowhere"), &root.join(OTHER)).expect("linked");
-    let config_to_nowhere = |root: &Path| {
-        remove(&root.join(CONFIG));
-        link(&root.join("nowhere"), &root.join(CONFIG)).expect("linked");
-    };
-    let config_elsewhere = |root: &Path| {
-        fs::rename(root.join(CONFIG), root.join(OTHER)).expect("renamed");
-        link(&root.join(OTHER), &root.join(CONFIG)).expect("linked");
-    };
-    let record = |root: &Path| {
-        let locks = root.join(".locks");
-        link(&locks.join(format!("{LIVE}.lock")), &locks.join("ODD.lock")).expect("linked");
-    };
-    let is_link = "it is a symbolic link";
-    bench.check(
-        "qc-lock",
-        &[
-            Row::new("a link to living locks", to_living, &run).refused(1, is_link),
-            Row::new("a link to living locks", to_living, &["--lock-dir", OTHER, "clear-all"])
-                .refused(1, is_link),
-            Row::new("a link to nowhere", to_nowhere, &run).refused(1, is_link),
-            Row::new("a link to nowhere", to_nowhere, &["--lock-dir", OTHER, "list"])
-                .refused(1, is_link),
-            Row::new("a link to the living record", record, &["clear-stale"])
-                .prints("Cleared ODD (corrupt)\n"),
-            Row::new("a link to the living record", record, &run[2..]).ends_with(7),
-            Row::new("a link to the living record", record, &["status", "ODD"])
-                .prints("ODD   corrupt"),
-        ],
-    );
-    bench.check(
-        "qc-ps",
-        &[
-            Row::new("a link to nowhere", to_nowhere, &["--lock-dir", OTHER]).refused(1, is_link),
-            Row::new("a config that leads nowhere", config_to_nowhere, &[])
-                .refused(2, "cannot read "),
-            Row::new("a config that is a link", config_elsewhere, &[])
-                .prints("Nothing of the fleet"),
-        ],
-    );
-    bench.check(
-        "qc-shutdown",
-        &[Row::new("a link to living locks", to_living, &["--yes", "--lock-dir", OTHER])
-            .refused(1, is_link)],
-    );
-    bench.check(
-        "qc-launch",
-        &[Row::new("a link to living locks", to_living, &["--lock-dir", OTHER])
-            .refused(1, is_link)],
-    );
-}
-
 /// What each tool that reads the config says to bad ones (typed `bad`) and to good ones (typed
 /// `good`, answered with `answer`).
 fn rows_about_configs(bad: &[&str], good: &[&str], answer: &str) -> Vec<Row> {
@@ -637,13 +326,12 @@ fn rows_about_configs(bad: &[&str], good: &[&str], answer: &str) -> Vec<Row> {
         Row::typed(&["--rot", "."]).refused(2, "unexpected argument '--rot' found"),
         Row::typed(good).env("QC_ROOT", "").env("QC_LOCK_DIR", "").prints(answer),
     ];
-    let mut rows: Vec<Row> = refused.chain(read).chain(nowhere).collect();
     #[cfg(unix)]
-    rows.push(
-        Row::new("a FIFO for a config", |root| fifo(&root.join(CONFIG)), bad)
-            .refused(2, "MASTER_CONFIG.json: it is not a regular file"),
-    );
-    rows
+    let fifos = [Row::new("a FIFO for a config", |root| fifo(&root.join(CONFIG)), bad)
+        .refused(2, "MASTER_CONFIG.json: it is not a regular file")];
+    #[cfg(windows)]
+    let fifos = [];
+    refused.chain(read).chain(nowhere).chain(fifos).collect()
 }
 
 /// What each tool that works on locks says, typed `args`, where there can be none.
@@ -658,101 +346,4 @@ fn rows_about_lock_dirs(args: &[&str]) -> Vec<Row> {
 /// What `qc-lock` is given to run the stand-in `done` under a lock.
 fn run_done<'a>(name: &'a str, done: &'a str) -> [&'a str; 5] {
     ["run", name, "--", done, "done.py"]
-}
-
-fn bad_lock_dirs() -> Vec<Bad> {
-    vec![
-        (
-            "a file for the locks",
-            |root| write(&root.join(OTHER), ""),
-            "other locks: it is not a directory",
-        ),
-        #[cfg(unix)]
-        (
-            "a FIFO for the locks",
-            |root| fifo(&root.join(OTHER)),
-            "other locks: it is not a directory",
-        ),
-    ]
-}
-
-/// Record files that are no files.
-fn odd_records() -> impl Iterator<Item = (&'static str, Make)> {
-    let odd: [(&str, Make); _] = [
-        ("a file with a hole", |root| set_len(&root.join(".locks/ODD.lock"), 10 << 20)),
-        #[cfg(unix)]
-        ("a FIFO for a record", |root| fifo(&root.join(".locks/ODD.lock"))),
-    ];
-    odd.into_iter()
-}
-
-fn folder_for_record(root: &Path) {
-    let record = root.join(".locks/ODD.lock");
-    fs::create_dir(&record).expect("a folder can be made");
-    write(&record.join("inside"), "");
-    write(&root.join(".locks/AFTER.lock"), "");
-}
-
-fn folder_for_history(root: &Path) {
-    remove(&root.join(".locks/history.jsonl"));
-    fs::create_dir(root.join(".locks/history.jsonl")).expect("a folder can be made");
-    for name in ["A", "B"] {
-        write(&root.join(format!(".locks/{name}.lock")), "");
-    }
-}
-
-fn nonsense_for_history(root: &Path) {
-    write(&root.join(".locks/history.jsonl"), b"{\"time\": \n\xff\xfe\0\n");
-}
-
-fn file_for_guards(root: &Path) {
-    fs::create_dir(root.join(OTHER)).expect("a folder can be made");
-    write(&root.join(OTHER).join(".guards"), "");
-}
-
-fn put_all_records(root: &Path, live: &Value) {
-    for (key, make) in BAD_RECORDS {
-        write(&root.join(format!(".locks/BRAIN_{key}.lock")), make(live));
-    }
-}
-
-fn with_pid(live: &Value, pid: Value) -> Vec<u8> {
-    let mut record = live.clone();
-    record["pid"] = pid;
-    record.to_string().into()
-}
-
-fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
-    text.encode_utf16().flat_map(bytes).collect()
-}
-
-#[track_caller]
-fn write(path: &Path, text: impl AsRef<[u8]>) {
-    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-}
-
-fn set_len(path: &Path, bytes: u64) {
-    let file = File::create(path).expect("a file can be made");
-    file.set_len(bytes).expect("a file can have a hole");
-}
-
-#[cfg(unix)]
-fn fifo(path: &Path) {
-    remove(path);
-    let made = Command::new("mkfifo").arg(path).status().expect("there is mkfifo");
-    assert!(made.success(), "{}", path.display());
-}
-
-#[cfg(unix)]
-fn link(to: &Path, at: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(to, at)
-}
-
-#[cfg(windows)]
-fn link(to: &Path, at: &Path) -> io::Result<()> {
-    if to.is_dir() {
-        std::os::windows::fs::symlink_dir(to, at)
-    } else {
-        std::os::windows::fs::symlink_file(to, at)
-    }
 }
