@@ -411,16 +411,20 @@ class _Found:
     def __init__(self, path):
         self.path = path
         self.name = path.name[:-len(".lock")]
-        self.record = None  # the JSON object, unless it is corrupt
+        self.record = None  # the JSON object, unless it is corrupt or hidden
+        self.is_hidden = False
         self.age = 0.0
         try:
             fd = _retried(_open_for_reading, path)
             with open(fd, "rb") as file:
                 data = file.read(RECORD_LIMIT + 1)
-            self.age = time.time() - os.lstat(path).st_mtime
+            self.age = abs(time.time() - os.lstat(path).st_mtime)
             self.record = _parse(data)
         except FileNotFoundError:
             raise
+        except PermissionError:
+            # Another user's record may name somebody who lives.
+            self.is_hidden = path.is_file() and not path.is_symlink()
         except OSError:
             pass
 
@@ -455,7 +459,7 @@ class _Found:
     def state(self):
         """`held`, `legacy` (held by the old module), `foreign`, `stale` or `corrupt`."""
         if self.record is None:
-            return "corrupt"
+            return "held" if self.is_hidden else "corrupt"
         same_host = (self.host() or "").lower() == socket.gethostname().lower()
         if self.is_old():
             if self.host() and not same_host:
@@ -493,7 +497,7 @@ class _Found:
     def holder(self):
         """`PID 4711 (account 1234567, since 2026-11-02 21:04:05, host TRADER-PC)`"""
         if self.record is None:
-            return "a running process whose record is missing"
+            return "a process whose record is missing or can't be read"
         written = _timestamp(self.text("timestamp"))
         since = self.text("timestamp") or "unknown"
         if written is not None:
@@ -852,7 +856,7 @@ class ProcessLock:
         return self._refused(folder, resource, None), LATE_RELEASE if state == "stale" else SETTLE
 
     def _refused(self, folder, resource, found):
-        holder = found.holder() if found else "a running process whose record is missing"
+        holder = found.holder() if found else "a process whose record is missing or can't be read"
         own = f"name/{self.name.lower()}"
         same_lock = resource == own or (found is not None and own in found.resources())
         collision = "" if same_lock else f"; both need '{resource}'"
@@ -917,7 +921,7 @@ def list_active_locks():
         state = found.state()
         if state in ("held", "legacy", "foreign"):
             old_keys = {key: found.text(key) for key in ("name", "account", "timestamp", "host")}
-            active.append({**found.record, **old_keys, "name": found.name, "state": state})
+            active.append({"pid": None, **(found.record or {}), **old_keys, "name": found.name, "state": state})
     return active
 
 

@@ -162,14 +162,18 @@ impl Fleet {
             if let Some(limit) = &config.trading.0.watchdog_limit {
                 args.extend(["--limit".to_owned(), limit.to_string()]);
             }
-            let watchdog = name(format!("WATCHDOG_{key}"), &place)?;
+            let watchdog: LockName = name(format!("WATCHDOG_{key}"), &place)?;
+            let brain_name: LockName = name(brain.clone(), &place)?;
+            let twin = |other: &&Component| {
+                other.name.key() == watchdog.key() || other.name.key() == brain_name.key()
+            };
+            if let Some(twin) = watchdogs.iter().chain(&brains).find(twin) {
+                let other = twin.account_key.as_deref().unwrap_or_default();
+                let message = format!("this account and `{other}` would both be {}", twin.name);
+                return Err(invalid(&place, message));
+            }
             watchdogs.push(component(watchdog, Role::Watchdog, WATCHDOG_SCRIPT.into(), args));
-            brains.push(component(
-                name(brain.clone(), &place)?,
-                Role::Brain,
-                format!("{brain}.py"),
-                Vec::new(),
-            ));
+            brains.push(component(brain_name, Role::Brain, format!("{brain}.py"), Vec::new()));
         }
         let server = Component {
             name: name("quantum_server".into(), "")?,
@@ -250,6 +254,17 @@ mod tests {
             ["account/1/watchdog", "name/watchdog_atlas", "terminal/c:/mt5/watchdog"]
         );
         assert!(!fleet.component("BRAIN_GETLEVERAGED").unwrap().enabled);
+    }
+
+    #[test]
+    fn two_accounts_are_two_components() {
+        for (one, other) in [("ATLAS", "atlas"), ("GL_3", "GETLEVERAGED")] {
+            let text = format!(
+                r#"{{"ACCOUNTS": {{"{one}": {{"account": 1}}, "{other}": {{"account": 2}}}}}}"#
+            );
+            let error = load(&text).unwrap_err().to_string();
+            assert!(error.contains(&format!("this account and `{one}` would both be")), "{error}");
+        }
     }
 
     #[test]

@@ -312,7 +312,7 @@ fn suspect(pid: u32) -> Suspect {
 fn corrupt(reading: &Reading) -> Option<String> {
     match reading {
         Reading::Corrupt(reason) => Some(reason.clone()),
-        Reading::Record(_) | Reading::Old(_) => None,
+        Reading::Record(_) | Reading::Old(_) | Reading::Hidden(_) => None,
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn judge(
 ) -> Verdict {
     match reading {
         Reading::Corrupt(_) => Verdict::Corrupt,
+        Reading::Hidden(_) => Verdict::Held,
         Reading::Record(record) if !record.is_local(here) => Verdict::Foreign,
         Reading::Record(record) => match liveness(&record.identity()) {
             Liveness::Dead => Verdict::Stale,
@@ -124,7 +125,7 @@ impl Holder {
                 program: None,
                 name: record.name.clone(),
             },
-            Reading::Corrupt(_) => Self::default(),
+            Reading::Corrupt(_) | Reading::Hidden(_) => Self::default(),
         }
     }
 }
@@ -133,7 +134,7 @@ impl fmt::Display for Holder {
     /// `PID 4711 (account 1234567, since 2026-11-02 21:04:05, host TRADER-PC)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(pid) = self.pid else {
-            return f.write_str("a running process whose record is missing");
+            return f.write_str("a process whose record is missing or can't be read");
         };
         write!(f, "PID {pid}")?;
         let since = self.since.as_deref().map(|since| match parse_time(since) {
@@ -198,6 +199,12 @@ mod tests {
                 judge(&Reading::Record(example()), &here(), |_| liveness, |_| unreachable!());
             assert_eq!(judged, verdict, "{liveness:?}");
         }
+    }
+
+    #[test]
+    fn a_record_that_we_may_not_read_is_held() {
+        let hidden = Reading::Hidden("permission denied".into());
+        assert_eq!(judge(&hidden, &here(), |_| unreachable!(), |_| unreachable!()), Verdict::Held);
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub enum Reading {
     Old(OldRecord),
     /// Nothing that names a holder; says why.
     Corrupt(String),
+    /// Something that we may not read; says why.
+    Hidden(String),
 }
 
 impl Record {

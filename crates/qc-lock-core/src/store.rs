@@ -39,7 +39,7 @@ impl Found {
                     resources.push(Resource::account(&account, name).as_str().to_owned());
                 }
             }
-            Reading::Corrupt(_) => {}
+            Reading::Corrupt(_) | Reading::Hidden(_) => {}
         }
         resources.sort();
         resources.dedup();
@@ -123,6 +123,10 @@ impl Store {
         let reading = match file::read_limited(&path, LIMIT) {
             Ok(bytes) => parse(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            // Another user's record may name somebody who lives.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && is_file(&path) => {
+                Reading::Hidden(error.to_string())
+            }
             Err(error) => Reading::Corrupt(error.to_string()),
         };
         let written = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
@@ -167,6 +171,10 @@ impl Store {
             }
         }
     }
+}
+
+fn is_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
 fn check_directory(found: &fs::Metadata) -> io::Result<()> {

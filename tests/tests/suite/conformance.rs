@@ -123,7 +123,10 @@ fn deleted_records_let_no_duplicate_in() {
         for asker in askers() {
             for (name, account) in [(NAME, None), ("BRAIN_OTHER", ACCOUNT)] {
                 let text = locks.attempt(asker, name, account).refused();
-                assert!(text.contains("a running process whose record is missing"), "{text}");
+                assert!(
+                    text.contains("a process whose record is missing or can't be read"),
+                    "{text}"
+                );
             }
         }
         finish(held);

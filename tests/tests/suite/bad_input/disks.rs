@@ -195,3 +195,60 @@ fn link(to: &Path, at: &Path) -> io::Result<()> {
         std::os::windows::fs::symlink_file(to, at)
     }
 }
+
+#[test]
+fn a_record_that_may_not_be_read_is_held_and_stays() {
+    let bench = Bench::new(&[]);
+    let record = bench.locks.join("BRAIN_HIDDEN.lock");
+    write(&record, format!(r#"{{"pid": {}, "name": "BRAIN_HIDDEN"}}"#, std::process::id()));
+    if let Err(why) = hide(&record, &bench.locks) {
+        return cannot_test("a record of another user", &why);
+    }
+    for (args, code) in [(&["clear-stale"][..], 0), (&["clear-all"], 0), (&["list"], 0)] {
+        let (found, output) = as_nobody(&bench, args);
+        assert_eq!(found, Some(code), "{args:?}: {output}");
+        assert!(record.exists(), "{args:?}: {output}");
+    }
+    let (found, output) = as_nobody(&bench, &["run", "BRAIN_HIDDEN", "--", "never-run"]);
+    assert_eq!(found, Some(75), "{output}");
+    assert!(output.contains("a process whose record is missing or can't be read"), "{output}");
+}
+
+/// Takes a record away from all other users, while they may write to its folder.
+#[cfg(unix)]
+fn hide(record: &Path, locks: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(|error| error.to_string())
+    };
+    if qc_process::here().user != "root" {
+        return Err("only root can become another user".into());
+    }
+    set(record, 0o600)?;
+    // From the temporary folder down to the guards.
+    for folder in locks.ancestors().take(2).chain([locks.join(".guards").as_path()]) {
+        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        set(folder, 0o777)?;
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn hide(_record: &Path, _locks: &Path) -> Result<(), String> {
+    Err("it needs a second user".into())
+}
+
+/// Runs `qc-lock` as the user who owns nothing; returns its exit code and all it printed.
+fn as_nobody(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new("setpriv");
+    // A copy beside the locks, where that user may start it.
+    let tool = bench.locks.join("qc-lock-copy");
+    fs::copy(bench.fleet.tools.tool("qc-lock"), &tool).expect("it can be copied");
+    command.args(["--reuid", "65534", "--clear-groups"]).arg(&tool);
+    command.arg("--lock-dir").arg(&bench.locks).args(args).current_dir("/").stdin(Stdio::null());
+    let output = command.output().expect("util-linux is there");
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
