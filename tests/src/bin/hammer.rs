@@ -1,12 +1,12 @@
 //! Contends for locks until it is killed or its standard input ends, and proves each time that it
-//! was alone: `hammer DIR LOG PORTS SEED`.
+//! was alone: `hammer DIR REFEREE PORTS SEED`.
 //!
-//! Whoever holds a lock appends `enter PID RESOURCE` to the log, binds the resource's port on
-//! 127.0.0.1, works for some milliseconds, and appends `leave PID RESOURCE`.
+//! Whoever holds a lock tells the referee, who listens on a port of 127.0.0.1, `enter PID RESOURCE`,
+//! binds the resource's own port, works for some milliseconds, and tells `leave PID RESOURCE`. Each
+//! line is answered once it is written down.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +18,12 @@ use qc_tests::{Random, stress_ports};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [dir, log, ports, seed] = &args[..] else { panic!("usage: hammer DIR LOG PORTS SEED") };
+    let [dir, referee, ports, seed] = &args[..] else {
+        panic!("usage: hammer DIR REFEREE PORTS SEED")
+    };
     let locks = LockDir::new(dir);
-    let mut log = OpenOptions::new().append(true).open(log).expect("cannot open the log");
+    let referee: u16 = referee.parse().expect("a port");
+    let mut referee = TcpStream::connect(("127.0.0.1", referee)).expect("no referee");
     let first_port: u16 = ports.parse().expect("a port");
     let mut random = Random::new(seed.parse().expect("a seed"));
     let over = Arc::new(AtomicBool::new(false));
@@ -42,7 +45,12 @@ fn main() -> ExitCode {
             Ok(lock) => {
                 let resources: Vec<String> =
                     request.resources().iter().map(ToString::to_string).collect();
-                work(&mut log, &resources, first_port, Duration::from_micros(random.below(12_000)));
+                work(
+                    &mut referee,
+                    &resources,
+                    first_port,
+                    Duration::from_micros(random.below(12_000)),
+                );
                 lock.release().expect("cannot release");
             }
             Err(LockError::Held { .. }) => thread::sleep(Duration::from_micros(random.below(2000))),
@@ -53,12 +61,13 @@ fn main() -> ExitCode {
 }
 
 /// Works with `resources`, watched by both referees.
-fn work(log: &mut File, resources: &[String], first_port: u16, time: Duration) {
+fn work(referee: &mut TcpStream, resources: &[String], first_port: u16, time: Duration) {
     let pid = std::process::id();
     let mut say = |word: &str| {
         for resource in resources {
-            log.write_all(format!("{word} {pid} {resource}\n").as_bytes())
-                .expect("cannot write the log");
+            let line = format!("{word} {pid} {resource}\n");
+            referee.write_all(line.as_bytes()).expect("the referee is gone");
+            referee.read_exact(&mut [0]).expect("the referee is gone");
         }
     };
     say("enter");

@@ -1,6 +1,6 @@
 """Contends for locks as the program `hammer` does, but through process_lock.py:
 
-    hammer.py DIR LOG PORTS SEED
+    hammer.py DIR REFEREE PORTS SEED
 """
 
 import os
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import process_lock
 
-folder, log_path, ports, seed = sys.argv[1:]
+folder, referee, ports, seed = sys.argv[1:]
 process_lock.LOCK_DIR = Path(folder)
 rng = random.Random(int(seed))
-log = os.open(log_path, os.O_WRONLY | os.O_APPEND) if os.name != "nt" else process_lock._open_for_append(log_path)
+referee = socket.create_connection(("127.0.0.1", int(referee)))
 over = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
 
@@ -43,7 +43,8 @@ def bind(port):
 
 def say(word, resources):
     for resource in resources:
-        os.write(log, f"{word} {os.getpid()} {resource}\n".encode())
+        referee.sendall(f"{word} {os.getpid()} {resource}\n".encode())
+        referee.recv(1)
 
 
 while not over.is_set():
