@@ -88,7 +88,7 @@ impl Report {
         };
         let killed = count(|outcome| *outcome == Outcome::Killed);
         let ended = count(|outcome| matches!(outcome, Outcome::Stopped | Outcome::AlreadyGone));
-        writeln!(output, "\n{ended} ended by themselves, {killed} had to be killed.")?;
+        writeln!(output, "\n{ended} ended gracefully, {killed} had to be killed.")?;
         if self.survived() {
             writeln!(output, "STILL RUNNING:")?;
             for one in &self.results {
@@ -131,12 +131,10 @@ pub(crate) fn write_plan(plan: &StopPlan, output: &mut dyn Write) -> io::Result<
         .flat_map(|stage| stage.targets.iter().map(|target| target.component.as_str()))
         .collect();
     guarded.dedup();
-    if !guarded.is_empty() {
-        writeln!(
-            output,
-            "WARNING: open positions of {} accounts lose their stop-loss watchdog.",
-            guarded.len()
-        )?;
+    match guarded.len() {
+        0 => {}
+        1 => writeln!(output, "WARNING: 1 account loses its stop-loss watchdog.")?,
+        count => writeln!(output, "WARNING: {count} accounts lose their stop-loss watchdogs.")?,
     }
     writeln!(output)
 }
