@@ -38,7 +38,7 @@ RECORD_LIMIT = 64 * 1024
 HISTORY_LIMIT = 4 * 1024 * 1024
 SETTLE = 0.25  # how long a record may take to appear after its guard was locked
 LATE_RELEASE = 2.0  # how long Windows may take to free the lock of a process that has ended
-PAUSE = 0.005
+PAUSE, LONGEST_PAUSE = 0.005, 0.05  # between two looks: doubled each time
 LEFTOVER = 60.0  # from this age a temporary file belongs to nobody
 CLOCK_SLACK = 5.0  # a start is read to the second, and the clock may have been set a little since
 TOKEN_VARIABLE = "QC_LOCK_TOKEN"
@@ -351,8 +351,9 @@ def _regular(fd, path):
 
 
 def _retried(operation, *arguments):
-    """Calls a file operation that a virus scanner's or indexer's open file may block for a moment."""
-    for _ in range(39):
+    """Calls a file operation that a virus scanner's or a reader's open file may block for a moment."""
+    # Replacing and removing wait longer: many may look at a record at once.
+    for _ in range(299 if operation in (os.replace, os.unlink) else 39):
         try:
             return operation(*arguments)
         except OSError as error:
@@ -765,7 +766,7 @@ class ProcessLock:
             folder = Path(os.path.abspath(LOCK_DIR))
             _create(folder)
             _claim(folder)
-            began = time.monotonic()
+            began, pause = time.monotonic(), PAUSE
             while True:
                 refusal, patience = self._attempt(folder)
                 if refusal is None:
@@ -773,7 +774,8 @@ class ProcessLock:
                 if time.monotonic() - began >= patience:
                     _tell(folder, "blocked", *refusal.told)
                     raise refusal
-                time.sleep(PAUSE)
+                time.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
             _held.append(self)
             _release_at_end()
 

@@ -21,8 +21,9 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// How long Windows may take to free the guard of a process that has ended.
 const LATE_RELEASE: Duration = Duration::from_secs(2);
 
-/// The pause between two looks.
+/// The first pause between two looks; each is twice the one before, up to the longest.
 const PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -116,6 +117,7 @@ impl LockDir {
     pub fn acquire(&self, request: &Request) -> Result<Lock, LockError> {
         self.store.create()?;
         let began = Instant::now();
+        let mut pause = PAUSE;
         loop {
             let (error, patience) = match self.attempt(request)? {
                 Attempt::Taken(guards, left_over) => {
@@ -128,7 +130,8 @@ impl LockDir {
                 self.tell_blocked(&error);
                 return Err(error);
             }
-            thread::sleep(PAUSE);
+            thread::sleep(pause);
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 

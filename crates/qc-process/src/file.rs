@@ -6,10 +6,16 @@ use std::time::Duration;
 
 use crate::imp;
 
-/// How often, and how far apart, an operation is tried again that another program's open file
-/// blocks: virus scanners and indexers open new files for up to some hundred milliseconds.
-const TRIES: u32 = 40;
+/// The pause between two tries of an operation that another program's open file blocks: virus
+/// scanners and indexers open new files for up to some hundred milliseconds.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// How often reading is tried.
+const READ_TRIES: u32 = 40;
+
+/// How often replacing and removing is tried: whoever does it has the right to, and many readers
+/// may look at the file at once.
+const WRITE_TRIES: u32 = 300;
 
 /// Opens the guard at `path`, creating it if it is missing.
 ///
@@ -53,7 +59,7 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
     imp::prepare(&mut options, imp::Share::Everything);
-    let file = regular(with_retries(|| options.open(path))?)?;
+    let file = regular(with_retries(READ_TRIES, || options.open(path))?)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -68,7 +74,7 @@ pub fn open_for_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     imp::prepare(&mut options, imp::Share::Everything);
-    regular(with_retries(|| options.open(path))?)
+    regular(with_retries(READ_TRIES, || options.open(path))?)
 }
 
 /// Renames `from` to `to`, replacing what is there.
@@ -76,7 +82,7 @@ pub fn open_for_append(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Whatever the system reports, after retries where another program holds one of the files.
 pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
-    with_retries(|| fs::rename(from, to))
+    with_retries(WRITE_TRIES, || fs::rename(from, to))
 }
 
 /// Removes the file at `path`; one that is already gone is fine.
@@ -84,7 +90,7 @@ pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// Whatever the system reports, after retries where another program holds the file.
 pub fn remove(path: &Path) -> io::Result<()> {
-    match with_retries(|| fs::remove_file(path)) {
+    match with_retries(WRITE_TRIES, || fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
@@ -98,8 +104,8 @@ fn regular(file: File) -> io::Result<File> {
     }
 }
 
-fn with_retries<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    for _ in 1..TRIES {
+fn with_retries<T>(tries: u32, mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..tries {
         match operation() {
             Err(error) if imp::is_transient(&error) => thread::sleep(PAUSE),
             result => return result,
