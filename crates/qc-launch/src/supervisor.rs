@@ -56,6 +56,7 @@ enum State {
 
 #[derive(Debug)]
 struct Item {
+    role: Role,
     state: State,
     restarts: u32,
     /// When it was restarted last.
@@ -77,7 +78,12 @@ impl Supervisor {
         let mut at = Duration::ZERO;
         let mut items = Vec::with_capacity(roles.len());
         for role in roles {
-            items.push(Item { state: State::Waiting(at), restarts: 0, restarted: None });
+            items.push(Item {
+                role: *role,
+                state: State::Waiting(at),
+                restarts: 0,
+                restarted: None,
+            });
             at += match role {
                 Role::Server => timing.server_settle,
                 Role::Watchdog => timing.watchdog_stagger,
@@ -104,9 +110,9 @@ impl Supervisor {
             Event::StopAsked | Event::Tick => {}
         }
         if !self.stopping {
-            for (index, item) in self.items.iter_mut().enumerate() {
-                if matches!(item.state, State::Waiting(at) if at <= now) {
-                    item.state = State::Starting;
+            for index in 0..self.items.len() {
+                if self.due(index).is_some_and(|at| at <= now) {
+                    self.items[index].state = State::Starting;
                     actions.push(Action::Start(index));
                 }
             }
@@ -116,11 +122,18 @@ impl Supervisor {
 
     /// Returns when something is due next, if nothing happens before.
     pub(crate) fn next_due(&self) -> Option<Duration> {
-        let due = self.items.iter().filter_map(|item| match item.state {
-            State::Waiting(at) => Some(at),
-            _ => None,
-        });
+        let due = (0..self.items.len()).filter_map(|index| self.due(index));
         if self.stopping { None } else { due.min() }
+    }
+
+    /// Returns when a component is to be started; not as long as one that comes before it, a
+    /// watchdog before a brain, is still being started.
+    fn due(&self, index: Index) -> Option<Duration> {
+        let State::Waiting(at) = self.items[index].state else { return None };
+        let own = rank(self.items[index].role);
+        let is_blocked =
+            self.items.iter().any(|other| other.state == State::Starting && rank(other.role) < own);
+        (!is_blocked).then_some(at)
     }
 
     /// Whether nothing runs and nothing is to be started any more.
@@ -157,6 +170,16 @@ impl Supervisor {
     }
 }
 
+/// The order of starting.
+fn rank(role: Role) -> u8 {
+    match role {
+        Role::Orchestrator => 0,
+        Role::Server => 1,
+        Role::Watchdog => 2,
+        Role::Brain | Role::Other => 3,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +212,20 @@ mod tests {
             }
         }
         assert_eq!(starts, [(0, 0), (5, 1), (6, 2), (7, 3), (10, 4)]);
+    }
+
+    #[test]
+    fn no_brain_starts_while_a_watchdog_is_starting() {
+        let mut supervisor = Supervisor::new(&[Role::Watchdog, Role::Brain], TIMING);
+        assert_eq!(supervisor.handle(&Event::Tick, seconds(0)), [Action::Start(0)]);
+        assert_eq!(supervisor.next_due(), None, "only an event can change anything");
+        assert_eq!(supervisor.handle(&Event::Tick, seconds(100)), []);
+        assert_eq!(supervisor.handle(&Event::Started(0), seconds(100)), [Action::Start(1)]);
+
+        let mut supervisor = Supervisor::new(&[Role::Watchdog, Role::Brain], TIMING);
+        supervisor.handle(&Event::Tick, seconds(0));
+        let actions = supervisor.handle(&Event::NotStarted(0, "why".into()), seconds(2));
+        assert_eq!(actions, [Action::GiveUp(0, "why".into()), Action::Start(1)]);
     }
 
     fn running() -> Supervisor {
