@@ -56,7 +56,6 @@ enum State {
 
 #[derive(Debug)]
 struct Item {
-    role: Role,
     state: State,
     restarts: u32,
     /// When it was restarted last.
@@ -78,12 +77,7 @@ impl Supervisor {
         let mut at = Duration::ZERO;
         let mut items = Vec::with_capacity(roles.len());
         for role in roles {
-            items.push(Item {
-                role: *role,
-                state: State::Waiting(at),
-                restarts: 0,
-                restarted: None,
-            });
+            items.push(Item { state: State::Waiting(at), restarts: 0, restarted: None });
             at += match role {
                 Role::Server => timing.server_settle,
                 Role::Watchdog => timing.watchdog_stagger,
@@ -126,13 +120,11 @@ impl Supervisor {
         if self.stopping { None } else { due.min() }
     }
 
-    /// Returns when a component is to be started; not as long as one that comes before it, a
-    /// watchdog before a brain, is still being started.
+    /// Returns when a component is to be started; not as long as one before it is still being
+    /// started: a watchdog before a brain, or a brain whose login at the terminal is to come first.
     fn due(&self, index: Index) -> Option<Duration> {
         let State::Waiting(at) = self.items[index].state else { return None };
-        let own = rank(self.items[index].role);
-        let is_blocked =
-            self.items.iter().any(|other| other.state == State::Starting && rank(other.role) < own);
+        let is_blocked = self.items[..index].iter().any(|before| before.state == State::Starting);
         (!is_blocked).then_some(at)
     }
 
@@ -167,16 +159,6 @@ impl Supervisor {
         item.restarted = Some(at);
         item.state = State::Waiting(at);
         Action::Restart(index, ended, at - now)
-    }
-}
-
-/// The order of starting.
-fn rank(role: Role) -> u8 {
-    match role {
-        Role::Orchestrator => 0,
-        Role::Server => 1,
-        Role::Watchdog => 2,
-        Role::Brain | Role::Other => 3,
     }
 }
 
