@@ -5,9 +5,12 @@ use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
-use std::{env, mem, ptr};
+use std::time::Duration;
+use std::{env, mem, ptr, thread};
 
-use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation};
+use windows_sys::Win32::Foundation::{
+    ERROR_INTERNAL_ERROR, HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation,
+};
 use windows_sys::Win32::System::Console::{
     GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
 };
@@ -52,14 +55,8 @@ pub(crate) fn spawn(
         console::hear_ctrl_c()?;
     }
     let job = if spawn.end_with_parent { Some(job()?) } else { None };
-    let (process, thread, pid) = create_suspended(spawn)?;
+    let (process, thread, pid) = create_in(job.as_ref(), spawn)?;
     let prepared = (|| {
-        if let Some(job) = &job {
-            // SAFETY: both handles are open and owned here.
-            sys::checked(unsafe {
-                AssignProcessToJobObject(job.as_raw_handle(), process.as_raw_handle())
-            })?;
-        }
         let started = sys::created_at(process.as_handle())?;
         let identity = Identity { pid, started, boot_id: here().boot_id.clone() };
         created(&identity)?;
@@ -77,6 +74,37 @@ pub(crate) fn spawn(
             Err(error)
         }
     }
+}
+
+/// Creates the child, suspended and in its job. Under load the system now and then fails with an
+/// internal error of its own; nothing has run then, so it is tried again.
+fn create_in(
+    job: Option<&OwnedHandle>,
+    spawn: &Spawn<'_>,
+) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
+    const TRIES: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(50);
+    let create = || {
+        let created = create_suspended(spawn)?;
+        let Some(job) = job else { return Ok(created) };
+        // SAFETY: both handles are open and owned here.
+        let ok =
+            unsafe { AssignProcessToJobObject(job.as_raw_handle(), created.0.as_raw_handle()) };
+        sys::checked(ok).inspect_err(|_| {
+            // It has not run yet. If even this fails there is nothing else that could end it.
+            let _ = sys::terminate(created.0.as_handle());
+        })?;
+        Ok(created)
+    };
+    let is_internal =
+        |error: &io::Error| error.raw_os_error() == Some(ERROR_INTERNAL_ERROR.cast_signed());
+    for _ in 1..TRIES {
+        match create() {
+            Err(error) if is_internal(&error) => thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    create()
 }
 
 /// A job that ends its processes when it is closed, but lets go of what they start themselves.
