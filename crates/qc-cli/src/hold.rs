@@ -6,8 +6,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use qc_lock_core::{Account, LockDir, LockError, LockName, Request, Terminal, run_held};
-use qc_process::{Console, Identity, Output, Spawn};
+use qc_lock_core::{
+    Account, Lock, LockDir, LockError, LockName, Request, StartError, Terminal, run_held,
+};
+use qc_process::{Console, Output, Spawn};
 
 use crate::exit::chain;
 use crate::{Exit, Failure, parse_duration, warn};
@@ -59,18 +61,12 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
     if let Some(terminal) = &args.terminal {
         request = request.terminal(Terminal::new(terminal));
     }
-    let lock = locks.acquire(&request.wait(args.wait.unwrap_or_default())).map_err(|error| {
+    let request = request.wait(args.wait.unwrap_or_default());
+    let lock = locks.acquire_for_child(&request).map_err(|error| {
         let held = matches!(error, LockError::Held { .. });
         let failure = Failure::from(error);
         if held { failure.with_exit(Exit::Code(args.conflict_exit_code)) } else { failure }
     })?;
-    for reclaimed in lock.reclaimed() {
-        // Only said; the history has it, too.
-        let _ = writeln!(io::stderr(), "reclaimed lock {} {reclaimed}", args.name);
-    }
-    if let Some(error) = lock.history_error() {
-        warn(error);
-    }
     let log = args
         .output
         .as_ref()
@@ -86,13 +82,27 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         keep: Vec::new(),
         end_with_parent: true,
     };
-    let started = |identity: &Identity| {
+    let started = |lock: &Lock| {
+        for reclaimed in lock.reclaimed() {
+            // Only said; the history has it, too.
+            let _ = writeln!(io::stderr(), "reclaimed lock {} {reclaimed}", args.name);
+        }
+        if let Some(error) = lock.history_error() {
+            warn(error);
+        }
         if log.is_some() {
             // Where the supervisor has gone away, the command runs on under its lock.
-            let _ = writeln!(io::stdout(), "started {}", identity.pid);
+            let _ = writeln!(io::stdout(), "started {}", lock.record().pid);
         }
     };
     let ended = run_held(lock, spawn, started).map_err(|error| {
+        let error = match error {
+            StartError::Lock(error) => return error.into(),
+            StartError::GuardDeleted => {
+                return Failure::from_error(Exit::Failed, &error, "run the command again");
+            }
+            StartError::Spawn(error) => error,
+        };
         let exit = match error.kind() {
             io::ErrorKind::NotFound => Exit::NotFound,
             // What the system says of a program that is none.

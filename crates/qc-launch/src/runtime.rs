@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use qc_cli::describe;
 use qc_fleet::{Component, Fleet, Outcome, Place, Progress, Role, Snapshot, StopPlan, perform};
-use qc_lock_core::{Entry, Event as Told, LockDir, LockError};
+use qc_lock_core::{Entry, Event as Told, LockDir, LockError, StartError};
 use qc_process::{
     CLOSE_LIMIT, Child, Console, Ended, Interrupt, LOCKS_ARE_INHERITED, Output, Spawn, on_interrupt,
 };
@@ -221,14 +221,23 @@ impl Runtime<'_> {
                 spawn_of(wrapper, root, Output::Pipe(&writer)).start(|_| Ok(())).map_err(failed)?;
             return Ok(Begun { child, wrapper: Some(reader), log });
         }
-        let mut lock = self.locks.acquire(&component.request()).map_err(|error| match &error {
-            LockError::Held { holder, .. } => format!("its lock is held by {holder}"),
-            _ => format!("cannot lock it: {}", qc_cli::Failure::from(error).message()),
-        })?;
+        let lock =
+            self.locks.acquire_for_child(&component.request()).map_err(|error| match &error {
+                LockError::Held { holder, .. } => format!("its lock is held by {holder}"),
+                _ => format!("cannot lock it: {}", qc_cli::Failure::from(error).message()),
+            })?;
+        let (lock, child) = lock.start(spawn_of(command, root, Output::File(&file))).map_err(
+            |error| match error {
+                StartError::Lock(error) => {
+                    format!("cannot lock it: {}", qc_cli::Failure::from(error).message())
+                }
+                StartError::GuardDeleted => error.to_string(),
+                StartError::Spawn(error) => failed(error),
+            },
+        )?;
         for reclaimed in lock.reclaimed() {
             self.log.say(&format!("reclaimed lock {} {reclaimed}", component.name));
         }
-        let child = lock.start(spawn_of(command, root, Output::File(&file))).map_err(failed)?;
         lock.leave_to_child();
         Ok(Begun { child, wrapper: None, log })
     }

@@ -68,7 +68,7 @@ impl LockDir {
         reason: &str,
     ) -> Result<Cleared, LockError> {
         let mut result = Cleared::default();
-        for found in self.store.records()?.iter().filter(|found| wanted(&found.name)) {
+        for found in &self.store.records(wanted)? {
             let entry = entry_of(found);
             let removed =
                 if may_go(entry.state) { self.remove_if(found, &may_go) } else { Ok(false) };

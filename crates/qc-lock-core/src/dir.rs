@@ -8,7 +8,7 @@ use qc_process::{here, liveness, own_identity};
 
 use crate::guard::Guard;
 use crate::judge::{Holder, Suspect, Verdict, judge};
-use crate::lock::{Lock, Reclaimed};
+use crate::lock::{Lock, LockForChild, Reclaimed};
 use crate::record::{self, Reading};
 use crate::store::{Found, Store};
 use crate::{
@@ -115,13 +115,33 @@ impl LockDir {
     /// [`LockError::Held`] if somebody else holds it, or the error that kept it from being taken.
     /// In every case of doubt the lock is not taken.
     pub fn acquire(&self, request: &Request) -> Result<Lock, LockError> {
+        loop {
+            let mut lock = self.take(request)?;
+            if lock.write_record()? {
+                lock.tell_acquired();
+                return Ok(lock);
+            }
+            // A guard was deleted while the lock was being taken: it is not taken yet.
+        }
+    }
+
+    /// Takes a lock for a child that is still to be started, and that will be named as its holder.
+    ///
+    /// # Errors
+    /// As [`LockDir::acquire`].
+    pub fn acquire_for_child(&self, request: &Request) -> Result<LockForChild, LockError> {
+        self.take(request).map(LockForChild::new)
+    }
+
+    /// Takes the guards of a lock; nobody is named as its holder yet.
+    fn take(&self, request: &Request) -> Result<Lock, LockError> {
         self.store.create()?;
         let began = Instant::now();
         let mut pause = PAUSE;
         loop {
             let (error, patience) = match self.attempt(request)? {
                 Attempt::Taken(guards, left_over) => {
-                    return self.finish(request, guards, left_over);
+                    return self.prepare(request, guards, left_over);
                 }
                 Attempt::Held(error) => (error, Duration::ZERO),
                 Attempt::Unclear(error, patience) => (error, patience),
@@ -172,7 +192,7 @@ impl LockDir {
         // Nobody who speaks this protocol holds any of it. What is left over comes from the dead,
         // from the old module, from another machine, or from somebody who lost his guards.
         let mut left_over = Vec::new();
-        for found in self.store.records()? {
+        for found in self.records_about(&resources)? {
             let theirs = found.resources();
             let Some(resource) =
                 resources.iter().find(|resource| theirs.iter().any(|one| one == resource.as_str()))
@@ -216,9 +236,15 @@ impl LockDir {
         Guard::take(&path).map_err(|source| LockError::Guard { path, source })
     }
 
+    /// Reads the records that can be about `resources`. One that is about a name bears the name, so
+    /// that a lock on a name alone costs the same however many others there are.
+    fn records_about(&self, resources: &[Resource]) -> Result<Vec<Found>, LockError> {
+        self.store.records(|name| resources.iter().any(|resource| resource.may_be_of(name)))
+    }
+
     /// Finds out who holds `resource`.
     fn explain(&self, request: &Request, resource: &Resource) -> Result<Attempt, LockError> {
-        let records = self.store.records()?;
+        let records = self.records_about(std::slice::from_ref(resource))?;
         let listing = records
             .iter()
             .filter(|found| found.resources().iter().any(|one| one == resource.as_str()))
@@ -239,7 +265,7 @@ impl LockDir {
         })
     }
 
-    fn finish(
+    fn prepare(
         &self,
         request: &Request,
         guards: Vec<Guard>,
@@ -276,10 +302,7 @@ impl LockDir {
                 corrupt: corrupt(&found.reading),
             });
         }
-        self.store.write(&record)?;
-        let mut lock = Lock::new(self.clone(), record, guards, reclaimed);
-        lock.tell_acquired();
-        Ok(lock)
+        Ok(Lock::new(self.clone(), record, guards, reclaimed))
     }
 
     fn tell_blocked(&self, error: &LockError) {

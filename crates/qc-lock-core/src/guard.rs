@@ -3,14 +3,19 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fd_lock::RwLock;
 use qc_process::file;
 
+use crate::LockError;
+
 /// A guard that is held, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Guard(File);
+pub(crate) struct Guard {
+    file: File,
+    path: PathBuf,
+}
 
 impl Guard {
     /// Takes the guard at `path`; `None` if somebody else holds it.
@@ -23,14 +28,23 @@ impl Guard {
             // Between opening and locking the file may have been deleted and made anew: then the
             // lock is on a file that nobody else will ever see.
             if file::is_current(&file, path)? {
-                return Ok(Some(Self(file)));
+                return Ok(Some(Self { file, path: path.into() }));
             }
         }
     }
 
+    /// Whether the guard still keeps others out: it does not once its file has been deleted.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub(crate) fn is_current(&self) -> Result<bool, LockError> {
+        file::is_current(&self.file, &self.path)
+            .map_err(|source| LockError::Guard { path: self.path.clone(), source })
+    }
+
     /// Returns the open file, for a child to inherit.
     pub(crate) fn file(&self) -> &File {
-        &self.0
+        &self.file
     }
 }
 

@@ -46,7 +46,7 @@ pub use error::LockError;
 pub use history::{Entry, Event, History};
 pub use judge::Holder;
 pub use list::{LockEntry, LockState};
-pub use lock::{Lock, Reclaimed};
+pub use lock::{Lock, LockForChild, Reclaimed, StartError};
 pub use name::{LockName, NameError};
 pub use record::{Reading, Record};
 pub use resource::{Account, AccountError, Resource, Terminal};

@@ -69,7 +69,7 @@ impl LockDir {
     /// # Errors
     /// [`LockError::Directory`]. A directory that does not exist is empty.
     pub fn list(&self) -> Result<Vec<LockEntry>, LockError> {
-        Ok(self.store.records()?.iter().map(entry_of).collect())
+        Ok(self.store.records(|_| true)?.iter().map(entry_of).collect())
     }
 
     /// Returns the record of one lock, whatever the case of its name.
@@ -77,11 +77,8 @@ impl LockDir {
     /// # Errors
     /// [`LockError::Directory`].
     pub fn status(&self, name: &LockName) -> Result<Option<LockEntry>, LockError> {
-        let records = self.store.records()?;
-        Ok(records
-            .iter()
-            .find(|found| found.name.eq_ignore_ascii_case(name.as_str()))
-            .map(entry_of))
+        let records = self.store.records(|found| found.eq_ignore_ascii_case(name.as_str()))?;
+        Ok(records.first().map(entry_of))
     }
 }
 

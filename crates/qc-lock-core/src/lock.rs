@@ -1,19 +1,23 @@
 //! A lock that is held.
 
-use std::fmt;
-use std::io;
+mod for_child;
 
-use qc_process::{Child, Identity, Spawn};
+use std::fmt;
 
 use crate::guard::Guard;
 use crate::judge::Holder;
-use crate::{Event, LockDir, LockError, Record, TOKEN_VARIABLE};
+use crate::record::Reading;
+use crate::{Event, LockDir, LockError, Record};
+
+pub use for_child::{LockForChild, StartError};
 
 /// A lock that this process holds until the value is dropped or [`Lock::release`]d.
 #[derive(Debug)]
 pub struct Lock {
     dir: LockDir,
     record: Record,
+    /// Whether the record has been written.
+    is_recorded: bool,
     /// Empty once the lock is given up.
     guards: Vec<Guard>,
     reclaimed: Vec<Reclaimed>,
@@ -46,7 +50,7 @@ impl Lock {
         guards: Vec<Guard>,
         reclaimed: Vec<Reclaimed>,
     ) -> Self {
-        Self { dir, record, guards, reclaimed, history_error: None }
+        Self { dir, record, is_recorded: false, guards, reclaimed, history_error: None }
     }
 
     /// Returns the record as it was written last.
@@ -64,30 +68,6 @@ impl Lock {
         self.history_error.as_ref()
     }
 
-    /// Starts a child that this lock is held for: the record names the child before it runs, and
-    /// where the system allows it the child holds the guards, too (see
-    /// [`qc_process::LOCKS_ARE_INHERITED`]).
-    ///
-    /// # Errors
-    /// Whatever [`Spawn::start`] or writing the record reports.
-    pub fn start(&mut self, mut spawn: Spawn<'_>) -> io::Result<Child> {
-        let token = format!("{}/{}", self.record.name, random_token()?);
-        spawn.env.push((TOKEN_VARIABLE.into(), Some(token.clone().into())));
-        let mut record = self.record.clone();
-        record.token = Some(token);
-        record.wrapper_pid = Some(std::process::id());
-        let store = &self.dir.store;
-        let written = &mut record;
-        let keep = self.guards.iter().map(Guard::file).collect();
-        let child = Spawn { keep, ..spawn }.start(move |identity: &Identity| {
-            written.pid = identity.pid;
-            written.started = identity.started;
-            store.write(written).map_err(io::Error::other)
-        })?;
-        self.record = record;
-        Ok(child)
-    }
-
     /// Leaves the lock to the child that inherited it: this process lets go of it, the record stays.
     pub fn leave_to_child(mut self) {
         self.guards.clear();
@@ -99,6 +79,41 @@ impl Lock {
     /// If the record can't be removed or the history can't be written; the lock is free even so.
     pub fn release(mut self) -> Result<(), LockError> {
         self.give_back()
+    }
+
+    /// Does [`Lock::record_and_check`] with its own guards.
+    pub(crate) fn write_record(&mut self) -> Result<bool, LockError> {
+        let guards = std::mem::take(&mut self.guards);
+        let counts = self.record_and_check(&guards);
+        self.guards = guards;
+        counts
+    }
+
+    /// Writes the record, and looks whether the guards still count: one that somebody deleted
+    /// before the record was there has kept nobody out. `false` if so; the record is gone then.
+    ///
+    /// Whoever took a new guard before this record was there finds its own guard current, and
+    /// holds the lock; whoever takes one after that finds this record.
+    fn record_and_check(&mut self, guards: &[Guard]) -> Result<bool, LockError> {
+        self.dir.store.write(&self.record)?;
+        self.is_recorded = true;
+        for guard in guards {
+            if !guard.is_current()? {
+                self.remove_record()?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes the record, unless it is somebody else's by now.
+    fn remove_record(&mut self) -> Result<(), LockError> {
+        self.is_recorded = false;
+        let Some(found) = self.dir.store.find(&self.record.name) else { return Ok(()) };
+        match found.reading {
+            Reading::Record(record) if record != self.record => Ok(()),
+            _ => self.dir.store.remove(&found.path),
+        }
     }
 
     pub(crate) fn tell_acquired(&mut self) {
@@ -122,6 +137,10 @@ impl Lock {
         if self.guards.is_empty() {
             return Ok(());
         }
+        if !self.is_recorded {
+            self.guards.clear();
+            return Ok(());
+        }
         let removed = self.dir.store.remove(&self.dir.store.record(&self.record.name));
         let entry = self.dir.entry(Event::Released, &self.record.name).pid(Some(self.record.pid));
         let told = self.dir.append(&entry.account(self.record.account.clone()));
@@ -135,10 +154,4 @@ impl Drop for Lock {
         // The guards are closed in any case; a record left behind is stale, and heals.
         let _ = self.give_back();
     }
-}
-
-fn random_token() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

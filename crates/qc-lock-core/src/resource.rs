@@ -109,6 +109,11 @@ impl Resource {
         Self(format!("terminal/{}/{}", terminal.0, name.role()))
     }
 
+    /// Whether the record of a lock called `name` can be about this: one about a name bears it.
+    pub(crate) fn may_be_of(&self, name: &str) -> bool {
+        self.0.strip_prefix("name/").is_none_or(|key| key.eq_ignore_ascii_case(name))
+    }
+
     /// Returns the text that stands in records.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -97,8 +97,8 @@ impl Store {
         Ok(())
     }
 
-    /// Reads all records. A directory that is not there holds none.
-    pub(crate) fn records(&self) -> Result<Vec<Found>, LockError> {
+    /// Reads the records of the names that are `wanted`. A directory that is not there holds none.
+    pub(crate) fn records(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>, LockError> {
         let failed = |source| LockError::Directory { path: self.dir.clone(), source };
         match fs::symlink_metadata(&self.dir) {
             Ok(found) => check_directory(&found).map_err(failed)?,
@@ -111,7 +111,9 @@ impl Store {
             let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".lock")) else {
                 continue;
             };
-            found.extend(self.find(name));
+            if wanted(name) {
+                found.extend(self.find(name));
+            }
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)

@@ -70,7 +70,7 @@ impl Spawn<'_> {
 #[derive(Debug)]
 pub struct Child {
     identity: Identity,
-    handle: imp::ChildHandle,
+    pub(crate) handle: imp::ChildHandle,
 }
 
 /// How a process ended.

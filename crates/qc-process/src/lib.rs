@@ -19,6 +19,7 @@ mod identity;
 mod imp;
 mod interrupt;
 mod list;
+mod relay;
 mod stop;
 
 pub use child::{Child, Console, Ended, Output, Spawn};
@@ -26,6 +27,7 @@ pub use host::{Host, here};
 pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
 pub use interrupt::{Interrupt, on_interrupt};
 pub use list::{Listing, ProcessInfo, describe, list};
+pub use relay::Relay;
 pub use stop::{Ask, Process, StopError, ask_all, is_terminal, wait_any};
 
 /// Whether a child that inherits a guard keeps its lock after the parent is gone.

@@ -1,5 +1,7 @@
 //! Linux.
 
+mod command;
+mod relay;
 mod spawn;
 mod stop;
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 use crate::imp::Share;
 use crate::{Interrupt, ProcessInfo};
 
+pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, spawn};
 pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, pass_on, wait_any};
 
@@ -123,21 +126,38 @@ pub(crate) fn is_transient(_error: &io::Error) -> bool {
 }
 
 pub(crate) fn on_interrupt(act: Box<dyn Fn(Interrupt) + Send + Sync>) -> io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let heard = [SIGINT, SIGTERM, SIGHUP]
-        .into_iter()
-        .filter(|&signal| !stop::ignores(std::process::id(), signal));
-    let mut signals = signal_hook::iterator::Signals::new(heard)?;
+    let mut signals = signal_hook::iterator::Signals::new(heard_signals())?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
-            act(match signal {
-                SIGINT => Interrupt::CtrlC,
-                SIGTERM => Interrupt::Terminate,
-                _ => Interrupt::Close,
-            });
+            act(interrupt(signal));
         }
     })?;
     Ok(())
+}
+
+/// Returns the signals that ask this program to stop; what was ignored when it started stays so.
+fn heard_signals() -> impl Iterator<Item = i32> {
+    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP]
+        .into_iter()
+        .filter(|&signal| signal_action(signal) != libc::SIG_IGN)
+}
+
+fn interrupt(signal: i32) -> Interrupt {
+    match signal {
+        libc::SIGINT => Interrupt::CtrlC,
+        libc::SIGTERM => Interrupt::Terminate,
+        _ => Interrupt::Close,
+    }
+}
+
+/// Returns what this program does on `signal`: `SIG_DFL`, `SIG_IGN` or the address of a handler.
+fn signal_action(signal: i32) -> libc::sighandler_t {
+    // SAFETY: all zeroes is a valid action, the default one.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: no action is set, and the out-pointer is a live local; for a number that is no
+    // signal it stays as it is.
+    unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
+    action.sa_sigaction
 }
 
 /// Unix signals need no helper.

@@ -1,6 +1,7 @@
 //! Windows.
 
 mod console;
+mod relay;
 mod spawn;
 mod stop;
 mod sys;
@@ -25,6 +26,7 @@ use crate::ProcessInfo;
 use crate::imp::Share;
 
 pub(crate) use console::{on_interrupt, run_helper};
+pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, spawn};
 pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, pass_on, wait_any};
 

@@ -1,136 +1,278 @@
-//! Starting a child that waits, between fork and exec, until it may run.
+//! Starting a child that waits, before it runs its program, until it may.
+//!
+//! The child shares this program's memory until it runs its own (as after `posix_spawn`, and
+//! unlike after `fork`, no page table is copied), so starting one costs the same however large
+//! this program is.
 
+use std::ffi::CString;
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Stdio};
-use std::thread;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::{mem, ptr};
 
+use libc::{c_int, c_void};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
+
+use super::command::Prepared;
 use crate::{Console, Ended, Identity, Output, Spawn, identity_of};
 
+/// Room for the few calls that the child makes before it runs its program.
+const STACK: usize = 64 * 1024;
+
 #[derive(Debug)]
-pub(crate) struct ChildHandle(std::process::Child);
+pub(crate) struct ChildHandle {
+    pidfd: OwnedFd,
+    ended: Option<Ended>,
+}
 
 impl ChildHandle {
     pub(crate) fn wait(&mut self) -> io::Result<Ended> {
-        let status = self.0.wait()?;
-        Ok(status.code().map_or_else(|| Ended::Signal(status.signal().unwrap_or(0)), Ended::Code))
-    }
-}
-
-/// `Command::spawn` returns only after exec, so it runs on a thread of its own, while the child
-/// sends its pid through one pipe and waits for leave to exec at another.
-pub(crate) fn spawn(
-    spawn: &Spawn<'_>,
-    created: impl FnOnce(&Identity) -> io::Result<()> + Send,
-) -> io::Result<(Identity, ChildHandle)> {
-    let (mut pid_reader, pid_writer) = io::pipe()?;
-    let (leave_reader, mut leave_writer) = io::pipe()?;
-    let mut command = command(spawn)?;
-    let before_exec = BeforeExec {
-        kept: spawn.keep.iter().map(|file| file.as_raw_fd()).collect(),
-        own_session: spawn.console == Console::Own,
-        pid_writer: pid_writer.as_raw_fd(),
-        leave_reader: leave_reader.as_raw_fd(),
-        leave_writer: leave_writer.as_raw_fd(),
-    };
-    // SAFETY: `run` only makes async-signal-safe system calls and neither allocates nor locks;
-    // the descriptors it uses stay open in this function until `spawn` below has returned.
-    unsafe { command.pre_exec(move || before_exec.run()) };
-
-    thread::scope(|scope| {
-        let spawning = scope.spawn(move || {
-            let spawned = command.spawn();
-            // Open until here for the child; closed here so that a failed fork ends the read below.
-            drop(pid_writer);
-            spawned
-        });
-        let mut pid = [0; 4];
-        let told = match pid_reader.read_exact(&mut pid) {
-            // There is no child; what `spawn` returned says why.
-            Err(_) => Ok(None),
-            Ok(()) => identity_of(u32::from_ne_bytes(pid)).and_then(|identity| {
-                created(&identity)?;
-                leave_writer.write_all(b"!")?;
-                Ok(Some(identity))
-            }),
-        };
-        // Without leave the child reads the end of the pipe, and gives up.
-        drop(leave_writer);
-        let spawned = spawning
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the starting thread panicked")));
-        drop(leave_reader);
-        match (told, spawned) {
-            (Ok(Some(identity)), Ok(child)) => Ok((identity, ChildHandle(child))),
-            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
-            (Ok(None), Ok(_)) => {
-                Err(io::Error::other("the child ran without having said who it is"))
+        loop {
+            if let Some(ended) = self.reap(WaitIdOptions::EXITED)? {
+                return Ok(ended);
             }
         }
-    })
+    }
+
+    pub(super) fn pidfd(&self) -> &OwnedFd {
+        &self.pidfd
+    }
+
+    /// Returns how it ended, once it has.
+    fn reap(&mut self, options: WaitIdOptions) -> io::Result<Option<Ended>> {
+        if self.ended.is_none() {
+            self.ended = match waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
+                Ok(status) => status.map(|status| ended(&status)),
+                Err(rustix::io::Errno::INTR) => None,
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(self.ended)
+    }
 }
 
-fn command(spawn: &Spawn<'_>) -> io::Result<Command> {
-    let mut command = Command::new(&spawn.program);
-    command.args(&spawn.args);
-    if let Some(dir) = &spawn.current_dir {
-        command.current_dir(dir);
+fn ended(status: &WaitIdStatus) -> Ended {
+    match status.exit_status() {
+        Some(code) => Ended::Code(code),
+        None => Ended::Signal(status.terminating_signal().unwrap_or(0)),
     }
-    for (name, value) in &spawn.env {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
+}
+
+pub(crate) fn spawn(
+    spawn: &Spawn<'_>,
+    created: impl FnOnce(&Identity) -> io::Result<()>,
+) -> io::Result<(Identity, ChildHandle)> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let blocked = BlockedSignals::new()?;
+    let program = Prepared::new(spawn)?;
+    let output: Option<OwnedFd> = match spawn.output {
+        Output::Inherit => None,
+        Output::File(file) => Some(file.try_clone()?.into()),
+        Output::Pipe(pipe) => Some(pipe.try_clone()?.into()),
+    };
+    let nothing = output.as_ref().map(|_| File::open("/dev/null")).transpose()?;
+    let before = BeforeExec {
+        program: &program,
+        current_dir: spawn
+            .current_dir
+            .as_ref()
+            .map(|dir| CString::new(dir.as_os_str().as_encoded_bytes()))
+            .transpose()?,
+        input: nothing.as_ref().map(AsRawFd::as_raw_fd),
+        output: output.as_ref().map(AsRawFd::as_raw_fd),
+        kept: spawn.keep.iter().map(|file| file.as_raw_fd()).collect(),
+        own_session: spawn.console == Console::Own,
+        handled: handled_signals(),
+        mask: blocked.before,
+        ours: ours.as_raw_fd(),
+        theirs: theirs.as_raw_fd(),
+    };
+    let waiting = Waiting::start(&before)?;
+    drop(theirs);
+    let identity = identity_of(waiting.pid.as_raw_nonzero().get().cast_unsigned())?;
+    created(&identity)?;
+    ours.write_all(b"!")?;
+    // Its end is closed when the program runs; what comes before that is why it can't.
+    let mut reason = [0; 4];
+    match ours.read_exact(&mut reason) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            let pidfd = waiting.let_go();
+            Ok((identity, ChildHandle { pidfd, ended: None }))
+        }
+        Err(error) => Err(error),
+        Ok(()) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(reason))),
+    }
+}
+
+/// A child that has not run its program yet and uses memory of this one. Dropped, it is killed and
+/// awaited, so that the memory can be given back.
+struct Waiting<'a> {
+    pid: Pid,
+    /// Empty once the program runs.
+    pidfd: Option<OwnedFd>,
+    _stack: Vec<u128>,
+    _before: &'a BeforeExec<'a>,
+}
+
+impl<'a> Waiting<'a> {
+    fn start(before: &'a BeforeExec<'_>) -> io::Result<Self> {
+        let mut stack: Vec<u128> = Vec::with_capacity(STACK / mem::size_of::<u128>());
+        let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
+        let mut pidfd: c_int = -1;
+        let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD;
+        // SAFETY: the child runs `BeforeExec::start` on a stack of its own; that stack and
+        // `before`, which it only reads, live until it runs its program or `drop` has seen its
+        // end. `pidfd` is where CLONE_PIDFD stores the descriptor.
+        let pid = unsafe {
+            libc::clone(
+                BeforeExec::start,
+                top.cast(),
+                flags,
+                ptr::from_ref(before).cast_mut().cast(),
+                &mut pidfd,
+            )
         };
+        let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) else {
+            return Err(io::Error::last_os_error());
+        };
+        // SAFETY: the kernel has just opened it for this process, and nobody else owns it.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+        Ok(Self { pid, pidfd: Some(pidfd), _stack: stack, _before: before })
     }
-    match spawn.output {
-        Output::Inherit => {}
-        Output::File(file) => {
-            command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file.try_clone()?);
-        }
-        Output::Pipe(pipe) => {
-            command.stdin(Stdio::null()).stdout(pipe.try_clone()?).stderr(pipe.try_clone()?);
-        }
+
+    /// It runs its program, and uses memory of its own.
+    fn let_go(mut self) -> OwnedFd {
+        self.pidfd.take().expect("nothing else takes it")
     }
-    Ok(command)
 }
 
-/// What the child does after fork and before exec.
-struct BeforeExec {
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(pidfd) = self.pidfd.take() {
+            // It has not been awaited, so it is there, and can be killed.
+            let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+            let _ = ChildHandle { pidfd, ended: None }.wait();
+        }
+    }
+}
+
+/// Keeps signals from this thread as long as a child shares its memory: their handlers must not run
+/// in the child.
+struct BlockedSignals {
+    before: libc::sigset_t,
+}
+
+impl BlockedSignals {
+    fn new() -> io::Result<Self> {
+        // SAFETY: all zeroes is a valid set, which the next call overwrites.
+        let mut all: libc::sigset_t = unsafe { mem::zeroed() };
+        // SAFETY: `all` is a live local.
+        unsafe { libc::sigfillset(&mut all) };
+        let mut before = all;
+        // SAFETY: both sets are live locals.
+        match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) } {
+            0 => Ok(Self { before }),
+            code => Err(io::Error::from_raw_os_error(code)),
+        }
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that was in force before; the old one is not asked for.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, ptr::null_mut()) };
+    }
+}
+
+/// Returns the signals that this program handles, or that the Rust runtime ignores for itself.
+fn handled_signals() -> Vec<c_int> {
+    let is_handled = |&signal: &c_int| {
+        let action = super::signal_action(signal);
+        !matches!(action, libc::SIG_DFL | libc::SIG_IGN) || signal == libc::SIGPIPE
+    };
+    (1..=libc::SIGRTMAX()).filter(is_handled).collect()
+}
+
+/// What the child does before it runs its program. It only makes system calls, and none that can
+/// fail before it has leave to go: until then the other thread that shares its memory may be using
+/// `errno`, and from then on that one only waits.
+struct BeforeExec<'a> {
+    program: &'a Prepared,
+    current_dir: Option<CString>,
+    input: Option<RawFd>,
+    output: Option<RawFd>,
     kept: Vec<RawFd>,
     own_session: bool,
-    pid_writer: RawFd,
-    leave_reader: RawFd,
-    leave_writer: RawFd,
+    handled: Vec<c_int>,
+    mask: libc::sigset_t,
+    ours: RawFd,
+    theirs: RawFd,
 }
 
-impl BeforeExec {
-    fn run(&self) -> io::Result<()> {
-        for &fd in &self.kept {
-            rustix::io::fcntl_setfd(borrow(fd), rustix::io::FdFlags::empty())?;
+impl BeforeExec<'_> {
+    extern "C" fn start(this: *mut c_void) -> c_int {
+        // SAFETY: `Waiting::start` passes a pointer to a value that lives as long as the child may
+        // use it, and that nobody changes.
+        let this = unsafe { &*this.cast::<BeforeExec<'_>>() };
+        if this.has_leave() {
+            let reason = this.run().to_ne_bytes();
+            // SAFETY: the descriptor is the child's end, and the bytes are a live local. Where it
+            // fails there is nobody to tell.
+            unsafe { libc::write(this.theirs, reason.as_ptr().cast(), reason.len()) };
+        }
+        127
+    }
+
+    /// Waits for leave; `false` if the other end has gone away without giving it.
+    fn has_leave(&self) -> bool {
+        // SAFETY: this copy of the descriptor is the child's own; while it is open, the read below
+        // could not see the other end go away.
+        unsafe { libc::close(self.ours) };
+        let mut leave = 0_u8;
+        // SAFETY: `leave` is a live local of one byte.
+        let count = unsafe { libc::read(self.theirs, ptr::from_mut(&mut leave).cast(), 1) };
+        count == 1
+    }
+
+    /// Runs the program; returns why it could not.
+    fn run(&self) -> c_int {
+        self.prepare().err().unwrap_or_else(|| self.program.exec())
+    }
+
+    fn prepare(&self) -> Result<(), c_int> {
+        for &signal in &self.handled {
+            // SAFETY: SIG_DFL is a valid disposition, and this table of them is the child's own.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
         if self.own_session {
-            rustix::process::setsid()?;
+            // SAFETY: takes nothing.
+            checked(unsafe { libc::setsid() })?;
             for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
-                // SAFETY: signal(2) is async-signal-safe, and SIG_DFL is a valid disposition.
+                // SAFETY: as above.
                 unsafe { libc::signal(signal, libc::SIG_DFL) };
             }
         }
-        let pid = std::process::id().to_ne_bytes();
-        rustix::io::write(borrow(self.pid_writer), &pid)?;
-        // SAFETY: this copy of the descriptor belongs to the child alone, which uses it nowhere
-        // else; while it is open, the read below could not see the parent's end.
-        unsafe { libc::close(self.leave_writer) };
-        let mut leave = [0; 1];
-        match rustix::io::read(borrow(self.leave_reader), &mut leave)? {
-            1 => Ok(()),
-            _ => Err(io::ErrorKind::Interrupted.into()),
+        let targets = [(self.input, 0), (self.output, 1), (self.output, 2)];
+        for (from, to) in targets {
+            if let Some(from) = from {
+                // SAFETY: the descriptors are open in the parent, and so in the child.
+                checked(unsafe { libc::dup2(from, to) })?;
+            }
         }
+        for &fd in &self.kept {
+            // SAFETY: as above; the call clears the flag that would close it.
+            checked(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })?;
+        }
+        if let Some(dir) = &self.current_dir {
+            // SAFETY: the path is a C string that lives as long as the child may use it.
+            checked(unsafe { libc::chdir(dir.as_ptr()) })?;
+        }
+        // SAFETY: the set is the one this program had, and the old one is not asked for.
+        checked(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.mask, ptr::null_mut()) })
     }
 }
 
-fn borrow(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: called in the child only, with descriptors that the parent holds open in `spawn`
-    // across fork, and that nothing in the child closes before exec.
-    unsafe { BorrowedFd::borrow_raw(fd) }
+fn checked(result: c_int) -> Result<(), c_int> {
+    if result == -1 { Err(super::command::errno()) } else { Ok(()) }
 }

@@ -1,0 +1,45 @@
+//! Waiting for a child and for signals at once, without another thread.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+
+use crate::{Child, Ended, Process};
+
+#[derive(Debug)]
+pub(crate) struct Relay(SignalDelivery<UnixStream, SignalOnly>);
+
+impl Relay {
+    pub(crate) fn start() -> io::Result<Self> {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        let signals = super::heard_signals();
+        Ok(Self(SignalDelivery::with_pipe(reader, writer, SignalOnly, signals)?))
+    }
+
+    pub(crate) fn wait(mut self, child: &mut Child) -> io::Result<Ended> {
+        loop {
+            let mut fds = [
+                PollFd::new(child.handle.pidfd(), PollFlags::IN),
+                PollFd::new(self.0.get_read(), PollFlags::IN),
+            ];
+            match poll(&mut fds, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let has_ended = !fds[0].revents().is_empty();
+            if has_ended {
+                return child.wait();
+            }
+            for signal in self.0.pending() {
+                // One that can't be opened has just ended, or must not be touched.
+                if let Ok(Some(process)) = Process::open(child.identity()) {
+                    process.pass_on(super::interrupt(signal));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Waiting for a child while the system calls a handler for console events.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Child, Ended, Interrupt, Process};
+
+/// The child, once it runs, and a request to stop that came before.
+#[derive(Debug, Default)]
+struct Running {
+    process: Option<Process>,
+    pending: Option<Interrupt>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Relay(Arc<Mutex<Running>>);
+
+impl Relay {
+    pub(crate) fn start() -> io::Result<Self> {
+        let running = Arc::new(Mutex::new(Running::default()));
+        let for_handler = Arc::clone(&running);
+        super::on_interrupt(Box::new(move |interrupt| {
+            let mut running = for_handler.lock().unwrap_or_else(PoisonError::into_inner);
+            match &running.process {
+                Some(process) => process.pass_on(interrupt),
+                None => running.pending = Some(interrupt),
+            }
+        }))?;
+        Ok(Self(running))
+    }
+
+    pub(crate) fn wait(self, child: &mut Child) -> io::Result<Ended> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A child that can't be opened has ended already.
+        running.process = Process::open(child.identity()).ok().flatten();
+        if let (Some(process), Some(interrupt)) = (&running.process, running.pending) {
+            process.pass_on(interrupt);
+        }
+        drop(running);
+        child.wait()
+    }
+}

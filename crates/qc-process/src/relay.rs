@@ -1,0 +1,29 @@
+//! Standing in for a child.
+
+use std::io;
+
+use crate::{Child, Ended, imp};
+
+/// For a program that has nothing to do but to wait for one child: hears requests to stop, and
+/// passes them on to the child, which decides when it ends.
+#[derive(Debug)]
+pub struct Relay(imp::Relay);
+
+impl Relay {
+    /// From here on a request to stop does not end this program. What was ignored when the program
+    /// started (`nohup`) stays ignored.
+    ///
+    /// # Errors
+    /// If the system refuses the handlers, or [`crate::on_interrupt`] has set its own.
+    pub fn start() -> io::Result<Self> {
+        Ok(Self(imp::Relay::start()?))
+    }
+
+    /// Waits until `child` ends. Requests that came before are passed on, too.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn wait(self, child: &mut Child) -> io::Result<Ended> {
+        self.0.wait(child)
+    }
+}
