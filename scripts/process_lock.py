@@ -785,15 +785,17 @@ class ProcessLock:
         claimed = _claimed.get(str(folder))
         granted = set(claimed["resources"]) if claimed else set()
         in_use = {one for lock in _held for one in lock._resources}
-        guards = []
+        guards, paths = [], []
         done = False
         try:
             for resource in resources:
                 if resource not in granted:
-                    guard = _take_guard(_guard_path(folder, resource))
+                    path = _guard_path(folder, resource)
+                    guard = _take_guard(path)
                     if guard is None:
                         return self._explain(folder, resource)
                     guards.append(guard)
+                    paths.append(path)
                 elif resource in in_use:
                     return self._explain(folder, resource)
             left_over = []
@@ -809,7 +811,13 @@ class ProcessLock:
                     left_over.append(found)
                 else:
                     return self._refused(folder, resource, found), 0
-            self._finish(folder, resources, claimed, left_over)
+            self._record(folder, resources, claimed, left_over)
+            if not all(map(_is_current, guards, paths)):
+                # Deleted before the record was there, a guard has kept nobody out. Whoever took a new
+                # one meanwhile holds the lock; whoever takes one from now on finds the record.
+                self._withdraw(folder, claimed)
+                return self._refused(folder, resources[0], None), SETTLE
+            _tell(folder, "acquired", self.name, os.getpid(), self.account)
             self._guards, self._folder, self._resources = guards, folder, resources
             done = True
             return None, 0
@@ -818,7 +826,8 @@ class ProcessLock:
                 for guard in guards:
                     os.close(guard)
 
-    def _finish(self, folder, resources, claimed, left_over):
+    def _record(self, folder, resources, claimed, left_over):
+        """Writes the record, over those that the dead have left."""
         if claimed and claimed["name"].lower() == self.name.lower():
             # The record that names this process already; its wrapper removes it.
             self._owns_record = False
@@ -843,7 +852,15 @@ class ProcessLock:
                 "pid_namespace": _pid_namespace(), "resources": resources, "wrapper_pid": None,
                 "user": _user(), "program": _program(), "token": None,
             })
-        _tell(folder, "acquired", self.name, os.getpid(), self.account)
+
+    def _withdraw(self, folder, claimed):
+        """Takes back what `_record` has written, unless it is somebody else's by now."""
+        if not self._owns_record:
+            _write(folder, claimed)
+            return
+        for found in _records(folder):
+            if found.name == self.name and found.is_ours():
+                _remove(found.path)
 
     def _explain(self, folder, resource):
         """Finds out who holds `resource`, and for how long that may still change."""

@@ -134,7 +134,7 @@ impl LockDir {
     }
 
     /// Takes the guards of a lock; nobody is named as its holder yet.
-    fn take(&self, request: &Request) -> Result<Lock, LockError> {
+    pub(crate) fn take(&self, request: &Request) -> Result<Lock, LockError> {
         self.store.create()?;
         let began = Instant::now();
         let mut pause = PAUSE;

@@ -155,3 +155,25 @@ impl Drop for Lock {
         let _ = self.give_back();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{LockDir, Request};
+
+    #[test]
+    fn a_guard_deleted_before_the_record_was_there_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = LockDir::new(folder.path().join(".locks"));
+        let name: crate::LockName = "BRAIN_ATLAS".parse().unwrap();
+        let request = Request::new(name.clone());
+        let mut lock = locks.take(&request).unwrap();
+        // Windows deletes none that is open.
+        if std::fs::remove_dir_all(locks.path().join(".guards")).is_ok() {
+            assert!(!lock.write_record().unwrap());
+            assert_eq!(locks.status(&name).unwrap(), None, "the record stays");
+            assert!(locks.acquire(&request).is_ok(), "the lock is not free");
+        } else {
+            assert!(lock.write_record().unwrap());
+        }
+    }
+}
