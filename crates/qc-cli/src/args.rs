@@ -1,6 +1,6 @@
 //! Flags that several tools accept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -89,7 +89,7 @@ impl Place {
     /// If neither a fleet nor a folder was named or found: exit code 2.
     pub fn locks(&self) -> Result<LockDir, Failure> {
         match (&self.lock_dir, &self.config) {
-            (Some(dir), _) => Ok(LockDir::new(dir)),
+            (Some(dir), _) => Ok(LockDir::new(dir).by(own_name())),
             (None, Err(start)) => {
                 let error = ConfigError::Missing { start: start.clone() };
                 let hint = "run the command in the fleet's folder, or name it with --root, or the locks with --lock-dir";
@@ -102,6 +102,13 @@ impl Place {
             )),
         }
     }
+}
+
+/// Returns the name under which this tool was called.
+fn own_name() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&called).file_stem().unwrap_or("qc".as_ref());
+    name.to_string_lossy().into_owned()
 }
 
 /// When to use colours.

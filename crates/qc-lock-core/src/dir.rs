@@ -1,6 +1,7 @@
 //! The lock directory, and how a lock in it is taken.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,7 +79,7 @@ impl Request {
 #[derive(Debug, Clone)]
 pub struct LockDir {
     pub(crate) store: Store,
-    pub(crate) program: String,
+    program: Option<String>,
 }
 
 /// One try to take a lock.
@@ -93,15 +94,13 @@ enum Attempt {
 impl LockDir {
     /// Uses the folder `path`, which is made when the first lock is taken.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        let exe = std::env::current_exe().ok();
-        let program = exe
-            .as_deref()
-            .and_then(Path::file_stem)
-            .map(|stem| stem.to_string_lossy().into_owned());
-        Self {
-            store: Store::new(path.into()),
-            program: program.unwrap_or_else(|| "unknown".into()),
-        }
+        Self { store: Store::new(path.into()), program: None }
+    }
+
+    /// Sets the name under which this program stands in records and in the history. Without it,
+    /// that is its file name.
+    pub fn by(self, program: impl Into<String>) -> Self {
+        Self { program: Some(program.into()), ..self }
     }
 
     /// Returns the folder.
@@ -117,7 +116,7 @@ impl LockDir {
     pub fn acquire(&self, request: &Request) -> Result<Lock, LockError> {
         loop {
             let mut lock = self.take(request)?;
-            if lock.write_record()? {
+            if lock.write_record(own_identity())? {
                 lock.tell_acquired();
                 return Ok(lock);
             }
@@ -170,6 +169,11 @@ impl LockDir {
     /// [`LockError::History`], or [`LockError::Directory`].
     pub fn append(&self, entry: &Entry) -> Result<(), LockError> {
         self.store.create()?;
+        self.append_here(entry)
+    }
+
+    /// Does the same where the directories have just been made or used.
+    pub(crate) fn append_here(&self, entry: &Entry) -> Result<(), LockError> {
         let path = self.store.history();
         history::append(&path, &self.store.history_guard(), entry)
             .map_err(|source| LockError::History { path, source })
@@ -177,7 +181,11 @@ impl LockDir {
 
     /// Makes a history line that this program writes.
     pub fn entry(&self, event: Event, name: impl Into<String>) -> Entry {
-        Entry::new(event, name, &self.program)
+        Entry::new(event, name, self.program())
+    }
+
+    fn program(&self) -> &str {
+        self.program.as_deref().unwrap_or_else(|| own_program())
     }
 
     fn attempt(&self, request: &Request) -> Result<Attempt, LockError> {
@@ -239,7 +247,7 @@ impl LockDir {
     /// Reads the records that can be about `resources`. One that is about a name bears the name, so
     /// that a lock on a name alone costs the same however many others there are.
     fn records_about(&self, resources: &[Resource]) -> Result<Vec<Found>, LockError> {
-        self.store.records(|name| resources.iter().any(|resource| resource.may_be_of(name)))
+        self.store.records_here(|name| resources.iter().any(|resource| resource.may_be_of(name)))
     }
 
     /// Finds out who holds `resource`.
@@ -271,22 +279,22 @@ impl LockDir {
         guards: Vec<Guard>,
         left_over: Vec<Found>,
     ) -> Result<Lock, LockError> {
-        let own = own_identity();
         let here = here();
         let record = Record {
-            pid: own.pid,
+            // Who holds it is put in when that is known.
+            pid: 0,
             name: request.name.to_string(),
             account: request.account.as_ref().map(ToString::to_string),
             timestamp: record::now(),
             host: here.name.clone(),
             version: 1,
-            started: own.started,
-            boot_id: own.boot_id.clone(),
+            started: 0,
+            boot_id: here.boot_id.clone(),
             pid_namespace: here.pid_namespace,
             resources: request.resources().iter().map(ToString::to_string).collect(),
             wrapper_pid: None,
             user: Some(here.user.clone()),
-            program: Some(request.program.clone().unwrap_or_else(|| self.program.clone())),
+            program: Some(request.program.as_deref().unwrap_or(self.program()).to_owned()),
             token: None,
         };
         let mut reclaimed = Vec::new();
@@ -313,6 +321,16 @@ impl LockDir {
             let _ = self.append(&entry);
         }
     }
+}
+
+/// Returns this program's file name without its ending.
+fn own_program() -> &'static str {
+    static OWN: OnceLock<String> = OnceLock::new();
+    OWN.get_or_init(|| {
+        let exe = std::env::current_exe().ok();
+        let stem = exe.as_deref().and_then(Path::file_stem);
+        stem.map_or_else(|| "unknown".into(), |stem| stem.to_string_lossy().into_owned())
+    })
 }
 
 /// Judges a record by what this system knows.

@@ -6,14 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fd_lock::RwLock;
-use qc_process::file;
+use qc_process::file::GuardFile;
 
 use crate::LockError;
 
 /// A guard that is held, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    file: File,
+    file: GuardFile,
     path: PathBuf,
 }
 
@@ -24,10 +24,13 @@ impl Guard {
     /// Whatever the system reports.
     pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
         loop {
-            let Some(file) = try_lock(file::open_guard(path)?)? else { return Ok(None) };
+            let file = GuardFile::open(path)?;
+            if !try_lock(file.file())? {
+                return Ok(None);
+            }
             // Between opening and locking the file may have been deleted and made anew: then the
             // lock is on a file that nobody else will ever see.
-            if file::is_current(&file, path)? {
+            if file.is_at(path)? {
                 return Ok(Some(Self { file, path: path.into() }));
             }
         }
@@ -38,26 +41,29 @@ impl Guard {
     /// # Errors
     /// Whatever the system reports.
     pub(crate) fn is_current(&self) -> Result<bool, LockError> {
-        file::is_current(&self.file, &self.path)
+        self.file
+            .is_at(&self.path)
             .map_err(|source| LockError::Guard { path: self.path.clone(), source })
     }
 
     /// Returns the open file, for a child to inherit.
     pub(crate) fn file(&self) -> &File {
-        &self.file
+        self.file.file()
     }
 }
 
-fn try_lock(file: File) -> io::Result<Option<File>> {
+fn try_lock(file: &File) -> io::Result<bool> {
     let mut lock = RwLock::new(file);
     match lock.try_write() {
         // On drop the guard would unlock, which frees the lock also for a child that shares the
         // open file. Closing frees it only with the last of them.
-        Ok(guard) => std::mem::forget(guard),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-        Err(error) => return Err(error),
+        Ok(guard) => {
+            std::mem::forget(guard);
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
     }
-    Ok(Some(lock.into_inner()))
 }
 
 #[cfg(test)]
@@ -79,13 +85,13 @@ mod tests {
     fn a_deleted_guard_does_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("guard");
-        let file = file::open_guard(&path).unwrap();
-        assert!(file::is_current(&file, &path).unwrap());
+        let file = GuardFile::open(&path).unwrap();
+        assert!(file.is_at(&path).unwrap());
         // Windows deletes none that is open.
         if std::fs::remove_file(&path).is_ok() {
-            assert!(!file::is_current(&file, &path).unwrap());
+            assert!(!file.is_at(&path).unwrap());
             std::fs::write(&path, "").unwrap();
-            assert!(!file::is_current(&file, &path).unwrap());
+            assert!(!file.is_at(&path).unwrap());
         }
     }
 

@@ -1,6 +1,6 @@
 //! The history: one line of JSON for everything that happened to a lock or a process.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset};
@@ -133,10 +133,7 @@ pub struct History {
 pub(crate) fn append(file: &Path, guard: &Path, entry: &Entry) -> io::Result<()> {
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
-    let mut history = file::open_for_append(file)?;
-    history.write_all(&line)?;
-    if history.metadata()?.len() > ROTATE_AT {
-        drop(history);
+    if file::append(file, &line)? > ROTATE_AT {
         rotate(file, guard)?;
     }
     Ok(())

@@ -4,6 +4,8 @@ mod for_child;
 
 use std::fmt;
 
+use qc_process::Identity;
+
 use crate::guard::Guard;
 use crate::judge::Holder;
 use crate::record::Reading;
@@ -82,19 +84,21 @@ impl Lock {
     }
 
     /// Does [`Lock::record_and_check`] with its own guards.
-    pub(crate) fn write_record(&mut self) -> Result<bool, LockError> {
+    pub(crate) fn write_record(&mut self, holder: &Identity) -> Result<bool, LockError> {
         let guards = std::mem::take(&mut self.guards);
-        let counts = self.record_and_check(&guards);
+        let counts = self.record_and_check(holder, &guards);
         self.guards = guards;
         counts
     }
 
-    /// Writes the record, and looks whether the guards still count: one that somebody deleted
+    /// Writes the record that names `holder`, and looks whether the guards still count: one that somebody deleted
     /// before the record was there has kept nobody out. `false` if so; the record is gone then.
     ///
     /// Whoever took a new guard before this record was there finds its own guard current, and
     /// holds the lock; whoever takes one after that finds this record.
-    fn record_and_check(&mut self, guards: &[Guard]) -> Result<bool, LockError> {
+    fn record_and_check(&mut self, holder: &Identity, guards: &[Guard]) -> Result<bool, LockError> {
+        self.record.pid = holder.pid;
+        self.record.started = holder.started;
         self.dir.store.write(&self.record)?;
         self.is_recorded = true;
         for guard in guards {
@@ -125,11 +129,11 @@ impl Lock {
             let entry =
                 self.dir.entry(Event::Reclaimed, &self.record.name).pid(reclaimed.holder.pid);
             let entry = entry.account(reclaimed.holder.account.clone()).detail(detail);
-            self.history_error = self.dir.append(&entry).err().or(self.history_error.take());
+            self.history_error = self.dir.append_here(&entry).err().or(self.history_error.take());
         }
         let entry = self.dir.entry(Event::Acquired, &self.record.name).pid(Some(self.record.pid));
         let entry = entry.account(self.record.account.clone());
-        self.history_error = self.dir.append(&entry).err().or(self.history_error.take());
+        self.history_error = self.dir.append_here(&entry).err().or(self.history_error.take());
     }
 
     /// The record goes first, so that nobody ever sees a free lock with a fresh record.
@@ -143,7 +147,7 @@ impl Lock {
         }
         let removed = self.dir.store.remove(&self.dir.store.record(&self.record.name));
         let entry = self.dir.entry(Event::Released, &self.record.name).pid(Some(self.record.pid));
-        let told = self.dir.append(&entry.account(self.record.account.clone()));
+        let told = self.dir.append_here(&entry.account(self.record.account.clone()));
         self.guards.clear();
         removed.and(told)
     }
@@ -158,6 +162,8 @@ impl Drop for Lock {
 
 #[cfg(test)]
 mod tests {
+    use qc_process::own_identity;
+
     use crate::{LockDir, Request};
 
     #[test]
@@ -169,11 +175,11 @@ mod tests {
         let mut lock = locks.take(&request).unwrap();
         // Windows deletes none that is open.
         if std::fs::remove_dir_all(locks.path().join(".guards")).is_ok() {
-            assert!(!lock.write_record().unwrap());
+            assert!(!lock.write_record(own_identity()).unwrap());
             assert_eq!(locks.status(&name).unwrap(), None, "the record stays");
             assert!(locks.acquire(&request).is_ok(), "the lock is not free");
         } else {
-            assert!(lock.write_record().unwrap());
+            assert!(lock.write_record(own_identity()).unwrap());
         }
     }
 }

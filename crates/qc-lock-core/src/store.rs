@@ -105,6 +105,15 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed(error)),
         }
+        self.records_here(wanted)
+    }
+
+    /// Does the same where the directory has just been checked.
+    pub(crate) fn records_here(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Found>, LockError> {
+        let failed = |source| LockError::Directory { path: self.dir.clone(), source };
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
             let file = entry.map_err(failed)?.file_name();
@@ -147,7 +156,7 @@ impl Store {
             self.dir.join(format!(".{}.{}.{number}.tmp", record.name, std::process::id()));
         let written = serde_json::to_vec_pretty(record)
             .map_err(io::Error::from)
-            .and_then(|bytes| write_new(&temporary, &bytes))
+            .and_then(|bytes| file::write_new(&temporary, &bytes))
             .and_then(|()| file::replace(&temporary, &path));
         written.map_err(|source| {
             // The error above is what matters; a file left over is cleared with the stale ones.
@@ -187,15 +196,4 @@ fn check_directory(found: &fs::Metadata) -> io::Result<()> {
     } else {
         Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"))
     }
-}
-
-/// Writes a file that must not exist yet. A leftover with the same name comes from a process that
-/// had this pid before and is gone.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-    io::Write::write_all(&mut file, bytes)
 }

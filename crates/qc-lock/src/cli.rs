@@ -50,6 +50,7 @@ pub(crate) struct OldFlags {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Run a command while holding a lock
     Run(HoldArgs),

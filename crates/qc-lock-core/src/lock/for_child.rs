@@ -32,9 +32,7 @@ impl LockForChild {
         let keep = guards.iter().map(Guard::file).collect();
         let mut refused = None;
         let started = Spawn { keep, ..spawn }.start(|identity| {
-            lock.record.pid = identity.pid;
-            lock.record.started = identity.started;
-            let refusal = match lock.record_and_check(&guards) {
+            let refusal = match lock.record_and_check(identity, &guards) {
                 Ok(true) => return Ok(()),
                 Ok(false) => StartError::GuardDeleted,
                 Err(error) => StartError::Lock(error),

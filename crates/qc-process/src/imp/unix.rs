@@ -6,7 +6,7 @@ mod spawn;
 mod stop;
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 ///
 /// Source: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
 pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
-    let text = match fs::read(format!("/proc/{pid}/stat")) {
+    let text = match read_at_once(&format!("/proc/{pid}/stat")) {
         Ok(text) => text,
         // ESRCH: it ended between open and read.
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
@@ -53,6 +53,14 @@ pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
         return Err(io::ErrorKind::NotFound.into());
     }
     field(22)?.parse().map_err(|_| unreadable())
+}
+
+/// Reads a file of `/proc`, which has no length, in one piece.
+fn read_at_once(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    // A `Take` does not ask for the length first.
+    File::open(path)?.take(1 << 20).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Tells a process that does not exist from one that `/proc` hides (`hidepid`).
@@ -87,8 +95,8 @@ pub(crate) fn host_name() -> String {
 }
 
 pub(crate) fn boot_id() -> String {
-    let read = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    read.map_or_else(|_| "unknown".into(), |id| id.trim().into())
+    let read = read_at_once("/proc/sys/kernel/random/boot_id");
+    read.map_or_else(|_| "unknown".into(), |id| String::from_utf8_lossy(&id).trim().into())
 }
 
 pub(crate) fn pid_namespace() -> Option<u64> {
@@ -111,10 +119,16 @@ pub(crate) fn prepare(options: &mut OpenOptions, _share: Share) {
     options.mode(0o666).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC);
 }
 
-pub(crate) fn is_current(file: &File, path: &Path) -> io::Result<bool> {
-    let open = file.metadata()?;
+/// Which file it is, for as long as it is open: its device and inode.
+pub(crate) type FileId = (u64, u64);
+
+pub(crate) fn file_id(found: &fs::Metadata) -> FileId {
+    (found.dev(), found.ino())
+}
+
+pub(crate) fn is_at(id: &FileId, path: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
-        Ok(named) => Ok(open.ino() == named.ino() && open.dev() == named.dev()),
+        Ok(named) => Ok(*id == file_id(&named)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

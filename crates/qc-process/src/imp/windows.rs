@@ -6,7 +6,7 @@ mod spawn;
 mod stop;
 mod sys;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsHandle;
@@ -87,7 +87,11 @@ pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
 }
 
 /// A guard is opened without sharing deletion, so the path can't come to mean another file.
-pub(crate) fn is_current(_file: &File, _path: &Path) -> io::Result<bool> {
+pub(crate) type FileId = ();
+
+pub(crate) fn file_id(_found: &Metadata) -> FileId {}
+
+pub(crate) fn is_at(_id: &FileId, _path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 

@@ -18,7 +18,7 @@ use super::command::Prepared;
 use crate::{Console, Ended, Identity, Output, Spawn, identity_of};
 
 /// Room for the few calls that the child makes before it runs its program.
-const STACK: usize = 64 * 1024;
+const STACK: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct ChildHandle {
