@@ -14,7 +14,11 @@ use qc_process::{Console, Output, Spawn};
 use crate::exit::chain;
 use crate::{Exit, Failure, parse_duration, warn};
 
-/// A lock and a command.
+/// Run a command while holding a lock
+///
+/// The lock is the command's: it is held until the command ends, and a request to stop is passed
+/// on to it. The exit code is the command's own; 75 (or CODE) if the lock is held, 126 and 127 if
+/// the command can't be run or is not found.
 #[derive(Debug, clap::Args)]
 pub struct HoldArgs {
     /// Wait for the lock, up to DURATION if one is given
