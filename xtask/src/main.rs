@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod demo;
+mod release;
 mod windows;
 
 use std::ffi::OsString;
@@ -35,6 +37,9 @@ enum Command {
         #[arg(long, default_value_t = 200)]
         contenders: u64,
     },
+    /// Measure how fast the tools are beside others, and keep the tables in docs/BENCHMARKS.md
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Build and test for Windows, under Wine
     #[command(subcommand)]
     Windows(windows::WindowsCommand),
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo { bin_dir } => demo::run(bin_dir),
         Command::Stress { seconds, contenders } => stress(seconds, contenders),
+        Command::Bench(command) => bench::run(command),
         Command::Windows(command) => windows::run(command),
     };
     match result {
