@@ -19,18 +19,18 @@ const STALE: &str = r#"{"pid": 4000000, "name": "X", "account": null, "timestamp
     "host": "gone", "version": 1, "started": 1, "boot_id": "BOOT", "pid_namespace": NAMESPACE, "resources": ["name/x"]}"#;
 
 /// One line of the table.
-struct Row {
-    what: String,
-    measured: String,
-    peer: String,
-    ratio: f64,
+pub(super) struct Row {
+    pub(super) what: String,
+    pub(super) measured: String,
+    pub(super) peer: String,
+    pub(super) ratio: f64,
     /// The largest ratio that is wanted.
     goal: Option<f64>,
 }
 
 impl Row {
     /// Compares microseconds.
-    fn new(
+    pub(super) fn new(
         what: impl Into<String>,
         own: &[f64],
         name: &str,
@@ -218,7 +218,7 @@ impl Bench {
 }
 
 /// Measures both in turn, after one turn that does not count.
-fn in_turn(
+pub(super) fn in_turn(
     times: usize,
     mut own: impl FnMut() -> Result<f64>,
     mut peer: impl FnMut() -> Result<f64>,

@@ -2,6 +2,7 @@
 
 mod contest;
 mod lock;
+mod lock_here;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,12 @@ pub(crate) enum BenchCommand {
         #[arg(long, default_value_t = 512)]
         contenders: usize,
     },
+    /// Measure the programs in a folder, without others beside them
+    #[command(hide = true)]
+    LockHere {
+        /// The folder
+        bin_dir: PathBuf,
+    },
 }
 
 /// Measures what was asked for.
@@ -33,6 +40,7 @@ pub(crate) enum BenchCommand {
 /// If something can't be built, started or written.
 pub(crate) fn run(command: BenchCommand) -> Result<()> {
     match command {
+        BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 32),
         BenchCommand::Lock { pairs, rounds, contenders } => lock::run(pairs, rounds, contenders),
     }
 }
@@ -77,7 +85,7 @@ fn version(program: &str, args: &[&str]) -> Option<String> {
 }
 
 /// What was measured on.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processor", |(_, model)| model);
@@ -88,7 +96,7 @@ fn machine() -> String {
 }
 
 /// Replaces the section under `## heading` of docs/BENCHMARKS.md, or appends it.
-fn keep(heading: &str, text: &str) -> Result<()> {
+pub(crate) fn keep(heading: &str, text: &str) -> Result<()> {
     let path = crate::workspace().join("docs/BENCHMARKS.md");
     let old = fs::read_to_string(&path).unwrap_or_else(|_| INTRODUCTION.to_owned());
     fs::write(&path, replaced(&old, heading, text)).context("cannot write docs/BENCHMARKS.md")
