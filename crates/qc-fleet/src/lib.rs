@@ -17,23 +17,29 @@
 
 #![forbid(unsafe_code)]
 
+mod build;
 mod command;
 mod component;
 mod config;
+mod duration;
 mod encoding;
 mod error;
 mod finding;
 mod matching;
+mod order;
 mod root;
 mod snapshot;
 mod stop;
+mod text;
 
 pub use command::shown_command;
-pub use component::{Component, Fleet, Role};
-pub use config::Timing;
+pub use component::{AccountEntry, Component, Fleet, Role};
+pub use config::{LogSettings, NotifyEvent, NotifySettings, Timing, Variables};
+pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use finding::{Finding, FindingKind, findings};
 pub use matching::{Match, Place, match_process};
 pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use snapshot::{Instance, Snapshot};
 pub use stop::{Outcome, Progress, Stage, StopPlan, Target, perform};
+pub use text::{Secret, Text};

@@ -12,7 +12,7 @@ use std::io::Write;
 
 use cli::{Cli, Command, UpArgs};
 use qc_cli::{Exit, Failure, Place, describe, hold, parse, run_tool, warn};
-use qc_fleet::{Fleet, Snapshot, shown_command};
+use qc_fleet::{Fleet, Snapshot};
 use qc_lock_core::{Event, LockDir, Request};
 
 use crate::log::Log;
@@ -33,7 +33,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
 }
 
 fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let fleet = place.fleet()?;
+    let fleet = place.fleet_to_start()?;
     let locks = place.locks()?;
     let selection = select(&fleet, &args.accounts)?;
     if args.dry_run {
@@ -112,9 +112,6 @@ fn clear_stale(locks: &LockDir, log: &mut Log) -> Result<(), Failure> {
 fn write_plan(fleet: &Fleet, selection: &Selection, output: &mut dyn Write) -> Result<(), Failure> {
     writeln!(output, "To be started in {}, in this order:", fleet.root.display())?;
     for (number, component) in selection.components.iter().enumerate() {
-        let mut words =
-            vec![fleet.interpreter.display().to_string(), component.script.display().to_string()];
-        words.extend(component.args.iter().cloned());
         let account = component
             .account
             .as_ref()
@@ -125,7 +122,7 @@ fn write_plan(fleet: &Fleet, selection: &Selection, output: &mut dyn Write) -> R
             "  {}. {}{account}: {}",
             number + 1,
             component.name,
-            shown_command(&words)
+            component.shown_command()
         )?;
     }
     for warning in &selection.warnings {

@@ -49,15 +49,15 @@ pub(crate) fn select(fleet: &Fleet, wanted: &[String]) -> Result<Selection, Fail
         Some(key) => component.enabled && (wanted.is_empty() || wanted.contains(key)),
         None => component.enabled,
     };
-    let (components, missing): (Vec<&Component>, Vec<&Component>) =
-        fleet.components.iter().filter(is_wanted).partition(|component| component.script.exists());
+    let (components, missing): (Vec<&Component>, Vec<&Component>) = fleet
+        .components
+        .iter()
+        .filter(is_wanted)
+        .partition(|component| component.missing_script().is_none());
     let mut warnings: Vec<String> = fleet.interpreter_note.iter().cloned().collect();
-    warnings.extend(missing.iter().map(|component| {
-        format!(
-            "skipping {}: its script {} does not exist",
-            component.name,
-            component.script.display()
-        )
+    warnings.extend(missing.iter().filter_map(|component| {
+        let script = component.missing_script()?.display();
+        Some(format!("skipping {}: its script {script} does not exist", component.name))
     }));
     if components.is_empty() {
         let message = format!(
@@ -70,8 +70,8 @@ pub(crate) fn select(fleet: &Fleet, wanted: &[String]) -> Result<Selection, Fail
             "see whether --root names the folder with the scripts",
         ));
     }
-    if fleet.interpreter.is_absolute() && !fleet.interpreter.exists() {
-        let message = format!("the Python {} does not exist", fleet.interpreter.display());
+    if fleet.interpreter.path().is_absolute() && !fleet.interpreter.path().exists() {
+        let message = format!("the Python {} does not exist", fleet.interpreter);
         return Err(Failure::new(
             Exit::Usage,
             message,

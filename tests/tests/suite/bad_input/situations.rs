@@ -33,21 +33,21 @@ pub(super) const BAD_CONFIGS: [Bad; 19] = [
         |config| write(config, "{\"ACCOUNTS\": {}}\n{}"),
         "MASTER_CONFIG.json:2:1: trailing characters",
     ),
-    ("no ACCOUNTS", |config| write(config, "{}"), ":1:2: missing field `ACCOUNTS`"),
+    ("no ACCOUNTS", |config| write(config, "{}"), ":1:1: missing field `ACCOUNTS`"),
     (
         "ACCOUNTS is a list",
         |config| write(config, r#"{"ACCOUNTS": []}"#),
-        ":1:13: invalid type: sequence, expected an object of accounts (at ACCOUNTS)",
+        ":1:14: invalid type: sequence, expected an object (at ACCOUNTS)",
     ),
     (
         "an account is a string",
         |config| write(config, r#"{"ACCOUNTS": {"ATLAS": "1000001"}}"#),
-        ":1:32: invalid type: string \"1000001\", expected an object (at ACCOUNTS.ATLAS)",
+        ":1:24: invalid type: string \"1000001\", expected an object (at ACCOUNTS.ATLAS)",
     ),
     (
         "an account number is a string",
         |config| write(config, "{\"ACCOUNTS\": {\"ATLAS\":\n {\"account\": \"12\"}}}"),
-        ":2:17: invalid type: string \"12\", expected an account number, digits without quotes \
+        ":2:14: invalid type: string \"12\", expected an account number, digits without quotes \
          (at ACCOUNTS.ATLAS.account)",
     ),
     (
@@ -88,7 +88,7 @@ pub(super) const BAD_CONFIGS: [Bad; 19] = [
     (
         "a misspelt key of ours",
         |config| write(config, r#"{"ACCOUNTS": {}, "PROCESS_MANAGER": {"max_restart": 1}}"#),
-        ":1:50: unknown field `max_restart`, expected one of ",
+        ":1:38: unknown key `max_restart`, did you mean `max_restarts`?",
     ),
     (
         "a folder for a config",
