@@ -225,15 +225,16 @@ impl Runtime<'_> {
                 LockError::Held { holder, .. } => format!("its lock is held by {holder}"),
                 _ => format!("cannot lock it: {}", qc_cli::Failure::from(error).message()),
             })?;
-        let (lock, child) = lock.start(spawn_of(command, component, Output::File(&file))).map_err(
-            |error| match error {
-                StartError::Lock(error) => {
-                    format!("cannot lock it: {}", qc_cli::Failure::from(error).message())
+        let (lock, child) =
+            lock.start(spawn_of(command, component, Output::File(&file))).map_err(|error| {
+                match error {
+                    StartError::Lock(error) => {
+                        format!("cannot lock it: {}", qc_cli::Failure::from(error).message())
+                    }
+                    StartError::GuardDeleted => error.to_string(),
+                    StartError::Spawn(error) => failed(error),
                 }
-                StartError::GuardDeleted => error.to_string(),
-                StartError::Spawn(error) => failed(error),
-            },
-        )?;
+            })?;
         for reclaimed in lock.reclaimed() {
             self.log.say(&format!("reclaimed lock {} {reclaimed}", component.name));
         }

@@ -1,19 +1,23 @@
 //! From the config to the fleet: what follows from the accounts, changed by our own section.
 
+mod links;
+mod paths;
+mod single;
+
 use std::path::{Path, PathBuf};
 
 use qc_lock_core::{Account, LockName, Terminal};
 use qc_supervise::{Probe, RestartDelay, Settings};
 
+use self::paths::Paths;
 use crate::component::{AccountEntry, Component, Fleet, Role};
 use crate::config::{
-    AccountConfig, Brains, Config, Entries, HasRules, KeyPath, Manager, Meaning, Mistake, One,
-    Port, SECTION, Server, Span, Variables, Watchdogs, Written, suggest,
+    AccountConfig, Brains, Config, Entries, HasRules, KeyPath, Manager, Meaning, Mistake, Port,
+    SECTION, Server, Span, Variables, Watchdogs, Written, suggest,
 };
-use crate::matching::script_in;
 use crate::order::order;
 use crate::root;
-use crate::text::{Secret, Text};
+use crate::text::Text;
 
 /// Makes the fleet in the folder `root`.
 pub(crate) fn fleet(
@@ -63,6 +67,7 @@ pub(crate) fn fleet(
     }
     builder.check_orchestrator()?;
     builder.check_dependencies()?;
+    builder.complete_readiness();
 
     let Builder { interpreter, orchestrator, accounts, components, .. } = builder;
     Ok(Fleet {
@@ -73,7 +78,12 @@ pub(crate) fn fleet(
         metrics: manager.metrics.map(|address| address.0),
         timing: manager.timing(),
         components: order(components).map_err(|cycle| {
-            let at = section.key("components").key(&cycle[0]).key("depends_on");
+            // What follows from the accounts waits in no circle, so the config has closed it.
+            let said = manager.components.0.iter().find(|(name, one)| {
+                one.0.depends_on.is_some() && cycle.iter().any(|it| it.eq_ignore_ascii_case(name))
+            });
+            let name = said.map_or("", |(name, _)| name);
+            let at = section.key("components").key(name).key("depends_on");
             Mistake::new(at, format!("these wait for one another: {}", cycle.join(", ")))
         })?,
         root: root.into(),
@@ -82,76 +92,6 @@ pub(crate) fn fleet(
         accounts,
         orchestrator,
     })
-}
-
-/// What texts with paths and names mean.
-#[derive(Clone, Copy)]
-struct Paths<'a> {
-    root: &'a Path,
-    meaning: Meaning<'a>,
-}
-
-impl<'a> Paths<'a> {
-    /// Returns the same with names such as `{KEY}`.
-    fn with<'b>(self, placeholders: &'b [(&'b str, Option<&'b str>)]) -> Paths<'b>
-    where
-        'a: 'b,
-    {
-        Paths { meaning: Meaning { placeholders, ..self.meaning }, ..self }
-    }
-
-    fn text(self, written: &Written, at: &KeyPath) -> Result<Text, Mistake> {
-        let text = written.expand(at, self.meaning)?;
-        if text.value().as_encoded_bytes().contains(&0) {
-            return Err(Mistake::new(at.clone(), "a text for a program holds no zero character"));
-        }
-        Ok(text)
-    }
-
-    /// Returns a path, which may start in the fleet's folder.
-    fn path(self, written: &Written, at: &KeyPath) -> Result<Text, Mistake> {
-        let text = self.text(written, at)?;
-        if text.value().is_empty() {
-            return Err(Mistake::new(at.clone(), "a path can't be empty"));
-        }
-        let shown = self.root.join(text.written()).display().to_string();
-        Ok(Text::new(shown, self.root.join(text.path())))
-    }
-
-    fn file(self, written: &Written, at: &KeyPath) -> Result<PathBuf, Mistake> {
-        Ok(self.path(written, at)?.path().into())
-    }
-
-    /// Returns a program: a bare name is looked up on PATH.
-    fn program(self, written: &Written, at: &KeyPath) -> Result<Text, Mistake> {
-        let text = self.text(written, at)?;
-        let is_bare = text.path().components().count() == 1 && !text.path().has_root();
-        if is_bare { Ok(text) } else { self.path(written, at) }
-    }
-
-    fn words(self, words: &[Written], at: &KeyPath) -> Result<Vec<Text>, Mistake> {
-        words.iter().enumerate().map(|(index, word)| self.text(word, &at.index(index))).collect()
-    }
-
-    fn command(self, words: &[Written], at: &KeyPath) -> Result<Vec<Text>, Mistake> {
-        let Some(program) = words.first() else {
-            return Err(Mistake::new(at.clone(), "a command has at least a program"));
-        };
-        let mut command = self.words(words, at)?;
-        command[0] = self.program(program, &at.index(0))?;
-        Ok(command)
-    }
-
-    fn env(self, env: &Entries<Written>, at: &KeyPath) -> Result<Vec<(String, Secret)>, Mistake> {
-        let variable = |(name, written): &(String, Written)| {
-            let at = at.key(name);
-            if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(Mistake::of_key(at, "this is no name of an environment variable"));
-            }
-            Ok((name.clone(), Secret::new(self.text(written, &at)?.value())))
-        };
-        env.0.iter().map(variable).collect()
-    }
 }
 
 /// The program of a component: an interpreter with a script, or any.
@@ -425,183 +365,6 @@ impl Builder<'_> {
                 Err(Mistake::of_key(at, message))
             }
         }
-    }
-
-    /// Changes the component of this name, or adds one of its own.
-    fn add_or_change(&mut self, name: &str, one: &One) -> Result<(), Mistake> {
-        let at = self.section.key("components").key(name);
-        let own = lock_name(name, &at)?;
-        let position = self.components.iter().position(|other| other.name.key() == own.key());
-        let program = self.program(position, one, &at)?;
-        let mut component = match (position, program) {
-            (Some(position), program) => {
-                let key =
-                    [("account", one.account.is_some()), ("terminal", one.terminal.is_some())]
-                        .into_iter()
-                        .find(|(_, is_given)| *is_given);
-                if let Some((key, _)) = key {
-                    let message = format!("the {key} of {name} follows from ACCOUNTS");
-                    return Err(Mistake::of_key(at.key(key), message));
-                }
-                if self.changed_before(name) {
-                    let message = format!("there is another component `{name}`");
-                    return Err(Mistake::of_key(at, message));
-                }
-                let mut component = self.components[position].clone();
-                if let Some(program) = program {
-                    component.command = program.command;
-                    component.script = program.script;
-                    component.args_at = program.args_at;
-                }
-                component
-            }
-            (None, Some(program)) => {
-                let mut component = self.component(own, Role::Other, program);
-                self.give_account(&mut component, one, &at)?;
-                component
-            }
-            (None, None) => {
-                let known: Vec<&str> =
-                    self.components.iter().map(|other| other.name.as_str()).collect();
-                let message = format!(
-                    "there is no component `{name}`{}; one of its own needs a `command` or `script`",
-                    suggest(name, &known)
-                );
-                return Err(Mistake::of_key(at, message));
-            }
-        };
-        component.enabled &= one.enabled.unwrap_or(true);
-        self.place(&mut component, one.cwd.as_ref(), &one.env, &at)?;
-        if let Some(names) = &one.depends_on {
-            let names = names.iter().enumerate();
-            component.depends_on = names
-                .map(|(index, name)| lock_name(name, &at.key("depends_on").index(index)))
-                .collect::<Result<_, _>>()?;
-        }
-        self.apply(one, &mut component.settings, &at)?;
-        if let Some(port) = one.port {
-            component.ports = ports(port);
-        }
-        match position {
-            Some(position) => self.components[position] = component,
-            None => self.add(component, &at)?,
-        }
-        Ok(())
-    }
-
-    /// Whether the config spells this name in another way before.
-    fn changed_before(&self, name: &str) -> bool {
-        let names = self.manager.components.0.iter().map(|(other, _)| other.as_str());
-        names.take_while(|other| *other != name).any(|other| other.eq_ignore_ascii_case(name))
-    }
-
-    fn program(
-        &self,
-        position: Option<usize>,
-        one: &One,
-        at: &KeyPath,
-    ) -> Result<Option<Program>, Mistake> {
-        match (&one.command, &one.script) {
-            (Some(_), Some(_)) => {
-                let message = "a component has either a `command` or a `script`";
-                Err(Mistake::of_key(at.key("command"), message))
-            }
-            (Some(_), None) if one.args.is_some() => {
-                let message = "the arguments of a `command` stand in it";
-                Err(Mistake::of_key(at.key("args"), message))
-            }
-            (Some(words), None) => {
-                let command = self.paths.command(words, &at.key("command"))?;
-                let (script, args_at) = script_in(&command)
-                    .map_or((None, 1), |(script, args_at)| (Some(script), args_at));
-                let script = script.map(|script| self.paths.root.join(script));
-                Ok(Some(Program { command, script, args_at }))
-            }
-            (None, Some(script)) => {
-                self.python(self.paths, script, one.args.as_deref(), at).map(Some)
-            }
-            (None, None) => {
-                let Some(args) = &one.args else { return Ok(None) };
-                let Some(position) = position else { return Ok(None) };
-                let args = self.paths.words(args, &at.key("args"))?;
-                let Component { command, script, args_at, .. } = &self.components[position];
-                let command = [&command[..*args_at], &args].concat();
-                Ok(Some(Program { command, script: script.clone(), args_at: *args_at }))
-            }
-        }
-    }
-
-    fn give_account(
-        &self,
-        component: &mut Component,
-        one: &One,
-        at: &KeyPath,
-    ) -> Result<(), Mistake> {
-        if let Some(key) = &one.account {
-            let Some(entry) = self.accounts.iter().find(|entry| entry.key == *key) else {
-                let known: Vec<&str> =
-                    self.accounts.iter().map(|entry| entry.key.as_str()).collect();
-                let message = format!("there is no account `{key}`{}", suggest(key, &known));
-                return Err(Mistake::new(at.key("account"), message));
-            };
-            component.account_key = Some(key.clone());
-            component.account = Some(entry.account.clone());
-            component.enabled = entry.enabled;
-        }
-        if let Some(terminal) = &one.terminal {
-            let terminal = self.paths.file(terminal, &at.key("terminal"))?;
-            component.terminal = Some(Terminal::new(&terminal.to_string_lossy()));
-        }
-        Ok(())
-    }
-
-    fn check_orchestrator(&self) -> Result<(), Mistake> {
-        let key = self.orchestrator.key();
-        match self.components.iter().find(|one| one.name.key() == key) {
-            None => Ok(()),
-            Some(one) => {
-                let message = format!("qc-launch and a component would both be {}", one.name);
-                Err(Mistake::new(self.section.key("orchestrator"), message))
-            }
-        }
-    }
-
-    /// Checks the names that components depend on, and spells them as the components do.
-    fn check_dependencies(&mut self) -> Result<(), Mistake> {
-        let names: Vec<LockName> = self.components.iter().map(|one| one.name.clone()).collect();
-        for component in &mut self.components {
-            for (index, wanted) in component.depends_on.iter_mut().enumerate() {
-                match names.iter().find(|name| name.key() == wanted.key()) {
-                    Some(name) => *wanted = name.clone(),
-                    None => {
-                        let known: Vec<&str> = names.iter().map(LockName::as_str).collect();
-                        let message = format!(
-                            "there is no component `{wanted}`{}",
-                            suggest(wanted.as_str(), &known)
-                        );
-                        let mut given = self.manager.components.0.iter().map(|(name, _)| name);
-                        let is_it =
-                            |name: &&String| name.eq_ignore_ascii_case(component.name.as_str());
-                        let name =
-                            given.find(is_it).map_or(component.name.as_str(), String::as_str);
-                        let at = self.section.key("components").key(name).key("depends_on");
-                        return Err(Mistake::new(at.index(index), message));
-                    }
-                }
-            }
-        }
-        for component in &mut self.components {
-            // A delay that is waited for must fit into the time that waiting may take.
-            if let Probe::Delay(delay) = component.settings.ready.probe {
-                component.settings.ready.timeout += delay;
-            }
-            if let Probe::Port(port) = component.settings.ready.probe
-                && !component.ports.contains(&port)
-            {
-                component.ports.push(port);
-            }
-        }
-        Ok(())
     }
 }
 
