@@ -98,6 +98,11 @@ impl Place {
         }
     }
 
+    /// Returns where a new config is to be written.
+    pub fn new_config(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|start| start.join(CONFIG_FILE))
+    }
+
     /// Returns the folder of the locks.
     ///
     /// # Errors

@@ -29,8 +29,25 @@ pub(crate) struct UpArgs {
     pub(crate) dry_run: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Print the section PROCESS_MANAGER instead, to be pasted into a config that exists
+    #[arg(long)]
+    pub(crate) section: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a MASTER_CONFIG.json to begin with, in which every key is explained
+    ///
+    /// It is written into the current folder, or the one named with --root. A config that exists is
+    /// never touched.
+    Init(InitArgs),
+    /// Print the JSON Schema of MASTER_CONFIG.json
+    ///
+    /// Editors that know it complete keys and underline mistakes: save it beside the config and
+    /// name it there, with "$schema": "MASTER_CONFIG.schema.json".
+    Schema,
     /// Hold a component's lock while it runs; used by qc-launch itself where a child can't inherit it
     #[command(hide = true)]
     Hold(HoldArgs),

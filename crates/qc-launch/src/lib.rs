@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod init;
 mod log;
 mod preflight;
 mod runtime;
@@ -11,7 +12,7 @@ mod supervisor;
 use std::io::Write;
 
 use cli::{Cli, Command, UpArgs};
-use qc_cli::{Exit, Failure, Place, describe, hold, parse, run_tool, warn};
+use qc_cli::{Exit, Failure, Place, describe, hold, parse, print_json, run_tool, warn};
 use qc_fleet::{Fleet, Snapshot};
 use qc_lock_core::{Event, LockDir, Request};
 
@@ -28,6 +29,11 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let place = cli.place.resolve()?;
     match &cli.command {
         Some(Command::Hold(args)) => hold(args, &place.locks()?),
+        Some(Command::Init(args)) => init::run(args, &place, output),
+        Some(Command::Schema) => {
+            print_json(output, &qc_fleet::schema())?;
+            Ok(Exit::Done)
+        }
         None => up(&cli.up, &place, output),
     }
 }

@@ -26,6 +26,7 @@ pub(crate) struct Config {
 
 /// Settings of the scripts.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "TradingSettings")]
 pub(crate) struct Trading {
     /// The limit that watchdogs are started with, as `--limit`.
     #[serde(rename = "WATCHDOG_LIMIT")]
@@ -35,6 +36,7 @@ pub(crate) struct Trading {
 
 /// One account. `server` and `symbols` are the scripts' own.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Account")]
 pub(crate) struct AccountConfig {
     /// The account number.
     pub(crate) account: AccountNumber,

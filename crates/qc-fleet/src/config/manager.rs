@@ -16,9 +16,11 @@ use super::written::Written;
 /// A time span is a number of seconds or a text such as `500ms`, `30s`, `5m`; at most a day.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ProcessManager")]
 pub(crate) struct Manager {
     /// The Python that runs the scripts: a path, which may start in the fleet's folder, or a name
     /// on PATH. Without it, the Python of `.venv312_gpu`, then of `.venv`, then the one on PATH.
+    #[schemars(extend("examples" = [".venv312_gpu/Scripts/python.exe"]))]
     pub(crate) interpreter: Option<Written>,
     /// The name under which qc-launch locks, so that a fleet has one supervisor.
     #[schemars(extend("default" = "MASTER_LAUNCH"))]
@@ -51,12 +53,14 @@ pub(crate) struct Manager {
     pub(crate) brains: Object<Brains>,
     /// Single components by name, such as `BRAIN_ATLAS`: what is said here goes before all else. A
     /// name that is none of the others, with a `command` or `script`, is a component of its own.
+    #[schemars(extend("examples" = [{ "BRIDGE": { "command": ["bin/bridge.exe", "--quiet"], "ready": { "port": 9000 } }, "BRAIN_ATLAS": { "depends_on": ["WATCHDOG_ATLAS", "BRIDGE"] } }]))]
     pub(crate) components: Entries<Object<One>>,
     /// What is kept of the components' output.
     pub(crate) logs: Object<Logs>,
     /// Who is told when something happens.
     pub(crate) notify: Object<Notify>,
     /// Where metrics are served as Prometheus text, such as `127.0.0.1:9464`. Without it, nowhere.
+    #[schemars(extend("examples" = ["127.0.0.1:9464"]))]
     pub(crate) metrics: Option<LocalAddress>,
 }
 
@@ -65,6 +69,7 @@ pub(crate) struct Manager {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Defaults {
     /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
     restart: Object<Restart>,
     ready: Object<Ready>,
@@ -93,8 +98,10 @@ pub(crate) struct Server {
     #[schemars(extend("default" = 8000))]
     pub(crate) port: Option<Option<Port>>,
     /// Its working folder. Without it, the fleet's folder.
+    #[schemars(extend("examples" = ["."]))]
     pub(crate) cwd: Option<Written>,
     /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
     restart: Object<Restart>,
     ready: Object<Ready>,
@@ -118,8 +125,10 @@ pub(crate) struct Watchdogs {
     #[schemars(extend("default" = ["--account", "{KEY}", "--limit", "{LIMIT}"]))]
     pub(crate) args: Option<Vec<Written>>,
     /// Their working folder. Without it, the fleet's folder.
+    #[schemars(extend("examples" = ["."]))]
     pub(crate) cwd: Option<Written>,
     /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
     restart: Object<Restart>,
     ready: Object<Ready>,
@@ -143,8 +152,10 @@ pub(crate) struct Brains {
     #[schemars(extend("default" = []))]
     pub(crate) args: Option<Vec<Written>>,
     /// Their working folder. Without it, the fleet's folder.
+    #[schemars(extend("examples" = ["."]))]
     pub(crate) cwd: Option<Written>,
     /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
     restart: Object<Restart>,
     ready: Object<Ready>,
@@ -155,30 +166,40 @@ pub(crate) struct Brains {
 /// One component: changes to one of the fleet, or one of its own.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Component")]
 pub(crate) struct One {
     /// Whether it is to run.
     #[schemars(extend("default" = true))]
     pub(crate) enabled: Option<bool>,
     /// The program and its arguments: a path, which may start in the fleet's folder, or a name on
     /// PATH. Not beside `script`.
+    #[schemars(extend("examples" = [["bin/bridge.exe", "--quiet"]]))]
     pub(crate) command: Option<Vec<Written>>,
     /// A script for the interpreter. A relative path starts in the fleet's folder.
+    #[schemars(extend("examples" = ["report.py"]))]
     pub(crate) script: Option<Written>,
     /// The script's arguments.
+    #[schemars(extend("examples" = [["--daily"]]))]
     pub(crate) args: Option<Vec<Written>>,
     /// Its working folder. Without it, the fleet's folder.
+    #[schemars(extend("examples" = ["."]))]
     pub(crate) cwd: Option<Written>,
     /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
     /// The names of the components that must be ready before it starts. Without it: for a
     /// watchdog the server, for a brain its watchdog, for all others none.
+    #[schemars(extend("examples" = [["quantum_server"]]))]
     pub(crate) depends_on: Option<Vec<String>>,
     /// The port at which it will listen, which must be free before it starts; null if at none.
     #[serde(deserialize_with = "nullable")]
+    #[schemars(extend("examples" = [9000]))]
     pub(crate) port: Option<Option<Port>>,
     /// The key of the account that it works for. Only for a component of its own.
+    #[schemars(extend("examples" = ["ATLAS"]))]
     pub(crate) account: Option<String>,
     /// The folder of the terminal that it uses. Only for a component of its own.
+    #[schemars(extend("examples" = ["C:/MT5/Atlas"]))]
     pub(crate) terminal: Option<Written>,
     pub(crate) restart: Object<Restart>,
     pub(crate) ready: Object<Ready>,

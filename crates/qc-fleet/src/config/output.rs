@@ -81,8 +81,10 @@ impl Logs {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Notify {
     /// A program and its arguments, which gets the event as JSON on its standard input.
+    #[schemars(extend("examples" = [["bin/notify.exe"]]))]
     command: Option<Vec<Written>>,
     /// An http or https address, to which the event is posted as JSON. It is never shown.
+    #[schemars(extend("examples" = ["${WEBHOOK}"]))]
     webhook: Option<Written>,
     /// Which events.
     #[schemars(extend("default" = ["crash", "gave-up", "blocked", "hung", "stopped"]))]

@@ -34,6 +34,7 @@ pub(crate) struct Restart {
     #[schemars(extend("default" = 60))]
     cooldown: Option<Span>,
     /// Waits a random time instead, whose bound doubles with each restart. Not beside `cooldown`.
+    #[schemars(extend("examples" = [{ "initial": "1s", "cap": "60s" }]))]
     backoff: Option<Object<Backoff>>,
     /// How long a component must run for its restarts to be forgotten.
     #[schemars(extend("default" = "10m"))]
@@ -65,19 +66,24 @@ enum When {
 }
 
 /// When a component counts as ready, so that what depends on it may start: one of `delay`, `port`,
-/// `file`, `lock`, `log`. Without any, as soon as it runs.
+/// `file`, `lock`, `log`. Without any, as soon as it runs; the server, after `server_settle_seconds`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Ready {
     /// It has run this long.
+    #[schemars(extend("examples" = ["5s"]))]
     delay: Option<Span>,
     /// It accepts connections at this port of 127.0.0.1.
+    #[schemars(extend("examples" = [8000]))]
     port: Option<Port>,
     /// It has made, or written anew, this file. A relative path starts in the fleet's folder.
+    #[schemars(extend("examples" = ["state/ready"]))]
     file: Option<Written>,
     /// It holds its own lock.
+    #[schemars(extend("examples" = [true]))]
     lock: Option<bool>,
     /// It has printed a line that this regular expression matches.
+    #[schemars(extend("examples" = ["^connected to "]))]
     log: Option<String>,
     /// How long that may take; afterwards the start has failed.
     #[schemars(extend("default" = "60s"))]
@@ -88,13 +94,17 @@ pub(crate) struct Ready {
 /// is expected.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Heartbeat")]
 pub(crate) struct Beat {
     /// It writes this file anew. A relative path starts in the fleet's folder.
+    #[schemars(extend("examples" = ["state/heartbeat"]))]
     file: Option<Written>,
     /// It prints something.
+    #[schemars(extend("examples" = [true]))]
     output: Option<bool>,
-    /// The longest silence; after that it counts as hung and is restarted. 0: nothing is expected.
-    #[schemars(extend("default" = "60s"))]
+    /// The longest silence; after that it counts as hung and is restarted. Without it, 60 s. 0:
+    /// nothing is expected.
+    #[schemars(extend("examples" = ["60s"]))]
     within: Option<Span>,
 }
 

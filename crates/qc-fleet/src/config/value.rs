@@ -44,7 +44,7 @@ impl JsonSchema for AccountNumber {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 0 })
+        json_schema!({ "title": "number", "type": "integer", "minimum": 0 })
     }
 }
 
@@ -106,6 +106,7 @@ impl JsonSchema for Span {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "title": "time span",
             "type": ["number", "string"],
             "minimum": 0,
             "maximum": DAY.as_secs(),
@@ -149,7 +150,7 @@ impl JsonSchema for Port {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": u16::MAX })
+        json_schema!({ "title": "port", "type": "integer", "minimum": 1, "maximum": u16::MAX })
     }
 }
 
@@ -182,6 +183,6 @@ impl JsonSchema for LocalAddress {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^(127\.\d+\.\d+\.\d+|\[::1\]):\d+$" })
+        json_schema!({ "title": "address", "type": "string", "pattern": r"^(127\.\d+\.\d+\.\d+|\[::1\]):\d+$" })
     }
 }
