@@ -49,6 +49,8 @@ impl SampleFleet {
             "ACCOUNTS": config,
             "TRADING_SETTINGS": { "WATCHDOG_LIMIT": 2.5 },
             "PROCESS_MANAGER": {
+                // Whatever listens on this machine is no matter of the tests.
+                "server": { "port": null },
                 "server_settle_seconds": 0.2,
                 "watchdog_stagger_seconds": 0.1,
                 "brain_stagger_seconds": 0.2,

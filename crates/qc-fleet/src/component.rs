@@ -197,6 +197,25 @@ impl Fleet {
     }
 }
 
+/// Lets accounts share a terminal, as the user has asked for: a terminal that two components of one
+/// role have is locked by neither, for only one of them would get it. Their accounts and names are
+/// locked as ever, so still nothing runs twice; that nothing outside this fleet uses the terminal
+/// is then for the user to see to.
+pub fn share_terminals(components: &mut [Component]) {
+    let shared = |one: &Component, other: &Component| {
+        one.name != other.name
+            && one.terminal.is_some()
+            && one.terminal == other.terminal
+            && one.name.role() == other.name.role()
+    };
+    let of_several: Vec<bool> =
+        components.iter().map(|one| components.iter().any(|other| shared(one, other))).collect();
+    for (component, _) in components.iter_mut().zip(of_several).filter(|(_, is_shared)| *is_shared)
+    {
+        component.terminal = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+pub mod check;
 mod command;
 mod component;
 mod config;
@@ -36,7 +37,7 @@ mod template;
 mod text;
 
 pub use command::shown_command;
-pub use component::{AccountEntry, Component, Fleet, Role};
+pub use component::{AccountEntry, Component, Fleet, Role, share_terminals};
 pub use config::{LogSettings, NotifyEvent, NotifySettings, Timing, Variables};
 pub use duration::parse_duration;
 pub use error::ConfigError;
