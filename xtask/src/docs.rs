@@ -34,8 +34,10 @@ fn config() -> String {
          `_seconds`, then the defaults shown here. `ready` is the exception: the five things that \
          show readiness are one choice.\n\n\
          What stands in the environment may be a secret: a command with `${VAR}` is shown as it is \
-         written, and values in `env` and `webhook` are never shown. A variable that is not set is \
-         an error of `qc-launch`; `qc-ps` and `qc-shutdown` do without it.\n",
+         written, and values in `env` and `webhook` are never shown. Paths of scripts, folders and \
+         files are shown as they are. Any user of the machine can see the arguments of a process, so \
+         a secret belongs into `env`. A variable that is not set is an error of `qc-launch`; \
+         `qc-ps` and `qc-shutdown` do without it.\n",
     );
     for group in reference() {
         section(&mut page, &group);

@@ -110,6 +110,19 @@ impl Component {
         self.command.get(self.args_at..).unwrap_or_default()
     }
 
+    /// Returns the command of a process that is this component, as it may be shown.
+    pub(crate) fn shown_command_of(&self, words: &[String]) -> String {
+        let mut words = words.to_vec();
+        // What stands before is an interpreter, its options and the script.
+        let before = words.len().saturating_sub(self.args().len());
+        for (word, text) in words[before..].iter_mut().zip(self.args()) {
+            if text.has_variables() {
+                *word = text.written().to_owned();
+            }
+        }
+        crate::shown_command(&words)
+    }
+
     /// Returns its command as it may be shown.
     pub fn shown_command(&self) -> String {
         let words: Vec<String> = self.command.iter().map(ToString::to_string).collect();

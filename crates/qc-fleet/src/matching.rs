@@ -1,7 +1,6 @@
 //! Which component a process is, told by its arguments: the interpreter, its options skipped,
 //! the script's file name. An editor with a brain's file in its arguments is not a brain.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use qc_process::ProcessInfo;
@@ -117,7 +116,8 @@ fn program_of(fleet: &Fleet, args: &[String], current_dir: Option<&Path>) -> Opt
 }
 
 fn has_args(component: &Component, args: &[String]) -> bool {
-    component.args().iter().map(Text::value).eq(args.iter().map(OsStr::new))
+    let own = component.args();
+    own.len() == args.len() && own.iter().zip(args).all(|(text, word)| text.may_be(word))
 }
 
 fn found_as(component: &Component, place: Place) -> Match {

@@ -12,22 +12,38 @@ use serde::{Serialize, Serializer};
 pub struct Text {
     written: String,
     value: OsString,
+    has_variables: bool,
 }
 
 impl Text {
-    pub(crate) fn new(written: impl Into<String>, value: impl Into<OsString>) -> Self {
-        Self { written: written.into(), value: value.into() }
+    pub(crate) fn new(
+        written: impl Into<String>,
+        value: impl Into<OsString>,
+        has_variables: bool,
+    ) -> Self {
+        Self { written: written.into(), value: value.into(), has_variables }
     }
 
     /// Makes a text that is shown as it is used.
     pub(crate) fn plain(value: impl Into<OsString>) -> Self {
         let value = value.into();
-        Self { written: value.to_string_lossy().into_owned(), value }
+        Self { written: value.to_string_lossy().into_owned(), value, has_variables: false }
     }
 
     /// Returns the text as the config writes it, with paths made absolute.
     pub fn written(&self) -> &str {
         &self.written
+    }
+
+    /// Whether it names environment variables, so that what it stands for is not to be shown.
+    pub fn has_variables(&self) -> bool {
+        self.has_variables
+    }
+
+    /// Whether `word` may be what it stands for: a process that was started with other variables
+    /// than are set here has another one.
+    pub(crate) fn may_be(&self, word: &str) -> bool {
+        self.has_variables || self.value == OsStr::new(word)
     }
 
     /// Returns what it stands for. Not to be shown.
@@ -92,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_a_text_stands_for_is_not_shown() {
-        let text = Text::new("--key=${KEY}", "--key=hunter2");
+        let text = Text::new("--key=${KEY}", "--key=hunter2", true);
         let secret = Secret::new("hunter2");
         let shown = format!(
             "{text} {text:?} {} {secret:?} {}",

@@ -280,7 +280,7 @@ impl Builder<'_> {
         program: Program,
     ) -> Result<Component, Mistake> {
         let entry = &self.accounts[position];
-        let name = lock_name(name, &account_at(&entry.key))?;
+        let name = lock_name(name, &account_at(&entry.key)).map_err(Mistake::in_key)?;
         Ok(Component {
             account_key: Some(entry.key.clone()),
             account: Some(entry.account.clone()),

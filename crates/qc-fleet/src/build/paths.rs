@@ -36,7 +36,7 @@ impl<'a> Paths<'a> {
             return Err(Mistake::new(at.clone(), "a path can't be empty"));
         }
         let shown = self.root.join(text.written()).display().to_string();
-        Ok(Text::new(shown, self.root.join(text.path())))
+        Ok(Text::new(shown, self.root.join(text.path()), text.has_variables()))
     }
 
     pub(super) fn file(self, written: &Written, at: &KeyPath) -> Result<PathBuf, Mistake> {

@@ -11,7 +11,7 @@ impl Builder<'_> {
     /// Changes the component of this name, or adds one of its own.
     pub(super) fn add_or_change(&mut self, name: &str, one: &One) -> Result<(), Mistake> {
         let at = self.section.key("components").key(name);
-        let own = lock_name(name, &at)?;
+        let own = lock_name(name, &at).map_err(Mistake::in_key)?;
         let position = self.components.iter().position(|other| other.name.key() == own.key());
         let program = self.program(position, one, &at)?;
         let mut component = match (position, program) {

@@ -17,9 +17,14 @@ impl Mistake {
         Self { at, part: Part::Value, message: message.into() }
     }
 
+    /// Returns the same about the key.
+    pub(crate) fn in_key(self) -> Self {
+        Self { part: Part::Key, ..self }
+    }
+
     /// Makes a mistake about the key at a place.
     pub(crate) fn of_key(at: KeyPath, message: impl Into<String>) -> Self {
-        Self { at, part: Part::Key, message: message.into() }
+        Self::new(at, message).in_key()
     }
 }
 

@@ -45,6 +45,7 @@ impl Written {
     pub(crate) fn expand(&self, at: &KeyPath, meaning: Meaning<'_>) -> Result<Text, Mistake> {
         let mut shown = String::new();
         let mut value = OsString::new();
+        let mut has_variables = false;
         let mut rest = self.0.as_str();
         while let Some(start) = rest.find(['$', '{']) {
             let (before, from) = rest.split_at(start);
@@ -59,6 +60,7 @@ impl Written {
                     return Err(Mistake::new(at.clone(), message));
                 };
                 value.push(variable(name, at, meaning.variables)?);
+                has_variables = true;
                 "${}".len() + name.len()
             } else if let Some((name, meant)) = placeholder(from, meaning.placeholders) {
                 let Some(meant) = meant else {
@@ -79,7 +81,7 @@ impl Written {
         }
         shown.push_str(rest);
         value.push(rest);
-        Ok(Text::new(shown, value))
+        Ok(Text::new(shown, value, has_variables))
     }
 }
 
