@@ -1,5 +1,7 @@
 //! What can only be checked when all components are known.
 
+use std::collections::HashMap;
+
 use qc_lock_core::LockName;
 use qc_supervise::Probe;
 
@@ -21,9 +23,11 @@ impl Builder<'_> {
     /// Checks the names that components depend on, and spells them as the components do.
     pub(super) fn check_dependencies(&mut self) -> Result<(), Mistake> {
         let names: Vec<LockName> = self.components.iter().map(|one| one.name.clone()).collect();
+        let by_key: HashMap<String, &LockName> =
+            names.iter().map(|name| (name.key(), name)).collect();
         for component in &mut self.components {
             for (index, wanted) in component.depends_on.iter_mut().enumerate() {
-                if let Some(name) = names.iter().find(|name| name.key() == wanted.key()) {
+                if let Some(&name) = by_key.get(&wanted.key()) {
                     *wanted = name.clone();
                     continue;
                 }

@@ -4,6 +4,7 @@ mod links;
 mod paths;
 mod single;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use qc_lock_core::{Account, LockName, Terminal};
@@ -13,7 +14,7 @@ use self::paths::Paths;
 use crate::component::{AccountEntry, Component, Fleet, Role};
 use crate::config::{
     AccountConfig, Brains, Config, Entries, HasRules, KeyPath, Manager, Meaning, Mistake, Port,
-    SECTION, Server, Span, Variables, Watchdogs, Written, suggest,
+    SECTION, Server, Span, Timing, Variables, Watchdogs, Written, suggest,
 };
 use crate::order::order;
 use crate::root;
@@ -48,6 +49,7 @@ pub(crate) fn fleet(
         defaults: Settings::default(),
         accounts: Vec::new(),
         components: Vec::new(),
+        positions: HashMap::new(),
     };
     builder.set_defaults()?;
     for (key, account) in &config.accounts.0 {
@@ -70,13 +72,16 @@ pub(crate) fn fleet(
     builder.complete_readiness();
 
     let Builder { interpreter, orchestrator, accounts, components, .. } = builder;
+    // Whoever stops several at a time gives each the time that it needs.
+    let longest = components.iter().map(|one| one.settings.stop_timeout).max();
+    let stop_timeout = longest.unwrap_or_default();
     Ok(Fleet {
         logs: manager.logs.0.settings(&section.key("logs"), &|text, at| paths.file(text, at))?,
         notify: manager.notify.0.settings(&section.key("notify"), paths.meaning, |words, at| {
             paths.command(words, at)
         })?,
         metrics: manager.metrics.map(|address| address.0),
-        timing: manager.timing(),
+        timing: Timing { stop_timeout, ..manager.timing() },
         components: order(components).map_err(|cycle| {
             // What follows from the accounts waits in no circle, so the config has closed it.
             let said = manager.components.0.iter().find(|(name, one)| {
@@ -113,6 +118,8 @@ struct Builder<'a> {
     defaults: Settings,
     accounts: Vec<AccountEntry>,
     components: Vec<Component>,
+    /// Where each stands, by the key of its name.
+    positions: HashMap<String, usize>,
 }
 
 impl Builder<'_> {
@@ -218,7 +225,8 @@ impl Builder<'_> {
         let args: Vec<Written> = args.into_iter().map(|word| Written(word.into())).collect();
         let args = watchdogs.args.as_deref().unwrap_or(&args);
         let program = self.for_account(position, script, args, &script_at, &at)?;
-        let server = self.components.iter().find(|one| one.role == Role::Server);
+        // It was added first.
+        let server = self.components.first();
         let depends_on = server.filter(|one| one.enabled).map(|one| one.name.clone());
         let mut component = self.of_account(position, &name, Role::Watchdog, program)?;
         component.depends_on = depends_on.into_iter().collect();
@@ -333,8 +341,8 @@ impl Builder<'_> {
     /// Adds the component of an account, unless another has its name.
     fn add_for(&mut self, position: usize, component: Component) -> Result<(), Mistake> {
         let key = &self.accounts[position].key;
-        let twin = self.components.iter().find(|other| other.name.key() == component.name.key());
-        match twin.and_then(|twin| Some((twin, twin.account_key.as_ref()?))) {
+        match self.named(&component.name).and_then(|twin| Some((twin, twin.account_key.as_ref()?)))
+        {
             Some((twin, other)) => {
                 let message = format!("this account and `{other}` would both be {}", twin.name);
                 Err(Mistake::of_key(account_at(key), message))
@@ -345,13 +353,18 @@ impl Builder<'_> {
 
     /// Adds a component, unless another has its name.
     fn add(&mut self, component: Component, at: &KeyPath) -> Result<(), Mistake> {
-        let key = component.name.key();
-        if self.components.iter().any(|other| other.name.key() == key) {
+        if self.named(&component.name).is_some() {
             let message = format!("there is another component `{}`", component.name);
             return Err(Mistake::of_key(at.clone(), message));
         }
+        self.positions.insert(component.name.key(), self.components.len());
         self.components.push(component);
         Ok(())
+    }
+
+    /// Returns the component of this name, whatever its case.
+    fn named(&self, name: &LockName) -> Option<&Component> {
+        self.components.get(*self.positions.get(&name.key())?)
     }
 
     /// Checks the keys of scripts for single accounts.
@@ -391,7 +404,6 @@ fn chosen<'a>(
     if let Some((_, script)) = scripts.0.iter().find(|(other, _)| other == key) {
         return (script, true, at.key("scripts").key(key));
     }
-    let script = script.unwrap_or(default);
-    let is_own = script.0.contains("{KEY}") || script.0.contains("{ACCOUNT}") || key == "GL_3";
-    (script, is_own, at.key("script"))
+    let is_own = script.is_none_or(|it| it.0.contains("{KEY}") || it.0.contains("{ACCOUNT}"));
+    (script.unwrap_or(default), is_own, at.key("script"))
 }

@@ -12,7 +12,7 @@ impl Builder<'_> {
     pub(super) fn add_or_change(&mut self, name: &str, one: &One) -> Result<(), Mistake> {
         let at = self.section.key("components").key(name);
         let own = lock_name(name, &at).map_err(Mistake::in_key)?;
-        let position = self.components.iter().position(|other| other.name.key() == own.key());
+        let position = self.positions.get(&own.key()).copied();
         let program = self.program(position, one, &at)?;
         let mut component = match (position, program) {
             (Some(position), program) => {

@@ -1,5 +1,7 @@
 //! What no two accounts may share.
 
+use std::collections::{HashMap, HashSet};
+
 use qc_lock_core::Resource;
 
 use super::{Check, Facts, Subject};
@@ -10,9 +12,10 @@ pub(super) fn traded<'a>(
     fleet: &'a Fleet,
     components: &[Component],
 ) -> impl Iterator<Item = &'a AccountEntry> {
-    fleet.accounts.iter().filter(|entry| {
-        components.iter().any(|one| one.account_key.as_deref() == Some(entry.key.as_str()))
-    })
+    let keys: HashSet<&str> =
+        components.iter().filter_map(|one| one.account_key.as_deref()).collect();
+    let is_traded = |entry: &&AccountEntry| keys.contains(entry.key.as_str());
+    fleet.accounts.iter().filter(is_traded).collect::<Vec<_>>().into_iter()
 }
 
 pub(super) fn nothing_to_start(
@@ -63,14 +66,12 @@ pub(super) fn same_magic(fleet: &Fleet, components: &[Component]) -> Vec<Check> 
 
 /// Compares the terminals as they are locked: after case, separators, links and short names.
 pub(super) fn same_terminal(fleet: &Fleet, components: &[Component]) -> Vec<Check> {
-    let terminal_of = |entry: &AccountEntry| {
-        components.iter().find_map(|one| {
-            let is_its = one.account_key.as_deref() == Some(entry.key.as_str());
-            is_its.then_some(one.terminal.as_ref()).flatten()
-        })
-    };
+    let terminals: HashMap<&str, &str> = components
+        .iter()
+        .filter_map(|one| Some((one.account_key.as_deref()?, one.terminal.as_ref()?.as_str())))
+        .collect();
     let accounts: Vec<_> = traded(fleet, components)
-        .filter_map(|one| Some((one, terminal_of(one)?.as_str())))
+        .filter_map(|one| Some((one, *terminals.get(one.key.as_str())?)))
         .collect();
     groups(&accounts)
         .into_iter()
@@ -86,19 +87,22 @@ pub(super) fn same_terminal(fleet: &Fleet, components: &[Component]) -> Vec<Chec
 /// Finds what would ask for the same lock besides accounts: a component of its own beside a brain.
 pub(super) fn same_resource(components: &[Component]) -> Vec<Check> {
     let mut checks = Vec::new();
-    for (position, one) in components.iter().enumerate() {
-        for other in &components[..position] {
-            let is_told = one.role == other.role && one.role != Role::Other;
-            let shared = one
-                .request()
-                .resources()
-                .into_iter()
-                .find(|it: &Resource| other.request().resources().contains(it));
-            if let Some(resource) = shared.filter(|_| !is_told) {
+    let mut first: HashMap<Resource, &Component> = HashMap::new();
+    for one in components {
+        let mut told = false;
+        for resource in one.request().resources() {
+            let Some(other) = first.get(&resource) else {
+                first.insert(resource, one);
+                continue;
+            };
+            // Of two brains or watchdogs, their accounts tell.
+            told |= one.role == other.role && one.role != Role::Other;
+            if !told {
                 let text = format!("{} and {} ask for one lock, {resource}", other.name, one.name);
                 let advice =
                     "rename one of them: its name's prefix BRAIN_ or WATCHDOG_ is its role";
                 checks.push(Check::error(Subject::Accounts, text, advice));
+                told = true;
             }
         }
     }
@@ -108,11 +112,13 @@ pub(super) fn same_resource(components: &[Component]) -> Vec<Check> {
 /// Returns the keys of accounts that have one value, as words, with the value.
 fn groups<'a>(accounts: &[(&AccountEntry, &'a str)]) -> Vec<(String, &'a str)> {
     let mut groups: Vec<(Vec<&str>, &'a str)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for (entry, value) in accounts {
-        match groups.iter_mut().find(|(_, other)| other == value) {
-            Some((keys, _)) => keys.push(&entry.key),
-            None => groups.push((vec![&entry.key], value)),
-        }
+        let place = *places.entry(value).or_insert_with(|| {
+            groups.push((Vec::new(), value));
+            groups.len() - 1
+        });
+        groups[place].0.push(&entry.key);
     }
     let shared = groups.into_iter().filter(|(keys, _)| keys.len() > 1);
     shared.map(|(keys, value)| (listed(&keys), value)).collect()

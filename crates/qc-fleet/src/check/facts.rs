@@ -1,6 +1,7 @@
 //! Gathering what [`check`](super::check) judges.
 
 use std::collections::HashSet;
+use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -137,16 +138,16 @@ fn port(number: u16) -> Option<BusyPort> {
     Some(BusyPort { number, pid: found.pid, program: process.map(|process| process.name) })
 }
 
-/// Whether a program can be found: at its path, or with a bare name on PATH.
+/// Whether a program can be found: at its path, or with a bare name on PATH; on Windows also without
+/// its `.exe`.
 fn is_program(program: &Path, variables: Variables<'_>) -> bool {
-    if program.components().count() > 1 {
-        return program.is_file();
-    }
-    let path = variables("PATH").unwrap_or_default();
     let mut with_suffix = program.as_os_str().to_os_string();
-    with_suffix.push(std::env::consts::EXE_SUFFIX);
-    std::env::split_paths(&path)
-        .any(|dir| dir.join(program).is_file() || dir.join(&with_suffix).is_file())
+    with_suffix.push(EXE_SUFFIX);
+    let is_in = |dir: &Path| dir.join(program).is_file() || dir.join(&with_suffix).is_file();
+    if program.components().count() > 1 {
+        return is_in(Path::new(""));
+    }
+    std::env::split_paths(&variables("PATH").unwrap_or_default()).any(|dir| is_in(&dir))
 }
 
 /// Whether the scripts of this fleet lock with the old module, which takes a lock held for its

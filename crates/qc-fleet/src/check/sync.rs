@@ -26,8 +26,10 @@ pub(super) fn synced_by(
     variables: &dyn Fn(&str) -> Option<OsString>,
 ) -> Option<&'static str> {
     let below = |folder: &Path| {
-        let key =
-            |path: &Path| PathBuf::from(path.to_string_lossy().to_lowercase().replace('\\', "/"));
+        let key = |path: &Path| {
+            let text = path.to_string_lossy().to_lowercase().replace('\\', "/");
+            PathBuf::from(text.strip_prefix("//?/").unwrap_or(&text))
+        };
         !folder.as_os_str().is_empty() && key(path).starts_with(key(folder))
     };
     if VARIABLES.iter().filter_map(|name| variables(name)).any(|folder| below(Path::new(&folder))) {
@@ -56,6 +58,7 @@ mod tests {
             ("/home/x/Dropbox (Personal)/fleet", Some("Dropbox")),
             (r"G:\My Drive\fleet", Some("Google Drive")),
             (r"d:\cloud\fleet", Some("OneDrive")),
+            (r"\\?\D:\Cloud\fleet", Some("OneDrive")),
             ("/home/x/dropboxes/fleet", None),
             (r"C:\Trading\fleet", None),
             (r"D:\Clouds\fleet", None),

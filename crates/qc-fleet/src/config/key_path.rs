@@ -7,6 +7,8 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
+use super::SECTION;
+
 /// The keys and positions that lead to a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct KeyPath(Vec<Step>);
@@ -47,11 +49,21 @@ impl KeyPath {
         }
     }
 
-    /// Whether what stands here is never shown, such as the value of an environment variable.
+    /// Whether what stands here is never shown: the value of an environment variable, a webhook.
     pub(crate) fn is_secret(&self) -> bool {
-        let is_secret =
-            |step: &Step| matches!(step, Step::Key(key) if key == "env" || key == "webhook");
-        self.0.iter().any(is_secret)
+        let keys: Vec<&str> = self
+            .0
+            .iter()
+            .map(|step| match step {
+                Step::Key(key) => key.as_str(),
+                Step::Index(_) => "",
+            })
+            .collect();
+        let is_ours = keys.first() == Some(&SECTION);
+        // A component or an account may be called like that.
+        let is_env =
+            |pair: &[&str]| pair[1] == "env" && !matches!(pair[0], "components" | "scripts");
+        is_ours && keys.windows(2).any(|pair| is_env(pair) || pair == ["notify", "webhook"])
     }
 
     /// Returns line and column, both from 1, of the place in `text`, which is valid JSON; as far
@@ -176,6 +188,23 @@ mod tests {
         ];
         for (path, part, expected) in cases {
             assert_eq!(path.locate(text, part), expected, "{path} {part:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_place() {
+        let ours = KeyPath::default().key(SECTION);
+        let component = ours.key("components").key("env");
+        for (path, is_secret) in [
+            (ours.key("defaults").key("env"), true),
+            (ours.key("server").key("env").key("PIN"), true),
+            (component.key("env").key("PIN"), true),
+            (ours.key("notify").key("webhook"), true),
+            (component.key("command").index(0), false),
+            (ours.key("brains").key("scripts").key("env"), false),
+            (KeyPath::default().key("ACCOUNTS").key("env"), false),
+        ] {
+            assert_eq!(path.is_secret(), is_secret, "{path}");
         }
     }
 

@@ -11,9 +11,10 @@ use super::rules::{Beat, Ready, Restart, Rules, Stop};
 use super::value::{LocalAddress, Port, Span};
 use super::written::Written;
 
-/// How the fleet is started, supervised and stopped. Every key may be left out. In texts, `${VAR}`
-/// stands for an environment variable and `$${` for `${`. Keys that begin with `//` are comments.
-/// A time span is a number of seconds or a text such as `500ms`, `30s`, `5m`; at most a day.
+/// How the fleet is started, supervised and stopped. Every key may be left out. In paths, commands,
+/// arguments, `env` and `webhook`, `${VAR}` stands for an environment variable and `$${` for `${`.
+/// Keys that begin with `//` are comments. A time span is a number of seconds or a text such as
+/// `500ms`, `30s`, `5m`; at most a day.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "ProcessManager")]
@@ -34,7 +35,7 @@ pub(crate) struct Manager {
     /// The pause between the starts of two brains, whose logins at the terminal collide.
     #[schemars(extend("default" = 3))]
     pub(crate) brain_stagger_seconds: Option<Span>,
-    /// A short form of `defaults.stop.timeout`, and how long qc-shutdown waits.
+    /// A short form of `defaults.stop.timeout`.
     #[schemars(extend("default" = 10))]
     pub(crate) stop_timeout_seconds: Option<Span>,
     /// A short form of `defaults.restart.max_restarts`.
@@ -243,7 +244,7 @@ pub struct Timing {
     pub watchdog_stagger: Duration,
     /// The pause between two brains, whose logins at the terminal collide.
     pub brain_stagger: Duration,
-    /// How long a process that was asked to stop gets before it is killed.
+    /// The longest time that any component gets to end after it was asked to, before it is killed.
     pub stop_timeout: Duration,
     /// How often a component is restarted before it is given up.
     pub max_restarts: u32,

@@ -32,7 +32,11 @@ impl From<serde_path_to_error::Error<serde_json::Error>> for Mistake {
     fn from(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
         let at = KeyPath::from(error.path());
         if at.is_secret() {
-            return Self::new(at, "this must be a text in quotes; what stands here is not shown");
+            let wanted = match at.last_key() {
+                Some("env") => "an object of texts in quotes",
+                _ => "a text in quotes",
+            };
+            return Self::new(at, format!("this must be {wanted}; what stands here is not shown"));
         }
         let message = without_position(error.inner());
         let Some((kind, known)) = unknown(&message) else { return Self::new(at, message) };

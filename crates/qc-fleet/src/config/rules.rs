@@ -245,6 +245,9 @@ impl Ready {
             readiness.probe = probe;
         }
         if let Some(Span(timeout)) = self.timeout {
+            if timeout.is_zero() {
+                return Err(Mistake::new(at.key("timeout"), "in no time nothing gets ready"));
+            }
             readiness.timeout = timeout;
         }
         Ok(())
