@@ -194,11 +194,10 @@ fn qc_launch_answers_bad_input_with_one_line() {
     let elsewhere = ["--dry-run", "--lock-dir", OTHER];
     let mut rows = rows_about_configs(&["--dry-run"], &elsewhere, "2. WATCHDOG_LIVE (account 1): ");
     rows.extend(rows_about_lock_dirs(&[]));
-    for (section, why) in BAD_SECTIONS {
-        for args in [&[][..], &["--dry-run"], &["check"]] {
-            let put = move |root: &Path| put_section(&root.join(CONFIG), section);
-            rows.push(Row::new(section, put, args).refused(2, why));
-        }
+    let commands = [&[][..], &["--dry-run"], &["check"]];
+    for ((section, why), args) in BAD_SECTIONS.into_iter().zip(commands.into_iter().cycle()) {
+        let put = move |root: &Path| put_section(&root.join(CONFIG), section);
+        rows.push(Row::new(section, put, args).refused(2, why));
     }
     let known = |root: &Path| write(&root.join(CONFIG), r#"{"ACCOUNTS": {}}"#);
     let off = |root: &Path| {
