@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use qc_process::Ended;
-use qc_tests::{Program, SampleFleet};
+use qc_tests::{Program, SampleFleet, section};
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -12,22 +12,13 @@ use crate::tools;
 const TWO: [(&str, u64); 2] = [("ATLAS", 11), ("BOREAS", 12)];
 
 /// Returns the config of two accounts with something more for each, and more for our section.
-fn config(account: &Value, section: &Value) -> Value {
+fn config(account: &Value, more: &Value) -> Value {
     let account = |number: u64| {
         let mut account = account.clone();
         account["account"] = number.into();
         account
     };
-    let mut manager = json!({
-        "server": { "port": null },
-        "server_settle_seconds": 0,
-        "watchdog_stagger_seconds": 0,
-        "brain_stagger_seconds": 0,
-    });
-    for (key, value) in section.as_object().expect("a section is an object") {
-        manager[key] = value.clone();
-    }
-    json!({ "ACCOUNTS": { "ATLAS": account(11), "BOREAS": account(12) }, "PROCESS_MANAGER": manager })
+    json!({ "ACCOUNTS": { "ATLAS": account(11), "BOREAS": account(12) }, "PROCESS_MANAGER": section(more) })
 }
 
 /// Returns the lines of the checklist that are not all right: verdict, subject, text.

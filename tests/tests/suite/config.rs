@@ -3,7 +3,7 @@
 use std::fs;
 
 use qc_process::Ended;
-use qc_tests::{Program, SampleFleet};
+use qc_tests::{Program, SampleFleet, section};
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -13,17 +13,8 @@ const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
 /// A word that must stand nowhere but with the component that it is for.
 const SECRET: &str = "hunter2";
 
-fn config(section: &Value) -> Value {
-    let mut manager = json!({
-        "server": { "port": null },
-        "server_settle_seconds": 0,
-        "watchdog_stagger_seconds": 0,
-        "brain_stagger_seconds": 0,
-    });
-    for (key, value) in section.as_object().expect("a section is an object") {
-        manager[key] = value.clone();
-    }
-    json!({ "ACCOUNTS": { "ATLAS": { "account": 11 } }, "PROCESS_MANAGER": manager })
+fn config(more: &Value) -> Value {
+    json!({ "ACCOUNTS": { "ATLAS": { "account": 11 } }, "PROCESS_MANAGER": section(more) })
 }
 
 /// Returns what a component has printed.

@@ -292,7 +292,7 @@ impl Builder<'_> {
         Ok(Component {
             account_key: Some(entry.key.clone()),
             account: Some(entry.account.clone()),
-            terminal: entry.terminal_path.as_deref().map(Terminal::new),
+            terminal: entry.terminal_path.as_deref().map(|path| terminal(self.paths.root, path)),
             enabled: entry.enabled,
             ..self.component(name, role, program)
         })
@@ -378,6 +378,18 @@ impl Builder<'_> {
                 Err(Mistake::of_key(at, message))
             }
         }
+    }
+}
+
+/// Returns a terminal whose path may start in the fleet's folder. What is not there is left as it
+/// is written, for on Linux a path of Windows is no path.
+fn terminal(root: &Path, written: &str) -> Terminal {
+    let path = root.join(written);
+    let folder = path.parent().filter(|folder| *folder != root);
+    let is_there = path.exists() || folder.is_some_and(Path::exists);
+    match path.to_str().filter(|_| is_there) {
+        Some(path) => Terminal::new(path),
+        None => Terminal::new(written),
     }
 }
 

@@ -84,7 +84,7 @@ impl Facts {
             );
         }
         let terminals = fleet.accounts.iter().filter_map(|entry| entry.terminal_path.as_ref());
-        missing.extend(terminals.map(PathBuf::from).filter(|path| !path.exists()));
+        missing.extend(terminals.map(PathBuf::from).filter(|path| !fleet.root.join(path).exists()));
 
         Self {
             snapshot,

@@ -107,10 +107,23 @@ fn a_link_to_a_terminal_is_that_terminal() {
     let accounts = format!(
         r#""A": {{"account": 1, "terminal_path": {}}}, "B": {{"account": 2, "terminal_path": {}}}"#,
         quoted(&terminal),
-        quoted(&link)
+        quoted(&link.join("terminal64.exe"))
     );
     let found = found(&fleet(&accounts, SECTION), &facts());
     assert!(matches!(&found[..], [(Verdict::Error, Subject::Terminals, _)]), "{found:?}");
+}
+
+#[test]
+fn a_relative_terminal_starts_in_the_folder_of_the_fleet() {
+    let root = tempfile::tempdir().unwrap();
+    let terminal = root.path().join("MT5");
+    std::fs::create_dir(&terminal).unwrap();
+    let config = root.path().join("MASTER_CONFIG.json");
+    let text = r#"{"ACCOUNTS": {"A": {"account": 1, "terminal_path": "MT5"}}}"#;
+    std::fs::write(&config, text).unwrap();
+    let fleet = Fleet::load(&config).unwrap();
+    let expected = qc_lock_core::Terminal::new(terminal.to_str().unwrap());
+    assert_eq!(fleet.component("BRAIN_A").unwrap().terminal, Some(expected));
 }
 
 #[test]

@@ -40,8 +40,8 @@ pub(crate) struct Trading {
 pub(crate) struct AccountConfig {
     /// The account number.
     pub(crate) account: AccountNumber,
-    /// The folder of its trading terminal, or the terminal's program. No two enabled accounts may
-    /// have the same.
+    /// The folder of its trading terminal, or the terminal's program. A relative path starts in the
+    /// fleet's folder. No two enabled accounts may have the same.
     #[serde(default)]
     pub(crate) terminal_path: Option<String>,
     /// The number that marks its orders. No two enabled accounts may have the same.
