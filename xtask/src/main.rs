@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod docs;
 mod release;
 mod windows;
 
@@ -28,6 +29,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         bin_dir: Option<PathBuf>,
     },
+    /// Write docs/CONFIG.md anew, from the types that read the config
+    Docs,
     /// Let many processes contend for locks, with kills and deletions, watched by two referees
     Stress {
         /// How long
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     qc_process::helper::run_if_asked();
     let result = match Cli::parse().command {
         Command::Demo { bin_dir } => demo::run(bin_dir),
+        Command::Docs => docs::run(),
         Command::Stress { seconds, contenders } => stress(seconds, contenders),
         Command::Bench(command) => bench::run(command),
         Command::Windows(command) => windows::run(command),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Instance, Role, Snapshot};
+use crate::{Instance, Snapshot};
 
 /// What kind of thing is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -27,8 +27,7 @@ pub struct Finding {
 
 /// Looks for duplicates and for components that run without their lock.
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
-    let own: Vec<&Instance> =
-        snapshot.own().filter(|instance| instance.role != Role::Other).collect();
+    let own: Vec<&Instance> = snapshot.own().collect();
     let mut findings = Vec::new();
     for (position, first) in own.iter().enumerate() {
         let same: Vec<&&Instance> = own.iter().filter(|other| collide(first, other)).collect();

@@ -17,23 +17,36 @@
 
 #![forbid(unsafe_code)]
 
+mod build;
+pub mod check;
 mod command;
 mod component;
 mod config;
+mod duration;
 mod encoding;
 mod error;
 mod finding;
 mod matching;
+mod order;
+mod reference;
 mod root;
+mod schema;
 mod snapshot;
 mod stop;
+mod template;
+mod text;
 
 pub use command::shown_command;
-pub use component::{Component, Fleet, Role};
-pub use config::Timing;
+pub use component::{AccountEntry, Component, Fleet, Role, share_terminals};
+pub use config::{LogSettings, NotifyEvent, NotifySettings, Timing, Variables};
+pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use finding::{Finding, FindingKind, findings};
 pub use matching::{Match, Place, match_process};
+pub use reference::{Group, Key, Kind, reference};
 pub use root::{CONFIG_FILE, find_root, same_folder};
+pub use schema::schema;
 pub use snapshot::{Instance, Snapshot};
 pub use stop::{Outcome, Progress, Stage, StopPlan, Target, perform};
+pub use template::{section_template, template};
+pub use text::{Secret, Text};

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use qc_process::ProcessInfo;
 
-use crate::component::WATCHDOG_SCRIPT;
-use crate::{Fleet, Role, same_folder};
+use crate::{Component, Fleet, Role, Text, same_folder};
+
+/// The script of all watchdogs, unless the config says otherwise.
+const WATCHDOG_SCRIPT: &str = "STOPLOSS_WATCHDOG_V2.py";
 
 /// A process that runs a fleet's script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +48,12 @@ pub fn match_process(fleet: &Fleet, process: &ProcessInfo) -> Option<Match> {
             fleet.orchestrator.to_string(),
             Role::Orchestrator,
             None,
-            place(fleet, dir.as_deref()),
+            place(&fleet.root, dir.as_deref()),
         ));
     }
-    let call = script_call(&process.args)?;
+    let Some(call) = script_call(&process.args) else {
+        return program_of(fleet, &process.args, current_dir);
+    };
     let path = Path::new(&call.script);
     let file = call.script.rsplit(['/', '\\']).next().unwrap_or(&call.script);
     let dir = if path.is_absolute() {
@@ -57,42 +61,35 @@ pub fn match_process(fleet: &Fleet, process: &ProcessInfo) -> Option<Match> {
     } else {
         current_dir.and_then(|current| current.join(path).parent().map(Path::to_path_buf))
     };
-    let place = place(fleet, dir.as_deref());
+    let same_script: Vec<&Component> = fleet
+        .components
+        .iter()
+        .filter(|one| one.script.is_some() && one.script_file().eq_ignore_ascii_case(file))
+        .collect();
+    let home = same_script.first().and_then(|one| one.script.as_deref()?.parent());
+    let place = place(home.unwrap_or(&fleet.root), dir.as_deref());
     let stem = file.strip_suffix(".py").or_else(|| file.strip_suffix(".PY")).unwrap_or(file);
 
-    if file.eq_ignore_ascii_case(WATCHDOG_SCRIPT) {
+    let shared_role = match &same_script[..] {
+        [] => file.eq_ignore_ascii_case(WATCHDOG_SCRIPT).then_some(Role::Watchdog),
+        [one] if one.role != Role::Watchdog => return Some(found_as(one, place)),
+        [one, ..] => Some(one.role),
+    };
+    if let Some(role) = shared_role {
+        // One script works for several accounts; its arguments tell for which.
         let key = option(call.rest, "--account");
-        let known = |key: &String| {
-            let mut watchdogs =
-                fleet.components.iter().filter(|component| component.role == Role::Watchdog);
-            watchdogs.find(|one| {
-                one.account_key.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(key))
-            })
-        };
-        return Some(match key.as_ref().and_then(known) {
-            Some(component) => found(
-                component.name.to_string(),
-                Role::Watchdog,
-                component.account_key.clone(),
-                place,
-            ),
-            None => found(
-                format!("WATCHDOG_{}", key.as_deref().unwrap_or("UNKNOWN")),
-                Role::Watchdog,
-                key,
-                place,
-            ),
+        let one = same_script.iter().find(|one| match (&key, &one.account_key) {
+            (Some(key), Some(other)) => other.eq_ignore_ascii_case(key),
+            _ => has_args(one, call.rest),
         });
-    }
-    if let Some(component) =
-        fleet.components.iter().find(|one| one.script_file().eq_ignore_ascii_case(file))
-    {
-        return Some(found(
-            component.name.to_string(),
-            component.role,
-            component.account_key.clone(),
-            place,
-        ));
+        return Some(match one {
+            Some(one) => found_as(one, place),
+            None => {
+                let name = key.as_deref().unwrap_or("UNKNOWN");
+                let name = format!("{}_{name}", role.word().to_ascii_uppercase());
+                found(name, role, key, place)
+            }
+        });
     }
     let upper = stem.to_ascii_uppercase();
     if upper == fleet.orchestrator.as_str() {
@@ -104,23 +101,56 @@ pub fn match_process(fleet: &Fleet, process: &ProcessInfo) -> Option<Match> {
         .map(|key| found(stem.to_owned(), Role::Brain, Some(key.to_owned()), place))
 }
 
+/// A component that is no Python script: the same program with the same arguments in the same
+/// folder, for anybody may use the program for something else.
+fn program_of(fleet: &Fleet, args: &[String], current_dir: Option<&Path>) -> Option<Match> {
+    let (program, rest) = args.split_first()?;
+    let stem = program_stem(program);
+    let is_it = |one: &&Component| {
+        one.script.is_none()
+            && program_stem(&one.script_file()) == stem
+            && has_args(one, rest)
+            && current_dir.is_some_and(|dir| same_folder(dir, &one.cwd))
+    };
+    fleet.components.iter().find(is_it).map(|one| found_as(one, Place::Fleet))
+}
+
+fn has_args(component: &Component, args: &[String]) -> bool {
+    let own = component.args();
+    own.len() == args.len() && own.iter().zip(args).all(|(text, word)| text.may_be(word))
+}
+
+fn found_as(component: &Component, place: Place) -> Match {
+    found(component.name.to_string(), component.role, component.account_key.clone(), place)
+}
+
 fn found(component: String, role: Role, account_key: Option<String>, place: Place) -> Match {
     Match { component, role, account_key, place }
 }
 
-fn place(fleet: &Fleet, dir: Option<&Path>) -> Place {
+/// Tells whether a script that lies in `dir` is the one that lies in `home`.
+fn place(home: &Path, dir: Option<&Path>) -> Place {
     match dir {
-        Some(dir) if !same_folder(dir, &fleet.root) => Place::Foreign,
+        Some(dir) if !same_folder(dir, home) => Place::Foreign,
         _ => Place::Fleet,
     }
 }
 
 /// A running `qc-launch`, but none of its helpers and questions.
 fn is_orchestrator(args: &[String]) -> bool {
-    const OTHERS: [&str; 7] = ["hold", "help", "--help", "-h", "--version", "-V", "--dry-run"];
+    const OTHERS: [&str; 10] =
+        ["hold", "check", "init", "schema", "help", "--help", "-h", "--version", "-V", "--dry-run"];
     let is_launcher =
         args.first().is_some_and(|program| program_stem(program).starts_with("qc-launch"));
     is_launcher && !args[1..].iter().any(|word| OTHERS.contains(&word.as_str()))
+}
+
+/// Returns the script in a component's command, and where its arguments begin.
+pub(crate) fn script_in(command: &[Text]) -> Option<(PathBuf, usize)> {
+    let words: Vec<String> =
+        command.iter().map(|word| word.value().to_string_lossy().into_owned()).collect();
+    let call = script_call(&words)?;
+    Some((PathBuf::from(&call.script), words.len() - call.rest.len()))
 }
 
 /// A call of a Python script.

@@ -6,7 +6,7 @@ use qc_lock_core::{LockEntry, LockState};
 use qc_process::{Listing, ProcessInfo};
 
 use crate::matching::{Match, Place, match_process};
-use crate::{Fleet, Role};
+use crate::{Fleet, Role, shown_command};
 
 /// One running copy of a component: usually one process, with a virtual environment's stub two.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Instance {
     pub processes: Vec<ProcessInfo>,
     /// The lock that one of its processes holds.
     pub lock: Option<LockEntry>,
+    /// The command of the process that does the work, as it may be shown.
+    pub command: String,
 }
 
 /// Instances, locks, and what could not be seen.
@@ -78,9 +80,13 @@ impl Snapshot {
             let named =
                 mine.iter().find(|lock| lock.name.eq_ignore_ascii_case(&instance.component));
             instance.lock = named.or(mine.first()).map(|&lock| lock.clone());
-            let known = fleet
-                .component(&instance.component)
-                .and_then(|component| component.account.as_ref());
+            let component = fleet.component(&instance.component);
+            let words = instance.main().map_or(&[][..], |main| &main.args);
+            instance.command = match component {
+                Some(component) => component.shown_command_of(words),
+                None => shown_command(words),
+            };
+            let known = component.and_then(|component| component.account.as_ref());
             instance.account = match known.filter(|_| instance.place == Place::Fleet) {
                 Some(account) => Some(account.to_string()),
                 None => instance.lock.as_ref().and_then(|lock| lock.account.clone()),
@@ -159,6 +165,7 @@ fn instance(found: &Match, processes: Vec<ProcessInfo>) -> Instance {
         place: found.place,
         processes,
         lock: None,
+        command: String::new(),
     }
 }
 

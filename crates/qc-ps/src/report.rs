@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Local, SecondsFormat};
 use qc_cli::{ColorChoice, Text, Tone, duration, memory, table};
-use qc_fleet::{Finding, FindingKind, Instance, Place, Role, Snapshot, findings, shown_command};
+use qc_fleet::{Finding, FindingKind, Instance, Place, Role, Snapshot, findings};
 use qc_lock_core::{LockEntry, LockState};
 use serde::Serialize;
 
@@ -171,7 +171,7 @@ fn row(instance: &Instance, findings: &[Finding]) -> Row {
         uptime_seconds: uptime.as_secs(),
         cpu_percent: (cpu_percent * 10.0).round() / 10.0,
         memory_bytes: instance.processes.iter().map(|process| process.memory_bytes).sum(),
-        command: instance.main().map(|main| shown_command(&main.args)).unwrap_or_default(),
+        command: instance.command.clone(),
     }
 }
 
@@ -184,7 +184,7 @@ fn state(instance: &Instance, findings: &[Finding]) -> State {
         State::Foreign
     } else if findings.iter().any(is_duplicate) {
         State::Duplicate
-    } else if instance.lock.is_none() && instance.role != Role::Other {
+    } else if instance.lock.is_none() {
         State::Unlocked
     } else {
         State::Running

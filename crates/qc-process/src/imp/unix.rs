@@ -1,9 +1,11 @@
 //! Linux.
 
 mod command;
+mod listener;
 mod relay;
 mod spawn;
 mod stop;
+mod volume;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -14,9 +16,11 @@ use std::time::Duration;
 use crate::imp::Share;
 use crate::{Interrupt, ProcessInfo};
 
+pub(crate) use listener::listener;
 pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, spawn};
 pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, pass_on, wait_any};
+pub(crate) use volume::volume;
 
 pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "bin/python";
 pub(crate) const PYTHON_ON_PATH: &str = "python3";
