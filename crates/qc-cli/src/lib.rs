@@ -13,6 +13,8 @@ mod usage;
 pub use args::{ColorChoice, Place, PlaceArgs, parse_duration};
 pub use exit::{Exit, Failure, describe, run_tool, warn};
 pub use hold::{HoldArgs, hold};
-pub use output::{Text, Tone, duration, local_time, memory, print_json, table, uses_color};
+pub use output::{
+    Text, Tone, duration, local_time, memory, print_json, table, uses_color, visible,
+};
 pub use prompt::{Answer, confirm};
 pub use usage::parse;

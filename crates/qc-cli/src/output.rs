@@ -34,6 +34,11 @@ impl Text {
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: visible(&text.into()), tone }
     }
+
+    /// Returns the text as it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
 }
 
 impl<T: Into<String>> From<T> for Text {
@@ -43,7 +48,7 @@ impl<T: Into<String>> From<T> for Text {
 }
 
 /// Shows what would end the line or steer the terminal as an escape: texts come from files, too.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }

@@ -17,23 +17,30 @@
 
 #![forbid(unsafe_code)]
 
+mod call;
 mod command;
 mod component;
 mod config;
 mod encoding;
 mod error;
 mod finding;
+mod fold;
+mod mask;
 mod matching;
 mod root;
 mod snapshot;
 mod stop;
+mod supervision;
+mod terminal;
 
 pub use command::shown_command;
 pub use component::{Component, Fleet, Role};
 pub use config::Timing;
 pub use error::ConfigError;
-pub use finding::{Finding, FindingKind, findings};
-pub use matching::{Match, Place, match_process};
+pub use finding::{Finding, FindingKind, State};
+pub use mask::Mask;
+pub use matching::{Match, Matcher, Place};
 pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use snapshot::{Instance, Snapshot};
 pub use stop::{Outcome, Progress, Stage, StopPlan, Target, perform};
+pub use terminal::{TerminalEntry, terminals};

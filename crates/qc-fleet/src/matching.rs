@@ -1,10 +1,15 @@
 //! Which component a process is, told by its arguments: the interpreter, its options skipped,
 //! the script's file name. An editor with a brain's file in its arguments is not a brain.
+//!
+//! What this can't see is a Python that was copied to another name and one that has overwritten
+//! its own command line. Their locks are shown all the same, as held by another program.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use qc_process::ProcessInfo;
 
+use crate::call::{ScriptCall, file_name, is_python, option, path_name, program_stem, script_call};
 use crate::component::WATCHDOG_SCRIPT;
 use crate::{Fleet, Role, same_folder};
 
@@ -19,6 +24,8 @@ pub struct Match {
     pub account_key: Option<String>,
     /// Where its script lies.
     pub place: Place,
+    /// The folder of its script, or of its config; `None` if the process does not let us see it.
+    pub folder: Option<PathBuf>,
 }
 
 /// Where a script lies.
@@ -30,213 +37,190 @@ pub enum Place {
     Foreign,
 }
 
-/// Tells which component `process` is, if any.
-pub fn match_process(fleet: &Fleet, process: &ProcessInfo) -> Option<Match> {
-    let current_dir = process.current_dir.as_deref();
-    if is_orchestrator(&process.args) {
-        let root = option(&process.args[1..], "--root").map(PathBuf::from);
-        let config = option(&process.args[1..], "--config")
-            .and_then(|config| Some(Path::new(&config).parent()?.into()));
-        let named = root
-            .or(config)
-            .map(|dir| current_dir.map_or(dir.clone(), |current| current.join(&dir)));
-        let dir = named
-            .or_else(|| current_dir.map(|dir| crate::find_root(dir).unwrap_or(dir.to_path_buf())));
-        return Some(found(
-            fleet.orchestrator.to_string(),
-            Role::Orchestrator,
-            None,
-            place(fleet, dir.as_deref()),
-        ));
-    }
-    let call = script_call(&process.args)?;
-    let path = Path::new(&call.script);
-    let file = call.script.rsplit(['/', '\\']).next().unwrap_or(&call.script);
-    let dir = if path.is_absolute() {
-        path.parent().map(Path::to_path_buf)
-    } else {
-        current_dir.and_then(|current| current.join(path).parent().map(Path::to_path_buf))
-    };
-    let place = place(fleet, dir.as_deref());
-    let stem = file.strip_suffix(".py").or_else(|| file.strip_suffix(".PY")).unwrap_or(file);
+/// Tells which component a process is.
+#[derive(Debug)]
+pub struct Matcher<'a> {
+    fleet: &'a Fleet,
+    /// Which component runs a script, by the script's file name in lower case.
+    scripts: HashMap<String, usize>,
+    /// The folders seen so far: resolving one asks the system.
+    places: HashMap<PathBuf, Place>,
+}
 
-    if file.eq_ignore_ascii_case(WATCHDOG_SCRIPT) {
-        let key = option(call.rest, "--account");
-        let known = |key: &String| {
-            let mut watchdogs =
-                fleet.components.iter().filter(|component| component.role == Role::Watchdog);
-            watchdogs.find(|one| {
-                one.account_key.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(key))
-            })
+impl<'a> Matcher<'a> {
+    /// Prepares to look for the components of `fleet`.
+    pub fn new(fleet: &'a Fleet) -> Self {
+        let mut scripts = HashMap::new();
+        for (index, component) in fleet.components.iter().enumerate() {
+            scripts.entry(component.script_file().to_lowercase()).or_insert(index);
+        }
+        Self { fleet, scripts, places: HashMap::new() }
+    }
+
+    /// Whether a process with this command line may be of interest, whatever else there is to it.
+    /// Never says no to one that [`Matcher::find`] would find.
+    pub fn may_find(&self, args: &[String]) -> bool {
+        is_orchestrator(args)
+            || args.iter().skip(1).any(|word| self.is_script(word))
+            || script_call(args).is_some_and(|call| self.is_script(&call.script))
+    }
+
+    /// Tells which component `process` is, if any.
+    pub fn find(&mut self, process: &ProcessInfo) -> Option<Match> {
+        let current_dir = process.current_dir.as_deref();
+        if is_orchestrator(&process.args) {
+            let folder = launcher_folder(&process.args[1..], current_dir);
+            return Some(self.found(
+                self.fleet.orchestrator.to_string(),
+                Role::Orchestrator,
+                None,
+                folder,
+            ));
+        }
+        let call = call_of(process).filter(|call| self.is_script(&call.script))?;
+        let path = Path::new(&call.script);
+        let folder = if path.is_absolute() {
+            path.parent().map(Path::to_path_buf)
+        } else {
+            current_dir.and_then(|current| current.join(path).parent().map(Path::to_path_buf))
         };
-        return Some(match key.as_ref().and_then(known) {
-            Some(component) => found(
+        let file = file_name(&call.script);
+        if file.eq_ignore_ascii_case(WATCHDOG_SCRIPT) {
+            let key = option(call.rest, "--account");
+            let (name, key) = self.watchdog(key);
+            return Some(self.found(name, Role::Watchdog, key, folder));
+        }
+        if let Some(&index) = self.scripts.get(&file.to_lowercase()) {
+            let component = &self.fleet.components[index];
+            return Some(self.found(
                 component.name.to_string(),
-                Role::Watchdog,
+                component.role,
                 component.account_key.clone(),
-                place,
-            ),
-            None => found(
-                format!("WATCHDOG_{}", key.as_deref().unwrap_or("UNKNOWN")),
-                Role::Watchdog,
-                key,
-                place,
-            ),
-        });
+                folder,
+            ));
+        }
+        let stem = stem(file);
+        let upper = stem.to_ascii_uppercase();
+        if upper == self.fleet.orchestrator.as_str() {
+            return Some(self.found(upper, Role::Orchestrator, None, folder));
+        }
+        // A brain whose account was taken out of the config still trades.
+        let key = upper.strip_prefix("BRAIN_")?.to_owned();
+        Some(self.found(stem.to_owned(), Role::Brain, Some(key), folder))
     }
-    if let Some(component) =
-        fleet.components.iter().find(|one| one.script_file().eq_ignore_ascii_case(file))
-    {
-        return Some(found(
-            component.name.to_string(),
-            component.role,
-            component.account_key.clone(),
-            place,
-        ));
+
+    /// Returns the name and the key of the watchdog for the account that it was given.
+    fn watchdog(&self, key: Option<String>) -> (String, Option<String>) {
+        let is_it = |one: &&str| key.as_ref().is_some_and(|key| one.eq_ignore_ascii_case(key));
+        let mut watchdogs = self.fleet.components.iter().filter(|one| one.role == Role::Watchdog);
+        match watchdogs.find(|one| one.account_key.as_deref().as_ref().is_some_and(is_it)) {
+            Some(component) => (component.name.to_string(), component.account_key.clone()),
+            None => (format!("WATCHDOG_{}", key.as_deref().unwrap_or("UNKNOWN")), key),
+        }
     }
-    let upper = stem.to_ascii_uppercase();
-    if upper == fleet.orchestrator.as_str() {
-        return Some(found(upper, Role::Orchestrator, None, place));
+
+    /// Whether a file is one of the scripts that are looked for.
+    fn is_script(&self, path: &str) -> bool {
+        let file = file_name(path);
+        // Most words end here.
+        if !file
+            .get(file.len().saturating_sub(3)..)
+            .is_some_and(|end| end.eq_ignore_ascii_case(".py"))
+        {
+            return false;
+        }
+        let upper = stem(file).to_ascii_uppercase();
+        file.eq_ignore_ascii_case(WATCHDOG_SCRIPT)
+            || upper.starts_with("BRAIN_")
+            || upper == self.fleet.orchestrator.as_str()
+            || self.scripts.contains_key(&file.to_lowercase())
     }
-    // A brain whose account was taken out of the config still trades.
-    upper
-        .strip_prefix("BRAIN_")
-        .map(|key| found(stem.to_owned(), Role::Brain, Some(key.to_owned()), place))
+
+    fn found(
+        &mut self,
+        component: String,
+        role: Role,
+        account_key: Option<String>,
+        folder: Option<PathBuf>,
+    ) -> Match {
+        let place = folder.as_ref().map_or(Place::Fleet, |folder| self.place(folder));
+        Match { component, role, account_key, place, folder }
+    }
+
+    fn place(&mut self, folder: &Path) -> Place {
+        if let Some(place) = self.places.get(folder) {
+            return *place;
+        }
+        let place =
+            if same_folder(folder, &self.fleet.root) { Place::Fleet } else { Place::Foreign };
+        self.places.insert(folder.to_path_buf(), place);
+        place
+    }
 }
 
-fn found(component: String, role: Role, account_key: Option<String>, place: Place) -> Match {
-    Match { component, role, account_key, place }
+/// Returns the script that a process runs; `None` if it is no Python. One that was started under
+/// another name is known by its program's name or file.
+pub(crate) fn call_of(process: &ProcessInfo) -> Option<ScriptCall<'_>> {
+    let runs_python = is_python(process.args.first()?)
+        || is_python(&process.name)
+        || process.exe.as_deref().is_some_and(|exe| is_python(&path_name(exe)));
+    runs_python.then(|| script_call(&process.args)).flatten()
 }
 
-fn place(fleet: &Fleet, dir: Option<&Path>) -> Place {
-    match dir {
-        Some(dir) if !same_folder(dir, &fleet.root) => Place::Foreign,
-        _ => Place::Fleet,
+fn stem(file: &str) -> &str {
+    match file.len().checked_sub(3) {
+        Some(end) if file.is_char_boundary(end) && file[end..].eq_ignore_ascii_case(".py") => {
+            &file[..end]
+        }
+        _ => file,
     }
+}
+
+/// The folder of the fleet that a launcher was started for.
+fn launcher_folder(args: &[String], current_dir: Option<&Path>) -> Option<PathBuf> {
+    let root = option(args, "--root").map(PathBuf::from);
+    let config =
+        option(args, "--config").and_then(|config| Some(Path::new(&config).parent()?.into()));
+    let named =
+        root.or(config).map(|dir| current_dir.map_or(dir.clone(), |current| current.join(&dir)));
+    named.or_else(|| current_dir.map(|dir| crate::find_root(dir).unwrap_or(dir.to_path_buf())))
 }
 
 /// A running `qc-launch`, but none of its helpers and questions.
 fn is_orchestrator(args: &[String]) -> bool {
-    const OTHERS: [&str; 7] = ["hold", "help", "--help", "-h", "--version", "-V", "--dry-run"];
+    const OTHERS: [&str; 20] = [
+        "hold",
+        "status",
+        "stop",
+        "start",
+        "restart",
+        "reload",
+        "logs",
+        "check",
+        "init",
+        "schema",
+        "autostart",
+        "drill",
+        "doctor",
+        "unlatch",
+        "help",
+        "--help",
+        "-h",
+        "--version",
+        "-V",
+        "--dry-run",
+    ];
     let is_launcher =
         args.first().is_some_and(|program| program_stem(program).starts_with("qc-launch"));
     is_launcher && !args[1..].iter().any(|word| OTHERS.contains(&word.as_str()))
-}
-
-/// A call of a Python script.
-#[derive(Debug, PartialEq, Eq)]
-struct ScriptCall<'a> {
-    script: String,
-    rest: &'a [String],
-}
-
-/// Takes a Python command line apart; `None` if it is none, or runs no script.
-fn script_call(args: &[String]) -> Option<ScriptCall<'_>> {
-    if !is_python(args.first()?) {
-        return None;
-    }
-    let mut position = 1;
-    while let Some(word) = args.get(position) {
-        position += 1;
-        if word == "--" {
-            break;
-        }
-        if word.len() < 2 || !word.starts_with('-') {
-            position -= 1;
-            break;
-        }
-        if word.starts_with("--") {
-            // The only long option with a value of its own.
-            if word == "--check-hash-based-pycs" {
-                position += 1;
-            }
-            continue;
-        }
-        // Short options can stand together; some take the rest of the word, or the next word.
-        let letters = &word[1..];
-        let Some(at) = letters.find(['c', 'm', 'W', 'X']) else { continue };
-        let value = match &letters[at + 1..] {
-            "" => args.get(position).cloned(),
-            rest => Some(rest.to_owned()),
-        };
-        match letters.as_bytes()[at] {
-            b'c' => return None,
-            b'm' => {
-                let script = value?.replace('.', "/") + ".py";
-                let after = if letters.len() == at + 1 { position + 1 } else { position };
-                return Some(ScriptCall { script, rest: args.get(after..).unwrap_or_default() });
-            }
-            _ if letters.len() == at + 1 => position += 1,
-            _ => {}
-        }
-    }
-    let script = args.get(position)?.clone();
-    Some(ScriptCall { script, rest: &args[position + 1..] })
-}
-
-/// `python`, `pythonw`, `python3.12`, `pypy3`, and the launchers `py` and `pyw`.
-fn is_python(program: &str) -> bool {
-    let stem = program_stem(program);
-    let rest = ["python", "pypy", "py"].iter().find_map(|name| stem.strip_prefix(name));
-    rest.is_some_and(|rest| {
-        let rest = rest.strip_prefix('w').unwrap_or(rest);
-        rest.chars().all(|c| c.is_ascii_digit() || c == '.' || c == 't' || c == 'd')
-    })
-}
-
-fn program_stem(program: &str) -> String {
-    let file = program.rsplit(['/', '\\']).next().unwrap_or(program).to_lowercase();
-    file.strip_suffix(".exe").map(str::to_owned).unwrap_or(file)
-}
-
-/// Returns the value of `--name value` or `--name=value`.
-fn option(args: &[String], name: &str) -> Option<String> {
-    args.iter().enumerate().find_map(|(position, word)| match word.strip_prefix(name)? {
-        "" => args.get(position + 1).cloned(),
-        rest => rest.strip_prefix('=').map(str::to_owned),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn words(line: &str) -> Vec<String> {
-        line.split(' ').map(str::to_owned).collect()
-    }
-
-    fn script(line: &str) -> Option<String> {
-        script_call(&words(line)).map(|call| call.script)
-    }
-
-    #[test]
-    fn the_script_is_found_behind_the_options() {
-        for line in [
-            "python BRAIN_ATLAS.py",
-            r"C:\x\.venv312_gpu\Scripts\python.exe -u BRAIN_ATLAS.py --account X",
-            "/usr/bin/python3.12 -W ignore -Xdev -uB BRAIN_ATLAS.py",
-            "pythonw -uX utf8 BRAIN_ATLAS.py",
-            "py -3.12 BRAIN_ATLAS.py",
-            "python --check-hash-based-pycs always -- BRAIN_ATLAS.py",
-            "python -um BRAIN_ATLAS",
-        ] {
-            assert_eq!(script(line).as_deref(), Some("BRAIN_ATLAS.py"), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_only_mentions_a_script_is_not_a_script() {
-        for line in [
-            "notepad.exe BRAIN_ATLAS.py",
-            "grep -r BRAIN_ATLAS.py .",
-            "python -c BRAIN_ATLAS.py",
-            "python",
-            "pyright BRAIN_ATLAS.py",
-            "pytest BRAIN_ATLAS.py",
-            "qc-lock run BRAIN_ATLAS -- python BRAIN_ATLAS.py",
-        ] {
-            assert_eq!(script(line), None, "{line}");
-        }
+    fn found(component: String, role: Role, account_key: Option<String>, place: Place) -> Match {
+        Match { component, role, account_key, place, folder: None }
     }
 
     fn fleet(root: &Path) -> Fleet {
@@ -257,7 +241,7 @@ mod tests {
             args: args.iter().map(|&word| word.to_owned()).collect(),
             exe: None,
             current_dir: dir.map(Path::to_path_buf),
-            user: None,
+            is_stub: false,
             since: std::time::SystemTime::now(),
             cpu_time: std::time::Duration::ZERO,
             memory_bytes: 0,
@@ -302,30 +286,44 @@ mod tests {
                 Some(found("MASTER_LAUNCH".into(), Role::Orchestrator, None, Place::Foreign)),
             ),
         ];
+        let mut matcher = Matcher::new(&fleet);
         for (process, expected) in cases {
-            assert_eq!(match_process(&fleet, &process), expected, "{:?}", process.args);
+            assert!(expected.is_none() || matcher.may_find(&process.args));
+            let found = matcher.find(&process).map(|found| Match { folder: None, ..found });
+            assert_eq!(found, expected, "{:?}", process.args);
+        }
+    }
+
+    #[test]
+    fn a_python_under_another_name_is_known_by_its_program() {
+        let root = tempfile::tempdir().unwrap();
+        let fleet = fleet(root.path());
+        let mut matcher = Matcher::new(&fleet);
+        let renamed = process(&["trader", "BRAIN_ATLAS.py"], Some(root.path()));
+        assert_eq!(matcher.find(&renamed), None);
+        for named in [
+            ProcessInfo { name: "python3".into(), ..renamed.clone() },
+            ProcessInfo { exe: Some("/usr/bin/python3.11".into()), ..renamed },
+        ] {
+            assert!(matcher.may_find(&named.args));
+            assert!(matcher.find(&named).is_some(), "{named:?}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn no_arguments_make_matching_panic(args: Vec<String>) {
-            let args: Vec<String> = ["python".to_owned()].into_iter().chain(args).collect();
-            if let Some(call) = script_call(&args) {
-                proptest::prop_assert!(call.rest.len() < args.len());
+        fn nothing_is_missed_for_speed(
+            program in "(python|py|pythonw.exe|qc-launch|sh|x)",
+            words in proptest::collection::vec("(-u|-m|-mBRAIN_A|BRAIN_A|BRAIN_[A-Z]{1,2}\\.(py|PY)|x/BRAIN_B\\.py|hold|--account|é|)", 0..4),
+        ) {
+            let root = tempfile::tempdir().unwrap();
+            let fleet = fleet(root.path());
+            let mut matcher = Matcher::new(&fleet);
+            let words: Vec<&str> = [program.as_str()].into_iter().chain(words.iter().map(String::as_str)).collect();
+            let info = ProcessInfo { name: "python".into(), ..process(&words, Some(root.path())) };
+            if matcher.find(&info).is_some() {
+                proptest::prop_assert!(matcher.may_find(&info.args), "{words:?}");
             }
-        }
-
-        #[test]
-        fn odd_options_do_not_make_matching_panic(args in proptest::collection::vec("-{0,2}[cmWXu=]{0,3}", 0..6)) {
-            let args: Vec<String> = ["py".to_owned()].into_iter().chain(args).collect();
-            script_call(&args);
-        }
-
-        #[test]
-        fn no_secret_is_shown(secret in "[a-z0-9]{8,20}") {
-            let args = ["x", "--password", &secret].map(str::to_owned);
-            proptest::prop_assert!(!crate::shown_command(&args).contains(&secret));
         }
     }
 }

@@ -3,14 +3,22 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod column;
+mod filter;
 mod report;
+mod row;
+mod terminals;
+mod watch;
 
 use std::io::Write;
 
 use cli::{Cli, Format};
-use qc_cli::{Exit, Failure, parse, print_json, run_tool};
+use column::Column;
+use qc_cli::{Exit, Failure, Place, parse, print_json, run_tool};
 use qc_fleet::Snapshot;
 use report::Report;
+use terminals::TerminalReport;
+use watch::{Marks, watch};
 
 /// Runs the program.
 pub fn main() -> ! {
@@ -19,15 +27,70 @@ pub fn main() -> ! {
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let place = cli.place.resolve()?;
-    let fleet = place.fleet()?;
-    let snapshot = Snapshot::take(&fleet, place.locks()?.list()?)?;
-    let report = Report::new(&snapshot);
+    if cli.format != Format::Table && (cli.tree || cli.terminals || cli.watch.is_some()) {
+        let message = "--tree, --terminals and --watch have no other format than a table or JSON";
+        return Err(Failure::new(Exit::Usage, message, "leave --format out, or use --json"));
+    }
+    if cli.terminals {
+        return show_terminals(&place, cli, output);
+    }
+    let columns = columns(cli);
+    if let Some(pause) = cli.watch {
+        return watch(pause, &mut |marks, text| look_again(&place, cli, &columns, marks, text));
+    }
+    let report = look(&place, cli)?;
     match cli.format {
         _ if cli.json => print_json(output, &report)?,
         _ if cli.check => report.write_findings(output)?,
-        Format::Table => report.write_table(&snapshot, cli.color, output)?,
+        Format::Table => report.write_table(&columns, None, cli.color, output)?,
+        Format::Csv => report.write_csv(&columns, output)?,
         Format::Legacy => report.write_legacy(output)?,
     }
     let found = cli.check && !report.findings.is_empty();
     Ok(if found { Exit::Found } else { Exit::Done })
+}
+
+fn columns(cli: &Cli) -> Vec<Column> {
+    match &cli.columns[..] {
+        [] if cli.tree => Column::USUAL.into_iter().chain([Column::Command]).collect(),
+        [] => Column::USUAL.into(),
+        named => named.into(),
+    }
+}
+
+fn look(place: &Place, cli: &Cli) -> Result<Report, Failure> {
+    let fleet = place.fleet()?;
+    let snapshot = Snapshot::take(&fleet, place.locks()?.list()?)?;
+    Report::new(&snapshot, &fleet, cli)
+}
+
+fn look_again(
+    place: &Place,
+    cli: &Cli,
+    columns: &[Column],
+    marks: &mut Marks,
+    text: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    let report = look(place, cli)?;
+    let (marks, gone) = marks.compare(&report.rows());
+    report.write_table(columns, Some(&marks), cli.color, text)?;
+    for gone in gone {
+        writeln!(text, "- {gone} is gone")?;
+    }
+    Ok(())
+}
+
+fn show_terminals(place: &Place, cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let fleet = place.fleet()?;
+    cli.filter.check(&[], &fleet)?;
+    let mut report = TerminalReport::new(&qc_fleet::terminals(&fleet)?, &cli.filter);
+    if cli.mask {
+        report.mask();
+    }
+    if cli.json {
+        print_json(output, &report)?;
+    } else {
+        report.write_table(cli.color, output)?;
+    }
+    Ok(Exit::Done)
 }

@@ -316,24 +316,6 @@ fn duplicates_and_unlocked_components_are_shown_and_found() {
 }
 
 #[test]
-fn a_stub_and_its_interpreter_count_once() {
-    let fleet = SampleFleet::new(tools(), &ONE);
-    fleet.script("BRAIN_ATLAS.py", "start self");
-    let mut stub = Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
-    stub.wait_for("ready");
-    let processes = fleet.processes();
-    assert_eq!(processes.len(), 1, "{processes:#?}");
-    let pids = processes[0]["pids"].as_array().unwrap();
-    assert_eq!(
-        (pids.len(), pids[0].as_u64()),
-        (2, Some(stub.identity().pid.into())),
-        "{processes:#?}"
-    );
-    assert_eq!(fleet.run("qc-shutdown", &["--yes"]).code, 0);
-    assert_nothing_left(&fleet);
-}
-
-#[test]
 fn with_the_old_module_the_scripts_lock_themselves() {
     let fleet = SampleFleet::new(tools(), &ONE);
     fs::write(fleet.root().join("process_lock.py"), "class ProcessLock: ...\n").unwrap();

@@ -5,6 +5,7 @@
 mod bad_input;
 mod conformance;
 mod fleet;
+mod listing;
 mod locks;
 mod run;
 #[cfg(windows)]

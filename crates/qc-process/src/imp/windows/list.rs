@@ -1,0 +1,102 @@
+//! The process list, through `sysinfo`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+use crate::{Identity, Listing, ProcessInfo, here};
+
+/// Seconds between 1601, where Windows starts counting, and 1970.
+const EPOCH_DIFFERENCE: u64 = 11_644_473_600;
+
+/// Ticks of a start time in one second.
+const TICKS: u64 = 10_000_000;
+
+/// Reads the command line of every process, and all of those that `wanted` accepts.
+pub(crate) fn scan(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
+    let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let command_lines = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, command_lines);
+    let mut listing = Listing::default();
+    let mut pids = Vec::new();
+    for (pid, process) in system.processes() {
+        let args = args(process);
+        if args.is_empty() && hides_its_command(process) {
+            listing.unreadable += 1;
+        } else if wanted(&args) {
+            pids.push(*pid);
+        }
+    }
+    refresh(&mut system, &pids);
+    listing.processes = pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect();
+    Ok(listing)
+}
+
+/// Describes one process; `None` if there is none, or if it is hidden.
+pub(crate) fn describe(pid: u32) -> io::Result<Option<ProcessInfo>> {
+    let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let pid = Pid::from_u32(pid);
+    refresh(&mut system, &[pid]);
+    Ok(system.process(pid).and_then(read))
+}
+
+fn refresh(system: &mut System, pids: &[Pid]) {
+    let wanted = ProcessRefreshKind::nothing()
+        .with_cmd(UpdateKind::OnlyIfNotSet)
+        .with_exe(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always)
+        .with_cpu()
+        .with_memory()
+        .without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(pids), true, wanted);
+}
+
+/// The system's own processes never show a command line; what is no Python is none of ours.
+fn hides_its_command(process: &sysinfo::Process) -> bool {
+    let name = process.name().to_string_lossy().to_lowercase();
+    name.is_empty() || name.starts_with("py")
+}
+
+fn args(process: &sysinfo::Process) -> Vec<String> {
+    process.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+fn read(process: &sysinfo::Process) -> Option<ProcessInfo> {
+    let pid = process.pid().as_u32();
+    // The list gives whole seconds. The exact start time is read afterwards, so a pid that changed
+    // hands in between shows up as another start, and the entry describes a process that is gone.
+    let started = super::start_time(pid).ok()?;
+    if seconds(started).abs_diff(process.start_time()) > 1 {
+        return None;
+    }
+    let ticks = Duration::from_nanos(started % TICKS * (1_000_000_000 / TICKS));
+    Some(ProcessInfo {
+        identity: Identity { pid, started, boot_id: here().boot_id.clone() },
+        parent: process.parent().map(Pid::as_u32),
+        name: process.name().to_string_lossy().into_owned(),
+        args: args(process),
+        exe: process.exe().map(PathBuf::from),
+        current_dir: process.cwd().map(PathBuf::from),
+        is_stub: process.exe().is_some_and(is_stub),
+        since: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(started)) + ticks,
+        cpu_time: Duration::from_millis(process.accumulated_cpu_time()),
+        memory_bytes: process.memory(),
+    })
+}
+
+fn seconds(started: u64) -> u64 {
+    (started / TICKS).saturating_sub(EPOCH_DIFFERENCE)
+}
+
+/// Whether a program only starts the real interpreter. Since Python 3.7.2 a virtual environment's
+/// `python.exe` does; `pyvenv.cfg` lies beside it or one folder up, where it looks for it itself.
+///
+/// Source: <https://docs.python.org/3/library/venv.html#how-venvs-work>
+fn is_stub(exe: &Path) -> bool {
+    let stem = exe.file_stem().map(|stem| stem.to_string_lossy().to_lowercase());
+    let is_launcher = stem.is_some_and(|stem| matches!(stem.as_str(), "py" | "pyw"));
+    let mut folders = exe.ancestors().skip(1).take(2);
+    is_launcher || folders.any(|folder| folder.join("pyvenv.cfg").is_file())
+}
