@@ -120,7 +120,8 @@ fn a_second_copy_is_refused_whoever_starts_it() {
 
 #[test]
 fn a_killed_brain_is_restarted_under_its_lock() {
-    let fleet = SampleFleet::new(tools(), &TWO);
+    // Accounts of its own: a copy of another test that trades the same one would be a finding.
+    let fleet = SampleFleet::new(tools(), &[("ATLAS", 7_400_001), ("BOREAS", 7_400_002)]);
     let mut launch = start(&fleet);
     let before = holder(&fleet, "BRAIN_ATLAS");
     kill(&before);

@@ -363,15 +363,15 @@ fn a_tool_that_is_told_a_brains_name_is_no_brain() {
     let words = ["--root", root, "--json", "--name", "BRAIN_LEDA"];
     // As itself, below a Python that runs another script with such words, and below a shell.
     let mut below_python = Command::new(fleet.python());
-    below_python.arg("run").arg(&ps).args(&words);
+    below_python.arg("run").arg(&ps).args(words);
     let mut below_shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
     if cfg!(windows) {
-        below_shell.args(["/d", "/c"]).arg(&ps).args(&words).args(["&", "rem", "BRAIN_LEDA.py"]);
+        below_shell.args(["/d", "/c"]).arg(&ps).args(words).args(["&", "rem", "BRAIN_LEDA.py"]);
     } else {
-        below_shell.args(["-c", r#""$0" "$@"; : python BRAIN_LEDA.py"#]).arg(&ps).args(&words);
+        below_shell.args(["-c", r#""$0" "$@"; : python BRAIN_LEDA.py"#]).arg(&ps).args(words);
     }
     let mut itself = Command::new(&ps);
-    itself.args(&words);
+    itself.args(words);
     for mut command in [itself, below_python, below_shell] {
         let report = run(command.current_dir(fleet.root()), "");
         let rows = report.json()["processes"].clone();
