@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod demo;
 mod windows;
 
@@ -35,6 +36,8 @@ enum Command {
         #[arg(long, default_value_t = 200)]
         contenders: u64,
     },
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Build and test for Windows, under Wine
     #[command(subcommand)]
     Windows(windows::WindowsCommand),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo { bin_dir } => demo::run(bin_dir),
         Command::Stress { seconds, contenders } => stress(seconds, contenders),
+        Command::Bench(command) => bench::run(command),
         Command::Windows(command) => windows::run(command),
     };
     match result {

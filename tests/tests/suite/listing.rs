@@ -269,7 +269,7 @@ fn a_copy_in_another_folder_that_trades_our_account_is_found() {
 
 #[test]
 fn the_list_is_filtered_sorted_and_cut_as_asked() {
-    let fleet = SampleFleet::new(tools(), &THREE[..2]);
+    let fleet = SampleFleet::new(tools(), &[("LEDA", 7_500_001), ("MAIA", 7_500_002)]);
     let start = |script: &str, args: &[&str]| {
         let args = [&[script], args].concat();
         let mut program = Program::start(&fleet.python(), &args, fleet.root(), &[], |_| ());
@@ -277,7 +277,7 @@ fn the_list_is_filtered_sorted_and_cut_as_asked() {
         program
     };
     let _programs = [
-        start("BRAIN_LEDA.py", &["--password", "hunter2", "--login", "7200001", "token=hunter2"]),
+        start("BRAIN_LEDA.py", &["--password", "hunter2", "--login", "7500001", "token=hunter2"]),
         start("STOPLOSS_WATCHDOG_V2.py", &["--account", "LEDA"]),
         start("BRAIN_MAIA.py", &[]),
         start("quantum_server.py", &[]),
@@ -298,7 +298,7 @@ fn the_list_is_filtered_sorted_and_cut_as_asked() {
         (&["--role", "brain"], "BRAIN_LEDA BRAIN_MAIA"),
         (&["--role", "watchdog,server"], "WATCHDOG_LEDA quantum_server"),
         (&["--account", "leda"], "BRAIN_LEDA WATCHDOG_LEDA"),
-        (&["--account", "7200002"], "BRAIN_MAIA"),
+        (&["--account", "7500002"], "BRAIN_MAIA"),
         (&["--name", "brain_*"], "BRAIN_LEDA BRAIN_MAIA"),
         (&["--account", "LEDA", "--role", "brain"], "BRAIN_LEDA"),
         (&["--state", "stale"], ""),
@@ -331,11 +331,11 @@ fn the_list_is_filtered_sorted_and_cut_as_asked() {
         let shown = ps(&fleet, form);
         assert!(!shown.stdout.contains("hunter2"), "{form:?} {shown:?}");
         assert!(
-            shown.stdout.contains("7200001") || form.contains(&"--check"),
+            shown.stdout.contains("7500001") || form.contains(&"--check"),
             "{form:?} {shown:?}"
         );
         let masked = ps(&fleet, &[form, &["--mask"]].concat());
-        assert!(!masked.stdout.contains("7200001"), "{form:?} {masked:?}");
+        assert!(!masked.stdout.contains("7500001"), "{form:?} {masked:?}");
         assert!(
             masked.stdout.contains("****001") || form.contains(&"--check"),
             "{form:?} {masked:?}"

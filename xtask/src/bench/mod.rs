@@ -1,0 +1,133 @@
+//! `cargo xtask bench`: how fast qc is, side by side with others in one run, as ratios.
+
+mod ps;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+/// Measure against others in one run, and keep the table in docs/BENCHMARKS.md
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum BenchCommand {
+    /// List 200, 1000 and 3000 processes
+    Ps {
+        /// How many processes
+        #[arg(long, value_delimiter = ',', default_value = "200,1000,3000")]
+        counts: Vec<usize>,
+        /// How often each program runs
+        #[arg(long, default_value_t = 15)]
+        rounds: usize,
+    },
+}
+
+/// Measures what was asked for.
+///
+/// # Errors
+/// If something can't be built, started or written.
+pub(crate) fn run(command: BenchCommand) -> Result<()> {
+    match command {
+        BenchCommand::Ps { counts, rounds } => ps::run(&counts, rounds),
+    }
+}
+
+/// Builds a tool as users get it; returns its path.
+fn release(tool: &str) -> Result<PathBuf> {
+    let mut build = Command::new(crate::cargo());
+    build.current_dir(crate::workspace()).args([
+        "build",
+        "--release",
+        "--quiet",
+        "--package",
+        tool,
+    ]);
+    ensure!(build.status().context("cannot run cargo")?.success(), "the build failed; see above");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    let file = format!("{tool}{}", std::env::consts::EXE_SUFFIX);
+    Ok(crate::workspace().join(target).join("release").join(file))
+}
+
+/// Compiles one of the C programs that stand beside this file.
+fn compile(source: &str, into: &Path, options: &[&str]) -> Result<PathBuf> {
+    let program = into.join(source.trim_end_matches(".c"));
+    let path = crate::workspace().join("xtask/src/bench/c").join(source);
+    let mut compile = Command::new("cc");
+    compile.args(["-O2", "-Wall", "-o"]).arg(&program).arg(path).args(options);
+    let status = compile.status().context("there is no C compiler; install gcc")?;
+    ensure!(status.success(), "{source} does not compile; see above");
+    Ok(program)
+}
+
+/// Runs a program to its end, and returns how long that took. What it prints goes nowhere.
+fn time(command: &mut Command) -> Result<Duration> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let began = Instant::now();
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    let took = began.elapsed();
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(took)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The first line that a program prints, to say what was measured.
+fn version(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
+/// What was measured on.
+fn machine() -> String {
+    let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
+    let kernel = version("uname", &["-sr"]).unwrap_or_default();
+    let day = version("date", &["+%Y-%m-%d"]).unwrap_or_default();
+    format!("{model}, {cores} cores, {kernel}, {day}")
+}
+
+/// Replaces the section under `## heading` of docs/BENCHMARKS.md, or appends it.
+fn keep(heading: &str, text: &str) -> Result<()> {
+    let path = crate::workspace().join("docs/BENCHMARKS.md");
+    let old = fs::read_to_string(&path).unwrap_or_else(|_| INTRODUCTION.to_owned());
+    fs::write(&path, replaced(&old, heading, text)).context("cannot write docs/BENCHMARKS.md")
+}
+
+const INTRODUCTION: &str = "# Benchmarks\n\n\
+    Everything here is measured by `cargo xtask bench`, which keeps its tables in this file. Programs run in turn, so that each round\n\
+    sees one state of the machine; times are medians, ratios are medians of the rounds' ratios. Only ratios mean anything on another machine.\n";
+
+fn replaced(old: &str, heading: &str, text: &str) -> String {
+    let head = format!("## {heading}\n");
+    let (before, after) = match old.find(&head) {
+        Some(at) => {
+            let end = old[at + head.len()..].find("\n## ").map(|end| at + head.len() + end + 1);
+            (&old[..at], end.map_or("", |end| &old[end..]))
+        }
+        None => (old, ""),
+    };
+    let gap = if after.is_empty() { "" } else { "\n" };
+    format!("{}\n\n{head}\n{}\n{gap}{after}", before.trim_end(), text.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_replaced_and_the_others_stay() {
+        let first = replaced("# B\n\nx\n", "One", "1");
+        assert_eq!(first, "# B\n\nx\n\n## One\n\n1\n");
+        let second = replaced(&first, "Two", "2\n");
+        assert_eq!(second, "# B\n\nx\n\n## One\n\n1\n\n## Two\n\n2\n");
+        assert_eq!(replaced(&second, "One", "3"), "# B\n\nx\n\n## One\n\n3\n\n## Two\n\n2\n");
+        assert_eq!(replaced(&second, "Two", "3"), "# B\n\nx\n\n## One\n\n1\n\n## Two\n\n3\n");
+    }
+}
