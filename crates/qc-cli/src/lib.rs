@@ -14,7 +14,8 @@ pub use args::{ColorChoice, Place, PlaceArgs, parse_duration};
 pub use exit::{Exit, Failure, describe, run_tool, warn};
 pub use hold::{HoldArgs, hold};
 pub use output::{
-    Text, Tone, duration, local_time, memory, print_json, table, uses_color, visible,
+    Text, Tone, duration, local_time, memory, print_json, table, terminal_width, uses_color,
+    visible,
 };
 pub use prompt::{Answer, confirm};
 pub use usage::parse;

@@ -39,6 +39,11 @@ impl Text {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// Returns how many characters it has.
+    pub fn width(&self) -> usize {
+        self.text.chars().count()
+    }
 }
 
 impl<T: Into<String>> From<T> for Text {
@@ -68,11 +73,18 @@ pub fn uses_color(choice: ColorChoice) -> bool {
     }
 }
 
+/// Returns how many characters fit into a line of the terminal that standard output is, if it is
+/// one and knows.
+pub fn terminal_width() -> Option<usize> {
+    let width = io::stdout().is_terminal().then(|| Table::new().width()).flatten();
+    width.map(usize::from).filter(|&width| width > 0)
+}
+
 /// Lays out rows under a header; on a terminal no wider than that.
 pub fn table(header: &[&str], rows: Vec<Vec<Text>>, color: ColorChoice) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.iter().copied());
-    if io::stdout().is_terminal() {
+    if terminal_width().is_some() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     let color = uses_color(color);

@@ -9,6 +9,9 @@ use qc_fleet::State;
 
 use crate::row::Row;
 
+/// The blanks between two columns.
+const GAP: usize = 2;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Column {
     /// The name of the component, which is its lock's, too
@@ -54,6 +57,30 @@ impl Column {
         Self::Cpu,
         Self::Memory,
     ];
+
+    /// What of the usual columns is left out first where a terminal is too narrow for all.
+    const SPARED: [Self; 4] = [Self::Memory, Self::Cpu, Self::Uptime, Self::Role];
+
+    /// Leaves out of the usual columns what does not fit into `width` characters.
+    pub(crate) fn fitting(mut columns: Vec<Self>, rows: &[&Row], width: usize) -> Vec<Self> {
+        let widths: Vec<(Self, usize)> = columns
+            .iter()
+            .map(|&column| {
+                let cells = rows.iter().map(|row| column.cell(row).width());
+                (column, cells.chain([column.word().len()]).max().unwrap_or(0) + GAP)
+            })
+            .collect();
+        let width_of = |columns: &[Self]| -> usize {
+            widths.iter().filter(|(one, _)| columns.contains(one)).map(|(_, width)| width).sum()
+        };
+        for spared in Self::SPARED {
+            if width_of(&columns) <= width + GAP {
+                break;
+            }
+            columns.retain(|column| *column != spared);
+        }
+        columns
+    }
 
     /// Returns the word that `--columns` and the head of CSV use.
     pub(crate) fn word(self) -> &'static str {
@@ -205,6 +232,21 @@ mod tests {
             assert_eq!(names, expected, "{orders}");
         }
         assert!(Order::parse("sise").unwrap_err().contains("it is one of component, role"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_fewer_columns() {
+        let row = row("BRAIN_ATLAS", 4711, 100 << 20);
+        let shown = |width| {
+            let columns = Column::fitting(Column::USUAL.into(), &[&row], width);
+            columns.iter().map(|column| column.word()).collect::<Vec<_>>().join(" ")
+        };
+        let all = "component role account pid state lock uptime cpu memory";
+        assert_eq!(shown(120), all);
+        assert_eq!(shown(72), all, "it fits to the character");
+        assert_eq!(shown(71), "component role account pid state lock uptime cpu");
+        assert_eq!(shown(60), "component role account pid state lock uptime");
+        assert_eq!(shown(10), "component account pid state lock");
     }
 
     #[test]

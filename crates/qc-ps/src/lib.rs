@@ -14,7 +14,7 @@ use std::io::Write;
 
 use cli::{Cli, Format};
 use column::Column;
-use qc_cli::{Exit, Failure, Place, parse, print_json, run_tool};
+use qc_cli::{Exit, Failure, Place, parse, print_json, run_tool, terminal_width};
 use qc_fleet::Snapshot;
 use report::Report;
 use terminals::TerminalReport;
@@ -34,11 +34,11 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     if cli.terminals {
         return show_terminals(&place, cli, output);
     }
-    let columns = columns(cli);
     if let Some(pause) = cli.watch {
-        return watch(pause, &mut |marks, text| look_again(&place, cli, &columns, marks, text));
+        return watch(pause, &mut |marks, text| look_again(&place, cli, marks, text));
     }
     let report = look(&place, cli)?;
+    let columns = columns(cli, &report);
     match cli.format {
         _ if cli.json => print_json(output, &report)?,
         _ if cli.check => report.write_findings(output)?,
@@ -50,12 +50,20 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     Ok(if found { Exit::Found } else { Exit::Done })
 }
 
-fn columns(cli: &Cli) -> Vec<Column> {
-    match &cli.columns[..] {
-        [] if cli.tree => Column::USUAL.into_iter().chain([Column::Command]).collect(),
-        [] => Column::USUAL.into(),
-        named => named.into(),
+fn columns(cli: &Cli, report: &Report) -> Vec<Column> {
+    if !cli.columns.is_empty() {
+        return cli.columns.clone();
     }
+    let mut columns: Vec<Column> = Column::USUAL.into();
+    if cli.format == Format::Table
+        && let Some(width) = terminal_width()
+    {
+        // The mark before a row takes a column, too.
+        let marks = if cli.watch.is_some() { 3 } else { 0 };
+        columns = Column::fitting(columns, &report.rows(), width.saturating_sub(marks));
+    }
+    columns.extend(cli.tree.then_some(Column::Command));
+    columns
 }
 
 fn look(place: &Place, cli: &Cli) -> Result<Report, Failure> {
@@ -67,13 +75,12 @@ fn look(place: &Place, cli: &Cli) -> Result<Report, Failure> {
 fn look_again(
     place: &Place,
     cli: &Cli,
-    columns: &[Column],
     marks: &mut Marks,
     text: &mut Vec<u8>,
 ) -> Result<(), Failure> {
     let report = look(place, cli)?;
     let (marks, gone) = marks.compare(&report.rows());
-    report.write_table(columns, Some(&marks), cli.color, text)?;
+    report.write_table(&columns(cli, &report), Some(&marks), cli.color, text)?;
     for gone in gone {
         writeln!(text, "- {gone} is gone")?;
     }

@@ -92,12 +92,13 @@ impl Screen {
     /// Draws over what is there, so that nothing flickers.
     fn draw(&self, text: &[u8], pause: Duration) -> io::Result<()> {
         let _drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, height) = size()?;
+        // A terminal that does not know its own height says 0.
+        let height = size().map_or(0, |(_, height)| height);
         let now = chrono::Local::now().format("%Y-%m-%d %H:%M:%S");
         let text = String::from_utf8_lossy(text);
         let head = format!("{now}, every {} s; q ends", pause.as_secs_f64());
         let lines: Vec<&str> = [head.as_str(), ""].into_iter().chain(text.lines()).collect();
-        let room = usize::from(height);
+        let room = if height == 0 { lines.len() } else { usize::from(height) };
         let hidden = lines.len().saturating_sub(room);
         let shown = if hidden > 0 { room.saturating_sub(1) } else { lines.len() };
         let mut output = io::stdout().lock();

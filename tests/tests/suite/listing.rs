@@ -431,3 +431,153 @@ fn terminals_are_listed_with_their_accounts() {
     assert!(table.contains("****002") && table.contains("not running"), "{table}");
     assert!(!table.contains("LEDA") && !table.contains("7100002"), "{table}");
 }
+
+/// `/proc` as other users see it where the administrator hides foreign processes.
+#[cfg(unix)]
+#[test]
+fn processes_that_are_hidden_are_not_passed_over() {
+    use crate::bad_input::cannot_test;
+
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let mut brain = Program::start(&fleet.python(), &["BRAIN_LEDA.py"], fleet.root(), &[], |_| ());
+    brain.wait_for("ready");
+    let tool = fleet.root().join("qc-ps-copy");
+    fs::copy(fleet.tools.tool("qc-ps"), &tool).unwrap();
+    for folder in [fleet.root(), &fleet.root().join("base")] {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let as_nobody = |hidepid: &str, words: &str| {
+        let script = format!(
+            "mount -t proc -o hidepid={hidepid} proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0\" {words}"
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script]).arg(&tool).current_dir(fleet.root());
+        run(&mut command, "")
+    };
+    let able = as_nobody("0", "--version");
+    if able.code != 0 {
+        return cannot_test("hidden processes", &format!("{able:?}"));
+    }
+    let seen = as_nobody("0", "--check");
+    assert!(seen.stdout.contains("BRAIN_LEDA runs without its lock"), "{seen:?}");
+    // Listed without their contents: counted. Not listed at all: said.
+    let listed = as_nobody("1", "--check");
+    assert_eq!(listed.code, 3, "{listed:?}");
+    assert!(listed.stdout.starts_with("at least 0 run; "), "{listed:?}");
+    assert!(listed.stdout.ends_with(" processes could not be read\n"), "{listed:?}");
+    let hidden = as_nobody("2", "--check");
+    let said = "at least 0 run; the processes of other users are hidden (hidepid)\n";
+    assert_eq!((hidden.code, &*hidden.stdout), (3, said), "{hidden:?}");
+    let table = as_nobody("2", "");
+    assert_eq!(table.code, 0, "{table:?}");
+    assert!(table.stdout.contains("! at least 0 run; the processes"), "{table:?}");
+}
+
+/// A terminal, as `script` makes one; what is typed goes in, what is shown comes out.
+#[cfg(unix)]
+struct Screen {
+    script: Child,
+    shown: BufReader<std::process::ChildStdout>,
+    seen: String,
+}
+
+#[cfg(unix)]
+impl Screen {
+    fn start(fleet: &SampleFleet, command: &str) -> Self {
+        let command = format!("stty cols 100 rows 20; {command}; echo \"code $?\"; stty -a");
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--command", &command, "/dev/null"]).current_dir(fleet.root());
+        script.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = script.spawn().expect("util-linux is there");
+        let shown = BufReader::new(script.stdout.take().unwrap());
+        Self { script, shown, seen: String::new() }
+    }
+
+    /// Waits until `text` is shown; returns what was shown since the last time.
+    fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                return self.seen.drain(..at + text.len()).collect();
+            }
+            let bytes = self.shown.fill_buf().expect("the terminal can be read").to_vec();
+            assert!(!bytes.is_empty(), "no `{text}` in {:?}", self.seen);
+            self.shown.consume(bytes.len());
+            self.seen.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    fn type_in(&mut self, keys: &str) {
+        use std::io::Write;
+        self.script.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // Its terminal closes with it, which ends what runs there.
+        let _ = self.script.kill();
+        let _ = self.script.wait();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_list_is_watched_in_place_until_a_key_ends_it() {
+    const ENTER: &str = "\x1b[?1049h";
+    const LEAVE: &str = "\x1b[?1049l";
+
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let qc_ps = fleet.tools.tool("qc-ps").display().to_string();
+    let watch = format!("NO_COLOR=1 '{qc_ps}' --watch 200ms --account LEDA --state rogue");
+    for (keys, code) in [("q", "code 0"), ("\x03", "code 130"), ("\x1b", "code 0")] {
+        let mut screen = Screen::start(&fleet, &watch);
+        screen.wait_for(ENTER);
+        screen.wait_for("q ends");
+        let mut brain =
+            Program::start(&fleet.python(), &["BRAIN_LEDA.py"], fleet.root(), &[], |_| ());
+        brain.wait_for("ready");
+        let pid = brain.identity().pid;
+        screen.wait_for(&format!("+  BRAIN_LEDA  brain  7100001  {pid}"));
+        // New only once.
+        screen.wait_for(&format!("\n   BRAIN_LEDA  brain  7100001  {pid}"));
+        drop(brain);
+        let gone = screen.wait_for(&format!("- BRAIN_LEDA (PID {pid}) is gone"));
+        assert!(!gone.contains("\x1b[2J"), "it is drawn over, not cleared: {gone:?}");
+        screen.type_in(keys);
+        screen.wait_for(LEAVE);
+        let after = screen.wait_for(code);
+        assert!(after.contains("\x1b[?25h"), "the cursor is shown again: {after:?}");
+        // The terminal is as it was: Ctrl-C means something, and what is typed is shown.
+        let settings = screen.wait_for("tostop");
+        for setting in ["isig", "icanon", "echo"] {
+            assert!(settings.split_whitespace().any(|word| word == setting), "{settings}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_watch_that_is_ended_from_outside_gives_the_terminal_back() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let qc_ps = fleet.tools.tool("qc-ps").display().to_string();
+    let command = format!("'{qc_ps}' --watch & echo \"pid $! \"; fg; wait");
+    let mut screen = Screen::start(&fleet, &format!("bash -mc '{}'", command.replace('\'', "\"")));
+    screen.wait_for("pid ");
+    let pid = screen.wait_for(" ");
+    screen.wait_for("q ends");
+    let status = Command::new("kill").arg(pid.trim()).status().unwrap();
+    assert!(status.success());
+    screen.wait_for("\x1b[?1049l");
+    let settings = screen.wait_for("tostop");
+    assert!(settings.split_whitespace().any(|word| word == "icanon"), "{settings}");
+}
+
+#[test]
+fn a_terminal_that_is_no_terminal_is_refused() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let watch = ps(&fleet, &["--watch", "1s"]);
+    assert_eq!(watch.code, 2, "{watch:?}");
+    assert!(watch.stderr.starts_with("qc-ps: --watch needs a terminal\nhint: "), "{watch:?}");
+}
