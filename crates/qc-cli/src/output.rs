@@ -114,8 +114,10 @@ fn cell(text: Text, color: bool) -> Cell {
 /// # Errors
 /// If the output can't be written.
 pub fn print_json(output: &mut dyn Write, value: &impl Serialize) -> Result<(), Failure> {
-    serde_json::to_writer_pretty(&mut *output, value).map_err(io::Error::from)?;
-    writeln!(output)?;
+    let mut text = serde_json::to_vec_pretty(value).map_err(io::Error::from)?;
+    text.push(b'\n');
+    // Standard output writes line by line otherwise.
+    output.write_all(&text)?;
     Ok(())
 }
 

@@ -39,13 +39,16 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     }
     let report = look(&place, cli)?;
     let columns = columns(cli, &report);
+    // Standard output writes line by line otherwise.
+    let mut text = Vec::new();
     match cli.format {
-        _ if cli.json => print_json(output, &report)?,
-        _ if cli.check => report.write_findings(output)?,
-        Format::Table => report.write_table(&columns, None, cli.color, output)?,
-        Format::Csv => report.write_csv(&columns, output)?,
-        Format::Legacy => report.write_legacy(output)?,
+        _ if cli.json => print_json(&mut text, &report)?,
+        _ if cli.check => report.write_findings(&mut text)?,
+        Format::Table => report.write_table(&columns, None, cli.color, &mut text)?,
+        Format::Csv => report.write_csv(&columns, &mut text)?,
+        Format::Legacy => report.write_legacy(&mut text)?,
     }
+    output.write_all(&text)?;
     let found = cli.check && !report.findings.is_empty();
     Ok(if found { Exit::Found } else { Exit::Done })
 }

@@ -1,6 +1,8 @@
 //! What is shown, in the shape of the JSON that `--json` prints, and its other forms.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use qc_cli::{ColorChoice, Failure, Text, Tone, duration, memory, table};
 use qc_fleet::{Finding, FindingKind, Fleet, Mask, Snapshot, State};
@@ -50,9 +52,9 @@ impl Report {
         loose.retain(|(row, _)| cli.filter.wants(row));
         let (mut loose, mut locks): (Vec<Row>, Vec<LockEntry>) = loose.into_iter().unzip();
 
-        let is_shown = |name: &String| {
-            processes.iter().chain(&loose).any(|row| row.component.eq_ignore_ascii_case(name))
-        };
+        let shown: HashSet<String> =
+            processes.iter().chain(&loose).map(|row| row.component.to_lowercase()).collect();
+        let is_shown = |name: &String| shown.contains(&name.to_lowercase());
         let mut findings = snapshot.findings(fleet);
         findings.retain(|one| one.components.is_empty() || one.components.iter().any(is_shown));
 
@@ -184,7 +186,7 @@ fn part_cell(column: Column, part: &Part) -> Text {
     match column {
         Column::Component => format!("  {} {}", part.kind.word(), part.name).into(),
         Column::Pid => part.pid.to_string().into(),
-        Column::Uptime => duration(std::time::Duration::from_secs(part.uptime_seconds)).into(),
+        Column::Uptime => duration(Duration::from_secs(part.uptime_seconds)).into(),
         Column::Since => qc_cli::local_time(&part.since).into(),
         Column::Cpu => format!("{:.1}%", part.cpu_percent).into(),
         Column::Memory => memory(part.memory_bytes).into(),

@@ -1,6 +1,6 @@
 //! Showing the list again and again in place, until the user has seen enough.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -156,7 +156,8 @@ impl Marks {
             Some(_) => "".into(),
         };
         let marks = rows.iter().map(mark).collect();
-        let is_gone = |one: &&(String, Option<u32>)| !rows.iter().any(|row| key(row) == **one);
+        let here: HashSet<_> = rows.iter().map(|row| key(row)).collect();
+        let is_gone = |one: &&(String, Option<u32>)| !here.contains(*one);
         let mut gone: Vec<String> = before
             .keys()
             .filter(is_gone)

@@ -17,6 +17,9 @@ use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
 use super::stat::Stat;
 use crate::{Identity, Listing, ProcessInfo, here};
 
+/// No command line is that long.
+const FAR_BEHIND: u64 = 1 << 40;
+
 /// Reads the command line of every process, and all of those that `wanted` accepts.
 pub(crate) fn scan(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
     let mut reader = Reader::new()?;
@@ -68,7 +71,7 @@ impl Reader {
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let up = Duration::try_from(up).unwrap_or_default();
         let boot = SystemTime::now().checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH);
-        Ok(Self { proc, boot, path: String::new(), bytes: Vec::with_capacity(8 * 1024) })
+        Ok(Self { proc, boot, path: String::new(), bytes: Vec::with_capacity(4096) })
     }
 
     /// Returns the program and its arguments, and the file they were read from.
@@ -84,9 +87,9 @@ impl Reader {
         drop(self.read(pid, "stat").ok()?);
         let stat = Stat::parse(&self.bytes)?;
         let (exe, current_dir) = (self.link(pid, "exe"), self.link(pid, "cwd"));
-        // An open file belongs to one process for good, so as long as it can be read, nobody else
-        // has had the number. A kernel thread's and a zombie's holds nothing from the start.
-        let still_there = file.read_at(&mut [0], 0).is_ok_and(|read| read > 0 || args.is_empty());
+        // An open file belongs to one process for good, and says so when that is gone: as long as
+        // it does not, nobody else has had the number. Far behind its end there is nothing to copy.
+        let still_there = file.read_at(&mut [0], FAR_BEHIND).is_ok();
         if stat.has_ended() || !still_there {
             return None;
         }
