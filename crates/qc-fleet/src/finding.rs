@@ -137,7 +137,7 @@ impl Snapshot {
             let pids: Vec<u32> = lock.pid.into_iter().collect();
             let holder = lock.pid.map(|pid| format!(" PID {pid}")).unwrap_or_default();
             let text = format!(
-                "{} does not run: the holder{holder} of its lock has ended without giving it back",
+                "lock {} was left behind: its holder{holder} has ended without giving it back",
                 lock.name
             );
             Finding { kind: FindingKind::Stale, text, components: vec![lock.name.clone()], pids }
@@ -366,7 +366,8 @@ mod tests {
         let held = || lock("BRAIN_A", 20, LockState::Held);
         let brain = || process(root.path(), 20, 1, "python BRAIN_A.py");
         let orphan = "BRAIN_A is looked after by no orchestrator: PID 20";
-        let left = "MASTER_LAUNCH does not run: the holder PID 9 of its lock has ended without giving it back";
+        let left =
+            "lock MASTER_LAUNCH was left behind: its holder PID 9 has ended without giving it back";
 
         let by_hand = snapshot(root.path(), vec![brain()], vec![held()]);
         assert_eq!(texts(&by_hand, root.path()), [""; 0]);

@@ -107,7 +107,10 @@ impl Snapshot {
                 wrappers: take(&folded.wrappers),
                 processes: take(&folded.chain),
                 lock: None,
-                supervised: orchestrators.supervise(head, &folded.ancestors),
+                supervised: match found.place {
+                    Place::Fleet => orchestrators.supervise(head, &folded.ancestors),
+                    Place::Foreign => None,
+                },
             };
             instance.lock = holders.lock_of(&instance).cloned();
             instance.know(fleet);

@@ -77,12 +77,12 @@ pub fn list() -> io::Result<Listing> {
 pub fn list_wanted(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
     let mut listing = imp::scan(wanted)?;
     let mut known: HashSet<u32> = listing.processes.iter().map(|one| one.identity.pid).collect();
-    let mut next = 0;
-    while let Some(process) = listing.processes.get(next) {
-        next += 1;
-        if let Some(parent) = process.parent.filter(|&pid| pid > 0 && known.insert(pid)) {
-            listing.processes.extend(imp::describe(parent)?);
-        }
+    let mut from = 0;
+    while from < listing.processes.len() {
+        let parents = listing.processes[from..].iter().filter_map(|one| one.parent);
+        let parents: Vec<u32> = parents.filter(|&pid| pid > 0 && known.insert(pid)).collect();
+        from = listing.processes.len();
+        listing.processes.extend(imp::describe(&parents)?);
     }
     listing.processes.sort_by_key(|info| info.identity.pid);
     Ok(listing)
@@ -93,7 +93,7 @@ pub fn list_wanted(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
 /// # Errors
 /// If the system's process list can't be read at all.
 pub fn describe(pid: u32) -> io::Result<Option<ProcessInfo>> {
-    imp::describe(pid)
+    Ok(imp::describe(&[pid])?.pop())
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ fn the_four_states_stand_side_by_side() {
     if LOCKS_ARE_INHERITED {
         let check = ps(&fleet, &["--check", "--name", "brain_leda"]);
         let stale = format!(
-            "BRAIN_LEDA does not run: the holder PID {pid} of its lock has ended without giving it back\n"
+            "lock BRAIN_LEDA was left behind: its holder PID {pid} has ended without giving it back\n"
         );
         assert_eq!((check.code, check.stdout), (3, stale));
     }

@@ -44,10 +44,17 @@ pub(crate) fn scan(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// Describes one process; `None` if there is none, or if it is hidden.
-pub(crate) fn describe(pid: u32) -> io::Result<Option<ProcessInfo>> {
+/// Describes the processes with these pids; those that have ended or are hidden are left out.
+pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
+    if pids.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut reader = Reader::new()?;
-    Ok(reader.command_line(pid).ok().and_then(|(file, args)| reader.process(pid, args, &file)))
+    let described = pids.iter().filter_map(|&pid| {
+        let (file, args) = reader.command_line(pid).ok()?;
+        reader.process(pid, args, &file)
+    });
+    Ok(described.collect())
 }
 
 /// The end of a process between two calls.

@@ -34,12 +34,12 @@ pub(crate) fn scan(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// Describes one process; `None` if there is none, or if it is hidden.
-pub(crate) fn describe(pid: u32) -> io::Result<Option<ProcessInfo>> {
+/// Describes the processes with these pids; those that have ended or are hidden are left out.
+pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
     let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
-    let pid = Pid::from_u32(pid);
-    refresh(&mut system, &[pid]);
-    Ok(system.process(pid).and_then(read))
+    let pids: Vec<Pid> = pids.iter().copied().map(Pid::from_u32).collect();
+    refresh(&mut system, &pids);
+    Ok(pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect())
 }
 
 fn refresh(system: &mut System, pids: &[Pid]) {
