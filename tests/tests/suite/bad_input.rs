@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use qc_process::Ended;
 use qc_tests::SampleFleet;
 
+#[cfg(unix)]
 pub(crate) use self::bench::cannot_test;
 use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
 #[cfg(unix)]
