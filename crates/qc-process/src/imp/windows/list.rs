@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
@@ -14,19 +15,31 @@ const EPOCH_DIFFERENCE: u64 = 11_644_473_600;
 /// Ticks of a start time in one second.
 const TICKS: u64 = 10_000_000;
 
+/// How long a process may take to say what it was called with.
+const MOMENT: Duration = Duration::from_millis(10);
+
 /// Reads the command line of every process, and all of those that `wanted` accepts.
 pub(crate) fn scan(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
     let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
     let command_lines = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, command_lines);
+    let (silent, mut pids): (Vec<Pid>, Vec<Pid>) = (system.processes().iter())
+        .filter(|(_, process)| hides_its_command(process) || wanted(&args(process)))
+        .map(|(pid, _)| *pid)
+        .partition(|pid| system.process(*pid).is_some_and(hides_its_command));
     let mut listing = Listing::default();
-    let mut pids = Vec::new();
-    for (pid, process) in system.processes() {
-        let args = args(process);
-        if args.is_empty() && hides_its_command(process) {
-            listing.unreadable += 1;
-        } else if wanted(&args) {
-            pids.push(*pid);
+    if !silent.is_empty() {
+        // One that is just starting or ending shows nothing for a moment, and hides nothing.
+        thread::sleep(MOMENT);
+        refresh(&mut system, &silent);
+        for pid in silent {
+            match system.process(pid) {
+                Some(process) if !hides_its_command(process) => {
+                    pids.extend(wanted(&args(process)).then_some(pid));
+                }
+                Some(_) if !has_ended(pid) => listing.unreadable += 1,
+                Some(_) | None => {}
+            }
         }
     }
     refresh(&mut system, &pids);
@@ -53,10 +66,15 @@ fn refresh(system: &mut System, pids: &[Pid]) {
     system.refresh_processes_specifics(ProcessesToUpdate::Some(pids), true, wanted);
 }
 
-/// The system's own processes never show a command line; what is no Python is none of ours.
+/// Whether a process does not say what it was called with, although it may be one of ours. The
+/// system's own processes never say it, and what is no Python is none of ours.
 fn hides_its_command(process: &sysinfo::Process) -> bool {
     let name = process.name().to_string_lossy().to_lowercase();
-    name.is_empty() || name.starts_with("py")
+    process.cmd().is_empty() && (name.is_empty() || name.starts_with("py"))
+}
+
+fn has_ended(pid: Pid) -> bool {
+    super::start_time(pid.as_u32()).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn args(process: &sysinfo::Process) -> Vec<String> {
