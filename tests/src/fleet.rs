@@ -55,11 +55,7 @@ impl SampleFleet {
         fleet.configure(&json!({
             "ACCOUNTS": config,
             "TRADING_SETTINGS": { "WATCHDOG_LIMIT": 2.5 },
-            "PROCESS_MANAGER": {
-                "server_settle_seconds": 0.2,
-                "watchdog_stagger_seconds": 0.1,
-                "brain_stagger_seconds": 0.2,
-            },
+            "PROCESS_MANAGER": section(&json!({})),
         }));
         fleet.script("quantum_server.py", "");
         fleet.script("STOPLOSS_WATCHDOG_V2.py", "");
@@ -132,6 +128,21 @@ impl Drop for SampleFleet {
             }
         }
     }
+}
+
+/// Returns a section PROCESS_MANAGER with short pauses, and `more`.
+pub fn section(more: &Value) -> Value {
+    let mut section = json!({
+        // Whatever listens on this machine is no matter of the tests.
+        "server": { "port": null },
+        "server_settle_seconds": 0.2,
+        "watchdog_stagger_seconds": 0.1,
+        "brain_stagger_seconds": 0.2,
+    });
+    for (key, value) in more.as_object().expect("a section is an object") {
+        section[key] = value.clone();
+    }
+    section
 }
 
 /// Returns the name of an account's brain.

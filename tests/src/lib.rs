@@ -12,7 +12,7 @@ mod random;
 mod tools;
 
 pub use contender::Contender;
-pub use fleet::{ACCOUNTS, SampleFleet};
+pub use fleet::{ACCOUNTS, SampleFleet, section};
 pub use locks::{Attempt, SampleLocks, Speaker};
 pub use program::Program;
 pub use python::python;

@@ -4,6 +4,8 @@
 
 mod bench;
 mod demo;
+mod docs;
+mod release;
 mod windows;
 
 use std::ffi::OsString;
@@ -27,6 +29,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         bin_dir: Option<PathBuf>,
     },
+    /// Write docs/CONFIG.md anew, from the types that read the config
+    Docs,
     /// Let many processes contend for locks, with kills and deletions, watched by two referees
     Stress {
         /// How long
@@ -36,6 +40,7 @@ enum Command {
         #[arg(long, default_value_t = 200)]
         contenders: u64,
     },
+    /// Measure how fast the tools are beside others, and keep the tables in docs/BENCHMARKS.md
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// Build and test for Windows, under Wine
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
     qc_process::helper::run_if_asked();
     let result = match Cli::parse().command {
         Command::Demo { bin_dir } => demo::run(bin_dir),
+        Command::Docs => docs::run(),
         Command::Stress { seconds, contenders } => stress(seconds, contenders),
         Command::Bench(command) => bench::run(command),
         Command::Windows(command) => windows::run(command),

@@ -47,6 +47,8 @@ pub(crate) enum WindowsCommand {
     },
     /// Build the tools and run the demo with them
     Demo,
+    /// Measure locks, and keep the table in docs/BENCHMARKS.md
+    Bench,
 }
 
 /// Does what was asked for.
@@ -73,6 +75,7 @@ pub(crate) fn run(args: WindowsCommand) -> Result<()> {
         WindowsCommand::Build { args } => finish(cargo("build").arg("--workspace").args(args)),
         WindowsCommand::Run { exe, args } => finish(script("wine-run.sh").arg(exe).args(args)),
         WindowsCommand::Demo => demo(),
+        WindowsCommand::Bench => bench(),
     }
 }
 
@@ -112,11 +115,33 @@ fn demo() -> Result<()> {
         build.args(["--bin", bin]);
     }
     finish(&mut build)?;
-    let target = env::var_os("QC_TARGET_DIR").unwrap_or_else(|| "target/windows".into());
-    let bins = crate::workspace().join(target).join("x86_64-pc-windows-gnu").join("debug");
+    let bins = built("debug");
     let mut demo = script("wine-run.sh");
     demo.arg(bins.join("xtask.exe")).args(["demo", "--bin-dir"]).arg(windows_path(&bins));
     finish(&mut demo)
+}
+
+fn bench() -> Result<()> {
+    set_up()?;
+    let mut build = cargo("build");
+    build.args(["--release", "--package", "qc-lock", "--package", "qc-lock-core"]);
+    build.args(["--package", "qc-tests", "--package", "xtask", "--example", "acquire"]);
+    finish(build.args(["--bin", "qc-lock", "--bin", "stand-in", "--bin", "xtask"]))?;
+    let bins = built("release");
+    let mut bench = script("wine-run.sh");
+    bench.arg(bins.join("xtask.exe")).args(["bench", "lock-here"]).arg(windows_path(&bins));
+    let output = bench.stderr(Stdio::inherit()).output().with_context(|| cannot_start(&bench))?;
+    ensure!(output.status.success(), "the benchmark ended with {}", output.status);
+    let table = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    let text = format!("`cargo xtask windows bench` on {}.\n\n{table}", crate::bench::machine());
+    println!("{text}");
+    crate::bench::keep("Locks, as Windows programs under Wine", &text)
+}
+
+/// Returns the folder of the programs that were built for Windows.
+fn built(profile: &str) -> PathBuf {
+    let target = env::var_os("QC_TARGET_DIR").unwrap_or_else(|| "target/windows".into());
+    crate::workspace().join(target).join("x86_64-pc-windows-gnu").join(profile)
 }
 
 /// Sets the lab up; takes a second where it is there.

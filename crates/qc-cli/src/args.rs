@@ -1,10 +1,9 @@
 //! Flags that several tools accept.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::ValueEnum;
-use qc_fleet::{CONFIG_FILE, ConfigError, Fleet, find_root};
+use qc_fleet::{CONFIG_FILE, ConfigError, Fleet, Variables, find_root};
 use qc_lock_core::LockDir;
 
 use crate::{Exit, Failure};
@@ -68,19 +67,40 @@ impl PlaceArgs {
 }
 
 impl Place {
-    /// Reads the fleet's config.
+    /// Reads the fleet's config, to look at the fleet or to stop it: an environment variable that
+    /// the config names and that is not set here is no reason to refuse.
     ///
     /// # Errors
     /// A [`ConfigError`] as a failure with exit code 2.
     pub fn fleet(&self) -> Result<Fleet, Failure> {
+        self.fleet_with(&|name| {
+            std::env::var_os(name).or_else(|| Some(format!("${{{name}}}").into()))
+        })
+    }
+
+    /// Reads the fleet's config, to start the fleet.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] as a failure with exit code 2, also for a variable that is not set.
+    pub fn fleet_to_start(&self) -> Result<Fleet, Failure> {
+        self.fleet_with(&|name| std::env::var_os(name))
+    }
+
+    fn fleet_with(&self, variables: Variables<'_>) -> Result<Fleet, Failure> {
         match &self.config {
-            // A config that was named can lie elsewhere.
-            Ok(config) => Ok(match &self.root {
-                Some(root) => Fleet::load_for(root, config)?,
-                None => Fleet::load(config)?,
-            }),
+            Ok(config) => {
+                // A config that was named can lie elsewhere.
+                let root = self.root.as_deref().or_else(|| config.parent());
+                let root = root.ok_or_else(|| ConfigError::NoFolder { path: config.clone() })?;
+                Ok(Fleet::load_for(root, config, variables)?)
+            }
             Err(start) => Err(ConfigError::Missing { start: start.clone() }.into()),
         }
+    }
+
+    /// Returns where a new config is to be written.
+    pub fn new_config(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|start| start.join(CONFIG_FILE))
     }
 
     /// Returns the folder of the locks.
@@ -123,45 +143,9 @@ pub enum ColorChoice {
     Never,
 }
 
-/// The longest duration: deadlines and points in the past are computed from it.
-const LONGEST: f64 = 36_500.0 * 86_400.0;
-
-/// Reads a number with a unit: `500ms`, `30s`, `5m`, `24h`, `7d`; without a unit, seconds. At most
-/// a hundred years.
-///
-/// # Errors
-/// A sentence saying what is accepted.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let refused = || format!("`{text}` is no duration such as 500ms, 30s, 5m or 24h");
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let number: f64 = text[..split].parse().map_err(|_| refused())?;
-    let unit = match &text[split..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        _ => return Err(refused()),
-    };
-    let seconds = Some(number * unit).filter(|seconds| *seconds <= LONGEST).ok_or_else(refused)?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| refused())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_a_unit() {
-        for (text, milliseconds) in
-            [("500ms", 500), ("30s", 30_000), ("10", 10_000), ("1.5m", 90_000), ("24h", 86_400_000)]
-        {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
-        }
-        for text in ["", "s", "-1s", "1x", "1 s", "1e99d", ".", "36501d", "99999999999999999999"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn locks_need_a_fleet_or_a_folder() {

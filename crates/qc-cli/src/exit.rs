@@ -166,13 +166,15 @@ pub fn run_tool(name: &str, run: impl FnOnce(&mut dyn Write) -> Result<Exit, Fai
 }
 
 impl Failure {
+    /// Prints message and hint with one write, so that those of several programs do not mix.
     fn print(&self, tool: &str, errors: &mut dyn Write) -> io::Result<()> {
+        let mut text = String::new();
         if !self.message.is_empty() {
-            writeln!(errors, "{tool}: {}", self.message)?;
+            text.push_str(&format!("{tool}: {}\n", self.message));
         }
         if !self.hint.is_empty() {
-            writeln!(errors, "hint: {}", self.hint)?;
+            text.push_str(&format!("hint: {}\n", self.hint));
         }
-        Ok(())
+        errors.write_all(text.as_bytes())
     }
 }

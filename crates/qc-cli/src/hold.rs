@@ -12,7 +12,9 @@ use qc_lock_core::{
 use qc_process::{Console, Output, Spawn};
 
 use crate::exit::chain;
-use crate::{Exit, Failure, parse_duration, warn};
+use qc_fleet::parse_duration;
+
+use crate::{Exit, Failure, warn};
 
 /// Run a command while holding a lock
 ///

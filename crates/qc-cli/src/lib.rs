@@ -10,7 +10,7 @@ mod output;
 mod prompt;
 mod usage;
 
-pub use args::{ColorChoice, Place, PlaceArgs, parse_duration};
+pub use args::{ColorChoice, Place, PlaceArgs};
 pub use exit::{Exit, Failure, describe, run_tool, warn};
 pub use hold::{HoldArgs, hold};
 pub use output::{
@@ -18,4 +18,5 @@ pub use output::{
     visible,
 };
 pub use prompt::{Answer, confirm};
+pub use qc_fleet::parse_duration;
 pub use usage::parse;

@@ -1,16 +1,16 @@
 //! What the config says should run.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use qc_lock_core::{Account, LockName, Request, Terminal};
+use qc_supervise::Settings;
 use serde::Serialize;
 
-use crate::config::{self, Object, Timing};
-use crate::{ConfigError, root};
-
-/// The script of all watchdogs.
-pub(crate) const WATCHDOG_SCRIPT: &str = "STOPLOSS_WATCHDOG_V2.py";
+use crate::config::{self, LogSettings, NotifySettings, Timing, Variables};
+use crate::text::{Secret, Text};
+use crate::{ConfigError, build};
 
 /// What a component does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -48,7 +48,7 @@ impl fmt::Display for Role {
 }
 
 /// One program of the fleet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
     /// Its name, which is its lock's, too.
     pub name: LockName,
@@ -60,10 +60,22 @@ pub struct Component {
     pub account: Option<Account>,
     /// Its terminal.
     pub terminal: Option<Terminal>,
-    /// Its script.
-    pub script: PathBuf,
-    /// The script's arguments.
-    pub args: Vec<String>,
+    /// The program and its arguments; with a script, the interpreter, the script, its arguments.
+    pub command: Vec<Text>,
+    /// The script among them, if it is one for a Python.
+    pub script: Option<PathBuf>,
+    /// How many words of the command stand before the arguments of the script or the program.
+    pub(crate) args_at: usize,
+    /// Its working folder.
+    pub cwd: PathBuf,
+    /// Environment variables for it, besides those of the launcher.
+    pub env: Vec<(String, Secret)>,
+    /// What must be ready before it starts. Such a component may be disabled or have no script.
+    pub depends_on: Vec<LockName>,
+    /// The ports at which it will listen, which must be free before it starts.
+    pub ports: Vec<u16>,
+    /// How it is supervised.
+    pub settings: Settings,
     /// Whether the config wants it to run.
     pub enabled: bool,
 }
@@ -81,122 +93,123 @@ impl Component {
         request
     }
 
-    /// Returns the file name of its script.
+    /// Returns the file name of its script, or else of its program.
     pub fn script_file(&self) -> String {
-        self.script.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        let program = self.command.first().map(Text::path);
+        let file = self.script.as_deref().or(program).and_then(Path::file_name);
+        file.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// Returns its script, if it has one that does not exist.
+    pub fn missing_script(&self) -> Option<&Path> {
+        self.script.as_deref().filter(|script| !script.exists())
+    }
+
+    /// Returns the arguments of its script, or else of its program.
+    pub fn args(&self) -> &[Text] {
+        self.command.get(self.args_at..).unwrap_or_default()
+    }
+
+    /// Whether values of environment variables stand among its arguments.
+    pub(crate) fn has_variables(&self) -> bool {
+        self.args().iter().any(Text::has_variables)
+    }
+
+    /// Whether `args` end in its own arguments.
+    pub(crate) fn ends(&self, args: &[String]) -> bool {
+        let before = args.len().checked_sub(self.args().len());
+        before.is_some_and(|before| {
+            self.args().iter().zip(&args[before..]).all(|(text, word)| text.may_be(word))
+        })
+    }
+
+    /// Returns the command of a process that is this component, as it may be shown.
+    pub(crate) fn shown_command_of(&self, words: &[String]) -> String {
+        let mut words = words.to_vec();
+        // What stands before is an interpreter, its options and the script.
+        let before = words.len().saturating_sub(self.args().len());
+        for (word, text) in words[before..].iter_mut().zip(self.args()) {
+            if text.has_variables() {
+                *word = text.written().to_owned();
+            }
+        }
+        crate::shown_command(&words)
+    }
+
+    /// Returns its command as it may be shown.
+    pub fn shown_command(&self) -> String {
+        let words: Vec<String> = self.command.iter().map(ToString::to_string).collect();
+        crate::shown_command(&words)
     }
 }
 
+/// One account of the config.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountEntry {
+    /// Its key.
+    pub key: String,
+    /// Its number.
+    pub account: Account,
+    /// The number that marks its orders, as far as the config says one.
+    pub magic: Option<String>,
+    /// Its terminal, as the config writes it.
+    pub terminal_path: Option<String>,
+    /// Whether it is traded.
+    pub enabled: bool,
+}
+
 /// What the config says.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fleet {
     /// The folder with the config and the scripts.
     pub root: PathBuf,
-    /// The Python to run them with, and how it was chosen.
-    pub interpreter: PathBuf,
-    /// What to tell the user about that choice, unless it is the expected one.
+    /// The Python to run them with.
+    pub interpreter: Text,
+    /// What to tell the user about how it was chosen, unless it is the expected one.
     pub interpreter_note: Option<String>,
-    /// The server, the watchdogs, the brains: the order of starting.
+    /// The accounts, in the order of the file.
+    pub accounts: Vec<AccountEntry>,
+    /// The server, the watchdogs, the brains, the others, as far as nothing depends on a later one:
+    /// the order of starting.
     pub components: Vec<Component>,
     /// The pace.
     pub timing: Timing,
     /// The name under which the orchestrator locks.
     pub orchestrator: LockName,
+    /// What is kept of the components' output.
+    pub logs: LogSettings,
+    /// Who is told when something happens.
+    pub notify: NotifySettings,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Fleet {
-    /// Reads the config at `path`; the fleet's folder is the one it lies in.
+    /// Reads the config at `path`; the fleet's folder is the one it lies in. Where a text names an
+    /// environment variable, it is left as it is written.
     ///
     /// # Errors
     /// A [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let absolute = std::path::absolute(path).ok();
-        let root =
-            absolute.as_deref().and_then(Path::parent).ok_or_else(|| ConfigError::Value {
-                path: path.into(),
-                key: String::new(),
-                message: "it lies in no folder".into(),
-            })?;
-        Self::load_for(root, path)
+        let root = absolute
+            .as_deref()
+            .and_then(Path::parent)
+            .ok_or_else(|| ConfigError::NoFolder { path: path.into() })?;
+        Self::load_for(root, path, &|name| Some(format!("${{{name}}}").into()))
     }
 
-    /// Reads the config at `path` of the fleet in the folder `root`.
+    /// Reads the config at `path` of the fleet in the folder `root`, with the environment's
+    /// `variables`.
     ///
     /// # Errors
-    /// A [`ConfigError`].
-    pub fn load_for(root: &Path, path: &Path) -> Result<Self, ConfigError> {
-        let config = config::read(path)?;
-        let invalid = |key: &str, message: String| ConfigError::Value {
-            path: path.into(),
-            key: key.into(),
-            message,
-        };
-        let name = |text: String, key: &str| {
-            text.parse().map_err(|error| invalid(key, format!("{error}")))
-        };
-
-        let mut watchdogs = Vec::new();
-        let mut brains = Vec::new();
-        for (key, Object(account)) in &config.accounts.0 {
-            let place = format!("ACCOUNTS.{key}");
-            let number = account.account.0.to_string();
-            let number: Account =
-                number.parse().map_err(|error| invalid(&place, format!("{error}")))?;
-            let terminal = account
-                .terminal_path
-                .as_deref()
-                .filter(|path| !path.trim().is_empty())
-                .map(Terminal::new);
-            let brain = brain_stem(key);
-            let component = |name, role, script: String, args| Component {
-                name,
-                role,
-                account_key: Some(key.clone()),
-                account: Some(number.clone()),
-                terminal: terminal.clone(),
-                script: root.join(script),
-                args,
-                enabled: account.enabled,
-            };
-            let mut args = vec!["--account".to_owned(), key.clone()];
-            if let Some(limit) = &config.trading.0.watchdog_limit {
-                args.extend(["--limit".to_owned(), limit.to_string()]);
-            }
-            let watchdog: LockName = name(format!("WATCHDOG_{key}"), &place)?;
-            let brain_name: LockName = name(brain.clone(), &place)?;
-            let twin = |other: &&Component| {
-                other.name.key() == watchdog.key() || other.name.key() == brain_name.key()
-            };
-            if let Some(twin) = watchdogs.iter().chain(&brains).find(twin) {
-                let other = twin.account_key.as_deref().unwrap_or_default();
-                let message = format!("this account and `{other}` would both be {}", twin.name);
-                return Err(invalid(&place, message));
-            }
-            watchdogs.push(component(watchdog, Role::Watchdog, WATCHDOG_SCRIPT.into(), args));
-            brains.push(component(brain_name, Role::Brain, format!("{brain}.py"), Vec::new()));
-        }
-        let server = Component {
-            name: name("quantum_server".into(), "")?,
-            role: Role::Server,
-            account_key: None,
-            account: None,
-            terminal: None,
-            script: root.join("quantum_server.py"),
-            args: Vec::new(),
-            enabled: true,
-        };
-        let (interpreter, interpreter_note) = match &config.manager.0.interpreter {
-            Some(given) => (root.join(given), None),
-            None => root::interpreter(root),
-        };
-        Ok(Self {
-            interpreter,
-            interpreter_note,
-            components: [vec![server], watchdogs, brains].concat(),
-            timing: config.manager.0.timing(),
-            orchestrator: name("MASTER_LAUNCH".into(), "")?,
-            root: root.into(),
-        })
+    /// A [`ConfigError`], also for a variable that is not set.
+    pub fn load_for(
+        root: &Path,
+        path: &Path,
+        variables: Variables<'_>,
+    ) -> Result<Self, ConfigError> {
+        config::read(path, |config| build::fleet(root, &config, variables))
     }
 
     /// Returns the folder that the locks live in, unless the user names another.
@@ -210,9 +223,23 @@ impl Fleet {
     }
 }
 
-/// Returns the name of an account's brain; one account's script has a name of its own.
-fn brain_stem(key: &str) -> String {
-    if key == "GL_3" { "BRAIN_GETLEVERAGED".into() } else { format!("BRAIN_{key}") }
+/// Lets accounts share a terminal, as the user has asked for: a terminal that two components of one
+/// role have is locked by neither, for only one of them would get it. Their accounts and names are
+/// locked as ever, so still nothing runs twice; that nothing outside this fleet uses the terminal
+/// is then for the user to see to.
+pub fn share_terminals(components: &mut [Component]) {
+    let shared = |one: &Component, other: &Component| {
+        one.name != other.name
+            && one.terminal.is_some()
+            && one.terminal == other.terminal
+            && one.name.role() == other.name.role()
+    };
+    let of_several: Vec<bool> =
+        components.iter().map(|one| components.iter().any(|other| shared(one, other))).collect();
+    for (component, _) in components.iter_mut().zip(of_several).filter(|(_, is_shared)| *is_shared)
+    {
+        component.terminal = None;
+    }
 }
 
 #[cfg(test)]
@@ -246,7 +273,8 @@ mod tests {
             ]
         );
         let watchdog = fleet.component("watchdog_atlas").unwrap();
-        assert_eq!(watchdog.args, ["--account", "ATLAS", "--limit", "2.5"]);
+        let args: Vec<&str> = watchdog.args().iter().map(Text::written).collect();
+        assert_eq!(args, ["--account", "ATLAS", "--limit", "2.5"]);
         let resources: Vec<String> =
             watchdog.request().resources().iter().map(ToString::to_string).collect();
         assert_eq!(

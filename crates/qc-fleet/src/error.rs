@@ -56,15 +56,11 @@ pub enum ConfigError {
         /// What is wrong.
         message: String,
     },
-    /// A key or value that reads well but can't be used.
-    #[error("{}: {message}{}", path.display(), at(key))]
-    Value {
+    /// It lies in no folder.
+    #[error("{} lies in no folder", path.display())]
+    NoFolder {
         /// The file.
         path: PathBuf,
-        /// The path of keys to it.
-        key: String,
-        /// What is wrong.
-        message: String,
     },
 }
 
@@ -78,9 +74,8 @@ impl ConfigError {
                 "restore the file from a backup, or name another with --config"
             }
             Self::Encoding { .. } => "save the file as UTF-8",
-            Self::Content { .. } | Self::Value { .. } => {
-                "correct the file there; nothing was started or stopped"
-            }
+            Self::Content { .. } => "correct the file there; nothing was started or stopped",
+            Self::NoFolder { .. } => "name the config by its file",
         }
     }
 }

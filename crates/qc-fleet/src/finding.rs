@@ -94,7 +94,7 @@ impl Snapshot {
                 State::Foreign
             } else if doubled {
                 State::Duplicate
-            } else if instance.lock.is_none() && instance.role != Role::Other {
+            } else if instance.lock.is_none() {
                 State::Rogue
             } else if instance.supervised == Some(false) && instance.role != Role::Orchestrator {
                 State::Orphan
@@ -112,7 +112,7 @@ impl Snapshot {
         let foreign = self.instances.iter().filter(|one| one.place == Place::Foreign);
         findings.extend(foreign.filter_map(|one| foreign_copy(one, fleet)));
         // A duplicate that has no lock is both.
-        let is_rogue = |one: &&Instance| one.lock.is_none() && one.role != Role::Other;
+        let is_rogue = |one: &&Instance| one.lock.is_none();
         findings.extend(self.own().filter(is_rogue).map(|one| {
             let text =
                 format!("{} runs without its lock: PID {}", one.component, join(&one.pids()));
@@ -184,7 +184,7 @@ enum Shared {
 fn duplicates(snapshot: &Snapshot) -> Vec<Duplicates> {
     let mut groups: HashMap<Shared, Vec<usize>> = HashMap::new();
     for (position, one) in snapshot.instances.iter().enumerate() {
-        if one.place == Place::Foreign || one.role == Role::Other {
+        if one.place == Place::Foreign {
             continue;
         }
         let account = one.account.as_ref().map(|it| Shared::Account(it.to_lowercase(), one.role));

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use qc_process::ProcessInfo;
 
 use crate::call::{ScriptCall, file_name, is_python, option, path_name, program_stem, script_call};
-use crate::component::WATCHDOG_SCRIPT;
-use crate::{Fleet, Role, same_folder};
+use crate::{Component, Fleet, Role, Text, same_folder};
+
+/// The script of all watchdogs, unless the config says otherwise.
+const WATCHDOG_SCRIPT: &str = "STOPLOSS_WATCHDOG_V2.py";
 
 /// A process that runs a fleet's script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,28 +43,37 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Matcher<'a> {
     fleet: &'a Fleet,
-    /// Which component runs a script, by the script's file name in lower case.
-    scripts: HashMap<String, usize>,
-    /// The folders seen so far: resolving one asks the system.
-    places: HashMap<PathBuf, Place>,
+    /// Which components run a script, by the script's file name in lower case.
+    scripts: HashMap<String, Vec<&'a Component>>,
+    /// The components that are no Python scripts, by the name of their program.
+    programs: HashMap<String, Vec<&'a Component>>,
+    /// Whether two folders are the same, as far as that was asked: the system has to be asked.
+    same: HashMap<(PathBuf, PathBuf), bool>,
 }
 
 impl<'a> Matcher<'a> {
     /// Prepares to look for the components of `fleet`.
     pub fn new(fleet: &'a Fleet) -> Self {
-        let mut scripts = HashMap::new();
-        for (index, component) in fleet.components.iter().enumerate() {
-            scripts.entry(component.script_file().to_lowercase()).or_insert(index);
+        let mut scripts: HashMap<String, Vec<&Component>> = HashMap::new();
+        let mut programs: HashMap<String, Vec<&Component>> = HashMap::new();
+        for component in &fleet.components {
+            let file = component.script_file();
+            match &component.script {
+                Some(_) => scripts.entry(file.to_lowercase()).or_default().push(component),
+                None => programs.entry(program_stem(&file)).or_default().push(component),
+            }
         }
-        Self { fleet, scripts, places: HashMap::new() }
+        Self { fleet, scripts, programs, same: HashMap::new() }
     }
 
     /// Whether a process with this command line may be of interest, whatever else there is to it.
     /// Never says no to one that [`Matcher::find`] would find.
     pub fn may_find(&self, args: &[String]) -> bool {
+        let is_program = |program: &String| self.programs.contains_key(&program_stem(program));
         is_orchestrator(args)
             || args.iter().skip(1).any(|word| self.is_script(word))
             || script_call(args).is_some_and(|call| self.is_script(&call.script))
+            || (!self.programs.is_empty() && args.first().is_some_and(is_program))
     }
 
     /// Tells which component `process` is, if any.
@@ -70,14 +81,13 @@ impl<'a> Matcher<'a> {
         let current_dir = process.current_dir.as_deref();
         if is_orchestrator(&process.args) {
             let folder = launcher_folder(&process.args[1..], current_dir);
-            return Some(self.found(
-                self.fleet.orchestrator.to_string(),
-                Role::Orchestrator,
-                None,
-                folder,
-            ));
+            let name = self.fleet.orchestrator.to_string();
+            return Some(self.found(name, Role::Orchestrator, None, folder, &self.fleet.root));
         }
-        let call = call_of(process).filter(|call| self.is_script(&call.script))?;
+        let Some(call) = call_of(process) else { return self.program(&process.args, current_dir) };
+        if !self.is_script(&call.script) {
+            return None;
+        }
         let path = Path::new(&call.script);
         let folder = if path.is_absolute() {
             path.parent().map(Path::to_path_buf)
@@ -85,77 +95,99 @@ impl<'a> Matcher<'a> {
             current_dir.and_then(|current| current.join(path).parent().map(Path::to_path_buf))
         };
         let file = file_name(&call.script);
-        if file.eq_ignore_ascii_case(WATCHDOG_SCRIPT) {
+        let same_script = self.scripts.get(&file.to_lowercase()).cloned().unwrap_or_default();
+        let home = same_script.first().and_then(|one| one.script.as_deref()?.parent());
+        let home = home.unwrap_or(&self.fleet.root);
+        let shared_role = match &same_script[..] {
+            [] => file.eq_ignore_ascii_case(WATCHDOG_SCRIPT).then_some(Role::Watchdog),
+            [one] if one.role != Role::Watchdog => return Some(self.found_as(one, folder, home)),
+            [one, ..] => Some(one.role),
+        };
+        if let Some(role) = shared_role {
+            // One script works for several accounts; its arguments tell for which.
             let key = option(call.rest, "--account");
-            let (name, key) = self.watchdog(key);
-            return Some(self.found(name, Role::Watchdog, key, folder));
-        }
-        if let Some(&index) = self.scripts.get(&file.to_lowercase()) {
-            let component = &self.fleet.components[index];
-            return Some(self.found(
-                component.name.to_string(),
-                component.role,
-                component.account_key.clone(),
-                folder,
-            ));
+            let one = same_script.iter().find(|one| match (&key, &one.account_key) {
+                (Some(key), Some(other)) => other.eq_ignore_ascii_case(key),
+                _ => has_args(one, call.rest),
+            });
+            return Some(match one {
+                Some(one) => self.found_as(one, folder, home),
+                None => {
+                    let name = key.as_deref().unwrap_or("UNKNOWN");
+                    let name = format!("{}_{name}", role.word().to_ascii_uppercase());
+                    self.found(name, role, key, folder, home)
+                }
+            });
         }
         let stem = stem(file);
         let upper = stem.to_ascii_uppercase();
         if upper == self.fleet.orchestrator.as_str() {
-            return Some(self.found(upper, Role::Orchestrator, None, folder));
+            return Some(self.found(upper, Role::Orchestrator, None, folder, home));
         }
         // A brain whose account was taken out of the config still trades.
         let key = upper.strip_prefix("BRAIN_")?.to_owned();
-        Some(self.found(stem.to_owned(), Role::Brain, Some(key), folder))
+        Some(self.found(stem.to_owned(), Role::Brain, Some(key), folder, home))
     }
 
-    /// Returns the name and the key of the watchdog for the account that it was given.
-    fn watchdog(&self, key: Option<String>) -> (String, Option<String>) {
-        let is_it = |one: &&str| key.as_ref().is_some_and(|key| one.eq_ignore_ascii_case(key));
-        let mut watchdogs = self.fleet.components.iter().filter(|one| one.role == Role::Watchdog);
-        match watchdogs.find(|one| one.account_key.as_deref().as_ref().is_some_and(is_it)) {
-            Some(component) => (component.name.to_string(), component.account_key.clone()),
-            None => (format!("WATCHDOG_{}", key.as_deref().unwrap_or("UNKNOWN")), key),
-        }
+    /// A component that is no Python script: the same program with the same arguments in the same
+    /// folder, for anybody may use the program for something else.
+    fn program(&mut self, args: &[String], current_dir: Option<&Path>) -> Option<Match> {
+        let (program, rest) = args.split_first()?;
+        let candidates = self.programs.get(&program_stem(program))?.clone();
+        let dir = current_dir?;
+        let one = candidates
+            .into_iter()
+            .find(|one| has_args(one, rest) && self.is_same(dir, &one.cwd))?;
+        Some(self.found_as(one, Some(dir.to_path_buf()), &one.cwd))
     }
 
     /// Whether a file is one of the scripts that are looked for.
     fn is_script(&self, path: &str) -> bool {
         let file = file_name(path);
-        // Most words end here.
-        if !file
-            .get(file.len().saturating_sub(3)..)
-            .is_some_and(|end| end.eq_ignore_ascii_case(".py"))
-        {
-            return false;
-        }
         let upper = stem(file).to_ascii_uppercase();
-        file.eq_ignore_ascii_case(WATCHDOG_SCRIPT)
-            || upper.starts_with("BRAIN_")
-            || upper == self.fleet.orchestrator.as_str()
+        // Most words are neither.
+        let is_python = upper.len() + 3 == file.len();
+        (is_python
+            && (file.eq_ignore_ascii_case(WATCHDOG_SCRIPT)
+                || upper.starts_with("BRAIN_")
+                || upper == self.fleet.orchestrator.as_str()))
             || self.scripts.contains_key(&file.to_lowercase())
     }
 
+    fn found_as(&mut self, one: &Component, folder: Option<PathBuf>, home: &Path) -> Match {
+        self.found(one.name.to_string(), one.role, one.account_key.clone(), folder, home)
+    }
+
+    /// `home` is where the script lies that the config means.
     fn found(
         &mut self,
         component: String,
         role: Role,
         account_key: Option<String>,
         folder: Option<PathBuf>,
+        home: &Path,
     ) -> Match {
-        let place = folder.as_ref().map_or(Place::Fleet, |folder| self.place(folder));
+        let is_home = folder.as_ref().is_none_or(|folder| self.is_same(folder, home));
+        let place = if is_home { Place::Fleet } else { Place::Foreign };
         Match { component, role, account_key, place, folder }
     }
 
-    fn place(&mut self, folder: &Path) -> Place {
-        if let Some(place) = self.places.get(folder) {
-            return *place;
-        }
-        let place =
-            if same_folder(folder, &self.fleet.root) { Place::Fleet } else { Place::Foreign };
-        self.places.insert(folder.to_path_buf(), place);
-        place
+    fn is_same(&mut self, one: &Path, other: &Path) -> bool {
+        let key = (one.to_path_buf(), other.to_path_buf());
+        *self.same.entry(key).or_insert_with_key(|(one, other)| same_folder(one, other))
     }
+}
+
+fn has_args(component: &Component, args: &[String]) -> bool {
+    component.args().len() == args.len() && component.ends(args)
+}
+
+/// Returns the script in a component's command, and where its arguments begin.
+pub(crate) fn script_in(command: &[Text]) -> Option<(PathBuf, usize)> {
+    let words: Vec<String> =
+        command.iter().map(|word| word.value().to_string_lossy().into_owned()).collect();
+    let call = is_python(words.first()?).then(|| script_call(&words)).flatten()?;
+    Some((PathBuf::from(&call.script), words.len() - call.rest.len()))
 }
 
 /// Returns the script that a process runs; `None` if it is no Python. One that was started under

@@ -11,7 +11,7 @@ use crate::fold::{Folded, fold};
 use crate::matching::{Match, Matcher, Place};
 use crate::root::{CONFIG_FILE, find_root};
 use crate::supervision::Orchestrators;
-use crate::{Fleet, Role};
+use crate::{Component, Fleet, Role, shown_command};
 
 /// One running copy of a component: usually one process, with a virtual environment's stub two.
 #[derive(Debug, Clone)]
@@ -37,6 +37,10 @@ pub struct Instance {
     pub processes: Vec<ProcessInfo>,
     /// The lock that one of its processes holds, or that one of its wrappers holds for it.
     pub lock: Option<LockEntry>,
+    /// The command of the process that does the work, as it may be shown.
+    pub command: String,
+    /// The commands of its wrappers and processes, as they may be shown.
+    pub commands: Vec<String>,
     /// Whether a living orchestrator of this fleet supervises it; `None` where that can't be told.
     pub supervised: Option<bool>,
 }
@@ -107,6 +111,8 @@ impl Snapshot {
                 wrappers: take(&folded.wrappers),
                 processes: take(&folded.chain),
                 lock: None,
+                command: String::new(),
+                commands: Vec::new(),
                 supervised: match found.place {
                     Place::Fleet => orchestrators.supervise(head, &folded.ancestors),
                     Place::Foreign => None,
@@ -161,6 +167,11 @@ fn foreign_fleet(folder: &Path) -> Option<Fleet> {
 
 impl Instance {
     fn know(&mut self, fleet: &Fleet) {
+        let component = fleet.component(&self.component);
+        let wrappers = self.wrappers.iter().map(|one| shown_wrapper(component, &one.args));
+        let own = self.processes.iter().map(|one| shown_process(component, &one.args));
+        self.commands = wrappers.chain(own).collect();
+        self.command = self.commands.last().cloned().unwrap_or_default();
         if self.place == Place::Fleet {
             self.know_component(fleet);
         }
@@ -178,6 +189,21 @@ impl Instance {
             self.account = component.account.as_ref().map(ToString::to_string);
             self.terminal = component.terminal.clone();
         }
+    }
+}
+
+fn shown_process(component: Option<&Component>, args: &[String]) -> String {
+    component.map_or_else(|| shown_command(args), |component| component.shown_command_of(args))
+}
+
+/// A wrapper's command ends in that of the component. Where it does not, a shell has all of it in
+/// one word, and the values of variables in it can't be told from the rest.
+fn shown_wrapper(component: Option<&Component>, args: &[String]) -> String {
+    match component {
+        Some(component) if component.has_variables() && !component.ends(args) => {
+            format!("{} ***", args.first().map(String::as_str).unwrap_or_default())
+        }
+        _ => shown_process(component, args),
     }
 }
 

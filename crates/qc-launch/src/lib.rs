@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod cli;
+mod init;
 mod log;
 mod preflight;
 mod runtime;
@@ -11,12 +13,13 @@ mod supervisor;
 use std::io::Write;
 
 use cli::{Cli, Command, UpArgs};
-use qc_cli::{Exit, Failure, Place, describe, hold, parse, run_tool, warn};
-use qc_fleet::{Fleet, Snapshot, shown_command};
+use qc_cli::{Exit, Failure, Place, describe, hold, parse, print_json, run_tool, warn};
+use qc_fleet::check::has_old_module;
+use qc_fleet::{Component, Fleet, Snapshot, share_terminals};
 use qc_lock_core::{Event, LockDir, Request};
 
 use crate::log::Log;
-use crate::preflight::{Selection, has_old_module, refuse_beside, select};
+use crate::preflight::{refuse_beside, wanted};
 use crate::runtime::{End, Runtime};
 
 /// Runs the program.
@@ -28,16 +31,28 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let place = cli.place.resolve()?;
     match &cli.command {
         Some(Command::Hold(args)) => hold(args, &place.locks()?),
+        Some(Command::Check(args)) => check::run(args, &place, output),
+        Some(Command::Init(args)) => init::run(args, &place, output),
+        Some(Command::Schema) => {
+            print_json(output, &qc_fleet::schema())?;
+            Ok(Exit::Done)
+        }
         None => up(&cli.up, &place, output),
     }
 }
 
 fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let fleet = place.fleet()?;
+    let fleet = place.fleet_to_start()?;
     let locks = place.locks()?;
-    let selection = select(&fleet, &args.accounts)?;
+    let mut wanted = wanted(&fleet, &args.accounts)?;
+    if args.allow_shared_terminal {
+        share_terminals(&mut wanted);
+    }
+    let components: Vec<Component> =
+        wanted.iter().filter(|one| one.missing_script().is_none()).cloned().collect();
+    let warnings = check::before_start(&fleet, &wanted, &locks)?;
     if args.dry_run {
-        write_plan(&fleet, &selection, output)?;
+        write_plan(&fleet, &components, &warnings, output)?;
         refuse_beside(&Snapshot::take(&fleet, locks.list()?)?)?;
         return Ok(Exit::Done);
     }
@@ -67,17 +82,11 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         log.say(&format!("WARNING: {}", describe(error)));
     }
     clear_stale(&locks, &mut log)?;
-    for warning in &selection.warnings {
+    for warning in &warnings {
         log.say(&format!("WARNING: {warning}"));
     }
     let scripts_lock = has_old_module(&fleet.root);
-    if scripts_lock {
-        log.say(
-            "WARNING: process_lock.py here is the old module, so the scripts take their locks themselves; \
-             replace it with the one of this suite",
-        );
-    }
-    let components = &selection.components;
+    let components = &components;
     let end = Runtime { fleet: &fleet, locks: &locks, components, scripts_lock, log }.run()?;
     // How supervision ended is what counts; what is left of the lock heals.
     if let Err(error) = own.release() {
@@ -109,12 +118,14 @@ fn clear_stale(locks: &LockDir, log: &mut Log) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_plan(fleet: &Fleet, selection: &Selection, output: &mut dyn Write) -> Result<(), Failure> {
+fn write_plan(
+    fleet: &Fleet,
+    components: &[Component],
+    warnings: &[String],
+    output: &mut dyn Write,
+) -> Result<(), Failure> {
     writeln!(output, "To be started in {}, in this order:", fleet.root.display())?;
-    for (number, component) in selection.components.iter().enumerate() {
-        let mut words =
-            vec![fleet.interpreter.display().to_string(), component.script.display().to_string()];
-        words.extend(component.args.iter().cloned());
+    for (number, component) in components.iter().enumerate() {
         let account = component
             .account
             .as_ref()
@@ -125,10 +136,10 @@ fn write_plan(fleet: &Fleet, selection: &Selection, output: &mut dyn Write) -> R
             "  {}. {}{account}: {}",
             number + 1,
             component.name,
-            shown_command(&words)
+            component.shown_command()
         )?;
     }
-    for warning in &selection.warnings {
+    for warning in warnings {
         writeln!(output, "WARNING: {warning}")?;
     }
     Ok(())

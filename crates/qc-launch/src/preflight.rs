@@ -1,32 +1,18 @@
-//! Before the first start: what is to be started, and whether anything is in the way.
-
-use std::fs;
-use std::path::Path;
+//! Before the first start: what is to be started, and whether anything runs beside it.
 
 use qc_cli::{Exit, Failure};
 use qc_fleet::{Component, Fleet, Instance, Snapshot};
 use qc_lock_core::LockEntry;
 
-/// What to start, and what to tell the user first.
-#[derive(Debug)]
-pub(crate) struct Selection {
-    pub(crate) components: Vec<Component>,
-    pub(crate) warnings: Vec<String>,
-}
-
-/// Chooses the enabled components of the wanted accounts; no wanted accounts are all accounts.
-pub(crate) fn select(fleet: &Fleet, wanted: &[String]) -> Result<Selection, Failure> {
-    for key in wanted {
-        let is_key = |component: &&Component| component.account_key.as_ref() == Some(key);
-        match fleet.components.iter().find(is_key) {
+/// Returns the enabled components of the wanted accounts, with or without a script; no accounts are
+/// all accounts.
+pub(crate) fn wanted(fleet: &Fleet, accounts: &[String]) -> Result<Vec<Component>, Failure> {
+    for key in accounts {
+        match fleet.accounts.iter().find(|entry| entry.key == *key) {
             None => {
-                let mut known: Vec<&str> = fleet
-                    .components
-                    .iter()
-                    .filter_map(|component| component.account_key.as_deref())
-                    .collect();
+                let mut known: Vec<&str> =
+                    fleet.accounts.iter().map(|entry| entry.key.as_str()).collect();
                 known.sort_unstable();
-                known.dedup();
                 let hint = format!("the accounts are {}", known.join(", "));
                 return Err(Failure::new(
                     Exit::Usage,
@@ -34,7 +20,7 @@ pub(crate) fn select(fleet: &Fleet, wanted: &[String]) -> Result<Selection, Fail
                     hint,
                 ));
             }
-            Some(component) if !component.enabled => {
+            Some(entry) if !entry.enabled => {
                 let hint = "set `enabled` to true there, or leave the account out";
                 return Err(Failure::new(
                     Exit::Usage,
@@ -46,39 +32,10 @@ pub(crate) fn select(fleet: &Fleet, wanted: &[String]) -> Result<Selection, Fail
         }
     }
     let is_wanted = |component: &&Component| match &component.account_key {
-        Some(key) => component.enabled && (wanted.is_empty() || wanted.contains(key)),
+        Some(key) => component.enabled && (accounts.is_empty() || accounts.contains(key)),
         None => component.enabled,
     };
-    let (components, missing): (Vec<&Component>, Vec<&Component>) =
-        fleet.components.iter().filter(is_wanted).partition(|component| component.script.exists());
-    let mut warnings: Vec<String> = fleet.interpreter_note.iter().cloned().collect();
-    warnings.extend(missing.iter().map(|component| {
-        format!(
-            "skipping {}: its script {} does not exist",
-            component.name,
-            component.script.display()
-        )
-    }));
-    if components.is_empty() {
-        let message = format!(
-            "nothing to start: {} has no script of an enabled account",
-            fleet.root.display()
-        );
-        return Err(Failure::new(
-            Exit::Usage,
-            message,
-            "see whether --root names the folder with the scripts",
-        ));
-    }
-    if fleet.interpreter.is_absolute() && !fleet.interpreter.exists() {
-        let message = format!("the Python {} does not exist", fleet.interpreter.display());
-        return Err(Failure::new(
-            Exit::Usage,
-            message,
-            "correct PROCESS_MANAGER.interpreter in the config",
-        ));
-    }
-    Ok(Selection { components: components.into_iter().cloned().collect(), warnings })
+    Ok(fleet.components.iter().filter(is_wanted).cloned().collect())
 }
 
 /// Refuses if anything of the fleet is alive, with the full list.
@@ -111,45 +68,34 @@ pub(crate) fn refuse_beside(snapshot: &Snapshot) -> Result<(), Failure> {
     ))
 }
 
-/// Whether the scripts of this fleet lock with the old module, which takes a lock held for its
-/// script for one held by somebody else.
-pub(crate) fn has_old_module(root: &Path) -> bool {
-    fs::read(root.join("process_lock.py"))
-        .is_ok_and(|text| !String::from_utf8_lossy(&text).contains(qc_lock_core::TOKEN_VARIABLE))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
-    fn fleet(root: &Path, scripts: &[&str]) -> Fleet {
+    fn fleet(root: &Path) -> Fleet {
         let config = root.join("MASTER_CONFIG.json");
         let text = r#"{"ACCOUNTS": {"A": {"account": 1}, "B": {"account": 2}, "C": {"account": 3, "enabled": false}}}"#;
         fs::write(&config, text).unwrap();
-        for script in scripts {
-            fs::write(root.join(script), "").unwrap();
-        }
         Fleet::load(&config).unwrap()
     }
 
-    fn names(selection: &Selection) -> Vec<&str> {
-        selection.components.iter().map(|component| component.name.as_str()).collect()
+    fn names(components: &[Component]) -> Vec<&str> {
+        components.iter().map(|component| component.name.as_str()).collect()
     }
 
     #[test]
-    fn enabled_accounts_with_scripts_are_started() {
+    fn enabled_accounts_are_wanted() {
         let root = tempfile::tempdir().unwrap();
-        let scripts = ["quantum_server.py", "STOPLOSS_WATCHDOG_V2.py", "BRAIN_A.py", "BRAIN_C.py"];
-        let fleet = fleet(root.path(), &scripts);
-        let all = select(&fleet, &[]).unwrap();
-        assert_eq!(names(&all), ["quantum_server", "WATCHDOG_A", "WATCHDOG_B", "BRAIN_A"]);
-        assert!(
-            all.warnings.iter().any(|warning| warning.starts_with("skipping BRAIN_B")),
-            "{:?}",
-            all.warnings
+        let fleet = fleet(root.path());
+        assert_eq!(
+            names(&wanted(&fleet, &[]).unwrap()),
+            ["quantum_server", "WATCHDOG_A", "WATCHDOG_B", "BRAIN_A", "BRAIN_B"]
         );
         assert_eq!(
-            names(&select(&fleet, &["A".into()]).unwrap()),
+            names(&wanted(&fleet, &["A".into()]).unwrap()),
             ["quantum_server", "WATCHDOG_A", "BRAIN_A"]
         );
     }
@@ -157,18 +103,8 @@ mod tests {
     #[test]
     fn accounts_that_are_unknown_or_disabled_are_refused() {
         let root = tempfile::tempdir().unwrap();
-        let fleet = fleet(root.path(), &["BRAIN_A.py"]);
-        assert!(select(&fleet, &["X".into()]).unwrap_err().message().contains("no account `X`"));
-        assert!(select(&fleet, &["C".into()]).unwrap_err().message().contains("disabled"));
-    }
-
-    #[test]
-    fn the_old_module_is_known_by_its_silence_about_tokens() {
-        let root = tempfile::tempdir().unwrap();
-        assert!(!has_old_module(root.path()));
-        fs::write(root.path().join("process_lock.py"), "class ProcessLock: pass").unwrap();
-        assert!(has_old_module(root.path()));
-        fs::write(root.path().join("process_lock.py"), "TOKEN = 'QC_LOCK_TOKEN'").unwrap();
-        assert!(!has_old_module(root.path()));
+        let fleet = fleet(root.path());
+        assert!(wanted(&fleet, &["X".into()]).unwrap_err().message().contains("no account `X`"));
+        assert!(wanted(&fleet, &["C".into()]).unwrap_err().message().contains("disabled"));
     }
 }

@@ -203,22 +203,21 @@ impl Runtime<'_> {
         let failed = |error: io::Error| format!("cannot start it: {error}");
         let root = &self.fleet.root;
         let (file, path) = self.log.child(component.name.as_str()).map_err(failed)?;
-        let mut command: Vec<OsString> =
-            vec![self.fleet.interpreter.clone().into(), component.script.clone().into()];
-        command.extend(component.args.iter().map(OsString::from));
+        let command: Vec<OsString> =
+            component.command.iter().map(|word| word.value().into()).collect();
         let log = path.strip_prefix(root).unwrap_or(&path).display().to_string();
 
         if self.scripts_lock {
-            let child =
-                spawn_of(command, root, Output::File(&file)).start(|_| Ok(())).map_err(failed)?;
+            let spawn = spawn_of(command, component, Output::File(&file));
+            let child = spawn.start(|_| Ok(())).map_err(failed)?;
             return Ok(Begun { child, wrapper: None, log });
         }
         if !LOCKS_ARE_INHERITED {
             // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
             let (reader, writer) = io::pipe().map_err(failed)?;
             let wrapper = self.wrapped(component, &path, command).map_err(failed)?;
-            let child =
-                spawn_of(wrapper, root, Output::Pipe(&writer)).start(|_| Ok(())).map_err(failed)?;
+            let spawn = spawn_of(wrapper, component, Output::Pipe(&writer));
+            let child = spawn.start(|_| Ok(())).map_err(failed)?;
             return Ok(Begun { child, wrapper: Some(reader), log });
         }
         let lock =
@@ -226,15 +225,16 @@ impl Runtime<'_> {
                 LockError::Held { holder, .. } => format!("its lock is held by {holder}"),
                 _ => format!("cannot lock it: {}", qc_cli::Failure::from(error).message()),
             })?;
-        let (lock, child) = lock.start(spawn_of(command, root, Output::File(&file))).map_err(
-            |error| match error {
-                StartError::Lock(error) => {
-                    format!("cannot lock it: {}", qc_cli::Failure::from(error).message())
+        let (lock, child) =
+            lock.start(spawn_of(command, component, Output::File(&file))).map_err(|error| {
+                match error {
+                    StartError::Lock(error) => {
+                        format!("cannot lock it: {}", qc_cli::Failure::from(error).message())
+                    }
+                    StartError::GuardDeleted => error.to_string(),
+                    StartError::Spawn(error) => failed(error),
                 }
-                StartError::GuardDeleted => error.to_string(),
-                StartError::Spawn(error) => failed(error),
-            },
-        )?;
+            })?;
         for reclaimed in lock.reclaimed() {
             self.log.say(&format!("reclaimed lock {} {reclaimed}", component.name));
         }
@@ -336,14 +336,17 @@ impl Runtime<'_> {
     }
 }
 
-fn spawn_of<'a>(command: Vec<OsString>, root: &Path, output: Output<'a>) -> Spawn<'a> {
+fn spawn_of<'a>(command: Vec<OsString>, component: &Component, output: Output<'a>) -> Spawn<'a> {
     let mut words = command.into_iter();
+    // Python writes to a file in blocks otherwise, and a crash loses the last words.
+    let mut env = vec![("PYTHONUNBUFFERED".into(), Some("1".into()))];
+    let given = component.env.iter();
+    env.extend(given.map(|(name, value)| (name.into(), Some(value.reveal().into()))));
     Spawn {
         program: words.next().unwrap_or_default(),
         args: words.collect(),
-        current_dir: Some(root.into()),
-        // Python writes to a file in blocks otherwise, and a crash loses the last words.
-        env: vec![("PYTHONUNBUFFERED".into(), Some("1".into()))],
+        current_dir: Some(component.cwd.clone()),
+        env,
         output,
         console: Console::Own,
         keep: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::path::Path;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
@@ -44,15 +45,25 @@ impl fmt::Display for Account {
     }
 }
 
+/// The programs of terminals, in lower case.
+const PROGRAMS: [&str; 2] = ["terminal64.exe", "terminal.exe"];
+
 /// A trading terminal, by its folder, in the form in which two spellings of one path are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Terminal(String);
 
 impl Terminal {
     /// Normalises `path`, which names the terminal's folder or its program. Links and short names
-    /// are resolved where the path exists.
+    /// are resolved where the path exists, or of a program that does not, its folder.
     pub fn new(path: &str) -> Self {
-        let resolved = fs::canonicalize(path).ok();
+        let resolved = fs::canonicalize(path).or_else(|error| {
+            let path = Path::new(path);
+            let is_program = path.file_name().is_some_and(|name| {
+                PROGRAMS.iter().any(|program| name.eq_ignore_ascii_case(program))
+            });
+            path.parent().filter(|_| is_program).map_or(Err(error), fs::canonicalize)
+        });
+        let resolved = resolved.ok();
         let resolved = resolved.as_ref().and_then(|path| path.to_str()).unwrap_or(path);
         Self(normalised(resolved))
     }
@@ -76,7 +87,7 @@ fn normalised(path: &str) -> String {
     };
     let mut parts: Vec<&str> =
         path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.last().is_some_and(|last| matches!(*last, "terminal64.exe" | "terminal.exe")) {
+    if parts.last().is_some_and(|last| PROGRAMS.contains(last)) {
         parts.pop();
     }
     let lead = if is_share {
@@ -158,6 +169,15 @@ mod tests {
         assert_eq!(normalised(r"\\server\share\MT5"), "//server/share/mt5");
         assert_eq!(normalised(r"\\?\UNC\server\share\MT5\"), "//server/share/mt5");
         assert_eq!(normalised("/opt/mt5//terminal64.exe"), "/opt/mt5");
+    }
+
+    #[test]
+    fn a_terminal_without_its_program_is_that_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Terminal::new(dir.path().to_str().unwrap());
+        let below = dir.path().join("..").join(dir.path().file_name().unwrap());
+        let program = below.join("Terminal64.exe");
+        assert_eq!(Terminal::new(program.to_str().unwrap()), folder);
     }
 
     #[test]

@@ -77,7 +77,8 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     imp::prepare(&mut options, imp::Share::Everything);
     let file = with_retries(READ_TRIES, || options.open(path))?;
     regular(&file)?;
-    let mut bytes = Vec::new();
+    // Most are small, and then read in one piece.
+    let mut bytes = Vec::with_capacity(4096);
     file.take(limit + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

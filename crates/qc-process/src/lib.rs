@@ -19,16 +19,20 @@ mod identity;
 mod imp;
 mod interrupt;
 mod list;
+mod listener;
 mod relay;
 mod stop;
+mod volume;
 
 pub use child::{Child, Console, Ended, Output, Spawn};
 pub use host::{Host, here};
 pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
 pub use interrupt::{Interrupt, on_interrupt};
 pub use list::{Listing, ProcessInfo, describe, list, list_wanted};
+pub use listener::{Listener, listener};
 pub use relay::Relay;
 pub use stop::{Ask, Process, StopError, ask_all, is_terminal, wait_any};
+pub use volume::{Volume, VolumePlace, volume};
 
 /// Whether a child that inherits a guard keeps its lock after the parent is gone.
 ///

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Local, SecondsFormat};
-use qc_fleet::{Fleet, Instance, Mask, Role, State, shown_command};
+use qc_fleet::{Fleet, Instance, Mask, Role, State};
 use qc_lock_core::{LockEntry, LockState, Terminal};
 use qc_process::ProcessInfo;
 use serde::Serialize;
@@ -99,7 +99,7 @@ impl Row {
             memory_bytes: Some(instance.processes.iter().map(|one| one.memory_bytes).sum()),
             terminal: instance.terminal.as_ref().map(|terminal| terminal.as_str().to_owned()),
             folder: instance.folder.as_ref().map(|folder| folder.display().to_string()),
-            command: instance.main().map(|main| shown_command(&main.args)).unwrap_or_default(),
+            command: instance.command.clone(),
             tree: with_tree.then(|| parts(instance, now)),
         }
     }
@@ -160,23 +160,25 @@ impl Row {
 }
 
 fn parts(instance: &Instance, now: SystemTime) -> Vec<Part> {
-    let part = |process: &ProcessInfo, kind| {
+    let part = |(at, process): (usize, &ProcessInfo)| {
         let age = age(process.since, now);
+        let own = at.checked_sub(instance.wrappers.len());
         Part {
-            kind,
+            kind: match own {
+                None => Kind::Wrapper,
+                Some(at) if at + 1 < instance.processes.len() => Kind::Stub,
+                Some(_) => Kind::Program,
+            },
             name: process.name.clone(),
             pid: process.identity.pid,
             since: rfc3339(process.since),
             uptime_seconds: age.as_secs(),
             cpu_percent: percent(process.cpu_time, age),
             memory_bytes: process.memory_bytes,
-            command: shown_command(&process.args),
+            command: instance.commands.get(at).cloned().unwrap_or_default(),
         }
     };
-    let last = instance.processes.len().saturating_sub(1);
-    let kind = |at| if at == last { Kind::Program } else { Kind::Stub };
-    let own = instance.processes.iter().enumerate().map(|(at, one)| part(one, kind(at)));
-    instance.wrappers.iter().map(|one| part(one, Kind::Wrapper)).chain(own).collect()
+    instance.wrappers.iter().chain(&instance.processes).enumerate().map(part).collect()
 }
 
 fn age(since: SystemTime, now: SystemTime) -> Duration {

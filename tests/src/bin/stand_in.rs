@@ -5,6 +5,7 @@
 //!
 //! - `exit CODE`: end at once
 //! - `ignore stop`: do not end when asked
+//! - `say NAME`: print the environment variable NAME and the current folder
 //! - `start PROGRAM`: start PROGRAM, a copy of this one, as a child that runs on
 //! - `start interpreter`: start the same script with the interpreter that `pyvenv.cfg` names, as a
 //!   virtual environment's stub does on Windows, and end with it
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
             ["start", "self"] => start_copy(&args[1..]),
             ["start", program] => start(program),
             ["ignore", "stop"] => {}
+            ["say", name] => say(name),
             _ => panic!("unknown directive {words:?}"),
         }
     }
@@ -81,6 +83,12 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+fn say(name: &str) {
+    let value = env::var(name).unwrap_or_else(|error| error.to_string());
+    let dir = env::current_dir().expect("there is a current folder");
+    println!("{name} is {value} in {}", dir.display());
 }
 
 /// Requests to stop, as they come in.

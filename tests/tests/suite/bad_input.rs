@@ -20,9 +20,9 @@ use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
 #[cfg(unix)]
 use self::situations::fifo;
 use self::situations::{
-    BAD_CONFIGS, BAD_NAMES, BAD_RECORDS, GOOD_CONFIGS, Make, bad_lock_dirs, file_for_guards,
-    folder_for_history, folder_for_record, nonsense_for_history, odd_records, put_all_records,
-    write,
+    BAD_CONFIGS, BAD_NAMES, BAD_RECORDS, BAD_SECTIONS, GOOD_CONFIGS, Make, bad_lock_dirs,
+    file_for_guards, folder_for_history, folder_for_record, nonsense_for_history, odd_records,
+    put_all_records, put_section, write,
 };
 use crate::tools;
 
@@ -199,6 +199,11 @@ fn qc_launch_answers_bad_input_with_one_line() {
     let elsewhere = ["--dry-run", "--lock-dir", OTHER];
     let mut rows = rows_about_configs(&["--dry-run"], &elsewhere, "2. WATCHDOG_LIVE (account 1): ");
     rows.extend(rows_about_lock_dirs(&[]));
+    let commands = [&[][..], &["--dry-run"], &["check"]];
+    for ((section, why), args) in BAD_SECTIONS.into_iter().zip(commands.into_iter().cycle()) {
+        let put = move |root: &Path| put_section(&root.join(CONFIG), section);
+        rows.push(Row::new(section, put, args).refused(2, why));
+    }
     let known = |root: &Path| write(&root.join(CONFIG), r#"{"ACCOUNTS": {}}"#);
     let off = |root: &Path| {
         write(&root.join(CONFIG), r#"{"ACCOUNTS": {"A": {"account": 1, "enabled": false}}}"#);
@@ -220,6 +225,12 @@ fn qc_launch_answers_bad_input_with_one_line() {
             &["--dry-run", "--config", OTHER, "--root", ".venv312_gpu"],
         )
         .refused(2, "nothing to start: "),
+        Row::typed(&["check", "--accounts", "ATLAS"]).refused(2, "there is no account `ATLAS`"),
+        Row::typed(&["chekc"]).refused(2, "unrecognized subcommand 'chekc'"),
+        Row::typed(&["init", "x"]).refused(2, "unexpected argument 'x' found"),
+        Row::typed(&["init"]).refused(2, "MASTER_CONFIG.json exists, nothing was written"),
+        Row::typed(&["init", "--root", "nowhere"]).refused(2, "there is no folder "),
+        Row::typed(&["schema", "--jsno"]).refused(2, "unexpected argument '--jsno' found"),
         Row::typed(&["hold", "a/b", "--", "x"]).refused(2, "only, not '/'"),
         Row::typed(&["--help"]).prints("Usage: "),
     ]);

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod bad_input;
+mod check;
+mod config;
 mod conformance;
 mod fleet;
 mod listing;

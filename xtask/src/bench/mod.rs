@@ -1,5 +1,8 @@
 //! `cargo xtask bench`: how fast qc is, side by side with others in one run, as ratios.
 
+mod contest;
+mod lock;
+mod lock_here;
 mod ps;
 
 use std::fs;
@@ -12,6 +15,18 @@ use anyhow::{Context, Result, ensure};
 /// Measure against others in one run, and keep the table in docs/BENCHMARKS.md
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum BenchCommand {
+    /// Take and release locks, run commands under them, contend for them
+    Lock {
+        /// How often each pair of programs runs
+        #[arg(long, default_value_t = 100)]
+        pairs: usize,
+        /// How often all contend
+        #[arg(long, default_value_t = 20)]
+        rounds: usize,
+        /// How many contend
+        #[arg(long, default_value_t = 512)]
+        contenders: usize,
+    },
     /// List 200, 1000 and 3000 processes
     Ps {
         /// How many processes
@@ -20,6 +35,12 @@ pub(crate) enum BenchCommand {
         /// How often each program runs
         #[arg(long, default_value_t = 15)]
         rounds: usize,
+    },
+    /// Measure the programs in a folder, without others beside them
+    #[command(hide = true)]
+    LockHere {
+        /// The folder
+        bin_dir: PathBuf,
     },
 }
 
@@ -30,23 +51,15 @@ pub(crate) enum BenchCommand {
 pub(crate) fn run(command: BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Ps { counts, rounds } => ps::run(&counts, rounds),
+        BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 32),
+        BenchCommand::Lock { pairs, rounds, contenders } => lock::run(pairs, rounds, contenders),
     }
 }
 
 /// Builds a tool as users get it; returns its path.
 fn release(tool: &str) -> Result<PathBuf> {
-    let mut build = Command::new(crate::cargo());
-    build.current_dir(crate::workspace()).args([
-        "build",
-        "--release",
-        "--quiet",
-        "--package",
-        tool,
-    ]);
-    ensure!(build.status().context("cannot run cargo")?.success(), "the build failed; see above");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
-    let file = format!("{tool}{}", std::env::consts::EXE_SUFFIX);
-    Ok(crate::workspace().join(target).join("release").join(file))
+    let dir = crate::release::build(&["--package", tool, "--bin", tool])?;
+    Ok(dir.join(format!("{tool}{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Compiles one of the C programs that stand beside this file.
@@ -83,7 +96,7 @@ fn version(program: &str, args: &[&str]) -> Option<String> {
 }
 
 /// What was measured on.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processor", |(_, model)| model);
@@ -94,7 +107,7 @@ fn machine() -> String {
 }
 
 /// Replaces the section under `## heading` of docs/BENCHMARKS.md, or appends it.
-fn keep(heading: &str, text: &str) -> Result<()> {
+pub(crate) fn keep(heading: &str, text: &str) -> Result<()> {
     let path = crate::workspace().join("docs/BENCHMARKS.md");
     let old = fs::read_to_string(&path).unwrap_or_else(|_| INTRODUCTION.to_owned());
     fs::write(&path, replaced(&old, heading, text)).context("cannot write docs/BENCHMARKS.md")

@@ -7,8 +7,8 @@ mod unix;
 pub(crate) use unix::{
     CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH,
     ProcessHandle, Relay, ask_all, boot_id, describe, file_id, host_name, is_at, is_transient,
-    kill, on_interrupt, open_process, pass_on, pid_namespace, prepare, run_helper, scan, spawn,
-    start_time, user_name, wait_any,
+    kill, listener, on_interrupt, open_process, pass_on, pid_namespace, prepare, run_helper, scan,
+    spawn, start_time, user_name, volume, wait_any,
 };
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "system calls")]
@@ -17,8 +17,8 @@ mod windows;
 pub(crate) use windows::{
     CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH,
     ProcessHandle, Relay, ask_all, boot_id, describe, file_id, host_name, is_at, is_transient,
-    kill, on_interrupt, open_process, pass_on, pid_namespace, prepare, run_helper, scan, spawn,
-    start_time, user_name, wait_any,
+    kill, listener, on_interrupt, open_process, pass_on, pid_namespace, prepare, run_helper, scan,
+    spawn, start_time, user_name, volume, wait_any,
 };
 
 /// What others may do with a file while it is open. Without meaning on Unix.

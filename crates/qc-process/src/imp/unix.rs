@@ -2,10 +2,12 @@
 
 mod command;
 mod list;
+mod listener;
 mod relay;
 mod spawn;
 mod stat;
 mod stop;
+mod volume;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -17,9 +19,11 @@ use crate::Interrupt;
 use crate::imp::Share;
 
 pub(crate) use list::{describe, scan};
+pub(crate) use listener::listener;
 pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, spawn};
 pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, pass_on, wait_any};
+pub(crate) use volume::volume;
 
 pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "bin/python";
 pub(crate) const PYTHON_ON_PATH: &str = "python3";

@@ -2,10 +2,12 @@
 
 mod console;
 mod list;
+mod listener;
 mod relay;
 mod spawn;
 mod stop;
 mod sys;
+mod volume;
 
 use std::fs::{Metadata, OpenOptions};
 use std::io;
@@ -27,9 +29,11 @@ use crate::imp::Share;
 
 pub(crate) use console::{on_interrupt, run_helper};
 pub(crate) use list::{describe, scan};
+pub(crate) use listener::listener;
 pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, spawn};
 pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, pass_on, wait_any};
+pub(crate) use volume::volume;
 
 pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "Scripts\\python.exe";
 pub(crate) const PYTHON_ON_PATH: &str = "python.exe";

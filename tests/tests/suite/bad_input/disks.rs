@@ -59,7 +59,7 @@ fn a_read_only_disk_frees_no_lock_and_hides_none() {
             .prints("Nothing of the fleet is running.\n")
             .notes("WARNING: cannot lock guard ")],
     );
-    bench.check("qc-launch", &[Row::typed(&[]).refused(1, refusal)]);
+    bench.check("qc-launch", &[Row::typed(&[]).refused(2, "cannot be written to: ")]);
 }
 
 #[test]

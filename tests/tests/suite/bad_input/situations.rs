@@ -33,21 +33,21 @@ pub(super) const BAD_CONFIGS: [Bad; 19] = [
         |config| write(config, "{\"ACCOUNTS\": {}}\n{}"),
         "MASTER_CONFIG.json:2:1: trailing characters",
     ),
-    ("no ACCOUNTS", |config| write(config, "{}"), ":1:2: missing field `ACCOUNTS`"),
+    ("no ACCOUNTS", |config| write(config, "{}"), ":1:1: missing field `ACCOUNTS`"),
     (
         "ACCOUNTS is a list",
         |config| write(config, r#"{"ACCOUNTS": []}"#),
-        ":1:13: invalid type: sequence, expected an object of accounts (at ACCOUNTS)",
+        ":1:14: invalid type: sequence, expected an object (at ACCOUNTS)",
     ),
     (
         "an account is a string",
         |config| write(config, r#"{"ACCOUNTS": {"ATLAS": "1000001"}}"#),
-        ":1:32: invalid type: string \"1000001\", expected an object (at ACCOUNTS.ATLAS)",
+        ":1:24: invalid type: string \"1000001\", expected an object (at ACCOUNTS.ATLAS)",
     ),
     (
         "an account number is a string",
         |config| write(config, "{\"ACCOUNTS\": {\"ATLAS\":\n {\"account\": \"12\"}}}"),
-        ":2:17: invalid type: string \"12\", expected an account number, digits without quotes \
+        ":2:14: invalid type: string \"12\", expected an account number, digits without quotes \
          (at ACCOUNTS.ATLAS.account)",
     ),
     (
@@ -88,7 +88,7 @@ pub(super) const BAD_CONFIGS: [Bad; 19] = [
     (
         "a misspelt key of ours",
         |config| write(config, r#"{"ACCOUNTS": {}, "PROCESS_MANAGER": {"max_restart": 1}}"#),
-        ":1:50: unknown field `max_restart`, expected one of ",
+        ":1:38: unknown key `max_restart`, did you mean `max_restarts`?",
     ),
     (
         "a folder for a config",
@@ -99,6 +99,100 @@ pub(super) const BAD_CONFIGS: [Bad; 19] = [
         "MASTER_CONFIG.json: it is not a regular file",
     ),
 ];
+
+/// Mistakes in our section of the config, and what is said of them. The section begins at the
+/// second line, and what is said here at the third.
+pub(super) const BAD_SECTIONS: [(&str, &str); 24] = [
+    (r#""max_restart": 1"#, ":3:1: unknown key `max_restart`, did you mean `max_restarts`? (at "),
+    (r#""brain_stagger_seconds": -1"#, ":3:26: -1 is not a number of seconds from 0 to 86400 (at "),
+    (r#""stop_timeout_seconds": "5 minutes""#, ":3:25: `5 minutes` is no duration such as "),
+    (
+        r#""interpreter": "${QC_NOT_SET}/python""#,
+        ":3:16: the environment variable `QC_NOT_SET` is not set",
+    ),
+    (r#""interpreter": "${QC_NOT""#, ":3:16: `${` has no `}`; write `$${` for `${` itself"),
+    (r#""orchestrator": "a b""#, ":3:17: a lock name has letters, digits"),
+    (
+        r#""server": {"ready": {"port": 65536}}"#,
+        ":3:30: 65536 is no port, a number from 1 to 65535 (at ",
+    ),
+    (
+        r#""server": {"port": "8000"}"#,
+        ":3:20: invalid type: string \"8000\", expected a port, a number",
+    ),
+    (
+        r#""server": {"ready": {"log": "["}}"#,
+        ":3:29: this is no regular expression: unclosed character class",
+    ),
+    (
+        r#""brains": {"ready": {"lock": true, "port": 1}}"#,
+        ":3:22: readiness shows by one thing, and `port` stands here",
+    ),
+    (
+        r#""brains": {"restart": {"when": "sometimes"}}"#,
+        ":3:32: `sometimes` is not known here; known here: always,",
+    ),
+    (
+        r#""brains": {"restart": {"never_after": [75, "x"]}}"#,
+        ":3:44: invalid type: string \"x\", expected i32",
+    ),
+    (
+        r#""brains": {"heartbeat": {"within": "5s"}}"#,
+        ":3:26: a heartbeat needs a `file`, or `output`: true (at ",
+    ),
+    (
+        r#""brains": {"scripts": {"LIVES": "x.py"}}"#,
+        ":3:24: there is no account `LIVES`, did you mean `LIVE`?",
+    ),
+    (
+        r#""brains": {"args": ["{LIMIT}"]}"#,
+        ":3:21: `{LIMIT}` stands for nothing: the config has no such",
+    ),
+    (
+        r#""defaults": {"env": {"PIN": 1234}}"#,
+        ":3:29: this must be a text in quotes; what stands here is not shown",
+    ),
+    (
+        r#""components": {"BRAIN_LIV": {"restart": {}}}"#,
+        ":3:16: there is no component `BRAIN_LIV`, did you mean `BRAIN_LIVE`?",
+    ),
+    (
+        r#""components": {"x": {"command": ["a"]}, "X": {"command": ["b"]}}"#,
+        ":3:41: there is another component `X`",
+    ),
+    (
+        r#""components": {"x": {"command": ["a"], "depends_on": ["y"]}}"#,
+        ":3:55: there is no component `y`; known here: ",
+    ),
+    (
+        r#""components": {"x": {"command": ["a"], "depends_on": ["x"]}}"#,
+        ":3:54: these wait for one another: x",
+    ),
+    (
+        r#""components": {"con": {"command": ["a"]}}"#,
+        ":3:16: `con` is the name of a Windows device",
+    ),
+    (
+        r#""metrics": "example.com:80""#,
+        ":3:12: `example.com:80` is no address such as 127.0.0.1:9464",
+    ),
+    (
+        r#""logs": {"total_mib": 0}"#,
+        ":3:23: this must be at least 1 (at PROCESS_MANAGER.logs.total_mib)",
+    ),
+    (
+        r#""notify": {"webhook": "ftp://hunter2"}"#,
+        ":3:23: a webhook begins with https:// or http:// (at ",
+    ),
+];
+
+/// Writes a config with this section.
+pub(super) fn put_section(config: &Path, section: &str) {
+    let text = format!(
+        "{{\"ACCOUNTS\": {{\"LIVE\": {{\"account\": 1}}}},\n \"PROCESS_MANAGER\": {{\n{section}}}}}"
+    );
+    write(config, text);
+}
 
 /// Configs that other programs leave, and that are read.
 pub(super) const GOOD_CONFIGS: [(&str, Make); 5] = [
@@ -111,8 +205,8 @@ pub(super) const GOOD_CONFIGS: [(&str, Make); 5] = [
     ("unknown keys", |config| write(config, GOOD)),
 ];
 
-pub(super) const GOOD: &str =
-    r#"{"$schema": "x", "NEWS": [1], "ACCOUNTS": {"LIVE": {"account": 1, "extra": {}}}}"#;
+pub(super) const GOOD: &str = r#"{"$schema": "x", "NEWS": [1], "ACCOUNTS": {"LIVE": {"account": 1, "extra": {}}},
+    "PROCESS_MANAGER": {"// a comment": 1, "server": {"port": null}}}"#;
 
 /// Records that name nobody, made from one that names somebody: the keys of their accounts, so that
 /// each is the record of a brain.

@@ -1,7 +1,6 @@
 //! A command in the form in which the system takes it, so that running it needs no memory.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
@@ -43,14 +42,13 @@ impl Strings {
 
 impl Prepared {
     pub(super) fn new(spawn: &Spawn<'_>) -> io::Result<Self> {
-        let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         for (name, value) in &spawn.env {
-            match value {
-                Some(value) => environment.insert(name.clone(), value.clone()),
-                None => environment.remove(name),
-            };
+            environment.retain(|(other, _)| other != name);
+            environment.extend(value.iter().map(|value| (name.clone(), value.clone())));
         }
-        let path = environment.get(std::ffi::OsStr::new("PATH")).cloned();
+        let path = environment.iter().find(|(name, _)| name == "PATH");
+        let path = path.map(|(_, value)| value.clone());
         let words = || spawn.args.iter().cloned();
         let variables = environment.into_iter().map(|(mut name, value)| {
             name.push("=");

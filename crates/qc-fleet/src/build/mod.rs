@@ -1,0 +1,254 @@
+//! From the config to the fleet: what follows from the accounts, changed by our own section.
+
+mod kinds;
+mod links;
+mod paths;
+mod single;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use qc_lock_core::{Account, LockName};
+use qc_supervise::{RestartDelay, Settings};
+
+use self::paths::Paths;
+use crate::component::{AccountEntry, Component, Fleet, Role};
+use crate::config::{
+    AccountConfig, Config, Entries, HasRules, KeyPath, Manager, Meaning, Mistake, Port, SECTION,
+    Span, Timing, Variables, Written,
+};
+use crate::order::order;
+use crate::root;
+use crate::text::Text;
+
+/// Makes the fleet in the folder `root`.
+pub(crate) fn fleet(
+    root: &Path,
+    config: &Config,
+    variables: Variables<'_>,
+) -> Result<Fleet, Mistake> {
+    let manager = &config.manager.0;
+    let section = KeyPath::default().key(SECTION);
+    let paths = Paths { root, meaning: Meaning { variables, placeholders: &[] } };
+    let (interpreter, interpreter_note) = match &manager.interpreter {
+        Some(given) => (paths.program(given, &section.key("interpreter"))?, None),
+        None => {
+            let (path, note) = root::interpreter(root);
+            (Text::plain(path), note)
+        }
+    };
+    let orchestrator = manager.orchestrator.as_deref().unwrap_or("MASTER_LAUNCH");
+    let orchestrator = lock_name(orchestrator, &section.key("orchestrator"))?;
+    let limit = config.trading.0.watchdog_limit.as_ref().map(ToString::to_string);
+    let mut builder = Builder {
+        paths,
+        manager,
+        section: section.clone(),
+        interpreter,
+        orchestrator,
+        limit,
+        defaults: Settings::default(),
+        accounts: Vec::new(),
+        components: Vec::new(),
+        positions: HashMap::new(),
+    };
+    builder.set_defaults()?;
+    for (key, account) in &config.accounts.0 {
+        builder.add_account(key, &account.0)?;
+    }
+    builder.add_server(&manager.server.0)?;
+    for position in 0..builder.accounts.len() {
+        builder.add_watchdog(position, &manager.watchdogs.0)?;
+    }
+    for position in 0..builder.accounts.len() {
+        builder.add_brain(position, &manager.brains.0)?;
+    }
+    builder.check_keys(&manager.watchdogs.0.scripts, "watchdogs")?;
+    builder.check_keys(&manager.brains.0.scripts, "brains")?;
+    for (name, one) in &manager.components.0 {
+        builder.add_or_change(name, &one.0)?;
+    }
+    builder.check_orchestrator()?;
+    builder.check_dependencies()?;
+    builder.complete_readiness();
+
+    let Builder { interpreter, orchestrator, accounts, components, .. } = builder;
+    // Whoever stops several at a time gives each the time that it needs.
+    let longest = components.iter().map(|one| one.settings.stop_timeout).max();
+    let stop_timeout = longest.unwrap_or_default();
+    Ok(Fleet {
+        logs: manager.logs.0.settings(&section.key("logs"), &|text, at| paths.file(text, at))?,
+        notify: manager.notify.0.settings(&section.key("notify"), paths.meaning, |words, at| {
+            paths.command(words, at)
+        })?,
+        metrics: manager.metrics.map(|address| address.0),
+        timing: Timing { stop_timeout, ..manager.timing() },
+        components: order(components).map_err(|cycle| {
+            // What follows from the accounts waits in no circle, so the config has closed it.
+            let said = manager.components.0.iter().find(|(name, one)| {
+                one.0.depends_on.is_some() && cycle.iter().any(|it| it.eq_ignore_ascii_case(name))
+            });
+            let name = said.map_or("", |(name, _)| name);
+            let at = section.key("components").key(name).key("depends_on");
+            Mistake::new(at, format!("these wait for one another: {}", cycle.join(", ")))
+        })?,
+        root: root.into(),
+        interpreter,
+        interpreter_note,
+        accounts,
+        orchestrator,
+    })
+}
+
+/// The program of a component: an interpreter with a script, or any.
+struct Program {
+    command: Vec<Text>,
+    script: Option<PathBuf>,
+    args_at: usize,
+}
+
+/// The fleet, as far as it is built.
+struct Builder<'a> {
+    paths: Paths<'a>,
+    manager: &'a Manager,
+    section: KeyPath,
+    interpreter: Text,
+    orchestrator: LockName,
+    limit: Option<String>,
+    /// The settings of a component of which nothing more is said.
+    defaults: Settings,
+    accounts: Vec<AccountEntry>,
+    components: Vec<Component>,
+    /// Where each stands, by the key of its name.
+    positions: HashMap<String, usize>,
+}
+
+impl Builder<'_> {
+    fn set_defaults(&mut self) -> Result<(), Mistake> {
+        let mut settings = Settings::default();
+        if let Some(max) = self.manager.max_restarts {
+            settings.restart.max_restarts = max;
+        }
+        if let Some(Span(cooldown)) = self.manager.restart_cooldown_seconds {
+            settings.restart.delay = RestartDelay::Cooldown(cooldown);
+        }
+        if let Some(Span(timeout)) = self.manager.stop_timeout_seconds {
+            settings.stop_timeout = timeout;
+        }
+        self.apply(&self.manager.defaults.0, &mut settings, &self.section.key("defaults"))?;
+        self.defaults = settings;
+        Ok(())
+    }
+
+    fn apply(
+        &self,
+        level: &impl HasRules,
+        settings: &mut Settings,
+        at: &KeyPath,
+    ) -> Result<(), Mistake> {
+        level.rules().apply(settings, at, &|text, at| self.paths.file(text, at))
+    }
+
+    fn add_account(&mut self, key: &str, account: &AccountConfig) -> Result<(), Mistake> {
+        let place = KeyPath::default().key("ACCOUNTS").key(key);
+        let number = account.account.0.to_string();
+        let number: Account = number
+            .parse()
+            .map_err(|error| Mistake::new(place.key("account"), format!("{error}")))?;
+        let magic = account.magic.as_ref().filter(|magic| !magic.is_null()).map(|magic| {
+            magic.as_str().map_or_else(|| magic.to_string(), |text| text.trim().to_owned())
+        });
+        self.accounts.push(AccountEntry {
+            key: key.into(),
+            account: number,
+            magic,
+            terminal_path: account.terminal_path.clone().filter(|path| !path.trim().is_empty()),
+            enabled: account.enabled,
+        });
+        Ok(())
+    }
+
+    /// Returns a component of the fleet without anything that depends on its kind.
+    fn component(&self, name: LockName, role: Role, program: Program) -> Component {
+        Component {
+            name,
+            role,
+            account_key: None,
+            account: None,
+            terminal: None,
+            command: program.command,
+            script: program.script,
+            args_at: program.args_at,
+            cwd: self.paths.root.into(),
+            env: Vec::new(),
+            depends_on: Vec::new(),
+            ports: Vec::new(),
+            settings: self.defaults.clone(),
+            enabled: true,
+        }
+    }
+
+    /// Makes the program of a script.
+    fn python(
+        &self,
+        paths: Paths<'_>,
+        script: &Written,
+        args: Option<&[Written]>,
+        at: &KeyPath,
+    ) -> Result<Program, Mistake> {
+        let script = paths.path(script, &at.key("script"))?;
+        Ok(self.run(script, paths.words(args.unwrap_or_default(), &at.key("args"))?))
+    }
+
+    fn run(&self, script: Text, args: Vec<Text>) -> Program {
+        let path = Some(script.path().to_path_buf());
+        let command = [vec![self.interpreter.clone(), script], args].concat();
+        Program { command, script: path, args_at: 2 }
+    }
+
+    /// Sets the working folder and the environment.
+    fn place(
+        &self,
+        component: &mut Component,
+        cwd: Option<&Written>,
+        env: &Entries<Written>,
+        at: &KeyPath,
+    ) -> Result<(), Mistake> {
+        if let Some(cwd) = cwd {
+            component.cwd = self.paths.file(cwd, &at.key("cwd"))?;
+        }
+        if component.env.is_empty() {
+            let at = self.section.key("defaults").key("env");
+            component.env = self.paths.env(&self.manager.defaults.0.env, &at)?;
+        }
+        for (name, value) in self.paths.env(env, &at.key("env"))? {
+            component.env.retain(|(other, _)| *other != name);
+            component.env.push((name, value));
+        }
+        Ok(())
+    }
+
+    /// Adds a component, unless another has its name.
+    fn add(&mut self, component: Component, at: &KeyPath) -> Result<(), Mistake> {
+        if self.named(&component.name).is_some() {
+            let message = format!("there is another component `{}`", component.name);
+            return Err(Mistake::of_key(at.clone(), message));
+        }
+        self.positions.insert(component.name.key(), self.components.len());
+        self.components.push(component);
+        Ok(())
+    }
+
+    /// Returns the component of this name, whatever its case.
+    fn named(&self, name: &LockName) -> Option<&Component> {
+        self.components.get(*self.positions.get(&name.key())?)
+    }
+}
+
+fn ports(port: Option<Port>) -> Vec<u16> {
+    port.into_iter().map(|Port(port)| port).collect()
+}
+
+fn lock_name(text: &str, at: &KeyPath) -> Result<LockName, Mistake> {
+    text.parse().map_err(|error| Mistake::new(at.clone(), format!("{error}")))
+}

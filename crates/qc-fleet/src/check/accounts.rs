@@ -1,0 +1,134 @@
+//! What no two accounts may share.
+
+use std::collections::{HashMap, HashSet};
+
+use qc_lock_core::Resource;
+
+use super::{Check, Facts, Subject};
+use crate::{AccountEntry, Component, Fleet, Role};
+
+/// The accounts that `components` work for.
+pub(super) fn traded<'a>(
+    fleet: &'a Fleet,
+    components: &[Component],
+) -> impl Iterator<Item = &'a AccountEntry> {
+    let keys: HashSet<&str> =
+        components.iter().filter_map(|one| one.account_key.as_deref()).collect();
+    let is_traded = |entry: &&AccountEntry| keys.contains(entry.key.as_str());
+    fleet.accounts.iter().filter(is_traded).collect::<Vec<_>>().into_iter()
+}
+
+pub(super) fn nothing_to_start(
+    fleet: &Fleet,
+    components: &[Component],
+    facts: &Facts,
+) -> Vec<Check> {
+    let can_start = |one: &Component| one.script.as_ref().is_none_or(|path| !facts.lacks(path));
+    if !components.iter().any(can_start) {
+        let root = fleet.root.display();
+        let text = format!("nothing to start: {root} has no script of an enabled account");
+        let advice = "see whether --root names the folder with the scripts";
+        return vec![Check::error(Subject::Config, text, advice)];
+    }
+    if traded(fleet, components).next().is_none() {
+        let advice = "set `enabled` to true for those that are to be traded";
+        return vec![Check::warning(Subject::Config, "no account is enabled", advice)];
+    }
+    Vec::new()
+}
+
+pub(super) fn same_number(fleet: &Fleet, components: &[Component]) -> Vec<Check> {
+    let accounts: Vec<_> =
+        traded(fleet, components).map(|one| (one, one.account.as_str())).collect();
+    groups(&accounts)
+        .into_iter()
+        .map(|(keys, number)| {
+            let text = format!("{keys} have one account number, {number}");
+            let advice = "every trade would be placed twice: correct the number, or disable one";
+            Check::error(Subject::Accounts, text, advice)
+        })
+        .collect()
+}
+
+pub(super) fn same_magic(fleet: &Fleet, components: &[Component]) -> Vec<Check> {
+    let accounts: Vec<_> =
+        traded(fleet, components).filter_map(|one| Some((one, one.magic.as_deref()?))).collect();
+    groups(&accounts)
+        .into_iter()
+        .map(|(keys, magic)| {
+            let text = format!("{keys} have one magic number, {magic}");
+            let advice =
+                "give each its own, so that no brain takes the orders of another for its own";
+            Check::warning(Subject::Magic, text, advice)
+        })
+        .collect()
+}
+
+/// Compares the terminals as they are locked: after case, separators, links and short names.
+pub(super) fn same_terminal(fleet: &Fleet, components: &[Component]) -> Vec<Check> {
+    let terminals: HashMap<&str, &str> = components
+        .iter()
+        .filter_map(|one| Some((one.account_key.as_deref()?, one.terminal.as_ref()?.as_str())))
+        .collect();
+    let accounts: Vec<_> = traded(fleet, components)
+        .filter_map(|one| Some((one, *terminals.get(one.key.as_str())?)))
+        .collect();
+    groups(&accounts)
+        .into_iter()
+        .map(|(keys, terminal)| {
+            let text = format!("{keys} have one terminal, {terminal}");
+            let advice = "a terminal is logged in to one account: give each its own, or start with \
+                          --allow-shared-terminal";
+            Check::error(Subject::Terminals, text, advice)
+        })
+        .collect()
+}
+
+/// Finds what would ask for the same lock besides accounts: a component of its own beside a brain.
+pub(super) fn same_resource(components: &[Component]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut first: HashMap<Resource, &Component> = HashMap::new();
+    for one in components {
+        let mut told = false;
+        for resource in one.request().resources() {
+            let Some(other) = first.get(&resource) else {
+                first.insert(resource, one);
+                continue;
+            };
+            // Of two brains or watchdogs, their accounts tell.
+            told |= one.role == other.role && one.role != Role::Other;
+            if !told {
+                let text = format!("{} and {} ask for one lock, {resource}", other.name, one.name);
+                let advice =
+                    "rename one of them: its name's prefix BRAIN_ or WATCHDOG_ is its role";
+                checks.push(Check::error(Subject::Accounts, text, advice));
+                told = true;
+            }
+        }
+    }
+    checks
+}
+
+/// Returns the keys of accounts that have one value, as words, with the value.
+fn groups<'a>(accounts: &[(&AccountEntry, &'a str)]) -> Vec<(String, &'a str)> {
+    let mut groups: Vec<(Vec<&str>, &'a str)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (entry, value) in accounts {
+        let place = *places.entry(value).or_insert_with(|| {
+            groups.push((Vec::new(), value));
+            groups.len() - 1
+        });
+        groups[place].0.push(&entry.key);
+    }
+    let shared = groups.into_iter().filter(|(keys, _)| keys.len() > 1);
+    shared.map(|(keys, value)| (listed(&keys), value)).collect()
+}
+
+/// Lists words as a sentence does.
+pub(super) fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}

@@ -1,0 +1,158 @@
+//! Gathering what [`check`](super::check) judges.
+
+use std::collections::HashSet;
+use std::env::consts::EXE_SUFFIX;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use qc_process::{Volume, listener, volume};
+
+use super::sync;
+use crate::{Component, Fleet, Snapshot, Variables};
+
+/// What was found on this machine.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What runs, and which locks there are.
+    pub snapshot: Snapshot,
+    /// What does not exist of all that should.
+    pub missing: HashSet<PathBuf>,
+    /// The ports of components at which something listens.
+    pub ports: Vec<BusyPort>,
+    /// Whether the scripts lock with the old module.
+    pub has_old_module: bool,
+    /// The folder of the locks.
+    pub lock_dir: Folder,
+    /// The folder of the logs.
+    pub logs: Folder,
+}
+
+/// A port that is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusyPort {
+    /// The port.
+    pub number: u16,
+    /// The process that listens, if the system says so.
+    pub pid: Option<u32>,
+    /// Its program, if it can be seen.
+    pub program: Option<String>,
+}
+
+impl BusyPort {
+    /// Returns who uses it, in words.
+    pub fn user(&self) -> String {
+        match (&self.program, self.pid) {
+            (Some(program), Some(pid)) => format!("{program} (PID {pid})"),
+            (None, Some(pid)) => format!("PID {pid}"),
+            _ => "a program that the system does not name".into(),
+        }
+    }
+}
+
+/// A folder that is written to.
+#[derive(Debug, Clone, Default)]
+pub struct Folder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The disk it lies on.
+    pub volume: Option<Volume>,
+    /// The service that copies it to other machines.
+    pub synced_by: Option<String>,
+    /// Why it can't be written to.
+    pub unwritable: Option<String>,
+}
+
+impl Facts {
+    /// Looks for all that matters for a start of `components`, beside the ports, which are to be
+    /// looked at first: what begins to listen in between is then in the `snapshot`. `variables` are
+    /// the environment's: `PATH`, and where services keep their folders.
+    pub fn gather(
+        fleet: &Fleet,
+        components: &[Component],
+        ports: Vec<BusyPort>,
+        snapshot: Snapshot,
+        lock_dir: &Path,
+        variables: Variables<'_>,
+    ) -> Self {
+        let mut missing = HashSet::new();
+        for one in components {
+            let paths = one.script.as_deref().into_iter().chain([one.cwd.as_path()]);
+            missing.extend(paths.filter(|path| !path.exists()).map(Path::to_path_buf));
+            let program = one.command.first().map(|word| word.path());
+            missing.extend(
+                program.filter(|program| !is_program(program, variables)).map(Path::to_path_buf),
+            );
+        }
+        let terminals = fleet.accounts.iter().filter_map(|entry| entry.terminal_path.as_ref());
+        missing.extend(terminals.map(PathBuf::from).filter(|path| !fleet.root.join(path).exists()));
+
+        Self {
+            snapshot,
+            missing,
+            ports,
+            has_old_module: has_old_module(&fleet.root),
+            lock_dir: Folder::look(lock_dir, variables),
+            logs: Folder::look(&fleet.logs.folder, variables),
+        }
+    }
+
+    pub(super) fn lacks(&self, path: &Path) -> bool {
+        self.missing.contains(path)
+    }
+}
+
+impl Folder {
+    fn look(path: &Path, variables: Variables<'_>) -> Self {
+        let resolved = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        Self {
+            path: path.into(),
+            // A disk that says nothing about itself is no reason to refuse.
+            volume: volume(path).ok(),
+            synced_by: sync::synced_by(&resolved, variables).map(str::to_owned),
+            unwritable: unwritable(path),
+        }
+    }
+}
+
+/// Tries to write into the folder, or the one that it would be made in; leaves nothing behind.
+fn unwritable(path: &Path) -> Option<String> {
+    let existing = path.ancestors().find(|path| fs::symlink_metadata(path).is_ok())?;
+    if !existing.is_dir() {
+        return Some(format!("{} is no folder", existing.display()));
+    }
+    tempfile::tempfile_in(existing).err().map(|error| error.to_string())
+}
+
+/// Returns which ports of `components` are in use.
+pub fn busy_ports(components: &[Component]) -> Vec<BusyPort> {
+    let mut numbers: Vec<u16> = components.iter().flat_map(|one| one.ports.clone()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.into_iter().filter_map(port).collect()
+}
+
+/// Returns who listens at a port; nobody, where the system does not say.
+fn port(number: u16) -> Option<BusyPort> {
+    let found = listener(number).ok().flatten()?;
+    let process = found.pid.and_then(|pid| qc_process::describe(pid).ok().flatten());
+    Some(BusyPort { number, pid: found.pid, program: process.map(|process| process.name) })
+}
+
+/// Whether a program can be found: at its path, or with a bare name on PATH; on Windows also without
+/// its `.exe`.
+fn is_program(program: &Path, variables: Variables<'_>) -> bool {
+    let mut with_suffix = program.as_os_str().to_os_string();
+    with_suffix.push(EXE_SUFFIX);
+    let is_in = |dir: &Path| dir.join(program).is_file() || dir.join(&with_suffix).is_file();
+    if program.components().count() > 1 {
+        return is_in(Path::new(""));
+    }
+    std::env::split_paths(&variables("PATH").unwrap_or_default()).any(|dir| is_in(&dir))
+}
+
+/// Whether the scripts of this fleet lock with the old module, which takes a lock held for its
+/// script for one held by somebody else.
+pub fn has_old_module(root: &Path) -> bool {
+    fs::read(root.join("process_lock.py"))
+        .is_ok_and(|text| !String::from_utf8_lossy(&text).contains(qc_lock_core::TOKEN_VARIABLE))
+}

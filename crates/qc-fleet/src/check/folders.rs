@@ -1,0 +1,64 @@
+//! Where the locks and logs lie.
+
+use qc_process::VolumePlace;
+
+use super::{Check, Facts, Folder, Subject};
+
+/// Less than this on a disk will soon be nothing.
+const LITTLE: u64 = 100 << 20;
+
+pub(super) fn lock_module(facts: &Facts) -> Vec<Check> {
+    if !facts.has_old_module {
+        return Vec::new();
+    }
+    let text = "process_lock.py here is the old module, so the scripts take their locks themselves";
+    let advice = "replace it with the process_lock.py of this suite";
+    vec![Check::warning(Subject::LockModule, text, advice)]
+}
+
+pub(super) fn lock_dir(facts: &Facts) -> Vec<Check> {
+    let folder = &facts.lock_dir;
+    let subject = Subject::LockDir;
+    let shown = folder.path.display();
+    let elsewhere = "name a folder on a disk of this machine with --lock-dir or QC_LOCK_DIR, the same \
+                     for all tools";
+    let mut checks = Vec::new();
+    match folder.volume.as_ref().map(|volume| (volume.place, &volume.kind)) {
+        Some((VolumePlace::Network, kind)) => {
+            let text = format!("{shown} lies on a network ({kind}), where locks can't be trusted");
+            checks.push(Check::error(subject, text, elsewhere));
+        }
+        Some((VolumePlace::Program, kind)) => {
+            let text = format!("{shown} lies on {kind}, where locks may not be kept");
+            checks.push(Check::warning(subject, text, elsewhere));
+        }
+        Some((VolumePlace::Local, _)) | None => {}
+    }
+    if let Some(service) = &folder.synced_by {
+        let text =
+            format!("{shown} is synchronised by {service}, which copies locks to other machines");
+        checks.push(Check::warning(subject, text, elsewhere));
+    }
+    checks.extend(writable(folder, subject));
+    checks
+}
+
+pub(super) fn logs(facts: &Facts) -> Vec<Check> {
+    writable(&facts.logs, Subject::Logs)
+}
+
+fn writable(folder: &Folder, subject: Subject) -> Vec<Check> {
+    let shown = folder.path.display();
+    if let Some(reason) = &folder.unwritable {
+        let text = format!("{shown} cannot be written to: {reason}");
+        let advice = "see whether the folder may be written to and whether the disk is full";
+        return vec![Check::error(subject, text, advice)];
+    }
+    match &folder.volume {
+        Some(volume) if volume.free_bytes < LITTLE => {
+            let text = format!("the disk of {shown} has {} MiB left", volume.free_bytes >> 20);
+            vec![Check::warning(subject, text, "free some space")]
+        }
+        _ => Vec::new(),
+    }
+}

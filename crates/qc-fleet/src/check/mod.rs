@@ -1,0 +1,155 @@
+//! Before a start: whether anything in the config, on the disk or among what runs is in the way.
+//! Facts in, findings out; gathering the facts is a thin layer of its own.
+
+mod accounts;
+mod facts;
+mod folders;
+mod programs;
+mod running;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+use crate::{Component, Fleet};
+
+pub use facts::{BusyPort, Facts, Folder, busy_ports, has_old_module};
+pub use running::running;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// All right.
+    Ok,
+    /// To be looked at; no reason not to start.
+    Warning,
+    /// A start is refused.
+    Error,
+}
+
+impl Verdict {
+    /// Returns the word that tables and JSON use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// What the config says as a whole.
+    Config,
+    /// Processes and locks that live.
+    Running,
+    /// Account numbers.
+    Accounts,
+    /// Magic numbers.
+    Magic,
+    /// Trading terminals.
+    Terminals,
+    /// Scripts of components.
+    Scripts,
+    /// Programs and working folders.
+    Programs,
+    /// Ports that components listen at.
+    Ports,
+    /// `process_lock.py` in the fleet's folder.
+    LockModule,
+    /// The folder of the locks.
+    LockDir,
+    /// The folder of the logs.
+    Logs,
+}
+
+impl Subject {
+    /// Returns the word that tables and JSON use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Running => "running",
+            Self::Accounts => "accounts",
+            Self::Magic => "magic",
+            Self::Terminals => "terminals",
+            Self::Scripts => "scripts",
+            Self::Programs => "programs",
+            Self::Ports => "ports",
+            Self::LockModule => "lock_module",
+            Self::LockDir => "lock_dir",
+            Self::Logs => "logs",
+        }
+    }
+}
+
+/// One line of the checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// How bad it is.
+    pub verdict: Verdict,
+    /// What it is about.
+    pub subject: Subject,
+    /// What was found.
+    pub text: String,
+    /// What to do; empty if it is all right.
+    pub advice: String,
+}
+
+impl Check {
+    fn ok(subject: Subject, text: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Ok, subject, text: text.into(), advice: String::new() }
+    }
+
+    fn warning(subject: Subject, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        let (text, advice) = (text.into(), advice.into());
+        Self { verdict: Verdict::Warning, subject, text, advice }
+    }
+
+    fn error(subject: Subject, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        let (text, advice) = (text.into(), advice.into());
+        Self { verdict: Verdict::Error, subject, text, advice }
+    }
+}
+
+/// Checks everything but what runs, see [`running`]: for a start of these enabled `components` of
+/// the fleet, those without a script included.
+pub fn check(fleet: &Fleet, components: &[Component], facts: &Facts) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut about = |subject: Subject, found: Vec<Check>, fine: &str| {
+        checks.extend(if found.is_empty() && !fine.is_empty() {
+            vec![Check::ok(subject, fine)]
+        } else {
+            found
+        });
+    };
+    about(
+        Subject::Config,
+        accounts::nothing_to_start(fleet, components, facts),
+        "it is well-formed",
+    );
+    about(Subject::Accounts, accounts::same_number(fleet, components), "each number stands once");
+    about(Subject::Magic, accounts::same_magic(fleet, components), "each magic number stands once");
+    let mut terminals = accounts::same_terminal(fleet, components);
+    terminals.extend(programs::missing_terminals(fleet, components, facts));
+    about(Subject::Terminals, terminals, "each account has its own");
+    about(Subject::Accounts, accounts::same_resource(components), "");
+    about(Subject::Scripts, programs::missing_scripts(components, facts), "all are there");
+    about(Subject::Programs, programs::missing_programs(fleet, components, facts), "all are there");
+    let mut ports = programs::same_port(components);
+    ports.extend(programs::taken_ports(components, facts));
+    about(Subject::Ports, ports, "all are free");
+    about(Subject::LockModule, folders::lock_module(facts), "no old process_lock.py is here");
+    about(Subject::LockDir, folders::lock_dir(facts), "it is on a disk of this machine");
+    about(Subject::Logs, folders::logs(facts), "they can be written");
+    checks
+}
+
+/// Returns the worst of `checks`.
+pub fn worst(checks: &[Check]) -> Verdict {
+    checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok)
+}

@@ -1,0 +1,121 @@
+//! What must be there, and what must be free.
+
+use std::path::Path;
+
+use super::accounts::{listed, traded};
+use super::{Check, Facts, Subject};
+use crate::{Component, Fleet, Role};
+
+pub(super) fn missing_scripts(components: &[Component], facts: &Facts) -> Vec<Check> {
+    let lacks_script = |one: &Component| one.script.as_ref().is_some_and(|path| facts.lacks(path));
+    components
+        .iter()
+        .filter(|one| lacks_script(one))
+        .map(|one| {
+            let script = one.script.as_deref().unwrap_or(Path::new("")).display();
+            let mut text = format!("{} is skipped: its script {script} does not exist", one.name);
+            let unguarded = components.iter().find(|other| {
+                one.role == Role::Watchdog
+                    && other.role == Role::Brain
+                    && other.account_key == one.account_key
+                    && !lacks_script(other)
+            });
+            if let Some(brain) = unguarded {
+                text.push_str(&format!(", and {} would trade without it", brain.name));
+            }
+            let advice = "put the script there, or disable the account";
+            Check::warning(Subject::Scripts, text, advice)
+        })
+        .collect()
+}
+
+pub(super) fn missing_programs(
+    fleet: &Fleet,
+    components: &[Component],
+    facts: &Facts,
+) -> Vec<Check> {
+    let mut checks: Vec<Check> = Vec::new();
+    for one in
+        components.iter().filter(|one| one.script.as_ref().is_none_or(|path| !facts.lacks(path)))
+    {
+        if let Some(program) = one.command.first().filter(|word| facts.lacks(word.path())) {
+            let is_bare = program.path().components().count() == 1;
+            let why = if is_bare { "is not on PATH" } else { "does not exist" };
+            let check = if *program == fleet.interpreter {
+                let text = format!("the Python {program} {why}");
+                let advice =
+                    "correct PROCESS_MANAGER.interpreter in the config, or make the environment";
+                Check::error(Subject::Programs, text, advice)
+            } else {
+                let text = format!("the program {program} of {} {why}", one.name);
+                Check::error(Subject::Programs, text, "correct its `command` in the config")
+            };
+            if !checks.contains(&check) {
+                checks.push(check);
+            }
+        }
+        if facts.lacks(&one.cwd) {
+            let text =
+                format!("the working folder {} of {} does not exist", one.cwd.display(), one.name);
+            let advice = "make the folder, or correct `cwd` in the config";
+            checks.push(Check::error(Subject::Programs, text, advice));
+        }
+    }
+    if let Some(note) = &fleet.interpreter_note {
+        let advice = "set PROCESS_MANAGER.interpreter if that is not the right one";
+        checks.push(Check::warning(Subject::Programs, note, advice));
+    }
+    checks
+}
+
+pub(super) fn missing_terminals(
+    fleet: &Fleet,
+    components: &[Component],
+    facts: &Facts,
+) -> Vec<Check> {
+    traded(fleet, components)
+        .filter_map(|entry| Some((&entry.key, entry.terminal_path.as_ref()?)))
+        .filter(|(_, path)| facts.lacks(Path::new(path)))
+        .map(|(key, path)| {
+            let text = format!("the terminal {path} of {key} does not exist");
+            let advice =
+                "install it there, or correct `terminal_path`; the brain can't trade without";
+            Check::warning(Subject::Terminals, text, advice)
+        })
+        .collect()
+}
+
+pub(super) fn same_port(components: &[Component]) -> Vec<Check> {
+    let mut ports: Vec<u16> = components.iter().flat_map(|one| one.ports.clone()).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+        .into_iter()
+        .filter_map(|port| {
+            let names: Vec<&str> = components
+                .iter()
+                .filter(|one| one.ports.contains(&port))
+                .map(|one| one.name.as_str())
+                .collect();
+            let text = format!("{} would listen at one port, {port}", listed(&names));
+            let advice = "give each its own, or null to one that does not listen";
+            (names.len() > 1).then(|| Check::error(Subject::Ports, text, advice))
+        })
+        .collect()
+}
+
+/// Finds ports at which something listens. One of a component that runs is its own, presumably.
+pub(super) fn taken_ports(components: &[Component], facts: &Facts) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for one in components {
+        if facts.snapshot.own().any(|instance| instance.component == one.name.as_str()) {
+            continue;
+        }
+        for port in facts.ports.iter().filter(|busy| one.ports.contains(&busy.number)) {
+            let text = format!("port {} of {} is taken by {}", port.number, one.name, port.user());
+            let advice = "stop that program, or give the component another port in the config";
+            checks.push(Check::error(Subject::Ports, text, advice));
+        }
+    }
+    checks
+}

@@ -1,0 +1,366 @@
+//! Facts in, findings out.
+
+use std::path::{Path, PathBuf};
+
+use qc_lock_core::LockState;
+use qc_process::{Listing, Volume, VolumePlace};
+
+use super::*;
+use crate::Snapshot;
+use crate::snapshot::tests::{lock, process};
+
+/// A fleet of these accounts and this section, in a folder that does not exist.
+fn fleet(accounts: &str, section: &str) -> Fleet {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("MASTER_CONFIG.json");
+    let text = format!(r#"{{"ACCOUNTS": {{{accounts}}}, "PROCESS_MANAGER": {{{section}}}}}"#);
+    std::fs::write(&path, text).unwrap();
+    Fleet::load_for(Path::new("/fleet"), &path, &|_| None).unwrap()
+}
+
+fn enabled(fleet: &Fleet) -> Vec<Component> {
+    fleet.components.iter().filter(|one| one.enabled).cloned().collect()
+}
+
+/// A machine on which everything is as it should be.
+fn facts() -> Facts {
+    let volume = Volume { place: VolumePlace::Local, kind: String::new(), free_bytes: 1 << 40 };
+    let folder = |name: &str| Folder {
+        path: name.into(),
+        volume: Some(volume.clone()),
+        ..Folder::default()
+    };
+    Facts {
+        snapshot: Snapshot::default(),
+        missing: [].into(),
+        ports: Vec::new(),
+        has_old_module: false,
+        lock_dir: folder("/fleet/.locks"),
+        logs: folder("/fleet/orchestrator_logs"),
+    }
+}
+
+/// What is not all right.
+fn found(fleet: &Fleet, facts: &Facts) -> Vec<(Verdict, Subject, String)> {
+    let checks = check(fleet, &enabled(fleet), facts);
+    assert!(checks.iter().all(|it| (it.verdict == Verdict::Ok) == it.advice.is_empty()));
+    let bad = checks.into_iter().filter(|check| check.verdict != Verdict::Ok);
+    bad.map(|check| (check.verdict, check.subject, check.text)).collect()
+}
+
+const SECTION: &str = r#""interpreter": "py/python""#;
+const TWO: &str = r#""A": {"account": 1, "magic": 7}, "B": {"account": 2, "magic": 8}"#;
+
+#[test]
+fn a_fleet_without_a_fault_has_every_line_ok() {
+    let fleet = fleet(TWO, SECTION);
+    let checks = check(&fleet, &enabled(&fleet), &facts());
+    assert!(checks.len() >= 9, "{checks:#?}");
+    assert_eq!(worst(&checks), Verdict::Ok, "{checks:#?}");
+}
+
+#[test]
+fn what_two_enabled_accounts_share_is_named() {
+    use Subject::{Accounts, Magic, Terminals};
+    use Verdict::{Error, Warning};
+    let cases = [
+        (
+            r#""A": {"account": 1}, "B": {"account": 1}, "C": {"account": 1}"#,
+            vec![(Error, Accounts, "A, B and C have one account number, 1")],
+        ),
+        (r#""A": {"account": 1}, "B": {"account": 1, "enabled": false}"#, vec![]),
+        (
+            r#""A": {"account": 1, "magic": 7}, "B": {"account": 2, "magic": "7 "}"#,
+            vec![(Warning, Magic, "A and B have one magic number, 7")],
+        ),
+        (
+            r#""A": {"account": 1, "terminal_path": "C:\\MT5\\Atlas\\terminal64.exe"},
+               "B": {"account": 2, "terminal_path": "c:/mt5//ATLAS/"}"#,
+            vec![(Error, Terminals, "A and B have one terminal, c:/mt5/atlas")],
+        ),
+        (
+            r#""A": {"account": 1, "terminal_path": null}, "B": {"account": 2, "terminal_path": " "}"#,
+            vec![],
+        ),
+    ];
+    for (accounts, expected) in cases {
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(verdict, subject, text)| (verdict, subject, text.into()))
+            .collect();
+        assert_eq!(found(&fleet(accounts, SECTION), &facts()), expected, "{accounts}");
+    }
+}
+
+#[test]
+fn a_link_to_a_terminal_is_that_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (terminal, link) = (dir.path().join("Atlas"), dir.path().join("Other"));
+    std::fs::create_dir(&terminal).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&terminal, &link).unwrap();
+    #[cfg(windows)]
+    std::fs::write(&link, "").unwrap();
+    #[cfg(windows)]
+    let link = dir.path().join("x").join("..").join("ATLAS");
+    let quoted = |path: &Path| format!("{:?}", path.to_str().unwrap());
+    let accounts = format!(
+        r#""A": {{"account": 1, "terminal_path": {}}}, "B": {{"account": 2, "terminal_path": {}}}"#,
+        quoted(&terminal),
+        quoted(&link.join("terminal64.exe"))
+    );
+    let found = found(&fleet(&accounts, SECTION), &facts());
+    assert!(matches!(&found[..], [(Verdict::Error, Subject::Terminals, _)]), "{found:?}");
+}
+
+#[test]
+fn a_relative_terminal_starts_in_the_folder_of_the_fleet() {
+    let root = tempfile::tempdir().unwrap();
+    let terminal = root.path().join("MT5");
+    std::fs::create_dir(&terminal).unwrap();
+    let config = root.path().join("MASTER_CONFIG.json");
+    let text = r#"{"ACCOUNTS": {"A": {"account": 1, "terminal_path": "MT5"}}}"#;
+    std::fs::write(&config, text).unwrap();
+    let fleet = Fleet::load(&config).unwrap();
+    let expected = qc_lock_core::Terminal::new(terminal.to_str().unwrap());
+    assert_eq!(fleet.component("BRAIN_A").unwrap().terminal, Some(expected));
+}
+
+#[test]
+fn terminals_that_may_be_shared_are_locked_by_nobody() {
+    let accounts = r#""A": {"account": 1, "terminal_path": "/mt5"}, "B": {"account": 2, "terminal_path": "/MT5/"},
+        "C": {"account": 3, "terminal_path": "/other"}"#;
+    let fleet = fleet(accounts, SECTION);
+    let mut components = enabled(&fleet);
+    crate::share_terminals(&mut components);
+    let locked: Vec<&str> = components
+        .iter()
+        .filter(|one| one.terminal.is_some())
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(locked, ["WATCHDOG_C", "BRAIN_C"]);
+    assert_eq!(worst(&check(&fleet, &components, &facts())), Verdict::Ok);
+}
+
+#[test]
+fn what_is_missing_or_in_the_way_is_named() {
+    use Subject::{Accounts, LockDir, LockModule, Logs, Ports, Programs, Scripts, Terminals};
+    use Verdict::{Error, Warning};
+    type Change = fn(&mut Facts);
+    fn lacking(facts: &mut Facts, path: &str) {
+        facts.missing.insert(PathBuf::from(path));
+    }
+    fn place(facts: &mut Facts, place: VolumePlace, kind: &str) {
+        facts.lock_dir.volume = Some(Volume { place, kind: kind.into(), free_bytes: 1 << 40 });
+    }
+    let one = r#""A": {"account": 1, "terminal_path": "/mt5"}"#;
+    type Expected = Vec<(Verdict, Subject, &'static str)>;
+    let cases: [(&str, Change, Expected); 12] = [
+        (
+            "",
+            |facts| lacking(facts, "/fleet/BRAIN_A.py"),
+            vec![(
+                Warning,
+                Scripts,
+                "BRAIN_A is skipped: its script /fleet/BRAIN_A.py does not exist",
+            )],
+        ),
+        (
+            "",
+            |facts| lacking(facts, "/fleet/STOPLOSS_WATCHDOG_V2.py"),
+            vec![(
+                Warning,
+                Scripts,
+                "WATCHDOG_A is skipped: its script /fleet/STOPLOSS_WATCHDOG_V2.py does not exist, and BRAIN_A would trade without it",
+            )],
+        ),
+        (
+            "",
+            |facts| lacking(facts, "/fleet/py/python"),
+            vec![(Error, Programs, "the Python /fleet/py/python does not exist")],
+        ),
+        (
+            r#", "components": {"X": {"command": ["bridge"], "cwd": "sub"}}"#,
+            |facts| {
+                lacking(facts, "bridge");
+                lacking(facts, "/fleet/sub");
+            },
+            vec![
+                (Error, Programs, "the program bridge of X is not on PATH"),
+                (Error, Programs, "the working folder /fleet/sub of X does not exist"),
+            ],
+        ),
+        (
+            "",
+            |facts| lacking(facts, "/mt5"),
+            vec![(Warning, Terminals, "the terminal /mt5 of A does not exist")],
+        ),
+        (
+            r#", "components": {"BRAIN_X": {"command": ["x"], "account": "A"}}"#,
+            |_| (),
+            vec![(Error, Accounts, "BRAIN_A and BRAIN_X ask for one lock, account/1/brain")],
+        ),
+        (
+            r#", "components": {"X": {"command": ["x"], "port": 8000}}"#,
+            |_| (),
+            vec![(Error, Ports, "quantum_server and X would listen at one port, 8000")],
+        ),
+        (
+            "",
+            |facts| {
+                facts.ports =
+                    vec![BusyPort { number: 8000, pid: Some(5), program: Some("nginx".into()) }]
+            },
+            vec![(Error, Ports, "port 8000 of quantum_server is taken by nginx (PID 5)")],
+        ),
+        (
+            "",
+            |facts| facts.has_old_module = true,
+            vec![(
+                Warning,
+                LockModule,
+                "process_lock.py here is the old module, so the scripts take their locks themselves",
+            )],
+        ),
+        (
+            "",
+            |facts| place(facts, VolumePlace::Network, "nfs"),
+            vec![(
+                Error,
+                LockDir,
+                "/fleet/.locks lies on a network (nfs), where locks can't be trusted",
+            )],
+        ),
+        (
+            "",
+            |facts| {
+                place(facts, VolumePlace::Program, "fuse");
+                facts.lock_dir.synced_by = Some("Dropbox".into());
+            },
+            vec![
+                (Warning, LockDir, "/fleet/.locks lies on fuse, where locks may not be kept"),
+                (
+                    Warning,
+                    LockDir,
+                    "/fleet/.locks is synchronised by Dropbox, which copies locks to other machines",
+                ),
+            ],
+        ),
+        (
+            "",
+            |facts| {
+                facts.logs.unwritable = Some("no".into());
+                facts.lock_dir.volume = Some(Volume {
+                    place: VolumePlace::Local,
+                    kind: String::new(),
+                    free_bytes: 5 << 20,
+                });
+            },
+            vec![
+                (Warning, LockDir, "the disk of /fleet/.locks has 5 MiB left"),
+                (Error, Logs, "/fleet/orchestrator_logs cannot be written to: no"),
+            ],
+        ),
+    ];
+    for (section, change, expected) in cases {
+        let fleet = fleet(one, &format!("{SECTION}{section}"));
+        let mut facts = facts();
+        change(&mut facts);
+        let found: Vec<_> = found(&fleet, &facts)
+            .into_iter()
+            // On Windows paths are joined with the other slash.
+            .map(|(verdict, subject, text)| {
+                (verdict, subject, text.replace('\\', "/").replace("C:/fleet", "/fleet"))
+            })
+            .collect();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(verdict, subject, text)| (verdict, subject, text.to_owned()))
+            .collect();
+        assert_eq!(found, expected, "{section}");
+    }
+}
+
+#[test]
+fn nothing_to_start_is_an_error_and_no_account_a_warning() {
+    let off = fleet(r#""A": {"account": 1, "enabled": false}"#, SECTION);
+    assert!(matches!(found(&off, &facts())[..], [(Verdict::Warning, Subject::Config, _)]));
+    let mut facts = facts();
+    facts.missing.insert(Path::new("/fleet").join("quantum_server.py"));
+    assert!(matches!(found(&off, &facts)[0], (Verdict::Error, Subject::Config, _)));
+}
+
+#[test]
+fn what_runs_is_adopted_only_once_and_under_its_lock() {
+    use Verdict::{Error, Ok};
+    let root = tempfile::tempdir().unwrap();
+    let fleet = crate::snapshot::tests::fleet(root.path());
+    let brain = |pid| process(root.path(), pid, 1, "python BRAIN_A.py");
+    let held = |name: &str, pid| lock(name, pid, LockState::Held);
+    let cases = [
+        (vec![], vec![], vec![(Ok, "nothing of the fleet runs")]),
+        (
+            vec![brain(10)],
+            vec![held("BRAIN_A", 10)],
+            vec![(Ok, "BRAIN_A runs (PID 10) under its lock")],
+        ),
+        (vec![brain(10)], vec![], vec![(Error, "BRAIN_A runs (PID 10) without its lock")]),
+        (
+            vec![brain(10), brain(11)],
+            vec![held("BRAIN_A", 10)],
+            vec![
+                (Error, "BRAIN_A runs (PID 10), one of 2 copies"),
+                (Error, "BRAIN_A runs (PID 11), one of 2 copies"),
+            ],
+        ),
+        (
+            vec![process(root.path(), 10, 1, "python BRAIN_GONE.py")],
+            vec![held("BRAIN_GONE", 10)],
+            vec![(Error, "BRAIN_GONE runs (PID 10) and is not among what is to be started")],
+        ),
+        (
+            vec![process(root.path(), 10, 1, "qc-launch")],
+            vec![held("MASTER_LAUNCH", 10)],
+            vec![(Error, "MASTER_LAUNCH runs (PID 10) and supervises the fleet")],
+        ),
+        (vec![], vec![held("BRAIN_A", 10)], vec![(Ok, "lock BRAIN_A is held by PID 10")]),
+        (vec![], vec![held("OTHER", 10)], vec![(Error, "lock OTHER is held by PID 10")]),
+        (
+            vec![],
+            vec![held("MASTER_LAUNCH", 10)],
+            vec![(Error, "lock MASTER_LAUNCH is held by PID 10")],
+        ),
+        (
+            vec![],
+            vec![lock("BRAIN_A", 10, LockState::Foreign)],
+            vec![(Error, "lock BRAIN_A is held by PID 10")],
+        ),
+        (
+            vec![],
+            vec![lock("BRAIN_A", 10, LockState::Stale)],
+            vec![(Ok, "nothing of the fleet runs")],
+        ),
+    ];
+    for (processes, locks, expected) in cases {
+        let snapshot =
+            Snapshot::assemble(&fleet, Listing { processes, ..Listing::default() }, locks);
+        let judged = |adopt| running(&fleet, &enabled(&fleet), &snapshot, adopt);
+        let found: Vec<_> =
+            judged(true).into_iter().map(|check| (check.verdict, check.text)).collect();
+        let expected: Vec<_> =
+            expected.into_iter().map(|(verdict, text)| (verdict, text.to_owned())).collect();
+        assert_eq!(found, expected);
+        let is_clear = expected[0].1.starts_with("nothing");
+        assert_eq!(worst(&judged(false)), if is_clear { Ok } else { Error }, "{expected:?}");
+    }
+}
+
+#[test]
+fn the_old_module_is_known_by_its_silence_about_tokens() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(!has_old_module(root.path()));
+    std::fs::write(root.path().join("process_lock.py"), "class ProcessLock: pass").unwrap();
+    assert!(has_old_module(root.path()));
+    std::fs::write(root.path().join("process_lock.py"), "TOKEN = 'QC_LOCK_TOKEN'").unwrap();
+    assert!(!has_old_module(root.path()));
+}

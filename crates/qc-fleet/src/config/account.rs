@@ -1,0 +1,57 @@
+//! The trader's own part of the config, as far as qc reads it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::manager::Manager;
+use super::object::{Entries, Object};
+use super::value::AccountNumber;
+
+/// The fleet of one machine: which accounts are traded, and how their programs are kept running.
+/// Keys that qc does not know are the trader's own, except in PROCESS_MANAGER.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(title = "MASTER_CONFIG.json")]
+pub(crate) struct Config {
+    /// The accounts by their keys, such as `ATLAS`. A key is part of file names: letters, digits,
+    /// `.`, `_` and `-`.
+    #[serde(rename = "ACCOUNTS")]
+    pub(crate) accounts: Entries<Object<AccountConfig>>,
+    /// Settings of the scripts.
+    #[serde(rename = "TRADING_SETTINGS", default)]
+    pub(crate) trading: Object<Trading>,
+    /// How the programs are started, supervised and stopped.
+    #[serde(rename = "PROCESS_MANAGER", default)]
+    pub(crate) manager: Object<Manager>,
+}
+
+/// Settings of the scripts.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "TradingSettings")]
+pub(crate) struct Trading {
+    /// The limit that watchdogs are started with, as `--limit`.
+    #[serde(rename = "WATCHDOG_LIMIT")]
+    #[schemars(with = "Option<f64>")]
+    pub(crate) watchdog_limit: Option<serde_json::Number>,
+}
+
+/// One account. `server` and `symbols` are the scripts' own.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Account")]
+pub(crate) struct AccountConfig {
+    /// The account number.
+    pub(crate) account: AccountNumber,
+    /// The folder of its trading terminal, or the terminal's program. A relative path starts in the
+    /// fleet's folder. No two enabled accounts may have the same.
+    #[serde(default)]
+    pub(crate) terminal_path: Option<String>,
+    /// The number that marks its orders. No two enabled accounts may have the same.
+    #[serde(default)]
+    pub(crate) magic: Option<serde_json::Value>,
+    /// Whether it is traded.
+    #[serde(default = "yes")]
+    pub(crate) enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,269 @@
+//! `PROCESS_MANAGER`, our own section: a key that is not known here is a mistake.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+use super::object::{Entries, Object};
+use super::output::{Logs, Notify};
+use super::rules::{Beat, Ready, Restart, Rules, Stop};
+use super::value::{LocalAddress, Port, Span};
+use super::written::Written;
+
+/// How the fleet is started, supervised and stopped. Every key may be left out. In paths, commands,
+/// arguments, `env` and `webhook`, `${VAR}` stands for an environment variable and `$${` for `${`.
+/// Keys that begin with `//` are comments. A time span is a number of seconds or a text such as
+/// `500ms`, `30s`, `5m`; at most a day.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ProcessManager")]
+pub(crate) struct Manager {
+    /// The Python that runs the scripts: a path, which may start in the fleet's folder, or a name
+    /// on PATH. Without it, the Python of `.venv312_gpu`, then of `.venv`, then the one on PATH.
+    #[schemars(extend("examples" = [".venv312_gpu/Scripts/python.exe"]))]
+    pub(crate) interpreter: Option<Written>,
+    /// The name under which qc-launch locks, so that a fleet has one supervisor.
+    #[schemars(extend("default" = "MASTER_LAUNCH"))]
+    pub(crate) orchestrator: Option<String>,
+    /// How long the server gets before the watchdogs start: a short form of `server.ready.delay`.
+    #[schemars(extend("default" = 5))]
+    pub(crate) server_settle_seconds: Option<Span>,
+    /// The pause between the starts of two watchdogs.
+    #[schemars(extend("default" = 1))]
+    pub(crate) watchdog_stagger_seconds: Option<Span>,
+    /// The pause between the starts of two brains, whose logins at the terminal collide.
+    #[schemars(extend("default" = 3))]
+    pub(crate) brain_stagger_seconds: Option<Span>,
+    /// A short form of `defaults.stop.timeout`.
+    #[schemars(extend("default" = 10))]
+    pub(crate) stop_timeout_seconds: Option<Span>,
+    /// A short form of `defaults.restart.max_restarts`.
+    #[schemars(extend("default" = 5))]
+    pub(crate) max_restarts: Option<u32>,
+    /// A short form of `defaults.restart.cooldown`.
+    #[schemars(extend("default" = 60))]
+    pub(crate) restart_cooldown_seconds: Option<Span>,
+    /// What applies to every component, unless the key of its kind or `components` say otherwise.
+    pub(crate) defaults: Object<Defaults>,
+    /// The server, which starts first and stops last.
+    pub(crate) server: Object<Server>,
+    /// The watchdogs, one for each account.
+    pub(crate) watchdogs: Object<Watchdogs>,
+    /// The brains, one for each account.
+    pub(crate) brains: Object<Brains>,
+    /// Single components by name, such as `BRAIN_ATLAS`: what is said here goes before all else. A
+    /// name that is none of the others, with a `command` or `script`, is a component of its own.
+    #[schemars(extend("examples" = [{ "BRIDGE": { "command": ["bin/bridge.exe", "--quiet"], "ready": { "port": 9000 } }, "BRAIN_ATLAS": { "depends_on": ["WATCHDOG_ATLAS", "BRIDGE"] } }]))]
+    pub(crate) components: Entries<Object<One>>,
+    /// What is kept of the components' output.
+    pub(crate) logs: Object<Logs>,
+    /// Who is told when something happens.
+    pub(crate) notify: Object<Notify>,
+    /// Where metrics are served as Prometheus text, such as `127.0.0.1:9464`. Without it, nowhere.
+    #[schemars(extend("examples" = ["127.0.0.1:9464"]))]
+    pub(crate) metrics: Option<LocalAddress>,
+}
+
+/// What applies to every component.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Defaults {
+    /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
+    pub(crate) env: Entries<Written>,
+    restart: Object<Restart>,
+    ready: Object<Ready>,
+    heartbeat: Object<Beat>,
+    stop: Object<Stop>,
+}
+
+/// The server.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    /// Whether there is one.
+    #[schemars(extend("default" = true))]
+    pub(crate) enabled: Option<bool>,
+    /// Its name, which is its lock's, too.
+    #[schemars(extend("default" = "quantum_server"))]
+    pub(crate) name: Option<String>,
+    /// Its script. A relative path starts in the fleet's folder.
+    #[schemars(extend("default" = "quantum_server.py"))]
+    pub(crate) script: Option<Written>,
+    /// The script's arguments.
+    #[schemars(extend("default" = []))]
+    pub(crate) args: Option<Vec<Written>>,
+    /// The port at which it will listen, which must be free before it starts; null if at none.
+    #[serde(deserialize_with = "nullable")]
+    #[schemars(extend("default" = 8000))]
+    pub(crate) port: Option<Option<Port>>,
+    /// Its working folder. Without it, the fleet's folder.
+    #[schemars(extend("examples" = ["."]))]
+    pub(crate) cwd: Option<Written>,
+    /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
+    pub(crate) env: Entries<Written>,
+    restart: Object<Restart>,
+    ready: Object<Ready>,
+    heartbeat: Object<Beat>,
+    stop: Object<Stop>,
+}
+
+/// The watchdogs. In `script` and `args`, `{KEY}` stands for the key of the account, `{ACCOUNT}`
+/// for its number, and `{LIMIT}` for WATCHDOG_LIMIT.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Watchdogs {
+    /// Their script. A relative path starts in the fleet's folder.
+    #[schemars(extend("default" = "STOPLOSS_WATCHDOG_V2.py"))]
+    pub(crate) script: Option<Written>,
+    /// The scripts of single accounts, by the account's key.
+    #[schemars(extend("default" = {}))]
+    pub(crate) scripts: Entries<Written>,
+    /// The script's arguments. Where the config has no WATCHDOG_LIMIT, the default has no
+    /// `--limit`.
+    #[schemars(extend("default" = ["--account", "{KEY}", "--limit", "{LIMIT}"]))]
+    pub(crate) args: Option<Vec<Written>>,
+    /// Their working folder. Without it, the fleet's folder.
+    #[schemars(extend("examples" = ["."]))]
+    pub(crate) cwd: Option<Written>,
+    /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
+    pub(crate) env: Entries<Written>,
+    restart: Object<Restart>,
+    ready: Object<Ready>,
+    heartbeat: Object<Beat>,
+    stop: Object<Stop>,
+}
+
+/// The brains. In `script` and `args`, `{KEY}` stands for the key of the account, `{ACCOUNT}` for
+/// its number, and `{LIMIT}` for WATCHDOG_LIMIT. A brain is named after its script, if that is its
+/// own and begins with `BRAIN_`, else `BRAIN_` and the key.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Brains {
+    /// Their script. A relative path starts in the fleet's folder.
+    #[schemars(extend("default" = "BRAIN_{KEY}.py"))]
+    pub(crate) script: Option<Written>,
+    /// The scripts of single accounts, by the account's key.
+    #[schemars(extend("default" = { "GL_3": "BRAIN_GETLEVERAGED.py" }))]
+    pub(crate) scripts: Entries<Written>,
+    /// The script's arguments.
+    #[schemars(extend("default" = []))]
+    pub(crate) args: Option<Vec<Written>>,
+    /// Their working folder. Without it, the fleet's folder.
+    #[schemars(extend("examples" = ["."]))]
+    pub(crate) cwd: Option<Written>,
+    /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
+    pub(crate) env: Entries<Written>,
+    restart: Object<Restart>,
+    ready: Object<Ready>,
+    heartbeat: Object<Beat>,
+    stop: Object<Stop>,
+}
+
+/// One component: changes to one of the fleet, or one of its own.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Component")]
+pub(crate) struct One {
+    /// Whether it is to run.
+    #[schemars(extend("default" = true))]
+    pub(crate) enabled: Option<bool>,
+    /// The program and its arguments: a path, which may start in the fleet's folder, or a name on
+    /// PATH. Not beside `script`.
+    #[schemars(extend("examples" = [["bin/bridge.exe", "--quiet"]]))]
+    pub(crate) command: Option<Vec<Written>>,
+    /// A script for the interpreter. A relative path starts in the fleet's folder.
+    #[schemars(extend("examples" = ["report.py"]))]
+    pub(crate) script: Option<Written>,
+    /// The script's arguments.
+    #[schemars(extend("examples" = [["--daily"]]))]
+    pub(crate) args: Option<Vec<Written>>,
+    /// Its working folder. Without it, the fleet's folder.
+    #[schemars(extend("examples" = ["."]))]
+    pub(crate) cwd: Option<Written>,
+    /// Environment variables by name. Their values are never shown.
+    #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
+    pub(crate) env: Entries<Written>,
+    /// The names of the components that must be ready before it starts. Without it: for a
+    /// watchdog the server, for a brain its watchdog, for all others none.
+    #[schemars(extend("examples" = [["quantum_server"]]))]
+    pub(crate) depends_on: Option<Vec<String>>,
+    /// The port at which it will listen, which must be free before it starts; null if at none.
+    #[serde(deserialize_with = "nullable")]
+    #[schemars(extend("examples" = [9000]))]
+    pub(crate) port: Option<Option<Port>>,
+    /// The key of the account that it works for. Only for a component of its own.
+    #[schemars(extend("examples" = ["ATLAS"]))]
+    pub(crate) account: Option<String>,
+    /// The folder of the terminal that it uses. Only for a component of its own.
+    #[schemars(extend("examples" = ["C:/MT5/Atlas"]))]
+    pub(crate) terminal: Option<Written>,
+    pub(crate) restart: Object<Restart>,
+    pub(crate) ready: Object<Ready>,
+    pub(crate) heartbeat: Object<Beat>,
+    pub(crate) stop: Object<Stop>,
+}
+
+/// Reads a value that may be null, where a missing one is something else.
+fn nullable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Port>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The rules of one level.
+pub(crate) trait HasRules {
+    fn rules(&self) -> Rules<'_>;
+}
+
+macro_rules! has_rules {
+    ($($level:ty),+) => {$(
+        impl HasRules for $level {
+            fn rules(&self) -> Rules<'_> {
+                Rules {
+                    restart: &self.restart.0,
+                    ready: &self.ready.0,
+                    heartbeat: &self.heartbeat.0,
+                    stop: &self.stop.0,
+                }
+            }
+        }
+    )+};
+}
+
+has_rules!(Defaults, Server, Watchdogs, Brains, One);
+
+/// The pace of starting, stopping and restarting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How long the server gets before the watchdogs start.
+    pub server_settle: Duration,
+    /// The pause between two watchdogs.
+    pub watchdog_stagger: Duration,
+    /// The pause between two brains, whose logins at the terminal collide.
+    pub brain_stagger: Duration,
+    /// The longest time that any component gets to end after it was asked to, before it is killed.
+    pub stop_timeout: Duration,
+    /// How often a component is restarted before it is given up.
+    pub max_restarts: u32,
+    /// The shortest time between two restarts of a component.
+    pub restart_cooldown: Duration,
+}
+
+impl Manager {
+    pub(crate) fn timing(&self) -> Timing {
+        let seconds = |given: &Option<Span>, default| {
+            given.as_ref().map_or(Duration::from_secs(default), |s| s.0)
+        };
+        Timing {
+            server_settle: seconds(&self.server_settle_seconds, 5),
+            watchdog_stagger: seconds(&self.watchdog_stagger_seconds, 1),
+            brain_stagger: seconds(&self.brain_stagger_seconds, 3),
+            stop_timeout: seconds(&self.stop_timeout_seconds, 10),
+            max_restarts: self.max_restarts.unwrap_or(5),
+            restart_cooldown: seconds(&self.restart_cooldown_seconds, 60),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What is wrong with the config, before it is known where in the file that stands.
+
+use super::key_path::{KeyPath, Part};
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    pub(crate) at: KeyPath,
+    /// Whether the key is meant or its value.
+    pub(crate) part: Part,
+    pub(crate) message: String,
+}
+
+impl Mistake {
+    /// Makes a mistake about the value at a place.
+    pub(crate) fn new(at: KeyPath, message: impl Into<String>) -> Self {
+        Self { at, part: Part::Value, message: message.into() }
+    }
+
+    /// Returns the same about the key.
+    pub(crate) fn in_key(self) -> Self {
+        Self { part: Part::Key, ..self }
+    }
+
+    /// Makes a mistake about the key at a place.
+    pub(crate) fn of_key(at: KeyPath, message: impl Into<String>) -> Self {
+        Self::new(at, message).in_key()
+    }
+}
+
+impl From<serde_path_to_error::Error<serde_json::Error>> for Mistake {
+    fn from(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
+        let at = KeyPath::from(error.path());
+        if at.is_secret() {
+            let wanted = match at.last_key() {
+                Some("env") => "an object of texts in quotes",
+                _ => "a text in quotes",
+            };
+            return Self::new(at, format!("this must be {wanted}; what stands here is not shown"));
+        }
+        let message = without_position(error.inner());
+        let Some((kind, known)) = unknown(&message) else { return Self::new(at, message) };
+        match (kind, at.last_key()) {
+            ("field", Some(key)) => {
+                let message = format!("unknown key `{key}`{}", suggest(key, &known));
+                Self::of_key(at, message)
+            }
+            _ => {
+                let given = message.split('`').nth(1).unwrap_or_default();
+                let message = format!("`{given}` is not known here{}", suggest(given, &known));
+                Self::new(at, message)
+            }
+        }
+    }
+}
+
+/// Takes apart what serde says of a field or variant that it doesn't know: the kind, and the ones
+/// that it knows.
+fn unknown(message: &str) -> Option<(&str, Vec<&str>)> {
+    let (kind, rest) = message.strip_prefix("unknown ")?.split_once(' ')?;
+    let (_, known) = rest.rsplit_once("`, expected ")?;
+    // The names stand between backticks.
+    Some((kind, known.split('`').skip(1).step_by(2).collect()))
+}
+
+pub(crate) fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((message, _)) => message.to_owned(),
+        None => text,
+    }
+}
+
+/// Names the nearest of `known` to `given`, or all of them.
+pub(crate) fn suggest(given: &str, known: &[&str]) -> String {
+    match nearest(given, known) {
+        Some(near) => format!(", did you mean `{near}`?"),
+        None if known.is_empty() => String::new(),
+        None => format!("; known here: {}", known.join(", ")),
+    }
+}
+
+/// Returns the one of `known` that `given` was probably meant to be.
+fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+    /// Below this, two words have nothing to do with each other.
+    const LIKE: f64 = 0.6;
+    let given = given.to_lowercase();
+    let likeness = |one: &str| strsim::normalized_damerau_levenshtein(&given, &one.to_lowercase());
+    let near = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
+    (likeness(near) >= LIKE).then_some(near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_suggested() {
+        let known = ["max_restarts", "cooldown", "never_after"];
+        assert_eq!(suggest("max_restart", &known), ", did you mean `max_restarts`?");
+        assert_eq!(suggest("Cool_Down", &known), ", did you mean `cooldown`?");
+        assert_eq!(suggest("x", &known), "; known here: max_restarts, cooldown, never_after");
+        assert_eq!(suggest("x", &[]), "");
+    }
+
+    #[test]
+    fn what_serde_says_of_the_unknown_is_understood() {
+        assert_eq!(
+            unknown("unknown field `a`, expected one of `b`, `c`"),
+            Some(("field", vec!["b", "c"]))
+        );
+        assert_eq!(
+            unknown("unknown variant `a`, expected `b` or `c`"),
+            Some(("variant", vec!["b", "c"]))
+        );
+        assert_eq!(unknown("invalid type: null, expected a string"), None);
+    }
+}

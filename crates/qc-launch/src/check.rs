@@ -1,0 +1,94 @@
+//! `qc-launch check`: the checklist before a start. A start goes through the same one.
+
+use std::io::Write;
+
+use qc_cli::{ColorChoice, Exit, Failure, Place, Text, Tone, print_json, table};
+use qc_fleet::check::{Check, Facts, Verdict, busy_ports, check, running, worst};
+use qc_fleet::{Component, Fleet, Snapshot, share_terminals};
+use qc_lock_core::LockDir;
+use serde::Serialize;
+
+use crate::cli::CheckArgs;
+use crate::preflight::wanted;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    version: u32,
+    root: String,
+    verdict: Verdict,
+    checks: &'a [Check],
+}
+
+pub(crate) fn run(
+    args: &CheckArgs,
+    place: &Place,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let fleet = place.fleet_to_start()?;
+    let locks = place.locks()?;
+    let mut components = wanted(&fleet, &args.accounts)?;
+    if args.allow_shared_terminal {
+        share_terminals(&mut components);
+    }
+    let facts = gather(&fleet, &components, &locks)?;
+    let mut checks = running(&fleet, &components, &facts.snapshot, true);
+    checks.extend(check(&fleet, &components, &facts));
+    let verdict = worst(&checks);
+    if args.json {
+        let root = fleet.root.display().to_string();
+        print_json(output, &Report { version: 1, root, verdict, checks: &checks })?;
+    } else {
+        write_list(&checks, args.color, output)?;
+    }
+    Ok(if verdict == Verdict::Error { Exit::Usage } else { Exit::Done })
+}
+
+/// Refuses a start of `components` that can't go well, whatever runs; returns what to warn of.
+pub(crate) fn before_start(
+    fleet: &Fleet,
+    components: &[Component],
+    locks: &LockDir,
+) -> Result<Vec<String>, Failure> {
+    let checks = check(fleet, components, &gather(fleet, components, locks)?);
+    let of = |verdict| checks.iter().filter(move |check| check.verdict == verdict);
+    let errors: Vec<&Check> = of(Verdict::Error).collect();
+    match &errors[..] {
+        [] => Ok(of(Verdict::Warning).map(|it| format!("{}; {}", it.text, it.advice)).collect()),
+        [one] => Err(Failure::new(Exit::Usage, &one.text, &one.advice)),
+        several => {
+            let lines: String = several.iter().map(|one| format!("\n  {}", one.text)).collect();
+            let message = format!("{} things are in the way of a start:{lines}", several.len());
+            Err(Failure::new(Exit::Usage, message, "`qc-launch check` says what to do about each"))
+        }
+    }
+}
+
+fn gather(fleet: &Fleet, components: &[Component], locks: &LockDir) -> Result<Facts, Failure> {
+    let ports = busy_ports(components);
+    let snapshot = Snapshot::take(fleet, locks.list()?)?;
+    let variables = |name: &str| std::env::var_os(name);
+    Ok(Facts::gather(fleet, components, ports, snapshot, locks.path(), &variables))
+}
+
+fn write_list(checks: &[Check], color: ColorChoice, output: &mut dyn Write) -> Result<(), Failure> {
+    let tone = |verdict| match verdict {
+        Verdict::Ok => Tone::Good,
+        Verdict::Warning => Tone::Warn,
+        Verdict::Error => Tone::Bad,
+    };
+    let row = |check: &Check| {
+        let verdict = Text::new(check.verdict.word(), tone(check.verdict));
+        vec![verdict, check.subject.word().into(), (&*check.text).into(), (&*check.advice).into()]
+    };
+    let header = ["", "CHECK", "FOUND", "WHAT TO DO"];
+    writeln!(output, "{}", table(&header, checks.iter().map(row).collect(), color))?;
+    let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    let counted = |number: usize, word: &str| match number {
+        1 => format!("1 {word}"),
+        _ => format!("{number} {word}s"),
+    };
+    let errors = counted(count(Verdict::Error), "error");
+    writeln!(output, "\n{errors}, {}.", counted(count(Verdict::Warning), "warning"))?;
+    Ok(())
+}

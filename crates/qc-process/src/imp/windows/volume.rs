@@ -1,0 +1,56 @@
+//! On what a folder lies.
+
+use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+use windows_sys::Win32::Storage::FileSystem::{
+    GetDiskFreeSpaceExW, GetDriveTypeW, GetVolumePathNameW,
+};
+use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
+
+use super::sys::checked;
+use crate::{Volume, VolumePlace};
+
+pub(crate) fn volume(path: &Path) -> io::Result<Volume> {
+    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let root = volume_root(&path)?;
+    // SAFETY: `root` ends in zero.
+    let is_remote = unsafe { GetDriveTypeW(root.as_ptr()) } == DRIVE_REMOTE;
+    let (place, kind) = if is_remote {
+        (VolumePlace::Network, "a network drive")
+    } else {
+        (VolumePlace::Local, "")
+    };
+    Ok(Volume { place, kind: kind.into(), free_bytes: free_bytes(&path)? })
+}
+
+/// Returns where the volume of `path` is mounted: a drive, a folder, or a share of another machine.
+///
+/// # Errors
+/// Whatever the system reports.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getvolumepathnamew>
+fn volume_root(path: &[u16]) -> io::Result<Vec<u16>> {
+    let mut buffer = vec![0; path.len() + 2];
+    let length = u32::try_from(buffer.len()).map_err(io::Error::other)?;
+    // SAFETY: `path` ends in zero, and `buffer` has room for `length` units.
+    checked(unsafe { GetVolumePathNameW(path.as_ptr(), buffer.as_mut_ptr(), length) })?;
+    Ok(buffer)
+}
+
+/// Returns how many bytes this user can still write to the disk of the folder `path`.
+///
+/// # Errors
+/// Whatever the system reports.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getdiskfreespaceexw>
+fn free_bytes(path: &[u16]) -> io::Result<u64> {
+    let mut free = 0;
+    // SAFETY: `path` ends in zero, the first out-pointer is a live local, and the others may be null.
+    checked(unsafe {
+        GetDiskFreeSpaceExW(path.as_ptr(), &mut free, ptr::null_mut(), ptr::null_mut())
+    })?;
+    Ok(free)
+}

@@ -1,0 +1,129 @@
+//! What can be set beyond the three kinds of components, and what is never shown.
+
+use std::fs;
+
+use qc_process::Ended;
+use qc_tests::{Program, SampleFleet, section};
+use serde_json::{Value, json};
+
+use crate::tools;
+
+const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
+
+/// A word that must stand nowhere but with the component that it is for.
+const SECRET: &str = "hunter2";
+
+fn config(more: &Value) -> Value {
+    json!({ "ACCOUNTS": { "ATLAS": { "account": 11 } }, "PROCESS_MANAGER": section(more) })
+}
+
+/// Returns what a component has printed.
+fn output(fleet: &SampleFleet, name: &str) -> String {
+    let logs = fs::read_dir(fleet.root().join("orchestrator_logs")).expect("there are logs");
+    logs.flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(name))
+        .map(|entry| fs::read_to_string(entry.path()).expect("a log can be read"))
+        .collect()
+}
+
+#[test]
+fn a_component_of_its_own_runs_under_its_lock_and_stops_with_the_fleet() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fs::create_dir(fleet.root().join("sub")).unwrap();
+    fleet.script("report.py", "say TOKEN");
+    fleet.configure(&config(&json!({
+        "components": {
+            "report": {
+                "script": "report.py", "args": ["--daily"], "cwd": "sub", "account": "ATLAS",
+                "env": { "TOKEN": SECRET }, "depends_on": ["BRAIN_ATLAS"],
+            },
+        },
+    })));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started report");
+    let rows = fleet.processes();
+    let row = rows.iter().find(|row| row["component"] == "report").expect("it is not listed");
+    assert_eq!((&row["role"], &row["state"]), (&json!("other"), &json!("running")), "{row:#}");
+    launch.ask_to_stop(&fleet.tools);
+    let (ended, lines) = launch.finish();
+    assert_eq!(ended, Ended::Code(0), "{lines:#?}");
+    let said = output(&fleet, "report_");
+    assert!(said.contains(&format!("TOKEN is {SECRET} in ")), "{said}");
+    assert!(said.lines().next().unwrap().ends_with("sub"), "{said}");
+    assert!(said.contains("cleaned up"), "{said}");
+    assert!(lines.iter().all(|line| !line.contains(SECRET)), "{lines:#?}");
+}
+
+#[test]
+fn what_a_variable_stands_for_is_printed_nowhere() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fleet.script("BRAIN_ATLAS.py", "say TOKEN");
+    fleet.configure(&config(&json!({
+        "brains": { "args": ["--key", "${QC_TEST_KEY}", "$${X}"], "env": { "TOKEN": "${QC_TEST_KEY}" } },
+        "notify": { "webhook": "https://example.com/${QC_TEST_KEY}" },
+    })));
+    let launcher = fleet.tools.tool("qc-launch");
+    let env = [("QC_TEST_KEY", SECRET)];
+    let plan = Program::start(&launcher, &["--dry-run"], fleet.root(), &env, |_| ());
+    let (ended, lines) = plan.finish();
+    assert_eq!(ended, Ended::Code(0), "{lines:#?}");
+    let shown = lines.join("\n");
+    assert!(shown.contains("BRAIN_ATLAS.py\" --key ${QC_TEST_KEY} $${X}"), "{shown}");
+    assert!(!shown.contains(SECRET), "{shown}");
+
+    let mut launch = Program::start(&launcher, &[], fleet.root(), &env, |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+    // Without the variable, the fleet can be seen and stopped, but not started.
+    for args in [&[][..], &["check"], &["--dry-run"]] {
+        let refused = fleet.run("qc-launch", args);
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        let why =
+            "the environment variable `QC_TEST_KEY` is not set (at PROCESS_MANAGER.brains.args[1])";
+        assert!(refused.stderr.contains(why), "{refused:#?}");
+    }
+    let seen = fleet.run("qc-ps", &["--json"]);
+    assert_eq!(seen.code, 0, "{seen:#?}");
+    assert!(seen.stdout.contains("--key ${QC_TEST_KEY}"), "{seen:#?}");
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    let (ended, lines) = launch.finish();
+    assert_eq!(ended, Ended::Code(0), "{lines:#?}");
+
+    let said = output(&fleet, "BRAIN_ATLAS_");
+    assert!(said.contains(&format!("TOKEN is {SECRET} in ")), "{said}");
+    assert!(
+        said.contains(&format!("ready BRAIN_ATLAS.py --key {SECRET} ${{X}}"))
+            || said.contains(&format!("--key {SECRET} ${{X}}")),
+        "{said}"
+    );
+    let told = [lines.join("\n"), output(&fleet, "orchestrator_"), seen.stdout, stopped.stdout];
+    let history = fs::read_to_string(fleet.root().join(".locks").join("history.jsonl")).unwrap();
+    for text in told.iter().chain([&history]) {
+        assert!(!text.contains(SECRET), "{text}");
+    }
+}
+
+#[test]
+fn names_and_scripts_can_be_others() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fs::create_dir(fleet.root().join("src")).unwrap();
+    fleet.script("src/trade.py", "");
+    fleet.script("src/guard.py", "");
+    fleet.configure(&config(&json!({
+        "orchestrator": "BOSS",
+        "server": { "enabled": false },
+        "watchdogs": { "script": "src/guard.py", "args": ["{KEY}", "{ACCOUNT}"] },
+        "brains": { "script": "src/trade.py", "args": ["--account", "{KEY}"] },
+    })));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+    let names: Vec<String> = fleet
+        .processes()
+        .iter()
+        .map(|row| format!("{} {}", row["component"], row["state"]).replace('"', ""))
+        .collect();
+    assert_eq!(names, ["BOSS running", "BRAIN_ATLAS running", "WATCHDOG_ATLAS running"]);
+    launch.ask_to_stop(&fleet.tools);
+    assert_eq!(launch.finish().0, Ended::Code(0));
+    assert_eq!(fleet.processes(), Vec::<Value>::new());
+}

@@ -1,0 +1,99 @@
+//! `docs/CONFIG.md`, from the types that read the config.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use qc_fleet::{Group, Key, Kind, reference};
+
+use crate::workspace;
+
+/// Writes the page anew.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let path = page();
+    fs::write(&path, config())?;
+    println!("wrote {}", path.display());
+    Ok(())
+}
+
+fn page() -> PathBuf {
+    workspace().join("docs").join("CONFIG.md")
+}
+
+/// Returns the page.
+fn config() -> String {
+    let mut page = String::from(
+        "# MASTER_CONFIG.json\n\n\
+         <!-- Written by `cargo xtask docs` from the types that read the config; change those. -->\n\n\
+         Everything qc does is decided by this file. `qc-launch check` says what is wrong with it, \
+         `qc-launch init` writes one to begin with, in which every key is explained, and \
+         `qc-launch schema` prints its JSON Schema, with which editors complete keys and underline \
+         mistakes.\n\n\
+         What is said nearer to a component goes before what is said of all: the entry in \
+         `components`, then `server`, `watchdogs` or `brains`, then `defaults`, then the keys with \
+         `_seconds`, then the defaults shown here. `ready` is the exception: the five things that \
+         show readiness are one choice.\n\n\
+         What stands in the environment may be a secret: a command with `${VAR}` is shown as it is \
+         written, and values in `env` and `webhook` are never shown. Paths of scripts, folders and \
+         files are shown as they are. Any user of the machine can see the arguments of a process, so \
+         a secret belongs into `env`. A variable that is not set is an error of `qc-launch`; \
+         `qc-ps` and `qc-shutdown` do without it.\n",
+    );
+    for group in reference() {
+        section(&mut page, &group);
+    }
+    page
+}
+
+fn section(page: &mut String, group: &Group) {
+    let title = if group.name.is_empty() { "The file" } else { &group.name };
+    let mut line = |text: String| writeln!(page, "{text}").expect("a String takes all");
+    line(format!("\n## {title}\n\n{}\n", group.description));
+    line("| key | takes | without it | |".into());
+    line("| --- | --- | --- | --- |".into());
+    for key in &group.keys {
+        line(format!(
+            "| `{}` | {} | {} | {} |",
+            key.name,
+            takes(key),
+            without(key),
+            cell(&key.description)
+        ));
+    }
+}
+
+fn takes(key: &Key) -> String {
+    let link = |name: &str| format!("[{name}](#{})", name.to_lowercase());
+    match &key.kind {
+        Kind::Value(word) => cell(word),
+        Kind::Group(name) | Kind::OptionalGroup(name) => link(name),
+        Kind::Groups(name) => format!("object of {}", link(name)),
+    }
+}
+
+fn without(key: &Key) -> String {
+    match (&key.default, &key.example) {
+        _ if key.is_required => "must be there".into(),
+        (Some(default), _) => format!("`{default}`"),
+        (None, Some(example)) => format!("(example: `{example}`)"),
+        (None, None) => String::new(),
+    }
+}
+
+/// Keeps a text from ending its cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_about_the_config_is_current() {
+        let path = page();
+        let found = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+        let hint = "run `cargo xtask docs`";
+        assert!(found == config(), "{} is not what the types say: {hint}", path.display());
+    }
+}
