@@ -33,12 +33,19 @@ impl SampleFleet {
             tempfile::Builder::new().prefix("qc fleet ").tempdir().expect("no temporary folder");
         let fleet = Self { root, tools };
         let python = fleet.python();
-        fs::create_dir_all(python.parent().expect("python lies in a folder"))
-            .expect("cannot make the environment");
-        let stand_in = fleet.tools.stand_in();
-        if fs::hard_link(&stand_in, &python).is_err() {
-            fs::copy(&stand_in, &python).expect("cannot copy the stand-in");
+        let base = fleet.root().join("base");
+        let file = python.file_name().expect("python has a name");
+        for program in [python.clone(), base.join(file)] {
+            fs::create_dir_all(program.parent().expect("python lies in a folder"))
+                .expect("cannot make the environment");
+            let stand_in = fleet.tools.stand_in();
+            if fs::hard_link(&stand_in, &program).is_err() {
+                fs::copy(&stand_in, &program).expect("cannot copy the stand-in");
+            }
         }
+        let environment = fleet.root().join(".venv312_gpu").join("pyvenv.cfg");
+        fs::write(environment, format!("home = {}\n", base.display()))
+            .expect("cannot make the environment");
         let config: serde_json::Map<String, Value> = accounts
             .iter()
             .map(|(key, number)| {

@@ -34,6 +34,16 @@ impl Text {
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: visible(&text.into()), tone }
     }
+
+    /// Returns the text as it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns how many characters it has.
+    pub fn width(&self) -> usize {
+        self.text.chars().count()
+    }
 }
 
 impl<T: Into<String>> From<T> for Text {
@@ -43,7 +53,7 @@ impl<T: Into<String>> From<T> for Text {
 }
 
 /// Shows what would end the line or steer the terminal as an escape: texts come from files, too.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
@@ -63,11 +73,18 @@ pub fn uses_color(choice: ColorChoice) -> bool {
     }
 }
 
+/// Returns how many characters fit into a line of the terminal that standard output is, if it is
+/// one and knows.
+pub fn terminal_width() -> Option<usize> {
+    let width = io::stdout().is_terminal().then(|| Table::new().width()).flatten();
+    width.map(usize::from).filter(|&width| width > 0)
+}
+
 /// Lays out rows under a header; on a terminal no wider than that.
 pub fn table(header: &[&str], rows: Vec<Vec<Text>>, color: ColorChoice) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.iter().copied());
-    if io::stdout().is_terminal() {
+    if terminal_width().is_some() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     let color = uses_color(color);
@@ -97,8 +114,10 @@ fn cell(text: Text, color: bool) -> Cell {
 /// # Errors
 /// If the output can't be written.
 pub fn print_json(output: &mut dyn Write, value: &impl Serialize) -> Result<(), Failure> {
-    serde_json::to_writer_pretty(&mut *output, value).map_err(io::Error::from)?;
-    writeln!(output)?;
+    let mut text = serde_json::to_vec_pretty(value).map_err(io::Error::from)?;
+    text.push(b'\n');
+    // Standard output writes line by line otherwise.
+    output.write_all(&text)?;
     Ok(())
 }
 

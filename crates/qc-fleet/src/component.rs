@@ -110,6 +110,19 @@ impl Component {
         self.command.get(self.args_at..).unwrap_or_default()
     }
 
+    /// Whether values of environment variables stand among its arguments.
+    pub(crate) fn has_variables(&self) -> bool {
+        self.args().iter().any(Text::has_variables)
+    }
+
+    /// Whether `args` end in its own arguments.
+    pub(crate) fn ends(&self, args: &[String]) -> bool {
+        let before = args.len().checked_sub(self.args().len());
+        before.is_some_and(|before| {
+            self.args().iter().zip(&args[before..]).all(|(text, word)| text.may_be(word))
+        })
+    }
+
     /// Returns the command of a process that is this component, as it may be shown.
     pub(crate) fn shown_command_of(&self, words: &[String]) -> String {
         let mut words = words.to_vec();

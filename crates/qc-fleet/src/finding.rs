@@ -1,17 +1,29 @@
-//! What is wrong with what runs.
+//! What is wrong with what runs, and what to think of each thing that does.
 
+use std::collections::HashMap;
+
+use qc_lock_core::{LockEntry, LockState};
 use serde::Serialize;
 
-use crate::{Instance, Snapshot};
+use crate::{Fleet, Instance, Place, Role, Snapshot};
 
 /// What kind of thing is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingKind {
-    /// More than one copy runs.
+    /// More than one copy runs of one component, for one account in one role, or on one terminal
+    /// in one role.
     Duplicate,
+    /// A copy in another folder trades an account of this fleet, where no lock of this one is seen.
+    Foreign,
     /// It runs without its lock, so nothing keeps a second copy from starting.
-    Unlocked,
+    Rogue,
+    /// It runs under its lock, but the orchestrator that should look after it does not.
+    Orphan,
+    /// Its lock was left behind by a process that has ended.
+    Stale,
+    /// Some processes can't be read, so there may be more of everything.
+    Unreadable,
 }
 
 /// One thing that is wrong.
@@ -21,48 +33,234 @@ pub struct Finding {
     pub kind: FindingKind,
     /// What, in words.
     pub text: String,
+    /// The components it is about; of all if none is named.
+    pub components: Vec<String>,
     /// The processes it is about.
     pub pids: Vec<u32>,
 }
 
-/// Looks for duplicates and for components that run without their lock.
-pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
-    let own: Vec<&Instance> = snapshot.own().collect();
-    let mut findings = Vec::new();
-    for (position, first) in own.iter().enumerate() {
-        let same: Vec<&&Instance> = own.iter().filter(|other| collide(first, other)).collect();
-        let is_first = !own[..position].iter().any(|earlier| collide(first, earlier));
-        if same.len() > 1 && is_first {
-            let pids: Vec<u32> =
-                same.iter().filter_map(|one| one.main()).map(|main| main.identity.pid).collect();
-            let account = first
-                .account
-                .as_ref()
-                .map(|account| format!(" (account {account})"))
-                .unwrap_or_default();
-            let text = format!(
-                "{} runs {} times{account}: PIDs {}",
-                first.component,
-                same.len(),
-                join(&pids)
-            );
-            findings.push(Finding { kind: FindingKind::Duplicate, text, pids });
-        }
-    }
-    for instance in own.iter().filter(|instance| instance.lock.is_none()) {
-        let pids = instance.pids();
-        let text = format!("{} runs without its lock: PID {}", instance.component, join(&pids));
-        findings.push(Finding { kind: FindingKind::Unlocked, text, pids });
-    }
-    findings
+/// What to think of an instance, or of a lock that no instance holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It runs, holds its lock, and is looked after as far as anybody can tell.
+    Running,
+    /// Another copy runs beside it.
+    Duplicate,
+    /// It runs without its lock.
+    Rogue,
+    /// It runs under its lock, but no living orchestrator of this fleet supervises it.
+    Orphan,
+    /// Its script lies in another folder.
+    Foreign,
+    /// A lock whose holder has ended.
+    Stale,
+    /// A lock that is held by a program that is no component, or on another machine.
+    Elsewhere,
 }
 
-/// Two instances that must not run side by side: the same component, or the same account in the
-/// same role.
-fn collide(one: &Instance, other: &Instance) -> bool {
-    let same_account =
-        one.account.is_some() && one.account == other.account && one.role == other.role;
-    one.component.eq_ignore_ascii_case(&other.component) || same_account
+impl State {
+    /// Returns the word that tables, flags and JSON use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Duplicate => "duplicate",
+            Self::Rogue => "rogue",
+            Self::Orphan => "orphan",
+            Self::Foreign => "foreign",
+            Self::Stale => "stale",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+
+    /// Returns what to think of a lock that no instance holds.
+    pub fn of_lock(lock: &LockEntry) -> Self {
+        match lock.state {
+            LockState::Stale | LockState::Corrupt => Self::Stale,
+            LockState::Held | LockState::Legacy | LockState::Foreign => Self::Elsewhere,
+        }
+    }
+}
+
+impl Snapshot {
+    /// Returns what to think of each instance, in their order.
+    pub fn states(&self) -> Vec<State> {
+        let mut doubled = vec![false; self.instances.len()];
+        for group in duplicates(self) {
+            group.members.iter().for_each(|&one| doubled[one] = true);
+        }
+        let states = self.instances.iter().zip(doubled).map(|(instance, doubled)| {
+            if instance.place == Place::Foreign {
+                State::Foreign
+            } else if doubled {
+                State::Duplicate
+            } else if instance.lock.is_none() {
+                State::Rogue
+            } else if instance.supervised == Some(false) && instance.role != Role::Orchestrator {
+                State::Orphan
+            } else {
+                State::Running
+            }
+        });
+        states.collect()
+    }
+
+    /// Returns everything that is wrong, the worst first.
+    pub fn findings(&self, fleet: &Fleet) -> Vec<Finding> {
+        let mut findings: Vec<Finding> =
+            duplicates(self).iter().map(|group| group.finding(self)).collect();
+        let foreign = self.instances.iter().filter(|one| one.place == Place::Foreign);
+        findings.extend(foreign.filter_map(|one| foreign_copy(one, fleet)));
+        // A duplicate that has no lock is both.
+        let is_rogue = |one: &&Instance| one.lock.is_none();
+        findings.extend(self.own().filter(is_rogue).map(|one| {
+            let text =
+                format!("{} runs without its lock: PID {}", one.component, join(&one.pids()));
+            about(FindingKind::Rogue, text, one)
+        }));
+        // Where there never was an orchestrator, nobody expects to be looked after.
+        let orchestrator = |name: &str| name.eq_ignore_ascii_case(fleet.orchestrator.as_str());
+        let is_orchestrated = self.own().any(|one| one.role == Role::Orchestrator)
+            || self.locks.iter().any(|lock| orchestrator(&lock.name));
+        if is_orchestrated {
+            let orphans = self.instances.iter().zip(self.states());
+            let orphans = orphans.filter(|(_, state)| *state == State::Orphan);
+            findings.extend(orphans.map(|(one, _)| {
+                let pids = join(&one.pids());
+                let text =
+                    format!("{} is looked after by no orchestrator: PID {pids}", one.component);
+                about(FindingKind::Orphan, text, one)
+            }));
+        }
+        let stale = self.loose_locks().filter(|lock| lock.state == LockState::Stale);
+        findings.extend(stale.map(|lock| {
+            let pids: Vec<u32> = lock.pid.into_iter().collect();
+            let holder = lock.pid.map(|pid| format!(" PID {pid}")).unwrap_or_default();
+            let text = format!(
+                "lock {} was left behind: its holder{holder} has ended without giving it back",
+                lock.name
+            );
+            Finding { kind: FindingKind::Stale, text, components: vec![lock.name.clone()], pids }
+        }));
+        findings.extend(self.unreadable_text().map(|text| Finding {
+            kind: FindingKind::Unreadable,
+            text,
+            components: Vec::new(),
+            pids: Vec::new(),
+        }));
+        findings
+    }
+
+    /// Says how far the list can be trusted, if it is not complete.
+    pub fn unreadable_text(&self) -> Option<String> {
+        let seen = self.own().count();
+        match (self.unreadable, self.hides_others) {
+            (0, false) => None,
+            (0, true) => Some(format!(
+                "at least {seen} run; the processes of other users are hidden (hidepid)"
+            )),
+            (1, _) => Some(format!("at least {seen} run; 1 process could not be read")),
+            (count, _) => Some(format!("at least {seen} run; {count} processes could not be read")),
+        }
+    }
+}
+
+/// Instances that must not run side by side.
+struct Duplicates {
+    /// Positions in the snapshot.
+    members: Vec<usize>,
+    /// What they share.
+    shared: Shared,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Shared {
+    Component(String),
+    Account(String, Role),
+    Terminal(String, Role),
+}
+
+/// Groups the instances that share a component, an account in one role, or a terminal in one role.
+fn duplicates(snapshot: &Snapshot) -> Vec<Duplicates> {
+    let mut groups: HashMap<Shared, Vec<usize>> = HashMap::new();
+    for (position, one) in snapshot.instances.iter().enumerate() {
+        if one.place == Place::Foreign {
+            continue;
+        }
+        let account = one.account.as_ref().map(|it| Shared::Account(it.to_lowercase(), one.role));
+        let terminal = one.terminal.as_ref();
+        let terminal = terminal.map(|it| Shared::Terminal(it.as_str().to_owned(), one.role));
+        let component = Shared::Component(one.component.to_lowercase());
+        for shared in [Some(component), account, terminal].into_iter().flatten() {
+            groups.entry(shared).or_default().push(position);
+        }
+    }
+    let mut groups: Vec<(Shared, Vec<usize>)> =
+        groups.into_iter().filter(|(_, members)| members.len() > 1).collect();
+    // The same instances are told once, by the first thing that they share.
+    groups.sort_by(|one, other| (&one.1, &one.0).cmp(&(&other.1, &other.0)));
+    groups.dedup_by(|later, first| later.1 == first.1);
+    groups.into_iter().map(|(shared, members)| Duplicates { members, shared }).collect()
+}
+
+impl Duplicates {
+    fn finding(&self, snapshot: &Snapshot) -> Finding {
+        let members: Vec<&Instance> =
+            self.members.iter().map(|&one| &snapshot.instances[one]).collect();
+        let main = |one: &&Instance| one.main().map(|main| main.identity.pid);
+        let pids: Vec<u32> = members.iter().filter_map(main).collect();
+        let count = members.len();
+        let mut names: Vec<&str> = members.iter().map(|one| one.component.as_str()).collect();
+        names.dedup();
+        let components = names.iter().map(|&name| name.to_owned()).collect();
+        let names = names.join(" and ");
+        let listed = join(&pids);
+        let text = match &self.shared {
+            Shared::Component(_) => {
+                let account = members.first().and_then(|one| one.account.as_ref());
+                let account =
+                    account.map(|account| format!(" (account {account})")).unwrap_or_default();
+                format!("{names} runs {count} times{account}: PIDs {listed}")
+            }
+            Shared::Account(account, role) => {
+                format!("account {account} has {count} {role}s, {names}: PIDs {listed}")
+            }
+            Shared::Terminal(terminal, role) => {
+                format!("terminal {terminal} has {count} {role}s, {names}: PIDs {listed}")
+            }
+        };
+        Finding { kind: FindingKind::Duplicate, text, components, pids }
+    }
+}
+
+/// A copy in another folder is a danger where it trades an account of this fleet. Where nobody
+/// can say which account it trades, its name tells.
+fn foreign_copy(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
+    let trades = matches!(instance.role, Role::Brain | Role::Watchdog);
+    let same = fleet.components.iter().any(|ours| match (&instance.account, &ours.account) {
+        (Some(account), Some(our)) => {
+            ours.role == instance.role && our.as_str().eq_ignore_ascii_case(account)
+        }
+        _ => ours.name.as_str().eq_ignore_ascii_case(&instance.component),
+    });
+    (trades && same).then(|| {
+        let account = match &instance.account {
+            Some(account) => format!("account {account}"),
+            None => "account unknown".into(),
+        };
+        let folder = instance.folder.as_ref().map(|folder| format!(" {}", folder.display()));
+        let text = format!(
+            "{} ({account}) runs from another folder{}: PID {}",
+            instance.component,
+            folder.unwrap_or_default(),
+            join(&instance.pids())
+        );
+        about(FindingKind::Foreign, text, instance)
+    })
+}
+
+fn about(kind: FindingKind, text: String, instance: &Instance) -> Finding {
+    Finding { kind, text, components: vec![instance.component.clone()], pids: instance.pids() }
 }
 
 fn join(pids: &[u32]) -> String {
@@ -71,39 +269,162 @@ fn join(pids: &[u32]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use qc_lock_core::LockState;
+    use std::path::Path;
+
+    use qc_process::Listing;
 
     use super::*;
-    use crate::snapshot::tests::{lock, process, snapshot};
+    use crate::snapshot::tests::{fleet, lock, process, snapshot};
+
+    fn texts(snapshot: &Snapshot, root: &Path) -> Vec<String> {
+        snapshot.findings(&fleet(root)).into_iter().map(|finding| finding.text).collect()
+    }
 
     #[test]
-    fn duplicates_and_unlocked_components_are_found() {
+    fn duplicates_and_rogues_are_found() {
         let root = tempfile::tempdir().unwrap();
-        let elsewhere = tempfile::tempdir().unwrap();
         let processes = vec![
             process(root.path(), 10, 1, "python BRAIN_A.py"),
             process(root.path(), 11, 1, "python BRAIN_A.py"),
             process(root.path(), 12, 1, "python BRAIN_B.py"),
-            process(elsewhere.path(), 13, 1, "python BRAIN_B.py"),
         ];
         let locks =
             vec![lock("BRAIN_A", 10, LockState::Held), lock("BRAIN_B", 12, LockState::Held)];
-        let found = findings(&snapshot(root.path(), processes, locks));
-        let texts: Vec<&str> = found.iter().map(|finding| finding.text.as_str()).collect();
+        let seen = snapshot(root.path(), processes, locks);
         assert_eq!(
-            texts,
+            texts(&seen, root.path()),
             [
                 "BRAIN_A runs 2 times (account 1): PIDs 10, 11",
                 "BRAIN_A runs without its lock: PID 11"
             ]
         );
+        assert_eq!(seen.states(), [State::Duplicate, State::Duplicate, State::Orphan]);
+    }
+
+    #[test]
+    fn two_names_for_one_account_or_terminal_are_duplicates() {
+        let root = tempfile::tempdir().unwrap();
+        let processes = || {
+            vec![
+                process(root.path(), 10, 1, "python BRAIN_A.py"),
+                process(root.path(), 11, 1, "python BRAIN_COPY.py"),
+                process(root.path(), 12, 1, "python STOPLOSS_WATCHDOG_V2.py --account A"),
+            ]
+        };
+        let copy = |account: Option<&str>, resource: &str| LockEntry {
+            account: account.map(str::to_owned),
+            resources: vec![resource.into()],
+            ..lock("BRAIN_COPY", 11, LockState::Held)
+        };
+        let brain = LockEntry {
+            resources: vec!["terminal/c:/mt5/brain".into()],
+            ..lock("BRAIN_A", 10, LockState::Held)
+        };
+        let watchdog = lock("WATCHDOG_A", 12, LockState::Held);
+        for (copy, expected) in [
+            (copy(Some("1"), ""), "account 1 has 2 brains, BRAIN_A and BRAIN_COPY: PIDs 10, 11"),
+            (
+                copy(Some("7"), "terminal/c:/mt5/brain"),
+                "terminal c:/mt5 has 2 brains, BRAIN_A and BRAIN_COPY: PIDs 10, 11",
+            ),
+        ] {
+            let locks = vec![brain.clone(), watchdog.clone(), copy];
+            let seen = snapshot(root.path(), processes(), locks);
+            assert_eq!(texts(&seen, root.path()), [expected]);
+            assert_eq!(seen.states(), [State::Duplicate, State::Duplicate, State::Orphan]);
+        }
+    }
+
+    #[test]
+    fn a_copy_elsewhere_is_found_where_it_trades_an_account_of_ours() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let copy = process(elsewhere.path(), 13, 1, "python BRAIN_B.py");
+        let mut seen = snapshot(root.path(), vec![copy], Vec::new());
+        let folder = elsewhere.path().display();
+        for (account, expected) in [
+            (
+                Some("2"),
+                Some(format!("BRAIN_B (account 2) runs from another folder {folder}: PID 13")),
+            ),
+            (Some("99"), None),
+            (
+                None,
+                Some(format!(
+                    "BRAIN_B (account unknown) runs from another folder {folder}: PID 13"
+                )),
+            ),
+        ] {
+            seen.instances[0].account = account.map(str::to_owned);
+            assert_eq!(texts(&seen, root.path()), Vec::from_iter(expected), "{account:?}");
+            assert_eq!(seen.states(), [State::Foreign]);
+        }
+    }
+
+    #[test]
+    fn an_orphan_is_wrong_where_there_is_or_was_an_orchestrator() {
+        let root = tempfile::tempdir().unwrap();
+        let held = || lock("BRAIN_A", 20, LockState::Held);
+        let brain = || process(root.path(), 20, 1, "python BRAIN_A.py");
+        let orphan = "BRAIN_A is looked after by no orchestrator: PID 20";
+        let left =
+            "lock MASTER_LAUNCH was left behind: its holder PID 9 has ended without giving it back";
+
+        let by_hand = snapshot(root.path(), vec![brain()], vec![held()]);
+        assert_eq!(texts(&by_hand, root.path()), [""; 0]);
+        assert_eq!(by_hand.states(), [State::Orphan]);
+
+        let crashed = vec![held(), lock("MASTER_LAUNCH", 9, LockState::Stale)];
+        let crashed = snapshot(root.path(), vec![brain()], crashed);
+        assert_eq!(texts(&crashed, root.path()), [orphan, left]);
+
+        let launcher = process(root.path(), 10, 1, "qc-launch");
+        let beside = vec![held(), lock("MASTER_LAUNCH", 10, LockState::Held)];
+        let beside = snapshot(root.path(), vec![launcher, brain()], beside);
+        assert_eq!(texts(&beside, root.path()), [orphan]);
+        assert_eq!(beside.states(), [State::Running, State::Orphan]);
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_never_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        for (unreadable, hides_others, expected) in [
+            (0, false, None),
+            (1, false, Some("at least 1 run; 1 process could not be read")),
+            (3, true, Some("at least 1 run; 3 processes could not be read")),
+            (0, true, Some("at least 1 run; the processes of other users are hidden (hidepid)")),
+        ] {
+            let processes = vec![process(root.path(), 10, 1, "python BRAIN_A.py")];
+            let listing = Listing { processes, unreadable, hides_others };
+            let locks = vec![lock("BRAIN_A", 10, LockState::Held)];
+            let seen = Snapshot::assemble(&fleet(root.path()), listing, locks);
+            assert_eq!(texts(&seen, root.path()), Vec::from_iter(expected));
+        }
     }
 
     #[test]
     fn a_healthy_fleet_has_no_findings() {
         let root = tempfile::tempdir().unwrap();
-        let processes = vec![process(root.path(), 10, 1, "python BRAIN_A.py")];
-        let locks = vec![lock("BRAIN_A", 10, LockState::Held)];
-        assert_eq!(findings(&snapshot(root.path(), processes, locks)), []);
+        let processes = vec![
+            process(root.path(), 9, 1, "qc-launch"),
+            process(root.path(), 10, 9, "python BRAIN_A.py"),
+        ];
+        let locks =
+            vec![lock("MASTER_LAUNCH", 9, LockState::Held), lock("BRAIN_A", 10, LockState::Held)];
+        let seen = snapshot(root.path(), processes, locks);
+        assert_eq!(texts(&seen, root.path()), [""; 0]);
+        assert_eq!(seen.states(), [State::Running, State::Running]);
+    }
+
+    #[test]
+    fn locks_that_nobody_on_the_list_holds_are_stale_or_held_elsewhere() {
+        for (state, expected) in [
+            (LockState::Stale, State::Stale),
+            (LockState::Corrupt, State::Stale),
+            (LockState::Held, State::Elsewhere),
+            (LockState::Legacy, State::Elsewhere),
+            (LockState::Foreign, State::Elsewhere),
+        ] {
+            assert_eq!(State::of_lock(&lock("X", 1, state)), expected);
+        }
     }
 }

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod call;
 pub mod check;
 mod command;
 mod component;
@@ -26,6 +27,8 @@ mod duration;
 mod encoding;
 mod error;
 mod finding;
+mod fold;
+mod mask;
 mod matching;
 mod order;
 mod reference;
@@ -33,7 +36,9 @@ mod root;
 mod schema;
 mod snapshot;
 mod stop;
+mod supervision;
 mod template;
+mod terminal;
 mod text;
 
 pub use command::shown_command;
@@ -41,12 +46,14 @@ pub use component::{AccountEntry, Component, Fleet, Role, share_terminals};
 pub use config::{LogSettings, NotifyEvent, NotifySettings, Timing, Variables};
 pub use duration::parse_duration;
 pub use error::ConfigError;
-pub use finding::{Finding, FindingKind, findings};
-pub use matching::{Match, Place, match_process};
+pub use finding::{Finding, FindingKind, State};
+pub use mask::Mask;
+pub use matching::{Match, Matcher, Place};
 pub use reference::{Group, Key, Kind, reference};
 pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use schema::schema;
 pub use snapshot::{Instance, Snapshot};
 pub use stop::{Outcome, Progress, Stage, StopPlan, Target, perform};
 pub use template::{section_template, template};
+pub use terminal::{TerminalEntry, terminals};
 pub use text::{Secret, Text};

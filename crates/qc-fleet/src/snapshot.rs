@@ -1,12 +1,17 @@
 //! What runs right now: processes, folded into one instance per program, with their locks.
 
+use std::collections::HashMap;
 use std::io;
+use std::path::{Path, PathBuf};
 
-use qc_lock_core::{LockEntry, LockState};
+use qc_lock_core::{LockEntry, LockState, Terminal};
 use qc_process::{Listing, ProcessInfo};
 
-use crate::matching::{Match, Place, match_process};
-use crate::{Fleet, Role, shown_command};
+use crate::fold::{Folded, fold};
+use crate::matching::{Match, Matcher, Place};
+use crate::root::{CONFIG_FILE, find_root};
+use crate::supervision::Orchestrators;
+use crate::{Component, Fleet, Role, shown_command};
 
 /// One running copy of a component: usually one process, with a virtual environment's stub two.
 #[derive(Debug, Clone)]
@@ -17,16 +22,27 @@ pub struct Instance {
     pub role: Role,
     /// The key of its account.
     pub account_key: Option<String>,
-    /// Its account, by the config or its lock.
+    /// Its account, by the config of the fleet whose script it is, or by its lock.
     pub account: Option<String>,
+    /// Its terminal, by the config or by its lock.
+    pub terminal: Option<Terminal>,
     /// Where its script lies.
     pub place: Place,
+    /// The folder of its script; `None` if the process does not let us see it.
+    pub folder: Option<PathBuf>,
+    /// The programs that started it and wait for it, such as a shell or `qc-lock run`, the
+    /// outermost first. They are not the program itself: they are neither counted nor stopped.
+    pub wrappers: Vec<ProcessInfo>,
     /// Its processes; the last one does the work.
     pub processes: Vec<ProcessInfo>,
-    /// The lock that one of its processes holds.
+    /// The lock that one of its processes holds, or that one of its wrappers holds for it.
     pub lock: Option<LockEntry>,
     /// The command of the process that does the work, as it may be shown.
     pub command: String,
+    /// The commands of its wrappers and processes, as they may be shown.
+    pub commands: Vec<String>,
+    /// Whether a living orchestrator of this fleet supervises it; `None` where that can't be told.
+    pub supervised: Option<bool>,
 }
 
 /// Instances, locks, and what could not be seen.
@@ -38,6 +54,8 @@ pub struct Snapshot {
     pub locks: Vec<LockEntry>,
     /// How many processes could not be read.
     pub unreadable: usize,
+    /// Whether the system shows only part of the processes, see [`Listing::hides_others`].
+    pub hides_others: bool,
 }
 
 impl Instance {
@@ -46,9 +64,14 @@ impl Instance {
         self.processes.last()
     }
 
-    /// Returns all its pids.
+    /// Returns the pids of its own processes.
     pub fn pids(&self) -> Vec<u32> {
         self.processes.iter().map(|process| process.identity.pid).collect()
+    }
+
+    /// Whether `pid` is one of its processes or wrappers.
+    fn includes(&self, pid: u32) -> bool {
+        self.wrappers.iter().chain(&self.processes).any(|one| one.identity.pid == pid)
     }
 }
 
@@ -58,44 +81,50 @@ impl Snapshot {
     /// # Errors
     /// If the system's process list can't be read.
     pub fn take(fleet: &Fleet, locks: Vec<LockEntry>) -> io::Result<Self> {
-        Ok(Self::assemble(fleet, qc_process::list()?, locks))
+        let matcher = Matcher::new(fleet);
+        let listing = qc_process::list_wanted(&|args| matcher.may_find(args))?;
+        let mut snapshot = Self::assemble(fleet, listing, locks);
+        snapshot.learn_foreign_accounts();
+        Ok(snapshot)
     }
 
     /// Puts together what was seen.
     pub fn assemble(fleet: &Fleet, listing: Listing, locks: Vec<LockEntry>) -> Self {
-        let matched = listing.processes.into_iter().filter_map(|process| {
-            let found = match_process(fleet, &process)?;
-            Some((found, process))
-        });
-        let mut instances: Vec<Instance> = fold(matched.collect());
-        for instance in &mut instances {
-            let pids = instance.pids();
-            let held =
-                |lock: &&LockEntry| matches!(lock.state, LockState::Held | LockState::Legacy);
-            let mine: Vec<&LockEntry> = locks
-                .iter()
-                .filter(held)
-                .filter(|lock| lock.pid.is_some_and(|pid| pids.contains(&pid)))
-                .collect();
-            let named =
-                mine.iter().find(|lock| lock.name.eq_ignore_ascii_case(&instance.component));
-            instance.lock = named.or(mine.first()).map(|&lock| lock.clone());
-            let component = fleet.component(&instance.component);
-            let words = instance.main().map_or(&[][..], |main| &main.args);
-            instance.command = match component {
-                Some(component) => component.shown_command_of(words),
-                None => shown_command(words),
+        let Listing { processes, unreadable, hides_others } = listing;
+        let mut matcher = Matcher::new(fleet);
+        let found: Vec<Option<Match>> = processes.iter().map(|one| matcher.find(one)).collect();
+        let folded = fold(&processes, &found);
+        let orchestrators = Orchestrators::new(fleet, &processes, &found, &locks);
+        let holders = Holders::new(&locks);
+        let one = |folded: &Folded| {
+            let head = *folded.chain.first()?;
+            let found = found[head].clone()?;
+            let take = |which: &[usize]| which.iter().map(|&one| processes[one].clone()).collect();
+            let mut instance = Instance {
+                component: found.component,
+                role: found.role,
+                account_key: found.account_key,
+                account: None,
+                terminal: None,
+                place: found.place,
+                folder: found.folder,
+                wrappers: take(&folded.wrappers),
+                processes: take(&folded.chain),
+                lock: None,
+                command: String::new(),
+                commands: Vec::new(),
+                supervised: match found.place {
+                    Place::Fleet => orchestrators.supervise(head, &folded.ancestors),
+                    Place::Foreign => None,
+                },
             };
-            let known = component.and_then(|component| component.account.as_ref());
-            instance.account = match known.filter(|_| instance.place == Place::Fleet) {
-                Some(account) => Some(account.to_string()),
-                None => instance.lock.as_ref().and_then(|lock| lock.account.clone()),
-            };
-        }
-        instances.sort_by(|a, b| {
-            (a.role, &a.component, a.pids()).cmp(&(b.role, &b.component, b.pids()))
-        });
-        Self { instances, locks, unreadable: listing.unreadable }
+            instance.lock = holders.lock_of(&instance).cloned();
+            instance.know(fleet);
+            Some(instance)
+        };
+        let mut instances: Vec<Instance> = folded.iter().filter_map(one).collect();
+        instances.sort_by_cached_key(|one| (one.role, one.component.clone(), one.pids()));
+        Self { instances, locks, unreadable, hides_others }
     }
 
     /// Returns the same without one process and its lock: the one that looks.
@@ -113,59 +142,92 @@ impl Snapshot {
     /// Returns the locks of which no running instance is known to be the holder.
     pub fn loose_locks(&self) -> impl Iterator<Item = &LockEntry> {
         let attached = |lock: &LockEntry| {
-            self.instances
-                .iter()
-                .any(|instance| lock.pid.is_some_and(|pid| instance.pids().contains(&pid)))
+            lock.pid.is_some_and(|pid| self.instances.iter().any(|one| one.includes(pid)))
         };
         self.locks.iter().filter(move |lock| !attached(lock))
     }
-}
 
-/// Joins a process with the one it started, where both run the same script with the same
-/// arguments: a virtual environment's `python.exe` and the interpreter behind it.
-fn fold(mut matched: Vec<(Match, ProcessInfo)>) -> Vec<Instance> {
-    matched.sort_by_key(|(_, process)| process.since);
-    let mut instances: Vec<Instance> = Vec::new();
-    // A child can share its parent's start second, so parents are looked up among all.
-    let is_stub_of = |stub: &(Match, ProcessInfo), child: &(Match, ProcessInfo)| {
-        child.1.parent == Some(stub.1.identity.pid)
-            && child.1.identity != stub.1.identity
-            && child.1.since >= stub.1.since
-            && child.0 == stub.0
-            && child.1.args.get(1..) == stub.1.args.get(1..)
-    };
-    let has_stub =
-        |child: &(Match, ProcessInfo)| matched.iter().any(|stub| is_stub_of(stub, child));
-    for first in matched.iter().filter(|one| !has_stub(one)) {
-        let mut chain = vec![first];
-        // A stub starts one interpreter. A second child is a second copy.
-        while let Some(next) =
-            matched.iter().find(|child| chain.last().is_some_and(|stub| is_stub_of(stub, child)))
-        {
-            chain.push(next);
+    /// Learns which accounts the instances of other fleets trade, from the configs of those.
+    fn learn_foreign_accounts(&mut self) {
+        let mut fleets: HashMap<PathBuf, Option<Fleet>> = HashMap::new();
+        for instance in self.instances.iter_mut().filter(|one| one.place == Place::Foreign) {
+            let Some(folder) = instance.folder.clone() else { continue };
+            let fleet = fleets.entry(folder).or_insert_with_key(|folder| foreign_fleet(folder));
+            if let Some(fleet) = fleet {
+                instance.know_component(fleet);
+            }
         }
-        instances
-            .push(instance(&first.0, chain.iter().map(|(_, process)| process.clone()).collect()));
     }
-    let folded: Vec<_> =
-        instances.iter().flat_map(|one| one.processes.iter().map(|p| p.identity.clone())).collect();
-    let others = matched.iter().filter(|(_, process)| !folded.contains(&process.identity));
-    let others: Vec<Instance> =
-        others.map(|(found, process)| instance(found, vec![process.clone()])).collect();
-    instances.extend(others);
-    instances
 }
 
-fn instance(found: &Match, processes: Vec<ProcessInfo>) -> Instance {
-    Instance {
-        component: found.component.clone(),
-        role: found.role,
-        account_key: found.account_key.clone(),
-        account: None,
-        place: found.place,
-        processes,
-        lock: None,
-        command: String::new(),
+/// Reads the config that a script in `folder` belongs to. One that can't be read tells nothing.
+fn foreign_fleet(folder: &Path) -> Option<Fleet> {
+    Fleet::load(&find_root(folder)?.join(CONFIG_FILE)).ok()
+}
+
+impl Instance {
+    fn know(&mut self, fleet: &Fleet) {
+        let component = fleet.component(&self.component);
+        let wrappers = self.wrappers.iter().map(|one| shown_wrapper(component, &one.args));
+        let own = self.processes.iter().map(|one| shown_process(component, &one.args));
+        self.commands = wrappers.chain(own).collect();
+        self.command = self.commands.last().cloned().unwrap_or_default();
+        if self.place == Place::Fleet {
+            self.know_component(fleet);
+        }
+        let Some(lock) = &self.lock else { return };
+        self.account = self.account.take().or_else(|| lock.account.clone());
+        let terminal = |resource: &String| {
+            let (path, _role) = resource.strip_prefix("terminal/")?.rsplit_once('/')?;
+            Some(Terminal::new(path))
+        };
+        self.terminal = self.terminal.take().or_else(|| lock.resources.iter().find_map(terminal));
+    }
+
+    fn know_component(&mut self, fleet: &Fleet) {
+        if let Some(component) = fleet.component(&self.component) {
+            self.account = component.account.as_ref().map(ToString::to_string);
+            self.terminal = component.terminal.clone();
+        }
+    }
+}
+
+fn shown_process(component: Option<&Component>, args: &[String]) -> String {
+    component.map_or_else(|| shown_command(args), |component| component.shown_command_of(args))
+}
+
+/// A wrapper's command ends in that of the component. Where it does not, a shell has all of it in
+/// one word, and the values of variables in it can't be told from the rest.
+fn shown_wrapper(component: Option<&Component>, args: &[String]) -> String {
+    match component {
+        Some(component) if component.has_variables() && !component.ends(args) => {
+            format!("{} ***", args.first().map(String::as_str).unwrap_or_default())
+        }
+        _ => shown_process(component, args),
+    }
+}
+
+/// Living locks by the pid of their holders.
+struct Holders<'a>(HashMap<u32, Vec<&'a LockEntry>>);
+
+impl<'a> Holders<'a> {
+    fn new(locks: &'a [LockEntry]) -> Self {
+        let mut holders: HashMap<u32, Vec<&LockEntry>> = HashMap::new();
+        for lock in locks {
+            if let (LockState::Held | LockState::Legacy, Some(pid)) = (lock.state, lock.pid) {
+                holders.entry(pid).or_default().push(lock);
+            }
+        }
+        Self(holders)
+    }
+
+    /// The instance's own lock, or else one that it holds under another name.
+    fn lock_of(&self, instance: &Instance) -> Option<&'a LockEntry> {
+        let members = instance.processes.iter().chain(&instance.wrappers);
+        let mine: Vec<&LockEntry> =
+            members.filter_map(|one| self.0.get(&one.identity.pid)).flatten().copied().collect();
+        let named = mine.iter().find(|lock| lock.name.eq_ignore_ascii_case(&instance.component));
+        named.or(mine.first()).copied()
     }
 }
 
@@ -177,6 +239,7 @@ pub(crate) mod tests {
     use qc_process::Identity;
 
     use super::*;
+    use crate::call::program_stem;
 
     pub(crate) fn fleet(root: &Path) -> Fleet {
         let config = root.join("MASTER_CONFIG.json");
@@ -189,11 +252,11 @@ pub(crate) mod tests {
         ProcessInfo {
             identity: Identity { pid, started: pid.into(), boot_id: "boot".into() },
             parent: Some(parent),
-            name: "python".into(),
+            name: program_stem(line.split(' ').next().unwrap()),
             args: line.split(' ').map(str::to_owned).collect(),
             exe: None,
             current_dir: Some(root.into()),
-            user: None,
+            is_stub: false,
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(pid.into()),
             cpu_time: Duration::ZERO,
             memory_bytes: 0,
@@ -218,16 +281,17 @@ pub(crate) mod tests {
         processes: Vec<ProcessInfo>,
         locks: Vec<LockEntry>,
     ) -> Snapshot {
-        Snapshot::assemble(&fleet(root), Listing { processes, unreadable: 0 }, locks)
+        Snapshot::assemble(&fleet(root), Listing { processes, ..Listing::default() }, locks)
     }
 
     #[test]
     fn a_stub_and_its_interpreter_are_one_instance() {
         let root = tempfile::tempdir().unwrap();
-        let processes = vec![
-            process(root.path(), 10, 1, r"C:\f\Scripts\python.exe BRAIN_A.py"),
-            process(root.path(), 11, 10, r"C:\Python312\python.exe BRAIN_A.py"),
-        ];
+        let stub = process(root.path(), 10, 1, "python BRAIN_A.py");
+        let stub = ProcessInfo { is_stub: true, exe: Some("venv/python".into()), ..stub };
+        let interpreter = process(root.path(), 11, 10, "python BRAIN_A.py");
+        let interpreter = ProcessInfo { exe: Some("base/python".into()), ..interpreter };
+        let processes = vec![stub, interpreter];
         let snapshot = snapshot(root.path(), processes, vec![lock("BRAIN_A", 11, LockState::Held)]);
         assert_eq!(snapshot.instances.len(), 1);
         assert_eq!(snapshot.instances[0].pids(), [10, 11]);
@@ -237,28 +301,45 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_second_copy_is_never_folded() {
+    fn a_lock_that_a_wrapper_holds_is_its_programs() {
         let root = tempfile::tempdir().unwrap();
-        let line = "python BRAIN_A.py";
         let processes = vec![
-            process(root.path(), 10, 1, line),
-            process(root.path(), 11, 10, line),
-            process(root.path(), 12, 10, line),
-            process(root.path(), 13, 1, line),
+            process(root.path(), 10, 1, "sh -c python BRAIN_A.py & python BRAIN_A.py"),
+            process(root.path(), 11, 10, "python BRAIN_A.py"),
+            process(root.path(), 12, 10, "python BRAIN_A.py"),
         ];
-        let pids: Vec<Vec<u32>> = snapshot(root.path(), processes, Vec::new())
-            .instances
-            .iter()
-            .map(Instance::pids)
-            .collect();
-        assert_eq!(pids, [vec![10, 11], vec![12], vec![13]]);
+        let snapshot = snapshot(root.path(), processes, vec![lock("BRAIN_A", 10, LockState::Held)]);
+        let locked: Vec<(Vec<u32>, bool)> =
+            snapshot.instances.iter().map(|one| (one.pids(), one.lock.is_some())).collect();
+        assert_eq!(locked, [(vec![11], true), (vec![12], false)]);
+        assert_eq!(snapshot.loose_locks().count(), 0);
     }
 
     #[test]
-    fn a_parent_pid_that_was_used_again_does_not_fold() {
+    fn an_account_and_a_terminal_are_known_from_the_lock_where_the_config_says_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let line = "python BRAIN_A.py";
-        let processes = vec![process(root.path(), 20, 1, line), process(root.path(), 11, 20, line)];
-        assert_eq!(snapshot(root.path(), processes, Vec::new()).instances.len(), 2);
+        let processes = vec![process(root.path(), 10, 1, "python BRAIN_GONE.py")];
+        let held = LockEntry {
+            account: Some("7".into()),
+            resources: vec!["account/7/brain".into(), "terminal/c:/mt5/brain".into()],
+            ..lock("BRAIN_GONE", 10, LockState::Held)
+        };
+        let snapshot = snapshot(root.path(), processes, vec![held]);
+        let instance = &snapshot.instances[0];
+        assert_eq!(instance.account.as_deref(), Some("7"));
+        assert_eq!(instance.terminal.as_ref().map(Terminal::as_str), Some("c:/mt5"));
+    }
+
+    #[test]
+    fn a_copy_in_another_fleet_trades_the_account_of_that_fleet() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(other.path().join(CONFIG_FILE), r#"{"ACCOUNTS": {"A": {"account": 99}}}"#)
+            .unwrap();
+        let processes = vec![process(other.path(), 10, 1, "python BRAIN_A.py")];
+        let mut snapshot = snapshot(root.path(), processes, Vec::new());
+        assert_eq!(snapshot.instances[0].account, None);
+        snapshot.learn_foreign_accounts();
+        assert_eq!(snapshot.instances[0].account.as_deref(), Some("99"));
+        assert_eq!(snapshot.own().count(), 0);
     }
 }

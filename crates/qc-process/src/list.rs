@@ -1,12 +1,11 @@
 //! What runs on this machine.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
-
-use crate::{Identity, here, imp};
+use crate::{Identity, imp};
 
 /// One running process, as far as the system lets us see.
 #[derive(Debug, Clone)]
@@ -24,8 +23,10 @@ pub struct ProcessInfo {
     pub exe: Option<PathBuf>,
     /// Its current directory.
     pub current_dir: Option<PathBuf>,
-    /// Its user, as the system writes it (uid or SID).
-    pub user: Option<String>,
+    /// Whether all it does is to start the real interpreter and wait for it: the launcher `py`,
+    /// and the `python.exe` of a virtual environment. Never on Unix, where both become the
+    /// interpreter.
+    pub is_stub: bool,
     /// When it was started, by the wall clock.
     pub since: SystemTime,
     /// The processor time it has used so far.
@@ -34,13 +35,27 @@ pub struct ProcessInfo {
     pub memory_bytes: u64,
 }
 
-/// All processes that could be read, and how many could not.
+impl ProcessInfo {
+    /// Whether this process may have started `child`: the child names it as its parent and is no
+    /// older. A parent's pid can have been used again, but only by something younger.
+    pub fn can_be_parent_of(&self, child: &Self) -> bool {
+        child.parent == Some(self.identity.pid)
+            && self.identity != child.identity
+            && self.identity.boot_id == child.identity.boot_id
+            && self.identity.started <= child.identity.started
+    }
+}
+
+/// Processes that could be read, and how many could not.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// Those that could be read, by pid.
     pub processes: Vec<ProcessInfo>,
     /// How many exist whose command line is hidden from us, so that nobody can say what they are.
     pub unreadable: usize,
+    /// Whether the system shows us only part of the processes, so that there may be more than
+    /// anybody can count: Linux with `/proc` mounted `hidepid=invisible`.
+    pub hides_others: bool,
 }
 
 /// Lists the processes of this machine.
@@ -48,15 +63,26 @@ pub struct Listing {
 /// # Errors
 /// If the system's process list can't be read at all.
 pub fn list() -> io::Result<Listing> {
-    let mut listing = Listing::default();
-    for process in refreshed(ProcessesToUpdate::All)?.processes().values() {
-        match read(process) {
-            Some(info) if info.args.is_empty() && imp::hides_its_command(&info) => {
-                listing.unreadable += 1
-            }
-            Some(info) => listing.processes.push(info),
-            None => {}
-        }
+    list_wanted(&|_| true)
+}
+
+/// Lists the processes whose program and arguments `wanted` accepts, and those they descend from.
+///
+/// Of all others only the command line is read. No cheaper question would do: a process can give
+/// itself any name, and its file can be a copy with another one, but what it was called with is
+/// what tells a script. Arguments that can't be read are empty, and are asked for like others.
+///
+/// # Errors
+/// If the system's process list can't be read at all.
+pub fn list_wanted(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
+    let mut listing = imp::scan(wanted)?;
+    let mut known: HashSet<u32> = listing.processes.iter().map(|one| one.identity.pid).collect();
+    let mut from = 0;
+    while from < listing.processes.len() {
+        let parents = listing.processes[from..].iter().filter_map(|one| one.parent);
+        let parents: Vec<u32> = parents.filter(|&pid| pid > 0 && known.insert(pid)).collect();
+        from = listing.processes.len();
+        listing.processes.extend(imp::describe(&parents)?);
     }
     listing.processes.sort_by_key(|info| info.identity.pid);
     Ok(listing)
@@ -67,65 +93,60 @@ pub fn list() -> io::Result<Listing> {
 /// # Errors
 /// If the system's process list can't be read at all.
 pub fn describe(pid: u32) -> io::Result<Option<ProcessInfo>> {
-    let pid = Pid::from_u32(pid);
-    Ok(refreshed(ProcessesToUpdate::Some(&[pid]))?.process(pid).and_then(read))
-}
-
-fn refreshed(which: ProcessesToUpdate<'_>) -> io::Result<System> {
-    let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
-    let wanted = ProcessRefreshKind::nothing()
-        .with_cmd(UpdateKind::Always)
-        .with_exe(UpdateKind::Always)
-        .with_cwd(UpdateKind::Always)
-        .with_user(UpdateKind::Always)
-        .with_cpu()
-        .with_memory()
-        .without_tasks();
-    system.refresh_processes_specifics(which, true, wanted);
-    Ok(system)
-}
-
-fn read(process: &sysinfo::Process) -> Option<ProcessInfo> {
-    let pid = process.pid().as_u32();
-    // The list gives whole seconds. The exact start time is read afterwards, so a pid that changed
-    // hands in between shows up as another start, and the entry describes a process that is gone.
-    let started = imp::start_time(pid).ok()?;
-    if !imp::started_at(started, process.start_time()) {
-        return None;
-    }
-    Some(ProcessInfo {
-        identity: Identity { pid, started, boot_id: here().boot_id.clone() },
-        parent: process.parent().map(Pid::as_u32),
-        name: process.name().to_string_lossy().into_owned(),
-        args: process.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect(),
-        exe: process.exe().map(PathBuf::from),
-        current_dir: process.cwd().map(PathBuf::from),
-        user: process.user_id().map(|user| user.to_string()),
-        since: SystemTime::UNIX_EPOCH + Duration::from_secs(process.start_time()),
-        cpu_time: Duration::from_millis(process.accumulated_cpu_time()),
-        memory_bytes: process.memory(),
-    })
+    Ok(imp::describe(&[pid])?.pop())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::own_identity;
 
     #[test]
     fn this_process_is_listed_with_its_arguments() {
-        let own = crate::own_identity();
         let listing = list().unwrap();
-        let found =
-            listing.processes.iter().find(|info| info.identity == *own).expect("not listed");
+        let found = listing.processes.iter().find(|info| info.identity == *own_identity());
+        let found = found.expect("not listed");
         let expected: Vec<String> = std::env::args().collect();
         assert_eq!(found.args[1..], expected[1..]);
         assert_eq!(found.current_dir.as_deref(), std::env::current_dir().ok().as_deref());
+        let age = SystemTime::now().duration_since(found.since).unwrap();
+        assert!(age < Duration::from_secs(3600), "{age:?}");
     }
 
     #[test]
     fn one_process_is_described_as_the_list_does() {
         let info = describe(std::process::id()).unwrap().expect("not described");
-        assert_eq!(info.identity, *crate::own_identity());
+        assert_eq!(info.identity, *own_identity());
         assert!(info.memory_bytes > 0);
+        assert!(!info.is_stub);
+        assert!(describe(u32::MAX - 3).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_wanted_comes_with_what_it_descends_from() {
+        let own: Vec<String> = std::env::args().collect();
+        let listing = list_wanted(&|args| args.get(1..) == own.get(1..)).unwrap();
+        let find = |pid: u32| listing.processes.iter().find(|one| one.identity.pid == pid);
+        let found = find(std::process::id()).expect("not listed");
+        match found.parent.and_then(find) {
+            Some(parent) => assert!(parent.can_be_parent_of(found), "{parent:?} {found:?}"),
+            // The first program of a tree under Wine, or one whose parent has ended.
+            None => assert!(found.parent.is_none_or(|pid| crate::identity_of(pid).is_err())),
+        }
+        assert!(listing.processes.len() < list().unwrap().processes.len() || cfg!(windows));
+    }
+
+    #[test]
+    fn a_younger_process_is_nobodys_parent() {
+        let child =
+            ProcessInfo { parent: Some(7), ..describe(std::process::id()).unwrap().unwrap() };
+        let started = child.identity.started;
+        let parent = |started| ProcessInfo {
+            identity: Identity { pid: 7, started, ..child.identity.clone() },
+            ..child.clone()
+        };
+        assert!(parent(started).can_be_parent_of(&child));
+        assert!(parent(started - 1).can_be_parent_of(&child));
+        assert!(!parent(started + 1).can_be_parent_of(&child), "its pid was used again");
     }
 }

@@ -1,37 +1,133 @@
 //! What the user typed.
 
-use clap::{Parser, ValueEnum};
-use qc_cli::{ColorChoice, PlaceArgs};
+use std::time::Duration;
+
+use clap::{Args, Parser, ValueEnum};
+use qc_cli::{ColorChoice, PlaceArgs, parse_duration};
+use qc_fleet::{Role, State};
+
+use crate::column::{Column, Order};
 
 /// Show what runs of the fleet, which locks it holds, and what is wrong
 ///
-/// Only looks: takes no lock and disturbs nobody. Exit codes: 0 done, 1 failed, 2 wrong usage or
-/// config, 3 something was found (`--check`).
+/// One line for each program that runs, however many processes it takes to run it, and one for
+/// each lock that none of them holds. Only looks: takes no lock and disturbs nobody. Exit codes:
+/// 0 done, 1 failed, 2 wrong usage or config, 3 something was found (`--check`), 130 interrupted.
+///
+/// States: `running`; `duplicate`, another copy runs beside it; `rogue`, it runs without its lock;
+/// `orphan`, it runs under its lock but no living orchestrator looks after it; `stale`, a lock
+/// whose holder has ended; `foreign`, a copy in another folder; `elsewhere`, a lock that another
+/// program or another machine holds.
 #[derive(Debug, Parser)]
 #[command(name = "qc-ps", version)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
-    /// Print only what is wrong, and exit with 3 if anything is
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Print only what is wrong, one line each, and exit with 3 if anything is
     ///
-    /// Wrong are duplicates, and components that run without their lock.
-    #[arg(long)]
+    /// Wrong are duplicates, copies in another folder that trade an account of this fleet, rogues,
+    /// stale locks, orphans where there is or was an orchestrator, and processes that can't be
+    /// read, because there may be more of everything.
+    #[arg(long, conflicts_with_all = ["watch", "terminals"])]
     pub(crate) check: bool,
     /// Print JSON instead of a table
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     pub(crate) json: bool,
     /// How to print the list
     #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
     pub(crate) format: Format,
+    /// Columns to show, separated by commas
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', conflicts_with = "json")]
+    pub(crate) columns: Vec<Column>,
+    /// Columns to sort by, separated by commas; with `-` before one, the largest first
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = Order::parse)]
+    pub(crate) sort: Vec<Order>,
+    /// Show the processes of each program: the wrappers and stubs before it, and itself
+    #[arg(long)]
+    pub(crate) tree: bool,
+    /// List the trading terminals instead: which run, and whose they are
+    #[arg(long, conflicts_with_all = ["tree", "columns", "sort", "watch", "role", "state", "name"])]
+    pub(crate) terminals: bool,
+    /// Show the list again and again, and mark what changed: every 2 seconds, or DURATION
+    ///
+    /// A number and a unit: `500ms`, `5s`, `1m`; without a unit, seconds. `q` or Ctrl-C ends it.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "2s", value_parser = pause)]
+    pub(crate) watch: Option<Duration>,
+    /// Show only the last three digits of account numbers, everywhere
+    ///
+    /// Passwords and tokens in command lines are never shown, with or without this.
+    #[arg(long)]
+    pub(crate) mask: bool,
     /// When to use colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorChoice,
+}
+
+/// Which part of the list is wanted; several values of one flag are alternatives.
+#[derive(Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// Only these accounts, by key or number
+    #[arg(long, value_name = "ACCOUNT", num_args = 1.., value_delimiter = ',')]
+    pub(crate) account: Vec<String>,
+    /// Only these roles
+    #[arg(long, value_name = "ROLE", num_args = 1.., value_delimiter = ',', value_parser = role)]
+    pub(crate) role: Vec<Role>,
+    /// Only these states
+    #[arg(long, value_name = "STATE", num_args = 1.., value_delimiter = ',', value_parser = state)]
+    pub(crate) state: Vec<State>,
+    /// Only these components, such as BRAIN_ATLAS; `BRAIN_*` is all that begin so
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub(crate) name: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// A table
     Table,
+    /// Comma-separated values under a line with the columns' names
+    Csv,
     /// The lines of the old script: `PID: <pid> | <command line>`
     Legacy,
+}
+
+const ROLES: [Role; 5] =
+    [Role::Orchestrator, Role::Brain, Role::Watchdog, Role::Server, Role::Other];
+
+const STATES: [State; 7] = [
+    State::Running,
+    State::Duplicate,
+    State::Rogue,
+    State::Orphan,
+    State::Stale,
+    State::Foreign,
+    State::Elsewhere,
+];
+
+fn role(text: &str) -> Result<Role, String> {
+    one_of(text, &ROLES, Role::word)
+}
+
+fn state(text: &str) -> Result<State, String> {
+    one_of(text, &STATES, State::word)
+}
+
+fn one_of<T: Copy>(text: &str, all: &[T], word: fn(T) -> &'static str) -> Result<T, String> {
+    let found = all.iter().copied().find(|&one| word(one).eq_ignore_ascii_case(text));
+    found.ok_or_else(|| {
+        let words: Vec<&str> = all.iter().copied().map(word).collect();
+        format!("it is one of {}", words.join(", "))
+    })
+}
+
+/// The shortest pause between two looks; faster than that nobody reads.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+fn pause(text: &str) -> Result<Duration, String> {
+    let pause = parse_duration(text)?;
+    if pause < SHORTEST_PAUSE {
+        return Err("the shortest pause is 100ms".into());
+    }
+    Ok(pause)
 }

@@ -3,14 +3,22 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod column;
+mod filter;
 mod report;
+mod row;
+mod terminals;
+mod watch;
 
 use std::io::Write;
 
 use cli::{Cli, Format};
-use qc_cli::{Exit, Failure, parse, print_json, run_tool};
+use column::Column;
+use qc_cli::{Exit, Failure, Place, parse, print_json, run_tool, terminal_width};
 use qc_fleet::Snapshot;
 use report::Report;
+use terminals::TerminalReport;
+use watch::{Marks, watch};
 
 /// Runs the program.
 pub fn main() -> ! {
@@ -19,15 +27,80 @@ pub fn main() -> ! {
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let place = cli.place.resolve()?;
-    let fleet = place.fleet()?;
-    let snapshot = Snapshot::take(&fleet, place.locks()?.list()?)?;
-    let report = Report::new(&snapshot);
-    match cli.format {
-        _ if cli.json => print_json(output, &report)?,
-        _ if cli.check => report.write_findings(output)?,
-        Format::Table => report.write_table(&snapshot, cli.color, output)?,
-        Format::Legacy => report.write_legacy(output)?,
+    if cli.format != Format::Table && (cli.tree || cli.terminals || cli.watch.is_some()) {
+        let message = "--tree, --terminals and --watch have no other format than a table or JSON";
+        return Err(Failure::new(Exit::Usage, message, "leave --format out, or use --json"));
     }
+    if cli.terminals {
+        return show_terminals(&place, cli, output);
+    }
+    if let Some(pause) = cli.watch {
+        return watch(pause, &mut |marks, text| look_again(&place, cli, marks, text));
+    }
+    let report = look(&place, cli)?;
+    let columns = columns(cli, &report);
+    // Standard output writes line by line otherwise.
+    let mut text = Vec::new();
+    match cli.format {
+        _ if cli.json => print_json(&mut text, &report)?,
+        _ if cli.check => report.write_findings(&mut text)?,
+        Format::Table => report.write_table(&columns, None, cli.color, &mut text)?,
+        Format::Csv => report.write_csv(&columns, &mut text)?,
+        Format::Legacy => report.write_legacy(&mut text)?,
+    }
+    output.write_all(&text)?;
     let found = cli.check && !report.findings.is_empty();
     Ok(if found { Exit::Found } else { Exit::Done })
+}
+
+fn columns(cli: &Cli, report: &Report) -> Vec<Column> {
+    if !cli.columns.is_empty() {
+        return cli.columns.clone();
+    }
+    let mut columns: Vec<Column> = Column::USUAL.into();
+    if cli.format == Format::Table
+        && let Some(width) = terminal_width()
+    {
+        // The mark before a row takes a column, too.
+        let marks = if cli.watch.is_some() { 3 } else { 0 };
+        columns = Column::fitting(columns, &report.rows(), width.saturating_sub(marks));
+    }
+    columns.extend(cli.tree.then_some(Column::Command));
+    columns
+}
+
+fn look(place: &Place, cli: &Cli) -> Result<Report, Failure> {
+    let fleet = place.fleet()?;
+    let snapshot = Snapshot::take(&fleet, place.locks()?.list()?)?;
+    Report::new(&snapshot, &fleet, cli)
+}
+
+fn look_again(
+    place: &Place,
+    cli: &Cli,
+    marks: &mut Marks,
+    text: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    let report = look(place, cli)?;
+    let (marks, gone) = marks.compare(&report.rows());
+    report.write_table(&columns(cli, &report), Some(&marks), cli.color, text)?;
+    for gone in gone {
+        writeln!(text, "- {gone} is gone")?;
+    }
+    Ok(())
+}
+
+fn show_terminals(place: &Place, cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let fleet = place.fleet()?;
+    cli.filter.check(&[], &fleet)?;
+    let mut report = TerminalReport::new(&qc_fleet::terminals(&fleet)?, &cli.filter);
+    if cli.mask {
+        report.mask();
+    }
+    if cli.json {
+        print_json(output, &report)?;
+    } else {
+        report.write_table(cli.color, output)?;
+    }
+    Ok(Exit::Done)
 }

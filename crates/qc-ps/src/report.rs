@@ -1,234 +1,217 @@
-//! What is shown, in the shape of the JSON that `--json` prints.
+//! What is shown, in the shape of the JSON that `--json` prints, and its other forms.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use chrono::{DateTime, Local, SecondsFormat};
-use qc_cli::{ColorChoice, Text, Tone, duration, memory, table};
-use qc_fleet::{Finding, FindingKind, Instance, Place, Role, Snapshot, findings};
-use qc_lock_core::{LockEntry, LockState};
+use qc_cli::{ColorChoice, Failure, Text, Tone, duration, memory, table};
+use qc_fleet::{Finding, FindingKind, Fleet, Mask, Snapshot, State};
+use qc_lock_core::LockEntry;
 use serde::Serialize;
+
+use crate::cli::Cli;
+use crate::column::{Column, Order, compare};
+use crate::row::{Part, Row};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     version: u32,
-    processes: Vec<Row>,
+    pub(crate) processes: Vec<Row>,
     /// Locks of which no running process is known to be the holder.
     locks: Vec<LockEntry>,
+    /// The same, as rows of the list.
+    #[serde(skip)]
+    loose: Vec<Row>,
+    /// What the rows are sorted by.
+    #[serde(skip)]
+    orders: Vec<Order>,
     pub(crate) findings: Vec<Finding>,
     /// Processes that the system does not let us read.
     unreadable: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct Row {
-    component: String,
-    role: Role,
-    account_key: Option<String>,
-    account: Option<String>,
-    pids: Vec<u32>,
-    lock: Option<Lock>,
-    state: State,
-    since: Option<String>,
-    uptime_seconds: u64,
-    cpu_percent: f64,
-    memory_bytes: u64,
-    command: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Lock {
-    name: String,
-    state: LockState,
-}
-
-/// What to think of a running instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    /// It runs and holds its lock.
-    Running,
-    /// Another copy runs beside it.
-    Duplicate,
-    /// It runs without its lock.
-    Unlocked,
-    /// Its script lies in another folder.
-    Foreign,
-}
-
-impl State {
-    fn word(self) -> (&'static str, Tone) {
-        match self {
-            Self::Running => ("running", Tone::Good),
-            Self::Duplicate => ("DUPLICATE", Tone::Bad),
-            Self::Unlocked => ("UNLOCKED", Tone::Warn),
-            Self::Foreign => ("foreign", Tone::Plain),
-        }
-    }
+    /// Whether the system hides the processes of other users altogether.
+    hides_others: bool,
+    /// How far the list can be trusted, if it is not complete.
+    #[serde(skip)]
+    incomplete: Option<String>,
 }
 
 impl Report {
-    pub(crate) fn new(snapshot: &Snapshot) -> Self {
-        let findings = findings(snapshot);
-        Self {
+    /// Makes the report of what was seen, as far as the user wants to see it.
+    ///
+    /// # Errors
+    /// If a filter names nothing that there is.
+    pub(crate) fn new(snapshot: &Snapshot, fleet: &Fleet, cli: &Cli) -> Result<Self, Failure> {
+        let instances = snapshot.instances.iter().zip(snapshot.states());
+        let mut processes: Vec<Row> =
+            instances.map(|(one, state)| Row::of_instance(one, state, cli.tree)).collect();
+        let mut loose: Vec<(Row, LockEntry)> =
+            snapshot.loose_locks().map(|lock| (Row::of_lock(lock, fleet), lock.clone())).collect();
+        let rows: Vec<&Row> = processes.iter().chain(loose.iter().map(|(row, _)| row)).collect();
+        cli.filter.check(&rows, fleet)?;
+        processes.retain(|row| cli.filter.wants(row));
+        loose.retain(|(row, _)| cli.filter.wants(row));
+        let (mut loose, mut locks): (Vec<Row>, Vec<LockEntry>) = loose.into_iter().unzip();
+
+        let shown: HashSet<String> =
+            processes.iter().chain(&loose).map(|row| row.component.to_lowercase()).collect();
+        let is_shown = |name: &String| shown.contains(&name.to_lowercase());
+        let mut findings = snapshot.findings(fleet);
+        findings.retain(|one| one.components.is_empty() || one.components.iter().any(is_shown));
+
+        if cli.mask {
+            let mask = Mask::new(accounts(snapshot, fleet));
+            processes.iter_mut().chain(&mut loose).for_each(|row| row.mask(&mask));
+            locks.iter_mut().for_each(|lock| mask_lock(lock, &mask));
+            findings.iter_mut().for_each(|finding| {
+                finding.text = mask.text(&finding.text);
+                finding.components.iter_mut().for_each(|name| *name = mask.text(name));
+            });
+        }
+        processes.sort_by(|one, other| compare(one, other, &cli.sort));
+        Ok(Self {
             version: 1,
-            processes: snapshot.instances.iter().map(|instance| row(instance, &findings)).collect(),
-            locks: snapshot.loose_locks().cloned().collect(),
+            processes,
+            locks,
+            loose,
+            orders: cli.sort.clone(),
             findings,
             unreadable: snapshot.unreadable,
-        }
+            hides_others: snapshot.hides_others,
+            incomplete: snapshot.unreadable_text(),
+        })
+    }
+
+    /// All rows of the list: what runs, and the locks that nobody on it holds.
+    pub(crate) fn rows(&self) -> Vec<&Row> {
+        let mut rows: Vec<&Row> = self.processes.iter().chain(&self.loose).collect();
+        rows.sort_by(|one, other| compare(one, other, &self.orders));
+        rows
     }
 
     /// One line for each finding, for schedulers and scripts.
     pub(crate) fn write_findings(&self, output: &mut dyn Write) -> io::Result<()> {
         for finding in &self.findings {
-            writeln!(output, "{}", finding.text)?;
+            writeln!(output, "{}", qc_cli::visible(&finding.text))?;
         }
         if self.findings.is_empty() {
             let own = self.processes.iter().filter(|row| row.state != State::Foreign).count();
-            writeln!(output, "OK: {own} running, no duplicates, nothing unlocked.")?;
+            writeln!(output, "OK: {own} running, each once and under its lock.")?;
         }
-        self.write_unreadable(output)
+        Ok(())
     }
 
     pub(crate) fn write_legacy(&self, output: &mut dyn Write) -> io::Result<()> {
         for row in &self.processes {
             for pid in &row.pids {
-                writeln!(output, "PID: {pid} | {}", row.command)?;
+                writeln!(output, "PID: {pid} | {}", qc_cli::visible(&row.command))?;
             }
         }
         Ok(())
     }
 
+    pub(crate) fn write_csv(&self, columns: &[Column], output: &mut dyn Write) -> io::Result<()> {
+        let mut csv = csv::Writer::from_writer(output);
+        csv.write_record(columns.iter().map(|column| column.word()))?;
+        for row in self.rows() {
+            csv.write_record(columns.iter().map(|column| column.text(row)))?;
+        }
+        csv.flush()
+    }
+
+    /// The table and what there is to say about it; `marks` stand before the rows, where given.
     pub(crate) fn write_table(
         &self,
-        snapshot: &Snapshot,
+        columns: &[Column],
+        marks: Option<&[Text]>,
         color: ColorChoice,
         output: &mut dyn Write,
     ) -> io::Result<()> {
-        let header =
-            ["COMPONENT", "ROLE", "ACCOUNT", "PID", "STATE", "LOCK", "UPTIME", "CPU", "MEMORY"];
-        let mut rows: Vec<Vec<Text>> = self.processes.iter().map(cells).collect();
-        rows.extend(self.locks.iter().map(lock_cells));
-        if snapshot.own().next().is_none() {
+        let mut header: Vec<String> =
+            columns.iter().map(|column| column.word().to_uppercase()).collect();
+        let mut rows: Vec<Vec<Text>> = Vec::new();
+        for (position, row) in self.rows().into_iter().enumerate() {
+            let mark = marks.map(|marks| marks.get(position).cloned().unwrap_or_else(|| "".into()));
+            let cells = columns.iter().map(|column| column.cell(row));
+            rows.push(mark.clone().into_iter().chain(cells).collect());
+            for part in row.tree.iter().flatten() {
+                let cells = columns.iter().map(|column| part_cell(*column, part));
+                rows.push(mark.as_ref().map(|_| "".into()).into_iter().chain(cells).collect());
+            }
+        }
+        if marks.is_some() {
+            header.insert(0, String::new());
+        }
+        if !self.processes.iter().any(|row| row.state != State::Foreign) {
             writeln!(output, "Nothing of the fleet is running.")?;
         }
         if !rows.is_empty() {
+            let header: Vec<&str> = header.iter().map(String::as_str).collect();
             writeln!(output, "{}", table(&header, rows, color))?;
         }
-        if !self.findings.is_empty() {
+        self.write_remarks(output)
+    }
+
+    fn write_remarks(&self, output: &mut dyn Write) -> io::Result<()> {
+        // What stands in a line of its own below is not said twice.
+        let told: Vec<&Finding> = self
+            .findings
+            .iter()
+            .filter(|one| !matches!(one.kind, FindingKind::Stale | FindingKind::Unreadable))
+            .collect();
+        if !told.is_empty() {
             writeln!(output)?;
-            for finding in &self.findings {
-                writeln!(output, "! {}", finding.text)?;
-            }
+        }
+        for finding in &told {
+            writeln!(output, "! {}", qc_cli::visible(&finding.text))?;
+        }
+        if told.iter().any(|one| one.kind != FindingKind::Orphan) {
             writeln!(output, "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.")?;
         }
-        let stale = snapshot.loose_locks().filter(|lock| !lock.state.is_live()).count();
+        let stale = self.loose.iter().filter(|row| row.state == State::Stale).count();
         if stale > 0 {
             writeln!(
                 output,
                 "\n{stale} stale: free for the next start; `qc-lock clear-stale` tidies up."
             )?;
         }
-        self.write_unreadable(output)
-    }
-
-    fn write_unreadable(&self, output: &mut dyn Write) -> io::Result<()> {
-        if self.unreadable > 0 {
-            writeln!(
-                output,
-                "{} processes could not be read; run elevated to see them.",
-                self.unreadable
-            )?;
+        if let Some(text) = &self.incomplete {
+            writeln!(output, "\n! {text}. Run elevated to see all.")?;
         }
         Ok(())
     }
 }
 
-fn row(instance: &Instance, findings: &[Finding]) -> Row {
-    let since = instance
-        .processes
-        .iter()
-        .map(|process| process.since)
-        .min()
-        .unwrap_or(SystemTime::UNIX_EPOCH);
-    let uptime = SystemTime::now().duration_since(since).unwrap_or_default();
-    let cpu: Duration = instance.processes.iter().map(|process| process.cpu_time).sum();
-    // The average over the process's life: exact, and needs no second look.
-    let cpu_percent = 100.0 * cpu.as_secs_f64() / uptime.as_secs_f64().max(1.0);
-    Row {
-        component: instance.component.clone(),
-        role: instance.role,
-        account_key: instance.account_key.clone(),
-        account: instance.account.clone(),
-        pids: instance.pids(),
-        lock: instance
-            .lock
-            .as_ref()
-            .map(|lock| Lock { name: lock.name.clone(), state: lock.state }),
-        state: state(instance, findings),
-        since: Some(DateTime::<Local>::from(since).to_rfc3339_opts(SecondsFormat::Secs, false)),
-        uptime_seconds: uptime.as_secs(),
-        cpu_percent: (cpu_percent * 10.0).round() / 10.0,
-        memory_bytes: instance.processes.iter().map(|process| process.memory_bytes).sum(),
-        command: instance.command.clone(),
+/// One process of an instance in the table, below its instance.
+fn part_cell(column: Column, part: &Part) -> Text {
+    match column {
+        Column::Component => format!("  {} {}", part.kind.word(), part.name).into(),
+        Column::Pid => part.pid.to_string().into(),
+        Column::Uptime => duration(Duration::from_secs(part.uptime_seconds)).into(),
+        Column::Since => qc_cli::local_time(&part.since).into(),
+        Column::Cpu => format!("{:.1}%", part.cpu_percent).into(),
+        Column::Memory => memory(part.memory_bytes).into(),
+        Column::Command => Text::new(part.command.as_str(), Tone::Plain),
+        Column::Role
+        | Column::Key
+        | Column::Account
+        | Column::State
+        | Column::Lock
+        | Column::Terminal
+        | Column::Folder => "".into(),
     }
 }
 
-fn state(instance: &Instance, findings: &[Finding]) -> State {
-    let pids = instance.pids();
-    let is_duplicate = |finding: &Finding| {
-        finding.kind == FindingKind::Duplicate && finding.pids.iter().any(|pid| pids.contains(pid))
-    };
-    if instance.place == Place::Foreign {
-        State::Foreign
-    } else if findings.iter().any(is_duplicate) {
-        State::Duplicate
-    } else if instance.lock.is_none() {
-        State::Unlocked
-    } else {
-        State::Running
-    }
+/// All account numbers that anybody has named.
+pub(crate) fn accounts(snapshot: &Snapshot, fleet: &Fleet) -> Vec<String> {
+    let configured = fleet.components.iter().filter_map(|one| one.account.as_ref());
+    let running = snapshot.instances.iter().filter_map(|one| one.account.clone());
+    let locked = snapshot.locks.iter().filter_map(|lock| lock.account.clone());
+    configured.map(ToString::to_string).chain(running).chain(locked).collect()
 }
 
-fn cells(row: &Row) -> Vec<Text> {
-    let (word, tone) = row.state.word();
-    let pids: Vec<String> = row.pids.iter().map(ToString::to_string).collect();
-    vec![
-        Text::from(&*row.component),
-        Text::from(row.role.word()),
-        Text::from(row.account.as_deref().unwrap_or("-")),
-        Text::from(pids.join(" ")),
-        Text::new(word, tone),
-        match &row.lock {
-            Some(lock) if lock.name.eq_ignore_ascii_case(&row.component) => {
-                Text::from(lock.state.word())
-            }
-            Some(lock) => Text::from(format!("{} {}", lock.state.word(), lock.name)),
-            None => Text::from("none"),
-        },
-        Text::from(duration(Duration::from_secs(row.uptime_seconds))),
-        Text::from(format!("{:.1}%", row.cpu_percent)),
-        Text::from(memory(row.memory_bytes)),
-    ]
-}
-
-fn lock_cells(lock: &LockEntry) -> Vec<Text> {
-    let dash = || Text::from("-");
-    let (state, tone) = match lock.state {
-        LockState::Held => ("other program", Tone::Warn),
-        LockState::Legacy | LockState::Foreign => ("elsewhere", Tone::Warn),
-        LockState::Stale | LockState::Corrupt => ("not running", Tone::Bad),
-    };
-    vec![
-        Text::from(&*lock.name),
-        dash(),
-        Text::from(lock.account.as_deref().unwrap_or("-")),
-        Text::from(lock.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string())),
-        Text::new(state, tone),
-        Text::from(lock.state.word()),
-        dash(),
-        dash(),
-        dash(),
-    ]
+fn mask_lock(lock: &mut LockEntry, mask: &Mask) {
+    lock.name = mask.text(&lock.name);
+    lock.account = lock.account.as_deref().map(|account| mask.account(account));
+    lock.program = lock.program.as_deref().map(|program| mask.command(program));
+    lock.resources.iter_mut().for_each(|one| *one = mask.command(one));
 }

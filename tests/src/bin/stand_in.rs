@@ -7,7 +7,9 @@
 //! - `ignore stop`: do not end when asked
 //! - `say NAME`: print the environment variable NAME and the current folder
 //! - `start PROGRAM`: start PROGRAM, a copy of this one, as a child that runs on
-//! - `start self`: start the same script again, as a virtual environment's stub does, and end with it
+//! - `start interpreter`: start the same script with the interpreter that `pyvenv.cfg` names, as a
+//!   virtual environment's stub does on Windows, and end with it
+//! - `start self`: start the same script once more with this very program, and run on
 //!
 //! Called as `stand-in lock DIR NAME [ACCOUNT]` it takes a lock through the library, prints `held`
 //! or the refusal, and keeps it until its standard input ends. As `stand-in hold`, the command of
@@ -29,6 +31,9 @@ use qc_lock_core::{LockDir, LockError, Request};
 use qc_process::{Ask, Identity, Process, ask_all};
 
 const LIFETIME: Duration = Duration::from_secs(120);
+
+/// The environment variable that keeps what a stand-in starts from starting itself in turn.
+const STARTED: &str = "STAND_IN_STARTED";
 
 fn main() -> ExitCode {
     qc_process::helper::run_if_asked();
@@ -59,10 +64,9 @@ fn main() -> ExitCode {
     for words in &directives {
         match words[..] {
             ["exit", code] => return ExitCode::from(code.parse::<u8>().expect("an exit code")),
-            ["start", "self"] if env::var_os("STAND_IN_STUB").is_none() => {
-                return play_stub(&args[1..]);
-            }
-            ["start", "self"] => {}
+            ["start", "interpreter" | "self"] if env::var_os(STARTED).is_some() => {}
+            ["start", "interpreter"] => return play_stub(&args[1..]),
+            ["start", "self"] => start_copy(&args[1..]),
             ["start", program] => start(program),
             ["ignore", "stop"] => {}
             ["say", name] => say(name),
@@ -98,8 +102,20 @@ fn stops() -> Receiver<()> {
 }
 
 fn play_stub(args: &[String]) -> ExitCode {
+    let stub = env::current_exe().expect("no path of this program");
+    let config = stub.ancestors().nth(2).expect("it lies in an environment").join("pyvenv.cfg");
+    let config = fs::read_to_string(config).expect("there is no pyvenv.cfg");
+    let home = config.strip_prefix("home = ").expect("pyvenv.cfg names no home").trim();
+    let file = stub.file_name().expect("a program has a name");
+    run_to_end(Command::new(Path::new(home).join(file)).args(args).env(STARTED, "1"))
+}
+
+fn start_copy(args: &[String]) {
     let program = env::current_exe().expect("no path of this program");
-    run_to_end(Command::new(program).args(args).env("STAND_IN_STUB", "1"))
+    let mut child =
+        Command::new(program).args(args).env(STARTED, "1").spawn().expect("cannot start");
+    println!("started copy {}", child.id());
+    thread::spawn(move || child.wait());
 }
 
 fn run(words: &[String]) -> ExitCode {

@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 use qc_process::Ended;
 use qc_tests::SampleFleet;
 
+#[cfg(unix)]
+pub(crate) use self::bench::cannot_test;
 use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
 #[cfg(unix)]
 use self::situations::fifo;
@@ -135,7 +137,10 @@ fn qc_ps_answers_bad_input_with_one_line() {
     let mut rows = rows_about_configs(&["--check"], &["--json"], r#""name": "BRAIN_LIVE""#);
     rows.extend(rows_about_lock_dirs(&[]));
     rows.extend([
-        Row::typed(&["--format", "csv"]).refused(2, "invalid value 'csv' for '--format <FORMAT>'"),
+        Row::typed(&["--format", "xml"]).refused(2, "invalid value 'xml' for '--format <FORMAT>'"),
+        Row::typed(&["--tree", "--format", "csv"]).refused(2, "no other format than a table"),
+        Row::typed(&["--watch"]).refused(2, "--watch needs a terminal"),
+        Row::typed(&["--watch", "--check"]).refused(2, "cannot be used with"),
         Row::typed(&["--json", "--format", "legacy"]).refused(2, "cannot be used with"),
         Row::typed(&["--lock-dir", "nowhere"]).prints("Nothing of the fleet is running."),
         Row::typed(&["--help"]).prints("Usage: "),

@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod conformance;
 mod fleet;
+mod listing;
 mod locks;
 mod run;
 #[cfg(windows)]

@@ -3,6 +3,7 @@
 mod contest;
 mod lock;
 mod lock_here;
+mod ps;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,15 @@ pub(crate) enum BenchCommand {
         #[arg(long, default_value_t = 512)]
         contenders: usize,
     },
+    /// List 200, 1000 and 3000 processes
+    Ps {
+        /// How many processes
+        #[arg(long, value_delimiter = ',', default_value = "200,1000,3000")]
+        counts: Vec<usize>,
+        /// How often each program runs
+        #[arg(long, default_value_t = 15)]
+        rounds: usize,
+    },
     /// Measure the programs in a folder, without others beside them
     #[command(hide = true)]
     LockHere {
@@ -40,6 +50,7 @@ pub(crate) enum BenchCommand {
 /// If something can't be built, started or written.
 pub(crate) fn run(command: BenchCommand) -> Result<()> {
     match command {
+        BenchCommand::Ps { counts, rounds } => ps::run(&counts, rounds),
         BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 16),
         BenchCommand::Lock { pairs, rounds, contenders } => lock::run(pairs, rounds, contenders),
     }

@@ -342,7 +342,8 @@ fn what_runs_is_adopted_only_once_and_under_its_lock() {
         ),
     ];
     for (processes, locks, expected) in cases {
-        let snapshot = Snapshot::assemble(&fleet, Listing { processes, unreadable: 0 }, locks);
+        let snapshot =
+            Snapshot::assemble(&fleet, Listing { processes, ..Listing::default() }, locks);
         let judged = |adopt| running(&fleet, &enabled(&fleet), &snapshot, adopt);
         let found: Vec<_> =
             judged(true).into_iter().map(|check| (check.verdict, check.text)).collect();

@@ -1,9 +1,11 @@
 //! Linux.
 
 mod command;
+mod list;
 mod listener;
 mod relay;
 mod spawn;
+mod stat;
 mod stop;
 mod volume;
 
@@ -13,9 +15,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::Interrupt;
 use crate::imp::Share;
-use crate::{Interrupt, ProcessInfo};
 
+pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
 pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, spawn};
@@ -46,17 +49,11 @@ pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
     let unreadable = || {
         io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has an unknown form"))
     };
-    // The second field is the program's name in parentheses and may hold anything.
-    let after_name = text.iter().rposition(|&byte| byte == b')').ok_or_else(unreadable)?;
-    let rest = String::from_utf8_lossy(&text[after_name + 1..]);
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let field = |number: usize| fields.get(number - 3).copied().ok_or_else(unreadable);
-    // A zombie has ended, except where only the first of several threads has.
-    let threads: u64 = field(20)?.parse().map_err(|_| unreadable())?;
-    if matches!(field(3)?, "Z" | "X") && threads <= 1 {
-        return Err(io::ErrorKind::NotFound.into());
+    match stat::Stat::parse(&text) {
+        Some(stat) if stat.has_ended() => Err(io::ErrorKind::NotFound.into()),
+        Some(stat) => Ok(stat.started),
+        None => Err(unreadable()),
     }
-    field(22)?.parse().map_err(|_| unreadable())
 }
 
 /// Reads a file of `/proc`, which has no length, in one piece.
@@ -74,24 +71,6 @@ fn absence(pid: u32) -> io::Error {
             !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
         });
     if exists { io::ErrorKind::PermissionDenied.into() } else { io::ErrorKind::NotFound.into() }
-}
-
-/// Tells whether start time `started` falls into the wall-clock second `seconds` of the list, give
-/// or take the rounding of the boot time.
-pub(crate) fn started_at(started: u64, seconds: u64) -> bool {
-    let since_boot = started / rustix::param::clock_ticks_per_second();
-    let boot = sysinfo::System::boot_time().unwrap_or(0);
-    (boot + since_boot).abs_diff(seconds) <= 2
-}
-
-/// Kernel threads have no command line and no program file; that hides nothing.
-pub(crate) fn hides_its_command(process: &ProcessInfo) -> bool {
-    let pid = process.identity.pid;
-    let is_kernel_thread = pid == 2 || process.parent == Some(2);
-    // A zombie's command line is empty, too.
-    !is_kernel_thread
-        && start_time(pid).is_ok()
-        && fs::read(format!("/proc/{pid}/cmdline")).is_err()
 }
 
 pub(crate) fn host_name() -> String {

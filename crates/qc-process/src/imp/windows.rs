@@ -1,6 +1,7 @@
 //! Windows.
 
 mod console;
+mod list;
 mod listener;
 mod relay;
 mod spawn;
@@ -24,10 +25,10 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Threading::PROCESS_QUERY_LIMITED_INFORMATION;
 
-use crate::ProcessInfo;
 use crate::imp::Share;
 
 pub(crate) use console::{on_interrupt, run_helper};
+pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
 pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, spawn};
@@ -38,9 +39,6 @@ pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "Scripts\\python.exe";
 pub(crate) const PYTHON_ON_PATH: &str = "python.exe";
 pub(crate) const CLOSE_LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 pub(crate) const LOCKS_ARE_INHERITED: bool = false;
-
-/// Seconds between 1601, where Windows starts counting, and 1970.
-const EPOCH_DIFFERENCE: u64 = 11_644_473_600;
 
 /// Returns when the process with `pid` was created, in 100 ns ticks since 1601-01-01 UTC.
 ///
@@ -53,16 +51,6 @@ pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
         return Err(io::ErrorKind::NotFound.into());
     }
     sys::created_at(process.as_handle())
-}
-
-/// Tells whether start time `started` falls into the wall-clock second `seconds` of the list.
-pub(crate) fn started_at(started: u64, seconds: u64) -> bool {
-    (started / 10_000_000).saturating_sub(EPOCH_DIFFERENCE).abs_diff(seconds) <= 1
-}
-
-/// The system's own processes never show a command line; what is no Python is none of ours.
-pub(crate) fn hides_its_command(process: &ProcessInfo) -> bool {
-    process.name.is_empty() || process.name.to_lowercase().starts_with("py")
 }
 
 pub(crate) fn host_name() -> String {

@@ -259,7 +259,7 @@ pub(super) fn can_mount() -> Result<(), String> {
 }
 
 /// Says what this machine can't be made to do; past the test harness, which would swallow it.
-pub(super) fn cannot_test(what: &str, why: &str) {
+pub(crate) fn cannot_test(what: &str, why: &str) {
     writeln!(io::stderr(), "NOT TESTED here: {what}: {why}").expect("standard error is open");
 }
 

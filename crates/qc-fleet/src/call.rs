@@ -1,0 +1,222 @@
+//! Command lines taken apart: which script a Python runs, and which programs only start another.
+
+use std::path::Path;
+
+/// A call of a Python script.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ScriptCall<'a> {
+    /// The script's file.
+    pub(crate) script: String,
+    /// The word that names it: the script's file, or with `-m` its module.
+    pub(crate) word: &'a str,
+    /// The script's own arguments.
+    pub(crate) rest: &'a [String],
+}
+
+/// Takes a Python's command line apart, its program first; `None` if it runs no script.
+pub(crate) fn script_call(args: &[String]) -> Option<ScriptCall<'_>> {
+    let mut position = 1;
+    while let Some(word) = args.get(position) {
+        position += 1;
+        if word == "--" {
+            break;
+        }
+        if word.len() < 2 || !word.starts_with('-') {
+            position -= 1;
+            break;
+        }
+        if word.starts_with("--") {
+            // The only long option with a value of its own.
+            if word == "--check-hash-based-pycs" {
+                position += 1;
+            }
+            continue;
+        }
+        // Short options can stand together; some take the rest of the word, or the next word.
+        let letters = &word[1..];
+        let Some(at) = letters.find(['c', 'm', 'W', 'X']) else { continue };
+        let stands_alone = letters.len() == at + 1;
+        match letters.as_bytes()[at] {
+            b'c' => return None,
+            b'm' => {
+                let word =
+                    if stands_alone { args.get(position)?.as_str() } else { &letters[at + 1..] };
+                let script = word.replace('.', "/") + ".py";
+                let after = position + usize::from(stands_alone);
+                return Some(ScriptCall {
+                    script,
+                    word,
+                    rest: args.get(after..).unwrap_or_default(),
+                });
+            }
+            _ if stands_alone => position += 1,
+            _ => {}
+        }
+    }
+    let word = args.get(position)?;
+    Some(ScriptCall { script: word.clone(), word, rest: &args[position + 1..] })
+}
+
+/// `python`, `pythonw`, `python3.12`, `pypy3`, and the launchers `py` and `pyw`.
+pub(crate) fn is_python(program: &str) -> bool {
+    let stem = program_stem(program);
+    let rest = ["python", "pypy", "py"].iter().find_map(|name| stem.strip_prefix(name));
+    rest.is_some_and(|rest| {
+        let rest = rest.strip_prefix('w').unwrap_or(rest);
+        rest.chars().all(|c| c.is_ascii_digit() || c == '.' || c == 't' || c == 'd')
+    })
+}
+
+/// Programs that start another one and wait for it. Whether one of them really started a script
+/// is not told by its name, but by the parent link and by the words in [`names_call`].
+const WRAPPERS: [&str; 25] = [
+    "ash", "bash", "busybox", "cmd", "conda", "dash", "doas", "env", "ksh", "nice", "nohup", "pdm",
+    "pipenv", "poetry", "rye", "setsid", "sh", "stdbuf", "sudo", "time", "timeout", "uv", "uvx",
+    "winpty", "zsh",
+];
+
+/// Whether a program is one that only starts another and waits for it.
+pub(crate) fn is_wrapper(args: &[String]) -> bool {
+    let Some(program) = args.first() else { return false };
+    let stem = program_stem(program);
+    let of_qc =
+        |tool: &str, word: &str| stem.starts_with(tool) && args[1..].iter().any(|one| one == word);
+    WRAPPERS.contains(&stem.as_str()) || of_qc("qc-lock", "run") || of_qc("qc-launch", "hold")
+}
+
+/// Whether a command line names `call`: the script and its arguments stand in it side by side.
+/// A shell has its whole command in one argument, quoted in its own way, so quotes don't count.
+pub(crate) fn names_call(args: &[String], call: &ScriptCall<'_>) -> bool {
+    let plain = |words: &mut dyn Iterator<Item = &str>| {
+        words.collect::<Vec<_>>().join(" ").replace(['"', '\''], "")
+    };
+    let text = plain(&mut args.iter().skip(1).map(String::as_str));
+    let wanted = plain(&mut std::iter::once(call.word).chain(call.rest.iter().map(String::as_str)));
+    let is_boundary = |c: Option<char>| {
+        c.is_none_or(|c| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')' | '<' | '>'))
+    };
+    text.match_indices(&wanted).any(|(at, _)| {
+        is_boundary(text[..at].chars().next_back())
+            && is_boundary(text[at + wanted.len()..].chars().next())
+    })
+}
+
+/// Returns the file name of a program in lower case, without `.exe`.
+pub(crate) fn program_stem(program: &str) -> String {
+    let file = file_name(program).to_lowercase();
+    file.strip_suffix(".exe").map(str::to_owned).unwrap_or(file)
+}
+
+/// Returns the last part of a path, whichever system it is written for.
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// Returns the value of `--name value` or `--name=value`.
+pub(crate) fn option(args: &[String], name: &str) -> Option<String> {
+    args.iter().enumerate().find_map(|(position, word)| match word.strip_prefix(name)? {
+        "" => args.get(position + 1).cloned(),
+        rest => rest.strip_prefix('=').map(str::to_owned),
+    })
+}
+
+/// Returns the text of a path's file name.
+pub(crate) fn path_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    fn script(line: &str) -> Option<String> {
+        let words = words(line);
+        is_python(&words[0]).then(|| script_call(&words).map(|call| call.script)).flatten()
+    }
+
+    #[test]
+    fn the_script_is_found_behind_the_options() {
+        for line in [
+            "python BRAIN_ATLAS.py",
+            r"C:\x\.venv312_gpu\Scripts\python.exe -u BRAIN_ATLAS.py --account X",
+            "/usr/bin/python3.12 -W ignore -Xdev -uB BRAIN_ATLAS.py",
+            "pythonw -uX utf8 BRAIN_ATLAS.py",
+            "py -3.12 BRAIN_ATLAS.py",
+            "python --check-hash-based-pycs always -- BRAIN_ATLAS.py",
+            "python -um BRAIN_ATLAS",
+        ] {
+            assert_eq!(script(line).as_deref(), Some("BRAIN_ATLAS.py"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_only_mentions_a_script_is_not_a_script() {
+        for line in [
+            "notepad.exe BRAIN_ATLAS.py",
+            "grep -r BRAIN_ATLAS.py .",
+            "python -c BRAIN_ATLAS.py",
+            "python",
+            "python -m",
+            "pyright BRAIN_ATLAS.py",
+            "pytest BRAIN_ATLAS.py",
+            "qc-lock run BRAIN_ATLAS -- python BRAIN_ATLAS.py",
+            "qc-ps --name BRAIN_ATLAS.py",
+        ] {
+            assert_eq!(script(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrapper_names_the_script_that_it_starts() {
+        let brain = words("python -u BRAIN_A.py --live");
+        let call = script_call(&brain).unwrap();
+        for wrapper in [
+            &["cmd.exe", "/c", "python BRAIN_A.py --live"][..],
+            &["cmd", "/c", "python", "BRAIN_A.py", "--live"],
+            &["cmd", "/c", "cd /d C:\\fleet&&python \"BRAIN_A.py\" --live>>x.log"],
+            &["sh", "-c", "cd /fleet; exec python 'BRAIN_A.py' --live"],
+            &["qc-lock.exe", "run", "BRAIN_A", "--", "python", "BRAIN_A.py", "--live"],
+            &["qc-launch", "hold", "BRAIN_A", "--", "python", "BRAIN_A.py", "--live"],
+            &["uv", "run", "--with", "x", "BRAIN_A.py", "--live"],
+        ] {
+            let wrapper: Vec<String> = wrapper.iter().map(|&word| word.into()).collect();
+            assert!(is_wrapper(&wrapper) && names_call(&wrapper, &call), "{wrapper:?}");
+        }
+        for stranger in [
+            &["cmd", "/c", "python BRAIN_B.py --live"][..],
+            &["cmd", "/c", "python OLD_BRAIN_A.py --live"],
+            &["cmd", "/c", "python BRAIN_A.py --livelihood"],
+            &["sh", "-c", "python BRAIN_A.py"],
+            &["bash"],
+            &["notepad", "BRAIN_A.py", "--live"],
+            &["qc-lock", "list"],
+            &["qc-launch"],
+        ] {
+            let stranger: Vec<String> = stranger.iter().map(|&word| word.into()).collect();
+            assert!(!is_wrapper(&stranger) || !names_call(&stranger, &call), "{stranger:?}");
+        }
+        let module = words("python -m BRAIN_A");
+        assert!(names_call(&words("uv run python -m BRAIN_A"), &script_call(&module).unwrap()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_arguments_make_taking_apart_panic(args: Vec<String>) {
+            let args: Vec<String> = ["python".to_owned()].into_iter().chain(args).collect();
+            if let Some(call) = script_call(&args) {
+                proptest::prop_assert!(call.rest.len() < args.len());
+                proptest::prop_assert!(call.script != call.word || names_call(&args, &call));
+            }
+        }
+
+        #[test]
+        fn odd_options_do_not_make_taking_apart_panic(args in proptest::collection::vec("-{0,2}[cmWXu=]{0,3}", 0..6)) {
+            let args: Vec<String> = ["py".to_owned()].into_iter().chain(args).collect();
+            script_call(&args);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! One instance for each program that runs, however many processes it takes to run it.
+//!
+//! A process is folded into the one that it started only where three things prove that it is the
+//! same program: the parent link, the order of starting, and the same script with the same
+//! arguments. A brain that starts another copy of itself fulfils all three, too; so a Python is
+//! folded only into one that is known to do nothing but start the interpreter, and only the first
+//! that it started. In doubt there are two.
+
+use std::collections::{HashMap, HashSet};
+
+use qc_process::ProcessInfo;
+
+use crate::call::{ScriptCall, is_wrapper, names_call};
+use crate::matching::{Match, call_of};
+
+/// Processes of one instance, as positions in the list that [`fold`] was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Folded {
+    /// Shells, `uv`, `qc-lock run` and the like that wait for it, the outermost first.
+    pub(crate) wrappers: Vec<usize>,
+    /// The Python and the stubs before it; the last one does the work.
+    pub(crate) chain: Vec<usize>,
+    /// All that it descends from, the nearest first; its wrappers are among them.
+    pub(crate) ancestors: Vec<usize>,
+}
+
+/// Folds `processes`, of which `found` tells the components, into instances.
+pub(crate) fn fold(processes: &[ProcessInfo], found: &[Option<Match>]) -> Vec<Folded> {
+    let tree = Tree::new(processes);
+    let mut matched: Vec<usize> = (0..found.len()).filter(|&one| found[one].is_some()).collect();
+    matched.sort_by_key(|&one| (processes[one].identity.started, processes[one].identity.pid));
+
+    // From each stub to the interpreter that it started first.
+    let mut interpreters: HashMap<usize, usize> = HashMap::new();
+    let mut started_by_stub = HashSet::new();
+    for &child in &matched {
+        let stub = tree.parents[child].filter(|&parent| {
+            found[parent] == found[child] && is_stub_of(&processes[parent], &processes[child])
+        });
+        if let Some(stub) = stub.filter(|stub| !interpreters.contains_key(stub)) {
+            interpreters.insert(stub, child);
+            started_by_stub.insert(child);
+        }
+    }
+
+    let mut taken = HashSet::new();
+    let heads = matched.into_iter().filter(|one| !started_by_stub.contains(one));
+    let folded = heads.map(|head| {
+        let next = |one: &usize| interpreters.get(one).copied();
+        let chain: Vec<usize> = std::iter::successors(Some(head), next).collect();
+        let ancestors: Vec<usize> = tree.ancestors(head).collect();
+        let call = call_of(&processes[head]);
+        // A wrapper waits for one program, too.
+        let mut is_its_wrapper = |one: usize| {
+            let starts = |call| wraps(&processes[one], call);
+            found[one].is_none() && call.as_ref().is_some_and(starts) && taken.insert(one)
+        };
+        let mut wrappers: Vec<usize> =
+            ancestors.iter().copied().take_while(|&one| is_its_wrapper(one)).collect();
+        wrappers.reverse();
+        Folded { wrappers, chain, ancestors }
+    });
+    folded.collect()
+}
+
+/// Whether `stub` is there to start `child`: it starts the same script with the same arguments,
+/// and runs another program than the child does.
+fn is_stub_of(stub: &ProcessInfo, child: &ProcessInfo) -> bool {
+    let other_program = child.exe.is_some() && child.exe != stub.exe;
+    let same_call = match (call_of(stub), call_of(child)) {
+        (Some(one), Some(other)) => one.script == other.script && one.rest == other.rest,
+        _ => false,
+    };
+    stub.is_stub && other_program && same_call
+}
+
+fn wraps(wrapper: &ProcessInfo, call: &ScriptCall<'_>) -> bool {
+    is_wrapper(&wrapper.args) && names_call(&wrapper.args, call)
+}
+
+/// Who started whom.
+struct Tree {
+    parents: Vec<Option<usize>>,
+}
+
+impl Tree {
+    fn new(processes: &[ProcessInfo]) -> Self {
+        let by_pid: HashMap<u32, usize> =
+            processes.iter().enumerate().map(|(one, info)| (info.identity.pid, one)).collect();
+        let parent = |child: &ProcessInfo| {
+            let parent = *by_pid.get(&child.parent?)?;
+            processes[parent].can_be_parent_of(child).then_some(parent)
+        };
+        Self { parents: processes.iter().map(parent).collect() }
+    }
+
+    /// Each is at least as old as the one before, but two of one moment could name each other.
+    fn ancestors(&self, of: usize) -> impl Iterator<Item = usize> {
+        let mut seen = HashSet::from([of]);
+        let chain = std::iter::successors(self.parents[of], |&one| self.parents[one]);
+        chain.take_while(move |&one| seen.insert(one))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::Matcher;
+    use crate::snapshot::tests::{fleet, process};
+
+    /// One process per line: `PID PARENT [STARTED] EXE: ARGUMENTS`, where `EXE` tells what it is:
+    /// a stub if it is `stub` or `py`. Returns the instances as `wrappers > chain`.
+    fn folded(lines: &[&str]) -> Vec<String> {
+        let root = tempfile::tempdir().unwrap();
+        let fleet = fleet(root.path());
+        let processes: Vec<ProcessInfo> =
+            lines.iter().map(|line| parse(root.path(), line)).collect();
+        let mut matcher = Matcher::new(&fleet);
+        let found: Vec<Option<Match>> = processes.iter().map(|one| matcher.find(one)).collect();
+        let pids = |of: &[usize]| {
+            let pids = of.iter().map(|&one| processes[one].identity.pid.to_string());
+            pids.collect::<Vec<_>>().join(" ")
+        };
+        let shown = |one: &Folded| match pids(&one.wrappers) {
+            wrappers if wrappers.is_empty() => pids(&one.chain),
+            wrappers => format!("{wrappers} > {}", pids(&one.chain)),
+        };
+        fold(&processes, &found).iter().map(shown).collect()
+    }
+
+    fn parse(root: &Path, line: &str) -> ProcessInfo {
+        let (head, args) = line.split_once(": ").unwrap();
+        let head: Vec<&str> = head.split(' ').collect();
+        let [pid, parent, started @ .., exe] = &head[..] else { panic!("{line}") };
+        let number = |text: &str| text.parse::<u32>().unwrap();
+        let mut info = process(root, number(pid), number(parent), args);
+        if let [started] = started {
+            info.identity.started = started.parse().unwrap();
+        }
+        info.exe = (*exe != "hidden").then(|| exe.into());
+        info.is_stub = matches!(*exe, "stub" | "py");
+        info
+    }
+
+    #[test]
+    fn what_runs_one_program_is_one_instance() {
+        let cases: [(&str, &[&str], &[&str]); 12] = [
+            ("alone", &["10 1 base: python BRAIN_A.py"], &["10"]),
+            (
+                "a venv's stub",
+                &["10 1 stub: v/python BRAIN_A.py", "11 10 base: v/python BRAIN_A.py"],
+                &["10 11"],
+            ),
+            (
+                "py, which keeps its own options to itself",
+                &["10 1 py: py -3.12 BRAIN_A.py", "11 10 base: C:\\P\\python.exe BRAIN_A.py"],
+                &["10 11"],
+            ),
+            (
+                "py, a stub, the interpreter",
+                &[
+                    "10 1 py: py BRAIN_A.py x",
+                    "11 10 stub: v/python.exe BRAIN_A.py x",
+                    "12 11 base: v/python.exe BRAIN_A.py x",
+                ],
+                &["10 11 12"],
+            ),
+            (
+                "started in the same tick",
+                &["10 1 7 stub: python BRAIN_A.py", "11 10 7 base: python BRAIN_A.py"],
+                &["10 11"],
+            ),
+            (
+                "a pid lower than its parent's",
+                &["20 1 7 stub: python BRAIN_A.py", "11 20 8 base: python BRAIN_A.py"],
+                &["20 11"],
+            ),
+            (
+                "uv and a stub",
+                &[
+                    "10 1 uv: uv run BRAIN_A.py",
+                    "11 10 stub: python BRAIN_A.py",
+                    "12 11 base: python BRAIN_A.py",
+                ],
+                &["10 > 11 12"],
+            ),
+            (
+                "cmd, qc-lock, a stub, the interpreter",
+                &[
+                    "9 1 cmd: cmd /c qc-lock run BRAIN_A -- python BRAIN_A.py",
+                    "10 9 lock: qc-lock run BRAIN_A -- python BRAIN_A.py",
+                    "11 10 stub: python BRAIN_A.py",
+                    "12 11 base: python BRAIN_A.py",
+                ],
+                &["9 10 > 11 12"],
+            ),
+            (
+                "a launcher's wrapper, but not the launcher",
+                &[
+                    "9 1 launch: qc-launch",
+                    "10 9 launch: qc-launch hold BRAIN_A -- python BRAIN_A.py",
+                    "11 10 base: python BRAIN_A.py",
+                ],
+                &["9", "10 > 11"],
+            ),
+            (
+                "a shell that waits for more than this",
+                &[
+                    "9 1 bash: bash",
+                    "11 9 sh: timeout 9 python BRAIN_A.py",
+                    "12 11 base: python BRAIN_A.py",
+                ],
+                &["11 > 12"],
+            ),
+            (
+                "two watchdogs of one shell",
+                &[
+                    "9 1 sh: sh -c x&y",
+                    "10 9 stub: python STOPLOSS_WATCHDOG_V2.py --account A",
+                    "11 9 stub: python STOPLOSS_WATCHDOG_V2.py --account B",
+                    "12 10 base: python STOPLOSS_WATCHDOG_V2.py --account A",
+                    "13 11 base: python STOPLOSS_WATCHDOG_V2.py --account B",
+                ],
+                &["10 12", "11 13"],
+            ),
+            (
+                "an editor between",
+                &["10 1 code: code BRAIN_A.py", "11 10 base: python BRAIN_A.py"],
+                &["11"],
+            ),
+        ];
+        for (what, lines, expected) in cases {
+            assert_eq!(folded(lines), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_second_copy_is_never_folded() {
+        let cases: [(&str, &[&str], &[&str]); 9] = [
+            (
+                "beside",
+                &["10 1 base: python BRAIN_A.py", "11 1 base: python BRAIN_A.py"],
+                &["10", "11"],
+            ),
+            (
+                "started by the first itself",
+                &["10 1 base: python BRAIN_A.py", "11 10 base: python BRAIN_A.py"],
+                &["10", "11"],
+            ),
+            (
+                "started by the first itself with another Python",
+                &["10 1 base: python BRAIN_A.py", "11 10 other: python BRAIN_A.py"],
+                &["10", "11"],
+            ),
+            (
+                "started by the first itself through the venv's stub",
+                &[
+                    "10 1 stub: python BRAIN_A.py",
+                    "11 10 base: python BRAIN_A.py",
+                    "12 11 stub: python BRAIN_A.py",
+                    "13 12 base: python BRAIN_A.py",
+                ],
+                &["10 11", "12 13"],
+            ),
+            (
+                "started by the stub once more",
+                &[
+                    "10 1 stub: python BRAIN_A.py",
+                    "11 10 base: python BRAIN_A.py",
+                    "12 10 base: python BRAIN_A.py",
+                ],
+                &["10 11", "12"],
+            ),
+            (
+                "a parent's pid that was used again",
+                &["20 1 9 stub: python BRAIN_A.py", "11 20 8 base: python BRAIN_A.py"],
+                &["11", "20"],
+            ),
+            (
+                "other arguments",
+                &["10 1 stub: python BRAIN_A.py", "11 10 base: python BRAIN_A.py --account 2"],
+                &["10", "11"],
+            ),
+            (
+                "a program that can't be seen",
+                &["10 1 stub: python BRAIN_A.py", "11 10 hidden: python BRAIN_A.py"],
+                &["10", "11"],
+            ),
+            (
+                "two of one shell",
+                &[
+                    "9 1 sh: sh -c python BRAIN_A.py & python BRAIN_A.py",
+                    "10 9 base: python BRAIN_A.py",
+                    "11 9 base: python BRAIN_A.py",
+                ],
+                &["9 > 10", "11"],
+            ),
+        ];
+        for (what, lines, expected) in cases {
+            assert_eq!(folded(lines), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn processes_that_name_each_other_as_parents_end_the_search() {
+        let lines = ["10 11 5 base: python BRAIN_A.py", "11 10 5 base: python BRAIN_B.py"];
+        assert_eq!(folded(&lines), ["10", "11"]);
+    }
+}

@@ -1,0 +1,120 @@
+//! The process list, through `sysinfo`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+use crate::{Identity, Listing, ProcessInfo, here};
+
+/// Seconds between 1601, where Windows starts counting, and 1970.
+const EPOCH_DIFFERENCE: u64 = 11_644_473_600;
+
+/// Ticks of a start time in one second.
+const TICKS: u64 = 10_000_000;
+
+/// How long a process may take to say what it was called with.
+const MOMENT: Duration = Duration::from_millis(10);
+
+/// Reads the command line of every process, and all of those that `wanted` accepts.
+pub(crate) fn scan(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
+    let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let command_lines = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, command_lines);
+    let (silent, mut pids): (Vec<Pid>, Vec<Pid>) = (system.processes().iter())
+        .filter(|(_, process)| hides_its_command(process) || wanted(&args(process)))
+        .map(|(pid, _)| *pid)
+        .partition(|pid| system.process(*pid).is_some_and(hides_its_command));
+    let mut listing = Listing::default();
+    if !silent.is_empty() {
+        // One that is just starting or ending shows nothing for a moment, and hides nothing.
+        thread::sleep(MOMENT);
+        refresh(&mut system, &silent);
+        for pid in silent {
+            match system.process(pid) {
+                Some(process) if !hides_its_command(process) => {
+                    pids.extend(wanted(&args(process)).then_some(pid));
+                }
+                Some(_) if !has_ended(pid) => listing.unreadable += 1,
+                Some(_) | None => {}
+            }
+        }
+    }
+    refresh(&mut system, &pids);
+    listing.processes = pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect();
+    Ok(listing)
+}
+
+/// Describes the processes with these pids; those that have ended or are hidden are left out.
+pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
+    let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let pids: Vec<Pid> = pids.iter().copied().map(Pid::from_u32).collect();
+    refresh(&mut system, &pids);
+    Ok(pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect())
+}
+
+fn refresh(system: &mut System, pids: &[Pid]) {
+    let wanted = ProcessRefreshKind::nothing()
+        .with_cmd(UpdateKind::OnlyIfNotSet)
+        .with_exe(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always)
+        .with_cpu()
+        .with_memory()
+        .without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(pids), true, wanted);
+}
+
+/// Whether a process does not say what it was called with, although it may be one of ours. The
+/// system's own processes never say it, and what is no Python is none of ours.
+fn hides_its_command(process: &sysinfo::Process) -> bool {
+    let name = process.name().to_string_lossy().to_lowercase();
+    process.cmd().is_empty() && (name.is_empty() || name.starts_with("py"))
+}
+
+fn has_ended(pid: Pid) -> bool {
+    super::start_time(pid.as_u32()).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn args(process: &sysinfo::Process) -> Vec<String> {
+    process.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+fn read(process: &sysinfo::Process) -> Option<ProcessInfo> {
+    let pid = process.pid().as_u32();
+    // The list gives whole seconds. The exact start time is read afterwards, so a pid that changed
+    // hands in between shows up as another start, and the entry describes a process that is gone.
+    let started = super::start_time(pid).ok()?;
+    if seconds(started).abs_diff(process.start_time()) > 1 {
+        return None;
+    }
+    let ticks = Duration::from_nanos(started % TICKS * (1_000_000_000 / TICKS));
+    Some(ProcessInfo {
+        identity: Identity { pid, started, boot_id: here().boot_id.clone() },
+        parent: process.parent().map(Pid::as_u32),
+        name: process.name().to_string_lossy().into_owned(),
+        args: args(process),
+        exe: process.exe().map(PathBuf::from),
+        current_dir: process.cwd().map(PathBuf::from),
+        is_stub: process.exe().is_some_and(is_stub),
+        since: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(started)) + ticks,
+        cpu_time: Duration::from_millis(process.accumulated_cpu_time()),
+        memory_bytes: process.memory(),
+    })
+}
+
+fn seconds(started: u64) -> u64 {
+    (started / TICKS).saturating_sub(EPOCH_DIFFERENCE)
+}
+
+/// Whether a program only starts the real interpreter. Since Python 3.7.2 a virtual environment's
+/// `python.exe` does; `pyvenv.cfg` lies beside it or one folder up, where it looks for it itself.
+///
+/// Source: <https://docs.python.org/3/library/venv.html#how-venvs-work>
+fn is_stub(exe: &Path) -> bool {
+    let stem = exe.file_stem().map(|stem| stem.to_string_lossy().to_lowercase());
+    let is_launcher = stem.is_some_and(|stem| matches!(stem.as_str(), "py" | "pyw"));
+    let mut folders = exe.ancestors().skip(1).take(2);
+    is_launcher || folders.any(|folder| folder.join("pyvenv.cfg").is_file())
+}

@@ -1,0 +1,259 @@
+//! The columns of the list: what they show, and how they sort.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use qc_cli::{Text, Tone, duration, memory};
+use qc_fleet::State;
+
+use crate::row::Row;
+
+/// The blanks between two columns.
+const GAP: usize = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Column {
+    /// The name of the component, which is its lock's, too
+    Component,
+    /// What it does
+    Role,
+    /// The key of its account
+    Key,
+    /// Its account
+    Account,
+    /// Its processes
+    Pid,
+    /// What to think of it
+    State,
+    /// Its lock
+    Lock,
+    /// How long it has been running
+    Uptime,
+    /// When it was started
+    Since,
+    /// The processor time it uses, as the average over its life
+    Cpu,
+    /// The memory it has in use
+    Memory,
+    /// Its terminal
+    Terminal,
+    /// The folder of its script
+    Folder,
+    /// Its command line, without passwords and tokens
+    Command,
+}
+
+impl Column {
+    /// What is shown where the user names no columns.
+    pub(crate) const USUAL: [Self; 9] = [
+        Self::Component,
+        Self::Role,
+        Self::Account,
+        Self::Pid,
+        Self::State,
+        Self::Lock,
+        Self::Uptime,
+        Self::Cpu,
+        Self::Memory,
+    ];
+
+    /// What of the usual columns is left out first where a terminal is too narrow for all.
+    const SPARED: [Self; 4] = [Self::Memory, Self::Cpu, Self::Uptime, Self::Role];
+
+    /// Leaves out of the usual columns what does not fit into `width` characters.
+    pub(crate) fn fitting(mut columns: Vec<Self>, rows: &[&Row], width: usize) -> Vec<Self> {
+        let widths: Vec<(Self, usize)> = columns
+            .iter()
+            .map(|&column| {
+                let cells = rows.iter().map(|row| column.cell(row).width());
+                (column, cells.chain([column.word().len()]).max().unwrap_or(0) + GAP)
+            })
+            .collect();
+        let width_of = |columns: &[Self]| -> usize {
+            widths.iter().filter(|(one, _)| columns.contains(one)).map(|(_, width)| width).sum()
+        };
+        for spared in Self::SPARED {
+            if width_of(&columns) <= width + GAP {
+                break;
+            }
+            columns.retain(|column| *column != spared);
+        }
+        columns
+    }
+
+    /// Returns the word that `--columns` and the head of CSV use.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Component => "component",
+            Self::Role => "role",
+            Self::Key => "key",
+            Self::Account => "account",
+            Self::Pid => "pid",
+            Self::State => "state",
+            Self::Lock => "lock",
+            Self::Uptime => "uptime",
+            Self::Since => "since",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Terminal => "terminal",
+            Self::Folder => "folder",
+            Self::Command => "command",
+        }
+    }
+
+    /// Returns what a table shows.
+    pub(crate) fn cell(self, row: &Row) -> Text {
+        let known = |text: Option<String>| text.unwrap_or_else(|| "-".into()).into();
+        match self {
+            Self::State => state(row.state),
+            Self::Uptime => known(row.uptime_seconds.map(Duration::from_secs).map(duration)),
+            Self::Since => known(row.since.as_deref().map(qc_cli::local_time)),
+            Self::Cpu => known(row.cpu_percent.map(|percent| format!("{percent:.1}%"))),
+            Self::Memory => known(row.memory_bytes.map(memory)),
+            Self::Lock if row.lock.is_none() => "none".into(),
+            _ => known(Some(self.text(row)).filter(|text| !text.is_empty())),
+        }
+    }
+
+    /// Returns what CSV holds: the plain value, empty where there is none.
+    pub(crate) fn text(self, row: &Row) -> String {
+        match self {
+            Self::Component => row.component.clone(),
+            Self::Role => row.role.word().into(),
+            Self::Key => row.account_key.clone().unwrap_or_default(),
+            Self::Account => row.account.clone().unwrap_or_default(),
+            Self::Pid => {
+                let pids: Vec<String> = row.pids.iter().map(ToString::to_string).collect();
+                pids.join(" ")
+            }
+            Self::State => row.state.word().into(),
+            Self::Lock => match &row.lock {
+                Some(lock) if lock.name.eq_ignore_ascii_case(&row.component) => {
+                    lock.state.word().into()
+                }
+                Some(lock) => format!("{} {}", lock.state.word(), lock.name),
+                None => String::new(),
+            },
+            Self::Uptime => row.uptime_seconds.map(|it| it.to_string()).unwrap_or_default(),
+            Self::Since => row.since.clone().unwrap_or_default(),
+            Self::Cpu => row.cpu_percent.map(|it| format!("{it:.1}")).unwrap_or_default(),
+            Self::Memory => row.memory_bytes.map(|it| it.to_string()).unwrap_or_default(),
+            Self::Terminal => row.terminal.clone().unwrap_or_default(),
+            Self::Folder => row.folder.clone().unwrap_or_default(),
+            Self::Command => row.command.clone(),
+        }
+    }
+
+    fn compare(self, one: &Row, other: &Row) -> Ordering {
+        match self {
+            Self::Role => one.role.cmp(&other.role),
+            Self::State => one.state.cmp(&other.state),
+            Self::Pid => one.pids.cmp(&other.pids),
+            Self::Uptime => one.uptime_seconds.cmp(&other.uptime_seconds),
+            Self::Since => one.started.cmp(&other.started),
+            Self::Cpu => {
+                one.cpu_percent.unwrap_or(-1.0).total_cmp(&other.cpu_percent.unwrap_or(-1.0))
+            }
+            Self::Memory => one.memory_bytes.cmp(&other.memory_bytes),
+            Self::Component
+            | Self::Key
+            | Self::Account
+            | Self::Lock
+            | Self::Terminal
+            | Self::Folder
+            | Self::Command => self.text(one).cmp(&self.text(other)),
+        }
+    }
+}
+
+/// What needs a look stands out by its tone and by capital letters, which need no colour.
+fn state(state: State) -> Text {
+    match state {
+        State::Running => Text::new(state.word(), Tone::Good),
+        State::Duplicate => Text::new("DUPLICATE", Tone::Bad),
+        State::Rogue => Text::new("ROGUE", Tone::Bad),
+        State::Orphan | State::Stale | State::Elsewhere => Text::new(state.word(), Tone::Warn),
+        State::Foreign => Text::new(state.word(), Tone::Plain),
+    }
+}
+
+/// One thing to sort by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Order {
+    column: Column,
+    is_descending: bool,
+}
+
+impl Order {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (is_descending, word) = match text.strip_prefix('-') {
+            Some(word) => (true, word),
+            None => (false, text),
+        };
+        let column = Column::from_str(word, true).map_err(|_| {
+            let words: Vec<&str> = Column::value_variants().iter().map(|one| one.word()).collect();
+            format!("it is one of {}, with `-` before it to reverse", words.join(", "))
+        })?;
+        Ok(Self { column, is_descending })
+    }
+}
+
+/// Compares two rows by all of `orders`, the first one first.
+pub(crate) fn compare(one: &Row, other: &Row, orders: &[Order]) -> Ordering {
+    let compare = |order: &Order| {
+        let ordering = order.column.compare(one, other);
+        if order.is_descending { ordering.reverse() } else { ordering }
+    };
+    orders.iter().map(compare).find(|it| it.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::tests::row;
+
+    #[test]
+    fn rows_are_sorted_by_value_and_not_by_text() {
+        let mut rows = [row("B", 9, 100), row("A", 10, 20), row("C", 8, 100)];
+        let order = |text: &str| -> Vec<Order> {
+            text.split(',').map(|one| Order::parse(one).unwrap()).collect()
+        };
+        for (orders, expected) in [
+            ("component", "ABC"),
+            ("-component", "CBA"),
+            ("pid", "CBA"),
+            ("memory", "ACB"),
+            ("-memory,component", "BCA"),
+            ("-memory,-component", "CBA"),
+        ] {
+            rows.sort_by(|one, other| compare(one, other, &order(orders)));
+            let names: String = rows.iter().map(|row| row.component.as_str()).collect();
+            assert_eq!(names, expected, "{orders}");
+        }
+        assert!(Order::parse("sise").unwrap_err().contains("it is one of component, role"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_fewer_columns() {
+        let row = row("BRAIN_ATLAS", 4711, 100 << 20);
+        let shown = |width| {
+            let columns = Column::fitting(Column::USUAL.into(), &[&row], width);
+            columns.iter().map(|column| column.word()).collect::<Vec<_>>().join(" ")
+        };
+        let all = "component role account pid state lock uptime cpu memory";
+        assert_eq!(shown(120), all);
+        assert_eq!(shown(72), all, "it fits to the character");
+        assert_eq!(shown(71), "component role account pid state lock uptime cpu");
+        assert_eq!(shown(60), "component role account pid state lock uptime");
+        assert_eq!(shown(10), "component account pid state lock");
+    }
+
+    #[test]
+    fn the_words_are_those_that_the_command_line_takes() {
+        for column in Column::value_variants() {
+            let name = column.to_possible_value().map(|value| value.get_name().to_owned());
+            assert_eq!(name.as_deref(), Some(column.word()));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Which rows are wanted.
+
+use qc_cli::{Exit, Failure};
+use qc_fleet::{Component, Fleet};
+use qc_lock_core::Account;
+
+use crate::cli::FilterArgs;
+use crate::row::Row;
+
+impl FilterArgs {
+    /// Refuses what names nothing at all: it must not pass for "nothing is wrong".
+    pub(crate) fn check(&self, rows: &[&Row], fleet: &Fleet) -> Result<(), Failure> {
+        for account in &self.account {
+            let is_it = |one: &Component| {
+                let number = one.account.as_ref().map(Account::as_str);
+                is_account(account, one.account_key.as_deref(), number)
+            };
+            if !fleet.components.iter().any(is_it)
+                && !rows.iter().any(|row| has_account(row, account))
+            {
+                let mut keys: Vec<&str> =
+                    fleet.components.iter().filter_map(|one| one.account_key.as_deref()).collect();
+                keys.sort_unstable();
+                keys.dedup();
+                let message = format!("there is no account `{account}`");
+                let hint = format!("the accounts are {}", keys.join(", "));
+                return Err(Failure::new(Exit::Usage, message, hint));
+            }
+        }
+        let names = fleet.components.iter().map(|one| one.name.as_str());
+        let names = names.chain([fleet.orchestrator.as_str()]);
+        let names = names.chain(rows.iter().map(|row| row.component.as_str()));
+        match self.name.iter().find(|name| !names.clone().any(|one| is_named(name, one))) {
+            Some(name) => Err(Failure::new(
+                Exit::Usage,
+                format!("there is no component `{name}`"),
+                "`qc-launch --dry-run` lists the fleet's, and `qc-ps` those that run",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a row is wanted.
+    pub(crate) fn wants(&self, row: &Row) -> bool {
+        let any = |wanted: &[String], is_it: &dyn Fn(&str) -> bool| {
+            wanted.is_empty() || wanted.iter().any(|one| is_it(one))
+        };
+        any(&self.account, &|one| has_account(row, one))
+            && any(&self.name, &|one| is_named(one, &row.component))
+            && (self.role.is_empty() || self.role.contains(&row.role))
+            && (self.state.is_empty() || self.state.contains(&row.state))
+    }
+}
+
+fn has_account(row: &Row, wanted: &str) -> bool {
+    is_account(wanted, row.account_key.as_deref(), row.account.as_deref())
+}
+
+pub(crate) fn is_account(wanted: &str, key: Option<&str>, number: Option<&str>) -> bool {
+    let is_it = |text: Option<&str>| text.is_some_and(|text| text.eq_ignore_ascii_case(wanted));
+    is_it(key) || is_it(number)
+}
+
+/// `BRAIN_*` names all that begin so.
+fn is_named(wanted: &str, name: &str) -> bool {
+    match wanted.strip_suffix('*') {
+        Some(start) => {
+            name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+        }
+        None => name.eq_ignore_ascii_case(wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_end_in_a_star() {
+        for (wanted, name, expected) in [
+            ("BRAIN_A", "brain_a", true),
+            ("BRAIN_A", "BRAIN_AB", false),
+            ("brain_*", "BRAIN_AB", true),
+            ("*", "X", true),
+            ("BRAIN_*", "BRAIN", false),
+            ("é*", "e", false),
+        ] {
+            assert_eq!(is_named(wanted, name), expected, "{wanted} {name}");
+        }
+    }
+}
