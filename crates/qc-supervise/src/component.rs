@@ -1,0 +1,180 @@
+//! One component: what it is doing, and what others see of it.
+
+use std::time::Duration;
+
+use crate::policy::Restarts;
+use crate::stop_queue::Turn;
+use crate::{Cause, Exit, Id, Reason, Spec, WhenUnguarded};
+
+/// What a component does, as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It will be started when its turn comes, or when this one is ready.
+    Waiting(Option<Id>),
+    /// It failed, and will be started again at this time.
+    BackingOff(Duration),
+    /// Its process is being started, or runs and is not ready.
+    Starting,
+    /// It runs and is ready.
+    Running,
+    /// It was asked to stop.
+    Stopping,
+    /// It was stopped, or never started.
+    Stopped,
+    /// It ended by itself, and by its settings that is fine.
+    Finished(Exit),
+    /// It is not started again by itself.
+    GaveUp(Reason),
+}
+
+/// What others see of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// What it does.
+    pub state: State,
+    /// Since when.
+    pub since: Duration,
+    /// How often it was started again by itself.
+    pub restarts: u32,
+    /// Whether its process was started by an earlier supervisor.
+    pub adopted: bool,
+    /// Which of its lives this is.
+    pub life: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Component {
+    pub(crate) spec: Spec,
+    pub(crate) phase: Phase,
+    /// When the phase began.
+    pub(crate) since: Duration,
+    pub(crate) life: u32,
+    pub(crate) restarts: Restarts,
+    pub(crate) adopted: bool,
+    /// When its lock was first found to be not free yet.
+    pub(crate) busy_since: Option<Duration>,
+    /// Its place in the order of stopping, by rank and dependants.
+    pub(crate) stop_order: u64,
+    /// Who waits for it to be ready.
+    pub(crate) waiters: Vec<Id>,
+    /// Whose watchdog it is.
+    pub(crate) guards: Vec<Id>,
+    /// Whether it is forgotten once it has ended.
+    pub(crate) removed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing happens by itself.
+    Resting(Rest),
+    /// Another one must be ready before its start.
+    HeldBack(Start, Id),
+    /// Its first start comes when it is its turn.
+    Queued,
+    /// It is started when the agenda says so.
+    BackingOff(Start, Duration),
+    /// The process is being started; with what is to happen once it runs, if that is to be stopped.
+    Spawning(Start, Option<Then>),
+    /// It runs; the agenda has the end of the patience, or of the delay.
+    Starting,
+    /// It runs and is ready. When it gave its last sign of life.
+    Ready(Duration),
+    /// It was asked to stop.
+    Stopping(Step, Then),
+}
+
+/// Which start it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The first, which takes its turn and waits for all that it depends on.
+    First,
+    /// One more.
+    Again,
+}
+
+/// Why nothing happens by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Stopped,
+    Finished(Exit),
+    GaveUp(Reason),
+}
+
+/// How far stopping is. Each step has the time at which asking began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Asked,
+    AskedFirmly,
+    Killed,
+    /// It does not end although it was killed.
+    Stuck,
+}
+
+/// What happens once it has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Then {
+    Rest(Rest),
+    /// It is started again, by hand.
+    Start,
+    /// It has failed by this.
+    Fail(Cause),
+}
+
+impl Component {
+    pub(crate) fn new(spec: Spec, now: Duration) -> Self {
+        Self {
+            spec,
+            phase: Phase::Resting(Rest::Stopped),
+            since: now,
+            life: 0,
+            restarts: Restarts::default(),
+            adopted: false,
+            busy_since: None,
+            stop_order: 0,
+            waiters: Vec::new(),
+            guards: Vec::new(),
+            removed: false,
+        }
+    }
+
+    /// Returns its place in the order of stopping.
+    pub(crate) fn turn(&self, id: Id) -> Turn {
+        (self.stop_order, id)
+    }
+
+    /// Whether it is stopped when its watchdog does not run.
+    pub(crate) fn needs_its_guard(&self) -> bool {
+        self.spec.settings.when_unguarded == WhenUnguarded::Stop
+    }
+
+    /// Whether a process of it may exist.
+    pub(crate) fn is_live(&self) -> bool {
+        match self.phase {
+            Phase::Resting(_) | Phase::HeldBack(..) | Phase::Queued | Phase::BackingOff(..) => {
+                false
+            }
+            Phase::Spawning(..) | Phase::Starting | Phase::Ready(_) | Phase::Stopping(..) => true,
+        }
+    }
+
+    pub(crate) fn view(&self) -> View {
+        let state = match &self.phase {
+            Phase::Resting(Rest::Stopped) => State::Stopped,
+            Phase::Resting(Rest::Finished(exit)) => State::Finished(*exit),
+            Phase::Resting(Rest::GaveUp(reason)) => State::GaveUp(reason.clone()),
+            Phase::HeldBack(_, other) => State::Waiting(Some(*other)),
+            Phase::Queued => State::Waiting(None),
+            Phase::BackingOff(_, until) => State::BackingOff(*until),
+            Phase::Spawning(_, None) | Phase::Starting => State::Starting,
+            Phase::Ready(_) => State::Running,
+            Phase::Spawning(_, Some(_)) | Phase::Stopping(..) => State::Stopping,
+        };
+        View {
+            state,
+            since: self.since,
+            restarts: self.restarts.total(),
+            adopted: self.adopted && self.is_live(),
+            life: self.life,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What goes into the machine and what comes out.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Note, Spec};
+
+/// A component, by the place in which it was added. Never given to another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub u32);
+
+/// What happened. What tells of a process carries the *life* that [`Action::Spawn`] gave it: news
+/// of an earlier life are ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// All that does not run is to be started, in order.
+    StartAll,
+    /// One component is to be started, by hand.
+    Start(Id),
+    /// One component is to be stopped and started again, by hand.
+    Restart(Id),
+    /// These are to be stopped, in order, and with a watchdog the brains that it guards.
+    Stop(Vec<Id>),
+    /// Everything is to be stopped, in order; each gets at most `limit` to end by itself.
+    StopAll {
+        /// The most that each gets, `None` for what its settings say.
+        limit: Option<Duration>,
+    },
+    /// The config has changed.
+    Reload(Vec<Change>),
+    /// A component runs already, and under its lock.
+    Adopted(Id),
+    /// The process runs.
+    Started {
+        /// The component.
+        id: Id,
+        /// Its life.
+        life: u32,
+    },
+    /// The process could not be started.
+    NotStarted {
+        /// The component.
+        id: Id,
+        /// Its life.
+        life: u32,
+        /// Why.
+        why: NotStarted,
+    },
+    /// Its probe says that it is ready.
+    Ready {
+        /// The component.
+        id: Id,
+        /// Its life.
+        life: u32,
+    },
+    /// [`Action::Look`] has found a sign of life.
+    Pulse {
+        /// The component.
+        id: Id,
+        /// Its life.
+        life: u32,
+    },
+    /// [`Action::Look`] has found none since the last time.
+    Silent {
+        /// The component.
+        id: Id,
+        /// Its life.
+        life: u32,
+    },
+    /// It runs, but its lock is not held any more.
+    LockLost {
+        /// The component.
+        id: Id,
+        /// Its life.
+        life: u32,
+    },
+    /// The process has ended.
+    Exited {
+        /// The component.
+        id: Id,
+        /// Its life.
+        life: u32,
+        /// How.
+        exit: Exit,
+    },
+    /// Only time has passed.
+    Tick,
+}
+
+/// Why a process could not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotStarted {
+    /// Somebody holds its lock; says who.
+    Held(String),
+    /// Its lock is not free yet, and nobody living is known to hold it: it may be in a moment.
+    Busy,
+    /// Something else; says what.
+    Failed(String),
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By this Unix signal.
+    Signal(i32),
+    /// Nobody knows: it was adopted, and only a parent learns how its child ends.
+    Unknown,
+}
+
+/// One change of the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A new component; it gets the next [`Id`].
+    Add(Spec),
+    /// A component is to be treated differently.
+    Replace {
+        /// The component.
+        id: Id,
+        /// How from now on.
+        spec: Spec,
+        /// Whether what runs has to be started anew for that.
+        restart: bool,
+    },
+    /// A component is not wanted any more: it is stopped and forgotten.
+    Remove(Id),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Start the component's process; its news are to carry this life.
+    Spawn {
+        /// The component.
+        id: Id,
+        /// Its life.
+        life: u32,
+    },
+    /// Ask its process to stop.
+    Ask {
+        /// The component.
+        id: Id,
+        /// Whether it did not listen the first time.
+        firmly: bool,
+    },
+    /// End its process.
+    Kill(Id),
+    /// See whether it has given a sign of life, and answer with [`Event::Pulse`] or
+    /// [`Event::Silent`].
+    Look {
+        /// The component.
+        id: Id,
+        /// Its life.
+        life: u32,
+    },
+    /// Write down, and tell, what happened.
+    Say(Id, Note),
+    /// The component is gone for good; its id means nothing any more.
+    Forget(Id),
+}
+
+impl Exit {
+    /// Whether it says that all went well. What nobody knows is no success.
+    pub fn is_success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    /// What follows "it ended with".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Windows reports crashes as large numbers that are known by their hexadecimal form.
+            Self::Code(code) if !(0..0x10000).contains(code) => write!(f, "exit code {code:#x}"),
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Unknown => f.write_str("an exit code that nobody knows, because it was adopted"),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The machine itself: each event changes one component, and the few that stand to it.
+
+mod reloading;
+mod running;
+mod starting;
+mod stopping;
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::Duration;
+
+use crate::agenda::Agenda;
+use crate::component::{Component, Phase, Rest, Start, Step, Then};
+
+use crate::random::Random;
+use crate::start_queue::StartQueue;
+use crate::stop_queue::StopQueue;
+use crate::{Action, Cause, Event, Id, Note, Spec, View};
+
+/// Decides when components are started, restarted and stopped. All times are since one moment
+/// that the caller chooses, and never go back.
+///
+/// Each event costs at most the logarithm of the number of components, apart from those that mean
+/// all of them: [`Event::StartAll`], [`Event::StopAll`], [`Event::Reload`].
+#[derive(Debug)]
+pub struct Machine {
+    components: Vec<Option<Component>>,
+    agenda: Agenda,
+    starts: StartQueue,
+    stops: StopQueue,
+    /// Those for which what they wait for has changed.
+    recheck: VecDeque<Id>,
+    random: Random,
+    now: Duration,
+    actions: Vec<Action>,
+    stopping: bool,
+    /// The most that each gets to end by itself.
+    stop_limit: Option<Duration>,
+    /// How many do, or will do, something by themselves.
+    active: usize,
+    /// How many rest because somebody wanted that.
+    stopped: usize,
+}
+
+impl Machine {
+    /// Knows these components, of which none runs. The seed is for the jitter of the back-off.
+    pub fn new(specs: Vec<Spec>, seed: u64) -> Self {
+        let components: Vec<_> =
+            specs.into_iter().map(|spec| Some(Component::new(spec, Duration::ZERO))).collect();
+        let mut machine = Self {
+            stopped: components.len(),
+            components,
+            agenda: Agenda::default(),
+            starts: StartQueue::default(),
+            stops: StopQueue::default(),
+            recheck: VecDeque::new(),
+            random: Random::new(seed),
+            now: Duration::ZERO,
+            actions: Vec::new(),
+            stopping: false,
+            stop_limit: None,
+            active: 0,
+        };
+        machine.arrange();
+        machine
+    }
+
+    /// Takes an event, and returns what to do, in this order.
+    pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Action> {
+        self.now = self.now.max(now);
+        self.take(event);
+        loop {
+            if let Some(id) = self.recheck.pop_front() {
+                self.recheck(id);
+            } else if let Some(id) = self.agenda.pop(self.now) {
+                self.due(id);
+            } else if let Some(id) = self.stops.pop() {
+                self.turn_to_stop(id);
+            } else if let Some(id) = self.starts.pop(self.now) {
+                self.begin(id, Start::First);
+            } else {
+                return mem::take(&mut self.actions);
+            }
+        }
+    }
+
+    /// Returns when [`Event::Tick`] is due, if nothing happens before.
+    pub fn next_due(&mut self) -> Option<Duration> {
+        let start = self.starts.next();
+        self.agenda.next().into_iter().chain(start).min()
+    }
+
+    /// Returns what others see of a component; `None` if it was removed.
+    pub fn view(&self, id: Id) -> Option<View> {
+        self.get(id).map(Component::view)
+    }
+
+    /// Returns the id that the next component to be added gets.
+    pub fn next_id(&self) -> Id {
+        Id(u32::try_from(self.components.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether everything was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Whether nothing runs and nothing will by itself: all was stopped as asked, or all has ended
+    /// or was given up. What was only stopped by hand can be started again, so that is not over.
+    pub fn is_over(&self) -> bool {
+        self.active == 0 && (self.stopping || self.stopped == 0)
+    }
+
+    fn get(&self, id: Id) -> Option<&Component> {
+        self.components.get(id.0 as usize)?.as_ref()
+    }
+
+    fn get_mut(&mut self, id: Id) -> Option<&mut Component> {
+        self.components.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    /// Returns the component, if this life is its present one.
+    fn alive(&self, id: Id, life: u32) -> Option<&Component> {
+        self.get(id).filter(|component| component.life == life && component.is_live())
+    }
+
+    /// Whether it is stopped as soon as it is its turn.
+    fn is_to_stop(&self, id: Id) -> bool {
+        self.get(id).is_some_and(|component| self.stops.contains(component.turn(id)))
+    }
+
+    /// Whether it has to be gone before its watchdog is stopped, and that one is to stop.
+    fn follows_its_guard(&self, id: Id) -> bool {
+        let component = self.get(id).filter(|component| component.needs_its_guard());
+        component.and_then(|it| it.spec.guard).is_some_and(|guard| self.is_to_stop(guard))
+    }
+
+    fn ids(&self) -> Vec<Id> {
+        (0..self.next_id().0).map(Id).filter(|&id| self.get(id).is_some()).collect()
+    }
+
+    fn say(&mut self, id: Id, note: Note) {
+        self.actions.push(Action::Say(id, note));
+    }
+
+    /// Changes what a component does; `due` is when the agenda comes back to it.
+    fn enter(&mut self, id: Id, phase: Phase, due: Option<Duration>) {
+        let now = self.now;
+        let Some(component) = self.get_mut(id) else { return };
+        let before = mem::replace(&mut component.phase, phase);
+        let after = &component.phase;
+        let (left, entered) = (Weight::of(&before), Weight::of(after));
+        if mem::discriminant(&before) != mem::discriminant(after) {
+            component.since = now;
+        }
+        self.active = self.active + entered.active - left.active;
+        self.stopped = self.stopped + entered.stopped - left.stopped;
+        self.agenda.set(id, due);
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Tick => {}
+            Event::StartAll => {
+                for id in self.ids() {
+                    self.start_by_hand(id);
+                }
+            }
+            Event::Start(id) => self.start_by_hand(id),
+            Event::Restart(id) => self.restart_by_hand(id),
+            Event::Stop(ids) => self.stop_in_order(&ids),
+            Event::StopAll { limit } => {
+                self.stopping = true;
+                self.stop_limit = limit;
+                self.stop_in_order(&self.ids());
+            }
+            Event::Reload(changes) => self.reload(changes),
+            Event::Adopted(id) => self.adopted(id),
+            Event::Started { id, life } => self.started(id, life),
+            Event::NotStarted { id, life, why } => self.not_started(id, life, why),
+            Event::Ready { id, life } => {
+                let took = self.now.saturating_sub(self.get(id).map_or(self.now, |it| it.since));
+                if self.alive(id, life).is_some_and(|it| it.phase == Phase::Starting) {
+                    self.say(id, Note::Ready(took));
+                    self.ready(id);
+                }
+            }
+            Event::Pulse { id, life } => self.looked(id, life, true),
+            Event::Silent { id, life } => self.looked(id, life, false),
+            Event::LockLost { id, life } => {
+                let runs = |it: &Component| matches!(it.phase, Phase::Starting | Phase::Ready(_));
+                if self.alive(id, life).is_some_and(runs) && !self.is_to_stop(id) {
+                    self.say(id, Note::LockLost);
+                    self.stop(id, Then::Fail(Cause::LockLost));
+                }
+            }
+            Event::Exited { id, life, exit } => self.exited(id, life, exit),
+        }
+    }
+}
+
+/// What a phase counts for.
+struct Weight {
+    active: usize,
+    stopped: usize,
+}
+
+impl Weight {
+    fn of(phase: &Phase) -> Self {
+        let (active, stopped) = match phase {
+            Phase::Resting(Rest::Stopped) => (0, 1),
+            Phase::Resting(Rest::Finished(_) | Rest::GaveUp(_))
+            | Phase::Stopping(Step::Stuck, _) => (0, 0),
+            Phase::HeldBack(..)
+            | Phase::Queued
+            | Phase::BackingOff(..)
+            | Phase::Spawning(..)
+            | Phase::Starting
+            | Phase::Ready(_)
+            | Phase::Stopping(..) => (1, 0),
+        };
+        Self { active, stopped }
+    }
+}

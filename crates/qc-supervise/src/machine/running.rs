@@ -1,0 +1,138 @@
+//! Running: signs of life, ends, restarts, giving up.
+
+use std::time::Duration;
+
+use crate::component::{Phase, Rest, Start, Then};
+use crate::machine::Machine;
+use crate::policy::Verdict;
+use crate::{Action, Cause, Exit, Id, Note, Reason};
+
+/// How often, within the longest silence, a sign of life is looked for.
+const LOOKS: u32 = 4;
+
+impl Machine {
+    pub(super) fn look_later(&mut self, id: Id) {
+        let within = self.get(id).and_then(|it| it.spec.settings.heartbeat.as_ref()?.within.into());
+        self.agenda.set(id, within.map(|within: Duration| self.now + within / LOOKS));
+    }
+
+    pub(super) fn looked(&mut self, id: Id, life: u32, alive: bool) {
+        let now = self.now;
+        let Some(Phase::Ready(pulse)) = self.alive(id, life).map(|it| it.phase.clone()) else {
+            return;
+        };
+        let silence = if alive { Duration::ZERO } else { now.saturating_sub(pulse) };
+        let heartbeat = self.get(id).and_then(|it| it.spec.settings.heartbeat.as_ref());
+        // One that is to stop is still needed by those who stop before it.
+        if heartbeat.is_some_and(|it| silence >= it.within) && !self.is_to_stop(id) {
+            self.say(id, Note::Hung(silence));
+            return self.stop(id, Then::Fail(Cause::Hung(silence)));
+        }
+        self.enter(id, Phase::Ready(now.saturating_sub(silence)), None);
+        self.look_later(id);
+    }
+
+    pub(super) fn exited(&mut self, id: Id, life: u32, exit: Exit) {
+        let Some(component) = self.alive(id, life) else { return };
+        let ran = self.now.saturating_sub(component.since);
+        match component.phase.clone() {
+            Phase::Starting | Phase::Ready(_) if self.stops.contains(component.turn(id)) => {
+                self.say(id, Note::Stopped(exit, Duration::ZERO));
+                self.rest(id, Rest::Stopped);
+            }
+            Phase::Starting => self.failed(id, Cause::Ended(exit), None),
+            Phase::Ready(_) => self.failed(id, Cause::Ended(exit), Some(ran)),
+            Phase::Stopping(_, then) => {
+                self.say(id, Note::Stopped(exit, ran));
+                self.after_stop(id, then);
+            }
+            Phase::Spawning(_, then) => {
+                self.starts.spawned();
+                match then {
+                    Some(then) => self.after_stop(id, then),
+                    None => self.failed(id, Cause::Ended(exit), None),
+                }
+            }
+            Phase::Resting(_) | Phase::HeldBack(..) | Phase::Queued | Phase::BackingOff(..) => {}
+        }
+    }
+
+    /// `ran` is how long it had been ready.
+    pub(super) fn failed(&mut self, id: Id, cause: Cause, ran: Option<Duration>) {
+        let now = self.now;
+        let unwanted = self.stopping || self.is_to_stop(id);
+        let Some(component) = self.components.get_mut(id.0 as usize).and_then(Option::as_mut)
+        else {
+            return;
+        };
+        if unwanted {
+            return self.rest(id, Rest::Stopped);
+        }
+        let policy = &component.spec.settings.restart;
+        let random = &mut self.random;
+        match component.restarts.judge(policy, cause.clone(), ran, now, random) {
+            Verdict::Again(at) => {
+                self.say(id, Note::Restarting(cause, at.saturating_sub(now)));
+                if at <= now {
+                    self.try_start(id, Start::Again);
+                } else {
+                    self.enter(id, Phase::BackingOff(Start::Again, at), Some(at));
+                }
+            }
+            Verdict::Finished(exit) => {
+                self.say(id, Note::Finished(exit));
+                self.rest(id, Rest::Finished(exit));
+            }
+            Verdict::GiveUp(reason) => self.give_up(id, reason),
+        }
+    }
+
+    pub(super) fn give_up(&mut self, id: Id, reason: Reason) {
+        self.say(id, Note::GaveUp(reason.clone()));
+        self.rest(id, Rest::GaveUp(reason));
+    }
+
+    /// Nothing happens to it by itself any more. Those who need it have to do without.
+    pub(super) fn rest(&mut self, id: Id, rest: Rest) {
+        let Some(component) = self.get_mut(id) else { return };
+        component.busy_since = None;
+        let turn = component.turn(id);
+        let guarded = component.guards.clone();
+        let removed = component.removed;
+        self.starts.remove(id);
+        self.stops.remove(turn);
+        self.enter(id, Phase::Resting(if removed { Rest::Stopped } else { rest }), None);
+        self.release_waiters(id);
+        for brain in guarded {
+            self.unguard(brain, id);
+        }
+        if removed {
+            self.stopped -= 1;
+            self.components[id.0 as usize] = None;
+            self.actions.push(Action::Forget(id));
+        }
+    }
+
+    /// The watchdog of this one does not run any more.
+    pub(super) fn unguard(&mut self, id: Id, guard: Id) {
+        let Some(component) = self.get(id) else { return };
+        if !component.needs_its_guard() {
+            return;
+        }
+        let gave_up = Rest::GaveUp(Reason::Unguarded(guard));
+        match component.phase {
+            Phase::Starting | Phase::Ready(_) | Phase::Spawning(_, None) => {
+                self.say(id, Note::Unguarded(guard));
+                self.stop(id, Then::Rest(gave_up));
+            }
+            Phase::BackingOff(..) | Phase::Queued => {
+                self.give_up(id, Reason::Unguarded(guard));
+            }
+            // What it does next finds out by itself.
+            Phase::Resting(_)
+            | Phase::HeldBack(..)
+            | Phase::Stopping(..)
+            | Phase::Spawning(_, Some(_)) => {}
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Starting: by hand, by turn, again; and what keeps one from being started.
+
+use std::mem;
+
+use std::time::Duration;
+
+use crate::component::{Phase, Rest, Start, Then};
+use crate::machine::Machine;
+use crate::{Action, Cause, Id, NotStarted, Note, Probe, Reason};
+
+/// How long a lock may stay busy although nobody living is known to hold it.
+const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The pause between two tries to take such a lock.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+impl Machine {
+    pub(super) fn start_by_hand(&mut self, id: Id) {
+        if self.stopping {
+            return;
+        }
+        let Some(component) = self.get_mut(id).filter(|component| !component.removed) else {
+            return;
+        };
+        let turn = component.turn(id);
+        match &mut component.phase {
+            Phase::Resting(_) | Phase::BackingOff(..) => {
+                component.restarts.forget();
+                component.busy_since = None;
+                self.try_start(id, Start::First);
+            }
+            Phase::Stopping(_, then) | Phase::Spawning(_, Some(then)) => {
+                if matches!(then, Then::Rest(_)) {
+                    *then = Then::Start;
+                }
+            }
+            // It may have been to stop, and its turn had not come.
+            Phase::Spawning(_, None) | Phase::Starting | Phase::Ready(_) => {
+                if !self.follows_its_guard(id) {
+                    self.stops.remove(turn);
+                }
+            }
+            Phase::HeldBack(..) | Phase::Queued => {}
+        }
+    }
+
+    pub(super) fn restart_by_hand(&mut self, id: Id) {
+        if self.stopping {
+            return;
+        }
+        let Some(component) = self.get(id) else { return };
+        let turn = component.turn(id);
+        match component.phase {
+            Phase::Starting | Phase::Ready(_) | Phase::Spawning(_, None) => {
+                self.stops.remove(turn);
+                if self.follows_its_guard(id) {
+                    self.stops.asked(turn);
+                }
+                self.stop(id, Then::Start);
+            }
+            Phase::Resting(_)
+            | Phase::HeldBack(..)
+            | Phase::Queued
+            | Phase::BackingOff(..)
+            | Phase::Spawning(_, Some(_))
+            | Phase::Stopping(..) => self.start_by_hand(id),
+        }
+    }
+
+    /// Starts a component as soon as it is its turn and what it needs is there.
+    pub(super) fn try_start(&mut self, id: Id, start: Start) {
+        if self.stopping {
+            self.rest(id, Rest::Stopped);
+        } else if start == Start::First {
+            self.enter(id, Phase::Queued, None);
+            self.starts.insert(id);
+        } else {
+            self.begin(id, start);
+        }
+    }
+
+    /// It is this one's turn.
+    pub(super) fn begin(&mut self, id: Id, start: Start) {
+        match self.obstacle(id, start) {
+            None => self.spawn(id, start),
+            Some(Obstacle::Gone(other)) => self.give_up(id, Reason::Needs(other)),
+            Some(Obstacle::NotReady(other)) => {
+                if start == Start::Again {
+                    self.say(id, Note::Waits(other));
+                }
+                self.enter(id, Phase::HeldBack(start, other), None);
+                if let Some(other) = self.get_mut(other) {
+                    other.waiters.push(id);
+                }
+            }
+        }
+    }
+
+    /// Returns what keeps a component from being started.
+    fn obstacle(&self, id: Id, start: Start) -> Option<Obstacle> {
+        let component = self.get(id)?;
+        let look = |id: Id| match self.get(id) {
+            None => Some(Obstacle::Gone(id)),
+            // It will go as soon as it is its turn.
+            Some(other) if self.stops.contains(other.turn(id)) => Some(Obstacle::Gone(id)),
+            Some(other) => match other.phase {
+                Phase::Ready(_) => None,
+                Phase::Resting(_) => Some(Obstacle::Gone(id)),
+                _ => Some(Obstacle::NotReady(id)),
+            },
+        };
+        let guard = component.spec.guard.and_then(look).filter(|obstacle| match obstacle {
+            // One that may trade on without its watchdog may also be started again.
+            Obstacle::Gone(_) => start == Start::First || component.needs_its_guard(),
+            Obstacle::NotReady(_) => true,
+        });
+        if guard.is_some() || start == Start::Again {
+            return guard;
+        }
+        component.spec.depends_on.iter().copied().filter_map(look).find(|obstacle| match obstacle {
+            // A watchdog is needed the more if something else has failed: positions may be open.
+            Obstacle::Gone(_) => component.guards.is_empty(),
+            Obstacle::NotReady(_) => true,
+        })
+    }
+
+    pub(super) fn spawn(&mut self, id: Id, start: Start) {
+        self.enter(id, Phase::Spawning(start, None), None);
+        self.starts.spawning();
+        if let Some(component) = self.get_mut(id) {
+            component.life += 1;
+            component.adopted = false;
+            let life = component.life;
+            self.actions.push(Action::Spawn { id, life });
+        }
+    }
+
+    pub(super) fn adopted(&mut self, id: Id) {
+        let Some(component) = self.get_mut(id).filter(|component| !component.is_live()) else {
+            return;
+        };
+        component.life += 1;
+        component.adopted = true;
+        self.starts.remove(id);
+        self.ready(id);
+    }
+
+    pub(super) fn started(&mut self, id: Id, life: u32) {
+        let Some(component) = self.alive(id, life) else { return };
+        let Phase::Spawning(start, then) = component.phase.clone() else { return };
+        let pause = component.spec.pause;
+        self.starts.spawned();
+        if start == Start::First {
+            self.starts.pause_until(self.now + pause);
+        }
+        if let Some(component) = self.get_mut(id) {
+            component.busy_since = None;
+        }
+        self.enter(id, Phase::Starting, None);
+        match then {
+            Some(then) => self.stop(id, then),
+            None => self.await_ready(id),
+        }
+    }
+
+    /// It runs; by its probe it is ready at once, after a while, or when that is told.
+    pub(super) fn await_ready(&mut self, id: Id) {
+        let Some(component) = self.get(id) else { return };
+        let readiness = &component.spec.settings.ready;
+        match readiness.probe {
+            Probe::Started => self.ready(id),
+            Probe::Delay(delay) => self.agenda.set(id, Some(self.now + delay)),
+            Probe::Port(_) | Probe::File(_) | Probe::Lock | Probe::Log(_) => {
+                self.agenda.set(id, Some(self.now + readiness.timeout));
+            }
+        }
+    }
+
+    pub(super) fn not_started(&mut self, id: Id, life: u32, why: NotStarted) {
+        let Some(component) = self.alive(id, life) else { return };
+        let Phase::Spawning(start, then) = component.phase.clone() else { return };
+        let busy_since = component.busy_since.unwrap_or(self.now);
+        let unwanted = self.stops.contains(component.turn(id));
+        self.starts.spawned();
+        match (then, why) {
+            (Some(then), _) => self.after_stop(id, then),
+            (None, _) if unwanted => self.rest(id, Rest::Stopped),
+            (None, NotStarted::Held(holder)) => self.give_up(id, Reason::Held(holder)),
+            (None, NotStarted::Busy) if self.now < busy_since + BUSY_PATIENCE => {
+                if let Some(component) = self.get_mut(id) {
+                    component.busy_since = Some(busy_since);
+                }
+                let until = self.now + BUSY_PAUSE;
+                self.enter(id, Phase::BackingOff(start, until), Some(until));
+            }
+            (None, NotStarted::Busy) => {
+                let holder = "something that its former process has left running";
+                self.give_up(id, Reason::Held(holder.into()));
+            }
+            (None, NotStarted::Failed(why)) => self.failed(id, Cause::NotStarted(why), None),
+        }
+    }
+
+    pub(super) fn ready(&mut self, id: Id) {
+        self.enter(id, Phase::Ready(self.now), None);
+        self.look_later(id);
+        self.release_waiters(id);
+    }
+
+    /// Those who wait for this one look again whether they may be started.
+    pub(super) fn release_waiters(&mut self, id: Id) {
+        let waiters = self.get_mut(id).map(|it| mem::take(&mut it.waiters)).unwrap_or_default();
+        self.recheck.extend(waiters);
+    }
+
+    pub(super) fn recheck(&mut self, id: Id) {
+        if let Some(Phase::HeldBack(start, _)) = self.get(id).map(|component| &component.phase) {
+            self.try_start(id, *start);
+        }
+    }
+}
+
+/// What keeps a component from being started.
+enum Obstacle {
+    /// It needs one that will not be ready by itself.
+    Gone(Id),
+    /// It needs one that is not ready yet.
+    NotReady(Id),
+}

@@ -1,0 +1,142 @@
+//! Stopping: in order or at once; and whatever is due.
+
+use std::time::Duration;
+
+use crate::component::{Component, Phase, Rest, Start, Step, Then};
+use crate::machine::Machine;
+use crate::{Action, Cause, Id, Note, Probe};
+
+/// How long a killed process may take to be gone.
+const AFTER_KILL: Duration = Duration::from_secs(5);
+
+impl Machine {
+    /// Stops these, and with a watchdog the brains that it guards: brains first.
+    pub(super) fn stop_in_order(&mut self, ids: &[Id]) {
+        for &id in ids {
+            for brain in self.get(id).map(|it| it.guards.clone()).unwrap_or_default() {
+                if self.get(brain).is_some_and(Component::needs_its_guard) {
+                    self.stop_one_in_order(brain);
+                }
+            }
+            self.stop_one_in_order(id);
+        }
+    }
+
+    pub(super) fn stop_one_in_order(&mut self, id: Id) {
+        let Some(component) = self.get_mut(id) else { return };
+        let turn = component.turn(id);
+        match &mut component.phase {
+            // What was given up stays visible as that.
+            Phase::Resting(_) if !component.removed => {}
+            Phase::Resting(_) | Phase::HeldBack(..) | Phase::Queued | Phase::BackingOff(..) => {
+                self.rest(id, Rest::Stopped);
+            }
+            Phase::Stopping(_, then) => {
+                *then = Then::Rest(Rest::Stopped);
+                self.stops.asked(turn);
+            }
+            Phase::Spawning(_, wanted) => {
+                // Nobody has asked it yet, so it can take its turn.
+                *wanted = None;
+                self.agenda.set(id, None);
+                self.stops.remove(turn);
+                self.stops.wait(turn);
+            }
+            Phase::Starting | Phase::Ready(_) => self.stops.wait(turn),
+        }
+    }
+
+    pub(super) fn turn_to_stop(&mut self, id: Id) {
+        self.stop(id, Then::Rest(Rest::Stopped));
+    }
+
+    /// Asks a component to stop, now.
+    pub(super) fn stop(&mut self, id: Id, then: Then) {
+        let Some(component) = self.get_mut(id) else { return };
+        match &mut component.phase {
+            Phase::Spawning(_, wanted) => {
+                *wanted = Some(then);
+                let due = self.now + self.stop_timeout(id);
+                self.agenda.set(id, Some(due));
+            }
+            Phase::Starting | Phase::Ready(_) => {
+                self.enter(id, Phase::Stopping(Step::Asked, then), None);
+                self.actions.push(Action::Ask { id, firmly: false });
+                let due = self.now + self.stop_timeout(id) * 3 / 4;
+                self.agenda.set(id, Some(due));
+            }
+            Phase::Stopping(_, before) => *before = then,
+            Phase::Resting(_) | Phase::HeldBack(..) | Phase::Queued | Phase::BackingOff(..) => {}
+        }
+    }
+
+    pub(super) fn stop_timeout(&self, id: Id) -> Duration {
+        let timeout = self.get(id).map_or(Duration::ZERO, |it| it.spec.settings.stop_timeout);
+        timeout.min(self.stop_limit.unwrap_or(Duration::MAX))
+    }
+
+    pub(super) fn after_stop(&mut self, id: Id, then: Then) {
+        match then {
+            Then::Rest(rest) => self.rest(id, rest),
+            Then::Start if self.stopping => self.rest(id, Rest::Stopped),
+            Then::Start => {
+                let Some(component) = self.get_mut(id) else { return };
+                component.restarts.forget();
+                let turn = component.turn(id);
+                self.stops.remove(turn);
+                self.try_start(id, Start::First);
+            }
+            Then::Fail(cause) => self.failed(id, cause, None),
+        }
+    }
+
+    /// The time that was set for a component has come.
+    pub(super) fn due(&mut self, id: Id) {
+        let Some(component) = self.get(id) else { return };
+        let waited = self.now.saturating_sub(component.since);
+        let timeout = self.stop_timeout(id);
+        match component.phase.clone() {
+            Phase::BackingOff(start, _) => self.try_start(id, start),
+            Phase::Starting if self.is_to_stop(id) => {}
+            Phase::Starting => match component.spec.settings.ready.probe {
+                Probe::Delay(_) => {
+                    self.say(id, Note::Ready(waited));
+                    self.ready(id);
+                }
+                _ => {
+                    self.say(id, Note::NotReady(waited));
+                    self.stop(id, Then::Fail(Cause::NotReady(waited)));
+                }
+            },
+            Phase::Ready(_) => {
+                let life = component.life;
+                self.actions.push(Action::Look { id, life });
+            }
+            // The last quarter belongs to a second, firmer request, for programs that only know
+            // that one.
+            Phase::Stopping(Step::Asked, then) => {
+                let due = component.since + timeout;
+                self.actions.push(Action::Ask { id, firmly: true });
+                self.enter(id, Phase::Stopping(Step::AskedFirmly, then), Some(due));
+            }
+            Phase::Stopping(Step::AskedFirmly, then) => {
+                self.say(id, Note::Killed(waited));
+                self.actions.push(Action::Kill(id));
+                let due = self.now + AFTER_KILL;
+                self.enter(id, Phase::Stopping(Step::Killed, then), Some(due));
+            }
+            Phase::Stopping(Step::Killed, then) => {
+                let turn = component.turn(id);
+                self.say(id, Note::Survived);
+                self.enter(id, Phase::Stopping(Step::Stuck, then), None);
+                self.stops.remove(turn);
+            }
+            // It never told that it runs.
+            Phase::Spawning(..) => self.actions.push(Action::Kill(id)),
+            Phase::Stopping(Step::Stuck, _)
+            | Phase::Resting(_)
+            | Phase::HeldBack(..)
+            | Phase::Queued => {}
+        }
+    }
+}

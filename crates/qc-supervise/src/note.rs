@@ -1,0 +1,118 @@
+//! What the machine wants written down and told.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Exit, Id};
+
+/// Something that people should learn about a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// It waits for this one to be ready.
+    Waits(Id),
+    /// Its probe says that it is ready, this long after it was started.
+    Ready(Duration),
+    /// It failed, and is started again after this time.
+    Restarting(Cause, Duration),
+    /// It failed, and is not started again by itself.
+    GaveUp(Reason),
+    /// It ended, and by its settings that is fine.
+    Finished(Exit),
+    /// It gave no sign of life for this long; it is stopped, and then treated as if it had failed.
+    Hung(Duration),
+    /// It was not ready in time; it is stopped, and then treated as if it had failed.
+    NotReady(Duration),
+    /// It runs, but its lock is not held any more; it is stopped, and started again under its lock.
+    LockLost,
+    /// It is asked to stop, because this watchdog of its account does not run any more.
+    Unguarded(Id),
+    /// It did not end in time and is killed.
+    Killed(Duration),
+    /// It ended after it was asked to, or killed, this long ago.
+    Stopped(Exit, Duration),
+    /// It does not end although it was killed.
+    Survived,
+}
+
+/// What a component failed by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// Its process ended.
+    Ended(Exit),
+    /// It could not be started; says why.
+    NotStarted(String),
+    /// It was not ready within this time.
+    NotReady(Duration),
+    /// It gave no sign of life for this long.
+    Hung(Duration),
+    /// Its lock was not held any more.
+    LockLost,
+}
+
+/// Why a component is not started again by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// It failed too often: by this, after so many restarts.
+    TooOften(Cause, u32),
+    /// It failed by this, and its settings allow no restart.
+    NoRestart(Cause),
+    /// It ended with this exit code, after which it is never started again.
+    NeverAfter(i32),
+    /// Its lock is held; says by whom.
+    Held(String),
+    /// It needs this one, which does not run.
+    Needs(Id),
+    /// It was stopped because this watchdog of its account does not run.
+    Unguarded(Id),
+}
+
+impl Note {
+    /// Whether somebody should be woken for it.
+    pub fn is_alarm(&self) -> bool {
+        match self {
+            Self::Restarting(..)
+            | Self::GaveUp(_)
+            | Self::Hung(_)
+            | Self::NotReady(_)
+            | Self::LockLost
+            | Self::Unguarded(_)
+            | Self::Killed(_)
+            | Self::Survived => true,
+            Self::Waits(_) | Self::Ready(_) | Self::Finished(_) | Self::Stopped(..) => false,
+        }
+    }
+}
+
+impl Reason {
+    /// Returns the reason as a sentence; `name` tells how a component is called.
+    pub fn text(&self, name: impl Fn(Id) -> String) -> String {
+        /// The exit code of a component that found its lock held.
+        const LOCK_HELD: i32 = 75;
+        match self {
+            Self::TooOften(cause, restarts) => format!("{cause} after {restarts} restarts"),
+            Self::NoRestart(cause) => format!("{cause}, and its settings allow no restart"),
+            Self::NeverAfter(LOCK_HELD) => "its lock is held by another process".into(),
+            Self::NeverAfter(code) => {
+                format!("it ended with exit code {code}, after which it is never started again")
+            }
+            Self::Held(holder) => format!("its lock is held by {holder}"),
+            Self::Needs(other) => format!("it needs {}, which does not run", name(*other)),
+            Self::Unguarded(guard) => {
+                format!("its watchdog {} does not run any more", name(*guard))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    /// A sentence about "it".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(exit) => write!(f, "it ended with {exit}"),
+            Self::NotStarted(why) => write!(f, "it could not be started: {why}"),
+            Self::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
+            Self::Hung(silence) => write!(f, "it gave no sign of life for {silence:?}"),
+            Self::LockLost => f.write_str("its lock was not held any more"),
+        }
+    }
+}

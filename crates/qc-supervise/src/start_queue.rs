@@ -1,0 +1,51 @@
+//! First starts: one after the other, with pauses.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::Id;
+
+/// Those whose turn will come, in their order. Nothing is started while another one is still
+/// starting, nor before the pause after the one before is over.
+#[derive(Debug, Default)]
+pub(crate) struct StartQueue {
+    waiting: BTreeSet<Id>,
+    /// How many processes are being started right now.
+    spawning: usize,
+    /// When the last pause is over.
+    open_at: Duration,
+}
+
+impl StartQueue {
+    pub(crate) fn insert(&mut self, id: Id) {
+        self.waiting.insert(id);
+    }
+
+    pub(crate) fn remove(&mut self, id: Id) {
+        self.waiting.remove(&id);
+    }
+
+    pub(crate) fn spawning(&mut self) {
+        self.spawning += 1;
+    }
+
+    /// A process has been started, or could not be.
+    pub(crate) fn spawned(&mut self) {
+        self.spawning -= 1;
+    }
+
+    pub(crate) fn pause_until(&mut self, time: Duration) {
+        self.open_at = self.open_at.max(time);
+    }
+
+    /// Returns when the next one may be started, if nothing else happens before.
+    pub(crate) fn next(&self) -> Option<Duration> {
+        (self.spawning == 0 && !self.waiting.is_empty()).then_some(self.open_at)
+    }
+
+    /// Takes out the one whose turn it is.
+    pub(crate) fn pop(&mut self, now: Duration) -> Option<Id> {
+        self.next().filter(|&at| at <= now)?;
+        self.waiting.pop_first()
+    }
+}
