@@ -23,6 +23,7 @@ mod listener;
 mod relay;
 mod stop;
 mod volume;
+mod watch;
 
 pub use child::{Child, Console, Ended, Output, Spawn};
 pub use host::{Host, here};
@@ -33,6 +34,7 @@ pub use listener::{Listener, listener};
 pub use relay::Relay;
 pub use stop::{Ask, Process, StopError, ask_all, is_terminal, wait_any};
 pub use volume::{Volume, VolumePlace, volume};
+pub use watch::{Waker, Watcher};
 
 /// Whether a child that inherits a guard keeps its lock after the parent is gone.
 ///

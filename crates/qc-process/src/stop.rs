@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::{Identity, Interrupt, imp, own_identity};
+use crate::{Ended, Identity, Interrupt, imp, own_identity};
 
 /// A running process that is held open, so that what is done reaches it or nobody.
 #[derive(Debug)]
@@ -109,6 +109,12 @@ impl Process {
     /// both sit at one terminal, Ctrl-C reaches both.
     pub fn pass_on(&self, interrupt: Interrupt) {
         imp::pass_on(self, interrupt);
+    }
+
+    /// Returns how it ended, once it has, where the system tells that to others than its parent:
+    /// on Windows. `None` on Unix.
+    pub fn exit(&self) -> Option<Ended> {
+        imp::exit_of(&self.handle)
     }
 
     /// Ends it without asking. Returns when the system has accepted, not when it is gone. One

@@ -8,6 +8,7 @@ mod spawn;
 mod stop;
 mod sys;
 mod volume;
+mod watch;
 
 use std::fs::{Metadata, OpenOptions};
 use std::io;
@@ -31,9 +32,12 @@ pub(crate) use console::{on_interrupt, run_helper};
 pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
 pub(crate) use relay::Relay;
-pub(crate) use spawn::{ChildHandle, spawn};
-pub(crate) use stop::{ProcessHandle, ask_all, kill, open_process, pass_on, wait_any};
+pub(crate) use spawn::{ChildHandle, child_handle, spawn};
+pub(crate) use stop::{
+    ProcessHandle, ask_all, exit_of, kill, open_process, pass_on, process_handle, wait_any,
+};
 pub(crate) use volume::volume;
+pub(crate) use watch::{Waker, Watcher};
 
 pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "Scripts\\python.exe";
 pub(crate) const PYTHON_ON_PATH: &str = "python.exe";

@@ -52,6 +52,11 @@ impl ChildHandle {
     }
 }
 
+/// Returns what can be watched.
+pub(crate) fn child_handle(child: &ChildHandle) -> &OwnedFd {
+    &child.pidfd
+}
+
 fn ended(status: &WaitIdStatus) -> Ended {
     match status.exit_status() {
         Some(code) => Ended::Code(code),

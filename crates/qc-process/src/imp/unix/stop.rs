@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::{Ask, Identity, Interrupt, Process};
+use crate::{Ask, Ended, Identity, Interrupt, Process};
 
 /// An open pidfd.
 #[derive(Debug)]
@@ -30,6 +30,16 @@ impl ProcessHandle {
         }
         images
     }
+}
+
+/// Returns what can be watched.
+pub(crate) fn process_handle(process: &ProcessHandle) -> &OwnedFd {
+    &process.0
+}
+
+/// Only a parent learns how its child ends.
+pub(crate) fn exit_of(_process: &ProcessHandle) -> Option<Ended> {
+    None
 }
 
 pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHandle>> {

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::ffi::OsStrExt;
-use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, mem, ptr, thread};
@@ -45,6 +45,11 @@ impl ChildHandle {
             sys::wait_for_any(&[self.process.as_handle()], u32::MAX)?;
         }
     }
+}
+
+/// Returns what can be watched.
+pub(crate) fn child_handle(child: &ChildHandle) -> BorrowedHandle<'_> {
+    child.process.as_handle()
 }
 
 pub(crate) fn spawn(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_TERMINATE};
 
 use super::{console, sys};
-use crate::{Ask, Identity, Interrupt, Process};
+use crate::{Ask, Ended, Identity, Interrupt, Process};
 
 /// An open process handle.
 #[derive(Debug)]
@@ -18,6 +18,17 @@ impl ProcessHandle {
     pub(crate) fn images(&self, _pid: u32) -> Vec<String> {
         sys::image_path(self.0.as_handle()).into_iter().collect()
     }
+}
+
+/// Returns what can be watched.
+pub(crate) fn process_handle(process: &ProcessHandle) -> BorrowedHandle<'_> {
+    process.0.as_handle()
+}
+
+/// Returns how it ended, once it has.
+pub(crate) fn exit_of(process: &ProcessHandle) -> Option<Ended> {
+    let code = sys::exit_code(process.0.as_handle()).ok()??;
+    Some(Ended::Code(code.cast_signed()))
 }
 
 pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHandle>> {
