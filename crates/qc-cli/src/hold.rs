@@ -40,7 +40,7 @@ pub struct HoldArgs {
     /// File name to put into the record, instead of the command's
     #[arg(long, value_name = "NAME", hide = true)]
     pub program: Option<String>,
-    /// Append the command's output to FILE, and print `started PID` once it runs
+    /// Append the command's output to FILE, and print `started PID TIME` once it runs
     #[arg(long, value_name = "FILE", hide = true)]
     pub output: Option<PathBuf>,
     /// Name of the lock, such as BRAIN_ATLAS
@@ -98,7 +98,8 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         }
         if log.is_some() {
             // Where the supervisor has gone away, the command runs on under its lock.
-            let _ = writeln!(io::stdout(), "started {}", lock.record().pid);
+            let identity = lock.record().identity();
+            let _ = writeln!(io::stdout(), "started {} {}", identity.pid, identity.started);
         }
     };
     let ended = run_held(lock, spawn, started).map_err(|error| {

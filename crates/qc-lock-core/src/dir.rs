@@ -34,12 +34,20 @@ pub struct Request {
     terminal: Option<Terminal>,
     program: Option<String>,
     wait: Duration,
+    at_once: bool,
 }
 
 impl Request {
     /// Asks for the lock `name`, alone and without waiting.
     pub fn new(name: LockName) -> Self {
-        Self { name, account: None, terminal: None, program: None, wait: Duration::ZERO }
+        Self {
+            name,
+            account: None,
+            terminal: None,
+            program: None,
+            wait: Duration::ZERO,
+            at_once: false,
+        }
     }
 
     /// Asks also for the account, in the role that the name speaks of.
@@ -61,6 +69,13 @@ impl Request {
     /// Waits up to `wait` for a lock that is held.
     pub fn wait(self, wait: Duration) -> Self {
         Self { wait, ..self }
+    }
+
+    /// Looks once and never waits, not even where that would show who holds the lock: then it is
+    /// refused with a holder without a pid, and the history is not told. For programs that have
+    /// other things to do meanwhile, and ask again.
+    pub fn at_once(self) -> Self {
+        Self { at_once: true, ..self }
     }
 
     /// Returns what is to be protected, in the order in which guards are taken.
@@ -143,6 +158,7 @@ impl LockDir {
                     return self.prepare(request, guards, left_over);
                 }
                 Attempt::Held(error) => (error, Duration::ZERO),
+                Attempt::Unclear(error, _) if request.at_once => return Err(error),
                 Attempt::Unclear(error, patience) => (error, patience),
             };
             if began.elapsed() >= patience.max(request.wait) {

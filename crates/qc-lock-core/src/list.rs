@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use crate::dir::verdict;
 use crate::judge::{Holder, Verdict};
+use crate::record::Reading;
 use crate::store::Found;
-use crate::{LockDir, LockError, LockName};
+use crate::{LockDir, LockError, LockName, Record};
 
 /// What a record says about its lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -79,6 +80,17 @@ impl LockDir {
     pub fn status(&self, name: &LockName) -> Result<Option<LockEntry>, LockError> {
         let records = self.store.records(|found| found.eq_ignore_ascii_case(name.as_str()))?;
         Ok(records.first().map(entry_of))
+    }
+}
+
+impl LockDir {
+    /// Returns the record of the lock `name` as it was written; `None` if there is none, or it was
+    /// not written by this protocol. Whether its holder lives is another question.
+    pub fn record(&self, name: &LockName) -> Option<Record> {
+        match self.store.find(name.as_str())?.reading {
+            Reading::Record(record) => Some(record),
+            Reading::Old(_) | Reading::Corrupt(_) | Reading::Hidden(_) => None,
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::{Ended, Identity, Interrupt, imp, own_identity};
 #[derive(Debug)]
 pub struct Process {
     identity: Identity,
+    /// The names under which its program is known.
+    pub(crate) images: Vec<String>,
     pub(crate) handle: imp::ProcessHandle,
 }
 
@@ -94,10 +96,11 @@ impl Process {
         }
         let handle = imp::open_process(identity).map_err(|error| StopError::from_io(pid, error))?;
         let Some(handle) = handle else { return Ok(None) };
-        if let Some(image) = handle.images(pid).into_iter().find(|image| is_terminal(image)) {
-            return Err(StopError::Terminal { image });
+        let images = handle.images(pid);
+        if let Some(image) = images.iter().find(|image| is_terminal(image)) {
+            return Err(StopError::Terminal { image: image.clone() });
         }
-        Ok(Some(Self { identity: identity.clone(), handle }))
+        Ok(Some(Self { identity: identity.clone(), images, handle }))
     }
 
     /// Returns who it is.

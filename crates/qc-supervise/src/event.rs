@@ -90,8 +90,9 @@ pub enum Event {
 /// Why a process could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotStarted {
-    /// Somebody holds its lock; says who.
-    Held(String),
+    /// Somebody has its lock or its port; says who, as a sentence about "it". Trying again does
+    /// not change that.
+    Refused(String),
     /// Its lock is not free yet, and nobody living is known to hold it: it may be in a moment.
     Busy,
     /// Something else; says what.

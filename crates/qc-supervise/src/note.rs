@@ -58,8 +58,8 @@ pub enum Reason {
     NoRestart(Cause),
     /// It ended with this exit code, after which it is never started again.
     NeverAfter(i32),
-    /// Its lock is held; says by whom.
-    Held(String),
+    /// Somebody has its lock or its port; says who.
+    Refused(String),
     /// It needs this one, which does not run.
     Needs(Id),
     /// It was stopped because this watchdog of its account does not run.
@@ -95,7 +95,7 @@ impl Reason {
             Self::NeverAfter(code) => {
                 format!("it ended with exit code {code}, after which it is never started again")
             }
-            Self::Held(holder) => format!("its lock is held by {holder}"),
+            Self::Refused(why) => why.clone(),
             Self::Needs(other) => format!("it needs {}, which does not run", name(*other)),
             Self::Unguarded(guard) => {
                 format!("its watchdog {} does not run any more", name(*guard))

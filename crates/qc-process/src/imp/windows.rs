@@ -3,6 +3,7 @@
 mod console;
 mod list;
 mod listener;
+mod local;
 mod relay;
 mod spawn;
 mod stop;
@@ -31,6 +32,7 @@ use crate::imp::Share;
 pub(crate) use console::{on_interrupt, run_helper};
 pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
+pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, child_handle, spawn};
 pub(crate) use stop::{

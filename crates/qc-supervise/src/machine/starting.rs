@@ -185,7 +185,7 @@ impl Machine {
         match (then, why) {
             (Some(then), _) => self.after_stop(id, then),
             (None, _) if unwanted => self.rest(id, Rest::Stopped),
-            (None, NotStarted::Held(holder)) => self.give_up(id, Reason::Held(holder)),
+            (None, NotStarted::Refused(why)) => self.give_up(id, Reason::Refused(why)),
             (None, NotStarted::Busy) if self.now < busy_since + BUSY_PATIENCE => {
                 if let Some(component) = self.get_mut(id) {
                     component.busy_since = Some(busy_since);
@@ -194,8 +194,8 @@ impl Machine {
                 self.enter(id, Phase::BackingOff(start, until), Some(until));
             }
             (None, NotStarted::Busy) => {
-                let holder = "something that its former process has left running";
-                self.give_up(id, Reason::Held(holder.into()));
+                let why = "its lock is held by something that its former process has started";
+                self.give_up(id, Reason::Refused(why.into()));
             }
             (None, NotStarted::Failed(why)) => self.failed(id, Cause::NotStarted(why), None),
         }

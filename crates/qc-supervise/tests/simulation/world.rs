@@ -190,7 +190,7 @@ impl World {
             Fate::NotStarted(kind) => {
                 self.processes[id.0 as usize] = None;
                 let why = match kind {
-                    0 => NotStarted::Held("PID 7".into()),
+                    0 => NotStarted::Refused("its lock is held by PID 7".into()),
                     1..4 => NotStarted::Busy,
                     _ => NotStarted::Failed("the file is missing".into()),
                 };

@@ -114,7 +114,7 @@ fn send(handle: &ProcessHandle, signal: Signal) -> io::Result<()> {
 /// A Python runs `finally:` on SIGINT, but is ended at once by SIGTERM.
 fn signal_for(process: &Process, how: Ask) -> Signal {
     let pid = process.identity().pid;
-    let is_python = process.handle.images(pid).iter().any(|image| {
+    let is_python = process.images.iter().any(|image| {
         let file = image.rsplit('/').next().unwrap_or(image);
         file.starts_with("python") || file.starts_with("pypy")
     });

@@ -1,0 +1,55 @@
+//! Asking.
+
+use std::io::BufReader;
+use std::path::Path;
+use std::time::Duration;
+
+use qc_process::LocalStream;
+
+use crate::protocol::{Answered, Asked};
+use crate::{Answer, ControlError, Request, Status, VERSION, line};
+
+/// The most bytes of one answer: some ten thousand components.
+const LIMIT: u64 = 16 * 1024 * 1024;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection to the running `qc-launch`.
+#[derive(Debug)]
+pub struct Client(BufReader<LocalStream>);
+
+impl Client {
+    /// Connects to the `qc-launch` whose locks are in `lock_dir`.
+    ///
+    /// # Errors
+    /// [`ControlError::NotRunning`] if there is none.
+    pub fn connect(lock_dir: &Path) -> Result<Self, ControlError> {
+        let stream = LocalStream::connect(lock_dir)?;
+        // Where there is no such limit, a program that does not answer is waited for.
+        let _ = stream.set_timeout(PATIENCE);
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] if it is not done, or why there is no answer.
+    pub fn ask(&mut self, request: &Request) -> Result<Status, ControlError> {
+        let asked = Asked { version: VERSION, request: request.clone() };
+        line::write(self.0.get_mut(), &asked)?;
+        let answered: Option<Answered> = line::read(&mut self.0, LIMIT)?;
+        let answered = answered.ok_or(ControlError::Ended)?;
+        if answered.version != VERSION {
+            return Err(ControlError::Version);
+        }
+        match answered.answer {
+            Answer::Done(status) => Ok(status),
+            Answer::Refused(refusal) => Err(ControlError::Refused {
+                message: refusal.message,
+                hint: refusal.hint,
+                is_usage: refusal.is_usage,
+            }),
+        }
+    }
+}

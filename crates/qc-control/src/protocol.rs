@@ -1,0 +1,185 @@
+//! What is asked and answered, line by line: each line is one JSON object with its `version`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this protocol. Keys may be added; what changes or goes makes a new version.
+pub const VERSION: u32 = 1;
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "request")]
+pub enum Request {
+    /// How all components are.
+    Status,
+    /// Stop these components in order; without names all, and then end.
+    Stop {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Start these components.
+    Start {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Stop and start these components.
+    Restart {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Read the config again, and do what has changed.
+    Reload,
+}
+
+/// A request as it is sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) version: u32,
+    #[serde(flatten)]
+    pub(crate) request: Request,
+}
+
+/// An answer as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) version: u32,
+    #[serde(flatten)]
+    pub(crate) answer: Answer,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum Answer {
+    /// It is done, or under way, which the components show.
+    Done(Status),
+    /// It is not done.
+    Refused(Refusal),
+}
+
+/// How the fleet is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What was done, in words.
+    pub text: Vec<String>,
+    /// The pid of the running `qc-launch`.
+    pub pid: u32,
+    /// Whether everything is being stopped.
+    pub is_stopping: bool,
+    /// All components, in the order of starting.
+    pub components: Vec<ComponentStatus>,
+}
+
+/// Why something is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What is wrong.
+    pub message: String,
+    /// The step to suggest.
+    pub hint: String,
+    /// Whether the request or the config is wrong, and not the fleet.
+    pub is_usage: bool,
+}
+
+/// How one component is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentStatus {
+    /// Its name.
+    pub name: String,
+    /// Its role.
+    pub role: String,
+    /// Its account.
+    pub account: Option<String>,
+    /// What it does.
+    pub state: StateWord,
+    /// More about that, in words: what it waits for, why it was given up.
+    pub detail: Option<String>,
+    /// When it will be started again, RFC 3339.
+    pub until: Option<String>,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Since when it is in this state, RFC 3339.
+    pub since: String,
+    /// How often it was started again by itself.
+    pub restarts: u32,
+    /// Whether an earlier `qc-launch` has started its process.
+    pub adopted: bool,
+    /// Which of its starts this is, counted by the running `qc-launch`.
+    pub life: u32,
+    /// The log of its output.
+    pub log: Option<String>,
+}
+
+/// What a component does, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateWord {
+    /// It will be started.
+    Waiting,
+    /// It failed, and will be started again.
+    BackingOff,
+    /// It is started, and not ready.
+    Starting,
+    /// It runs, and is ready.
+    Running,
+    /// It was asked to stop.
+    Stopping,
+    /// It was stopped.
+    Stopped,
+    /// It ended, and that is fine.
+    Finished,
+    /// It failed, and is not started again by itself.
+    GaveUp,
+}
+
+impl StateWord {
+    /// Whether it changes only when somebody wants it to, or something breaks.
+    pub fn is_settled(self) -> bool {
+        match self {
+            Self::Running | Self::Stopped | Self::Finished | Self::GaveUp => true,
+            Self::Waiting | Self::BackingOff | Self::Starting | Self::Stopping => false,
+        }
+    }
+
+    /// Returns the word that tables and JSON use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::BackingOff => "backing-off",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Finished => "finished",
+            Self::GaveUp => "gave-up",
+        }
+    }
+}
+
+impl fmt::Display for StateWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_look_as_promised() {
+        let asked =
+            Asked { version: VERSION, request: Request::Stop { names: vec!["BRAIN_A".into()] } };
+        let text = serde_json::to_string(&asked).unwrap();
+        assert_eq!(text, r#"{"version":1,"request":"stop","names":["BRAIN_A"]}"#);
+        let answered = Answered {
+            version: VERSION,
+            answer: Answer::Done(Status { pid: 7, ..Status::default() }),
+        };
+        let text = serde_json::to_string(&answered).unwrap();
+        let expected = r#"{"version":1,"answer":"done","text":[],"pid":7,"is_stopping":false,"components":[]}"#;
+        assert_eq!(text, expected);
+        assert_eq!(serde_json::from_str::<Answered>(expected).unwrap(), answered);
+    }
+}

@@ -1,0 +1,50 @@
+//! The Unix socket of a folder.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, Name, ToFsName};
+use interprocess::os::unix::local_socket::ListenerOptionsExt;
+
+const FILE: &str = "control.sock";
+
+/// An address of a socket has room for 107 bytes, less than many a path has. So the folder is
+/// opened, and named by its descriptor.
+pub(crate) struct LocalPlace {
+    path: PathBuf,
+    _dir: File,
+}
+
+impl LocalPlace {
+    pub(crate) fn of(dir: &Path) -> io::Result<Self> {
+        let dir = File::open(dir)?;
+        let path = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(FILE);
+        Ok(Self { path, _dir: dir })
+    }
+
+    pub(crate) fn name(&self) -> io::Result<Name<'_>> {
+        self.path.as_path().to_fs_name::<GenericFilePath>()
+    }
+}
+
+/// Removes the socket of a program that has ended.
+pub(crate) fn clear_left_over(dir: &Path) -> io::Result<()> {
+    let path = dir.join(FILE);
+    match fs::symlink_metadata(&path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{} is there and is no socket", path.display()),
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Set before the socket is bound, so that there is no moment in which others could connect.
+pub(crate) fn for_this_user(options: ListenerOptions<'_>) -> io::Result<ListenerOptions<'_>> {
+    Ok(options.mode(0o600))
+}
