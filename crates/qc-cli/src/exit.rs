@@ -83,6 +83,11 @@ impl Failure {
         Self { exit, ..self }
     }
 
+    /// Returns the step to suggest.
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
+
     /// Returns the message.
     pub fn message(&self) -> &str {
         &self.message

@@ -220,7 +220,7 @@ fn launcher_folder(args: &[String], current_dir: Option<&Path>) -> Option<PathBu
 
 /// A running `qc-launch`, but none of its helpers and questions.
 fn is_orchestrator(args: &[String]) -> bool {
-    const OTHERS: [&str; 20] = [
+    const OTHERS: [&str; 21] = [
         "hold",
         "status",
         "stop",
@@ -241,6 +241,7 @@ fn is_orchestrator(args: &[String]) -> bool {
         "--version",
         "-V",
         "--dry-run",
+        "--detach",
     ];
     let is_launcher =
         args.first().is_some_and(|program| program_stem(program).starts_with("qc-launch"));

@@ -27,6 +27,20 @@ pub(crate) struct UpArgs {
     /// Show what would be started, and start nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Refuse to start beside components that run, instead of taking them over
+    ///
+    /// Without this flag, components that an earlier qc-launch has left running under their locks
+    /// are supervised from now on, without being restarted.
+    #[arg(long)]
+    pub(crate) no_adopt: bool,
+    /// Return when the fleet is ready, and go on in the background
+    ///
+    /// Exit code 0 says that all components are ready; 1, that some were given up, which are named.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) detach: bool,
+    /// Say when all components are ready or were given up; used by --detach
+    #[arg(long, hide = true)]
+    pub(crate) announce: bool,
     /// Start although accounts have one terminal
     ///
     /// Terminals that several accounts have are then locked by none of them: this fleet still runs
@@ -52,6 +66,33 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Show it again whenever it changes, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// When to use colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub(crate) color: ColorChoice,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// Components to stop; without any, all, and the running qc-launch with them
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NamesArgs {
+    /// Components, such as BRAIN_ATLAS
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InitArgs {
     /// Print the section PROCESS_MANAGER instead, to be pasted into a config that exists
     #[arg(long)]
@@ -60,6 +101,27 @@ pub(crate) struct InitArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Start the fleet; the same as no command
+    Up(UpArgs),
+    /// Show every component of the running fleet
+    Status(StatusArgs),
+    /// Stop components in order: brains before their watchdogs
+    ///
+    /// With a watchdog, the brains that it guards are stopped, too. Open trades are not closed.
+    /// Returns when they have ended.
+    Stop(StopArgs),
+    /// Start components that were stopped or given up
+    ///
+    /// Returns when they are ready; exit code 1 if one is not.
+    Start(NamesArgs),
+    /// Stop components and start them again
+    Restart(NamesArgs),
+    /// Read the config again, and do what has changed
+    ///
+    /// New components are started, those that are gone are stopped, and only those whose command,
+    /// folder, environment, account or terminal has changed are restarted. A config with a mistake
+    /// changes nothing.
+    Reload,
     /// Look for all that is in the way of a start, and start nothing
     ///
     /// A checklist with what to do about each line: accounts that share a number, a magic number or

@@ -2,25 +2,30 @@
 
 #![forbid(unsafe_code)]
 
+mod adopt;
+mod ask;
 mod check;
 mod cli;
+mod detach;
 mod init;
 mod log;
 mod preflight;
+mod probe;
+mod roster;
 mod runtime;
-mod supervisor;
+mod start;
 
 use std::io::Write;
 
 use cli::{Cli, Command, UpArgs};
 use qc_cli::{Exit, Failure, Place, describe, hold, parse, print_json, run_tool, warn};
 use qc_fleet::check::has_old_module;
-use qc_fleet::{Component, Fleet, Snapshot, share_terminals};
+use qc_fleet::{Component, Fleet, share_terminals};
 use qc_lock_core::{Event, LockDir, Request};
 
 use crate::log::Log;
-use crate::preflight::{refuse_beside, wanted};
-use crate::runtime::{End, Runtime};
+use crate::preflight::wanted;
+use crate::runtime::{End, Run, Runtime};
 
 /// Runs the program.
 pub fn main() -> ! {
@@ -37,38 +42,39 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             print_json(output, &qc_fleet::schema())?;
             Ok(Exit::Done)
         }
+        Some(Command::Status(args)) => ask::status(args, &place, output),
+        Some(Command::Stop(args)) => ask::stop(args, &place, output),
+        Some(Command::Start(args)) => ask::start(args, &place, output),
+        Some(Command::Restart(args)) => ask::restart(args, &place, output),
+        Some(Command::Reload) => ask::reload(&place, output),
+        Some(Command::Up(args)) => up(args, &place, output),
         None => up(&cli.up, &place, output),
     }
 }
 
 fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let fleet = place.fleet_to_start()?;
-    let locks = place.locks()?;
-    let mut wanted = wanted(&fleet, &args.accounts)?;
-    if args.allow_shared_terminal {
-        share_terminals(&mut wanted);
+    if args.detach {
+        return detach::up(output);
     }
-    let components: Vec<Component> =
-        wanted.iter().filter(|one| one.missing_script().is_none()).cloned().collect();
-    let warnings = check::before_start(&fleet, &wanted, &locks)?;
+    let (fleet, locks) = (place.fleet_to_start()?, place.locks()?);
+    let (components, warnings) = selected(&fleet, args, &locks)?;
     if args.dry_run {
         write_plan(&fleet, &components, &warnings, output)?;
-        refuse_beside(&Snapshot::take(&fleet, locks.list()?)?)?;
+        adopt::adopt(&fleet, &components, &locks, !args.no_adopt)?;
         return Ok(Exit::Done);
     }
 
     // The lock first: of two launchers started at once, one goes no further than this.
     let own = locks.acquire(&Request::new(fleet.orchestrator.clone()).program("qc-launch"))?;
-    let snapshot = Snapshot::take(&fleet, locks.list()?)?;
-    if let Err(refusal) = refuse_beside(&snapshot.without_process(std::process::id())) {
+    let adopted = adopt::adopt(&fleet, &components, &locks, !args.no_adopt).map_err(|refusal| {
         let entry =
             locks.entry(Event::Blocked, fleet.orchestrator.as_str()).pid(Some(std::process::id()));
         // The refusal is what counts, whether or not the history can be written.
         if let Err(error) = locks.append(&entry.detail(refusal.message().replace("\n ", ""))) {
             warn(&error);
         }
-        return Err(refusal);
-    }
+        refusal
+    })?;
 
     let mut log = Log::open(&fleet.root).map_err(|error| {
         let hint = "see whether the fleet's folder may be written to and whether the disk is full";
@@ -86,8 +92,9 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         log.say(&format!("WARNING: {warning}"));
     }
     let scripts_lock = has_old_module(&fleet.root);
-    let components = &components;
-    let end = Runtime { fleet: &fleet, locks: &locks, components, scripts_lock, log }.run()?;
+    let run = Run { place, args, fleet, locks: &locks, scripts_lock, components, adopted, log };
+    let runtime = Runtime::new(run)?;
+    let end = runtime.serve().run()?;
     // How supervision ended is what counts; what is left of the lock heals.
     if let Err(error) = own.release() {
         warn(&error);
@@ -103,6 +110,21 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
             Err(Failure::new(Exit::Failed, "not everything could be stopped", hint))
         }
     }
+}
+
+/// Returns the components that are wanted and can be started, and what to tell the user first.
+fn selected(
+    fleet: &Fleet,
+    args: &UpArgs,
+    locks: &LockDir,
+) -> Result<(Vec<Component>, Vec<String>), Failure> {
+    let mut wanted = wanted(fleet, &args.accounts)?;
+    if args.allow_shared_terminal {
+        share_terminals(&mut wanted);
+    }
+    let warnings = check::before_start(fleet, &wanted, locks)?;
+    wanted.retain(|component| component.missing_script().is_none());
+    Ok((wanted, warnings))
 }
 
 /// Clears what the dead have left behind, and says so: it is no reason to refuse.

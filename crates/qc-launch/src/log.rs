@@ -32,9 +32,15 @@ impl Log {
         let _ = terminal.flush();
     }
 
-    /// Returns a second hand on the same log, for another thread.
-    pub(crate) fn share(&self) -> io::Result<Self> {
-        Ok(Self { folder: self.folder.clone(), file: self.file.try_clone()? })
+    /// Returns the newest log of a component.
+    pub(crate) fn latest(&self, name: &str) -> Option<PathBuf> {
+        let prefix = format!("{name}_");
+        let files = fs::read_dir(&self.folder).ok()?.flatten().map(|entry| entry.file_name());
+        let named = files.filter(|file| {
+            let time = file.to_str().and_then(|file| file.strip_prefix(&prefix));
+            time.is_some_and(|time| time.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        Some(self.folder.join(named.max()?))
     }
 
     /// Opens `<name>_<timestamp>.log` for a child's output.

@@ -1,51 +1,74 @@
-//! Performing what the supervisor decides, and telling it what happened.
+//! Performing what the machine decides, and telling it what happened: one loop on one thread, which
+//! sleeps until a process ends, somebody asks for something, or something is due.
 
-use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, PipeReader};
-use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
+mod control;
+mod tell;
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
-use qc_cli::describe;
-use qc_fleet::{Component, Fleet, Outcome, Place, Progress, Role, Snapshot, StopPlan, perform};
-use qc_lock_core::{Entry, Event as Told, LockDir, LockError, StartError};
+use qc_cli::Place;
+use qc_control::{Answer, Request};
+use qc_fleet::Fleet;
+use qc_lock_core::LockDir;
 use qc_process::{
-    CLOSE_LIMIT, Child, Console, Ended, Interrupt, LOCKS_ARE_INHERITED, Output, Spawn, on_interrupt,
+    Ask, CLOSE_LIMIT, Child, Ended, Identity, Interrupt, LOCKS_ARE_INHERITED, Process, Waker,
+    Watcher, ask_all, on_interrupt,
 };
+use qc_supervise::{Action, Event, Exit, Id, Machine, NotStarted};
 
+use crate::adopt::Adopted;
+use crate::cli::UpArgs;
 use crate::log::Log;
-use crate::supervisor::{Action, Event, Index, Supervisor};
-
-/// How often everything is stopped: a component that was just starting is not seen the first time.
-const STOP_ROUNDS: u32 = 3;
-
-/// How long the ends of stopped components may take to be noticed.
-const SETTLE: Duration = Duration::from_secs(2);
+use crate::probe::{Heart, Looker};
+use crate::roster::Roster;
+use crate::start::{Begun, Said, Starter};
 
 /// The share of each stage where the system ends this program some time after its console closes.
 const CLOSE_SHARE: u32 = 5;
 
-/// A thread that only waits for a child needs no large stack.
-const WAITER_STACK: usize = 64 * 1024;
+/// How long after its start, and how often, a component is looked at whether it is ready: a tenth
+/// of the time that it has taken so far, within these bounds.
+const SOONEST_LOOK: Duration = Duration::from_millis(20);
+const LATEST_LOOK: Duration = Duration::from_millis(250);
 
-enum Message {
-    /// A component runs, with this pid.
-    Started(Index, u32),
-    /// Its wrapper says something.
-    Said(Index, String),
-    Exited(Index, Ended),
+/// What other threads say.
+pub(crate) enum Message {
+    /// A wrapper says something.
+    Said(Id, u32, Said),
     Interrupted(Interrupt),
-    /// The stop that was asked for has been performed.
-    StopDone,
+    /// Somebody asks for something, and waits for the answer.
+    Asked(Request, SyncSender<Answer>),
 }
 
-pub(crate) struct Runtime<'a> {
-    pub(crate) fleet: &'a Fleet,
+/// Puts messages where the loop finds them, and wakes it.
+#[derive(Clone)]
+pub(crate) struct Post {
+    sender: Sender<Message>,
+    waker: Waker,
+}
+
+impl Post {
+    pub(crate) fn send(&self, message: Message) {
+        // The receiver is gone only when the program ends anyway.
+        let _ = self.sender.send(message);
+        self.waker.wake();
+    }
+}
+
+/// What is to be run, and how.
+pub(crate) struct Run<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) args: &'a UpArgs,
+    pub(crate) fleet: Fleet,
     pub(crate) locks: &'a LockDir,
-    pub(crate) components: &'a [Component],
     /// Whether the scripts lock by themselves with the old module.
     pub(crate) scripts_lock: bool,
+    pub(crate) components: Vec<qc_fleet::Component>,
+    pub(crate) adopted: Vec<Adopted>,
     pub(crate) log: Log,
 }
 
@@ -60,315 +83,392 @@ pub(crate) enum End {
     Survivors,
 }
 
-/// How far stopping is.
-#[derive(Debug, Default)]
-struct Stop {
-    asked: Option<Interrupt>,
-    is_under_way: bool,
-    rounds: u32,
-    /// When to stop what has not ended by then.
-    look_again: Option<Instant>,
+/// What runs for a component.
+struct Running {
+    life: u32,
+    /// Its process, or that of its wrapper; none if it was adopted.
+    child: Option<Child>,
+    /// Its process, if it was adopted.
+    process: Option<Process>,
+    /// Who it is; unknown until its wrapper has told.
+    identity: Option<Identity>,
+    log: Option<PathBuf>,
+    looker: Option<Looker>,
+    heart: Option<Heart>,
+    /// When it was started, and when to look next whether it is ready.
+    began: Duration,
+    next_look: Option<Duration>,
+    was_killed: bool,
 }
 
-/// A component's first process, and where a wrapper says what it does.
-struct Begun {
-    child: Child,
-    wrapper: Option<PipeReader>,
-    log: String,
+pub(crate) struct Runtime<'a> {
+    place: &'a Place,
+    fleet: Fleet,
+    args: &'a UpArgs,
+    locks: &'a LockDir,
+    scripts_lock: bool,
+    log: Log,
+    /// Whether to say when all are ready or were given up: for the one who started this program.
+    announce: bool,
+    roster: Roster,
+    machine: Machine,
+    running: Vec<Option<Running>>,
+    /// Those that are looked at whether they are ready.
+    looking: Vec<Id>,
+    /// What the machine is still to hear.
+    events: VecDeque<Event>,
+    /// Those whose process has ended and is not followed by another one.
+    ended: Vec<String>,
+    watcher: Watcher,
+    inbox: Receiver<Message>,
+    post: Post,
+    began: Instant,
 }
 
-impl Runtime<'_> {
+impl<'a> Runtime<'a> {
+    /// Prepares to run.
+    pub(crate) fn new(run: Run<'a>) -> io::Result<Self> {
+        let watcher = Watcher::new()?;
+        let (sender, inbox) = mpsc::channel();
+        let post = Post { sender, waker: watcher.waker() };
+        let (roster, specs) = Roster::new(run.components, &run.fleet.timing);
+        // Only the jitter of restarts depends on it.
+        let seed = qc_process::own_identity().started ^ u64::from(std::process::id()) << 32;
+        let mut runtime = Self {
+            place: run.place,
+            fleet: run.fleet,
+            args: run.args,
+            locks: run.locks,
+            scripts_lock: run.scripts_lock,
+            log: run.log,
+            announce: run.args.announce,
+            roster,
+            machine: Machine::new(specs, seed),
+            running: Vec::new(),
+            looking: Vec::new(),
+            events: VecDeque::new(),
+            ended: Vec::new(),
+            watcher,
+            inbox,
+            post,
+            began: Instant::now(),
+        };
+        for adopted in run.adopted {
+            runtime.adopt(adopted)?;
+        }
+        Ok(runtime)
+    }
+
+    fn post(&self) -> Post {
+        self.post.clone()
+    }
+
     /// Runs the fleet until it was asked to stop, or nothing is left to run.
     pub(crate) fn run(mut self) -> io::Result<End> {
-        let (sender, receiver) = mpsc::channel();
-        let for_interrupts = sender.clone();
-        on_interrupt(move |interrupt| {
-            // The receiver is gone only when the program ends anyway.
-            let _ = for_interrupts.send(Message::Interrupted(interrupt));
-        })?;
-        let roles: Vec<Role> = self.components.iter().map(|component| component.role).collect();
-        let mut supervisor = Supervisor::new(&roles, self.fleet.timing);
-        let began = Instant::now();
-        let mut events = vec![Event::Tick];
-        let mut stop = Stop::default();
+        let post = self.post();
+        on_interrupt(move |interrupt| post.send(Message::Interrupted(interrupt)))?;
+        self.events.push_back(Event::StartAll);
         loop {
-            while let Some(event) = events.pop() {
-                for action in supervisor.handle(&event, began.elapsed()) {
-                    events.extend(self.perform(action, &sender, &mut stop)?);
-                }
+            while let Some(event) = self.events.pop_front() {
+                self.handle(event)?;
+                self.hear_messages()?;
             }
-            if supervisor.is_over() && !stop.is_under_way {
-                return Ok(if stop.asked.is_some() { End::Stopped } else { End::NothingLeft });
+            self.announce_once();
+            if self.machine.is_over() {
+                break;
             }
-            let due = supervisor.next_due().map(|due| began + due).or(stop.look_again);
-            match next(&receiver, due) {
-                None if stop.look_again.is_some() && stop.rounds >= STOP_ROUNDS => {
-                    return Ok(End::Survivors);
-                }
-                None if stop.look_again.is_some() => self.stop_all(&sender, &mut stop)?,
-                None => events.push(Event::Tick),
-                Some(Message::Started(index, pid)) => {
-                    self.note_start(index, pid);
-                    events.push(Event::Started(index));
-                }
-                Some(Message::Said(index, line)) => {
-                    self.log.say(&format!("{}: {line}", self.components[index].name))
-                }
-                Some(Message::Exited(index, ended)) => events.push(Event::Exited(index, ended)),
-                Some(Message::Interrupted(interrupt)) => {
-                    stop.asked.get_or_insert(interrupt);
-                    events.push(Event::StopAsked);
-                }
-                Some(Message::StopDone) => {
-                    stop.is_under_way = false;
-                    stop.look_again = Some(Instant::now() + SETTLE);
-                }
+            self.clear_records();
+            let timeout = self.next_due().map(|due| due.saturating_sub(self.now()));
+            for token in self.watcher.wait(timeout)? {
+                self.process_ended(token)?;
             }
+            self.hear_messages()?;
+            self.look();
+            // What has happened is told before what is due: what ended in time was in time.
+            self.events.push_back(Event::Tick);
         }
+        self.end()
     }
 
-    fn perform(
-        &mut self,
-        action: Action,
-        sender: &Sender<Message>,
-        stop: &mut Stop,
-    ) -> io::Result<Option<Event>> {
-        match action {
-            Action::Start(index) => {
-                return Ok(self
-                    .start(index, sender)
-                    .err()
-                    .map(|reason| Event::NotStarted(index, reason)));
-            }
-            Action::Restart(index, ended, wait) => {
-                let name = &self.components[index].name;
-                let when =
-                    if wait.is_zero() { "now".into() } else { format!("in {} s", wait.as_secs()) };
-                self.log.say(&format!("{name} ended with {ended}; restarting {when}"));
-                self.tell(Told::Exited, index, ended.to_string());
-                self.tell(Told::Restarting, index, when);
-            }
-            Action::GiveUp(index, reason) => {
-                self.log.say(&format!("GAVE UP {}: {reason}", self.components[index].name));
-                self.tell(Told::GaveUp, index, reason);
-                self.clear_record(index);
-            }
-            Action::NoteEnd(index, ended) => {
-                self.tell(Told::Exited, index, ended.to_string());
-                self.clear_record(index);
-            }
-            Action::StopAll => self.stop_all(sender, stop)?,
-        }
-        Ok(None)
+    fn now(&self) -> Duration {
+        self.began.elapsed()
     }
 
-    /// Starts a component under its lock, and a thread that reports its start and its end.
-    fn start(&mut self, index: Index, sender: &Sender<Message>) -> Result<(), String> {
-        let component = &self.components[index];
-        let Begun { mut child, wrapper, log } = self.spawn(component)?;
-        self.log.say(&format!("starting {}, log {log}", component.name));
-        let sender = sender.clone();
-        let waiter = thread::Builder::new()
-            .name(format!("wait {}", component.name))
-            .stack_size(WAITER_STACK);
-        let spawned = waiter.spawn(move || {
-            // The receiver is gone only when the program ends anyway.
-            let tell = |message| drop(sender.send(message));
-            match wrapper {
-                None => tell(Message::Started(index, child.identity().pid)),
-                Some(pipe) => {
-                    for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                        match line.strip_prefix("started ").and_then(|pid| pid.trim().parse().ok())
-                        {
-                            Some(pid) => tell(Message::Started(index, pid)),
-                            None => tell(Message::Said(index, line.trim_end().to_owned())),
-                        }
-                    }
+    fn next_due(&mut self) -> Option<Duration> {
+        let looks = self.looking.iter().filter_map(|&id| self.running(id)?.next_look).min();
+        self.machine.next_due().into_iter().chain(looks).min()
+    }
+
+    fn running(&self, id: Id) -> Option<&Running> {
+        self.running.get(id.0 as usize)?.as_ref()
+    }
+
+    fn running_mut(&mut self, id: Id) -> Option<&mut Running> {
+        self.running.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    fn put(&mut self, id: Id, running: Option<Running>) {
+        let index = id.0 as usize;
+        if self.running.len() <= index {
+            self.running.resize_with(index + 1, || None);
+        }
+        self.running[index] = running;
+    }
+
+    fn handle(&mut self, event: Event) -> io::Result<()> {
+        let mut asked = (Vec::new(), Vec::new());
+        for action in self.machine.handle(event, self.began.elapsed()) {
+            match action {
+                Action::Spawn { id, life } => self.start(id, life)?,
+                Action::Ask { id, firmly: false } => asked.0.push(id),
+                Action::Ask { id, firmly: true } => asked.1.push(id),
+                Action::Kill(id) => self.kill(id),
+                Action::Look { id, life } => {
+                    let heart = self.running_mut(id).and_then(|running| running.heart.as_mut());
+                    // What can't be looked at must not be taken for hung.
+                    let beats = heart.is_none_or(Heart::has_beaten);
+                    self.events.push_back(if beats {
+                        Event::Pulse { id, life }
+                    } else {
+                        Event::Silent { id, life }
+                    });
                 }
+                Action::Say(id, note) => self.tell(id, &note),
+                Action::Forget(id) => self.roster.forget(id),
             }
-            // Should waiting fail, nobody knows how it ended; that it must be looked at is what counts.
-            tell(Message::Exited(index, child.wait().unwrap_or(Ended::Code(-1))));
-        });
-        spawned.map(drop).map_err(|error| format!("it runs, but cannot be waited for: {error}"))
-    }
-
-    fn note_start(&mut self, index: Index, pid: u32) {
-        let component = &self.components[index];
-        self.log.say(&format!("started {} (PID {pid})", component.name));
-        let entry = self.locks.entry(Told::Started, component.name.as_str()).pid(Some(pid));
-        self.append(&entry.account(component.account.as_ref().map(ToString::to_string)));
-    }
-
-    fn spawn(&mut self, component: &Component) -> Result<Begun, String> {
-        let failed = |error: io::Error| format!("cannot start it: {error}");
-        let root = &self.fleet.root;
-        let (file, path) = self.log.child(component.name.as_str()).map_err(failed)?;
-        let command: Vec<OsString> =
-            component.command.iter().map(|word| word.value().into()).collect();
-        let log = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-
-        if self.scripts_lock {
-            let spawn = spawn_of(command, component, Output::File(&file));
-            let child = spawn.start(|_| Ok(())).map_err(failed)?;
-            return Ok(Begun { child, wrapper: None, log });
         }
-        if !LOCKS_ARE_INHERITED {
-            // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
-            let (reader, writer) = io::pipe().map_err(failed)?;
-            let wrapper = self.wrapped(component, &path, command).map_err(failed)?;
-            let spawn = spawn_of(wrapper, component, Output::Pipe(&writer));
-            let child = spawn.start(|_| Ok(())).map_err(failed)?;
-            return Ok(Begun { child, wrapper: Some(reader), log });
-        }
-        let lock =
-            self.locks.acquire_for_child(&component.request()).map_err(|error| match &error {
-                LockError::Held { holder, .. } => format!("its lock is held by {holder}"),
-                _ => format!("cannot lock it: {}", qc_cli::Failure::from(error).message()),
-            })?;
-        let (lock, child) =
-            lock.start(spawn_of(command, component, Output::File(&file))).map_err(|error| {
-                match error {
-                    StartError::Lock(error) => {
-                        format!("cannot lock it: {}", qc_cli::Failure::from(error).message())
-                    }
-                    StartError::GuardDeleted => error.to_string(),
-                    StartError::Spawn(error) => failed(error),
-                }
-            })?;
-        for reclaimed in lock.reclaimed() {
-            self.log.say(&format!("reclaimed lock {} {reclaimed}", component.name));
-        }
-        lock.leave_to_child();
-        Ok(Begun { child, wrapper: None, log })
-    }
-
-    fn wrapped(
-        &self,
-        component: &Component,
-        log: &Path,
-        command: Vec<OsString>,
-    ) -> io::Result<Vec<OsString>> {
-        let mut words: Vec<OsString> =
-            vec![std::env::current_exe()?.into(), "hold".into(), "--lock-dir".into()];
-        words.push(self.locks.path().into());
-        if let Some(account) = &component.account {
-            words.extend(["--account".into(), account.as_str().into()]);
-        }
-        if let Some(terminal) = &component.terminal {
-            words.extend(["--terminal".into(), terminal.as_str().into()]);
-        }
-        words.extend([
-            "--program".into(),
-            component.script_file().into(),
-            "--output".into(),
-            log.into(),
-        ]);
-        words.extend([component.name.as_str().into(), "--".into()]);
-        words.extend(command);
-        Ok(words)
-    }
-
-    /// Asks, waits and kills in order, on a thread of its own: meanwhile children end, and their
-    /// ends are noted.
-    fn stop_all(&mut self, sender: &Sender<Message>, stop: &mut Stop) -> io::Result<()> {
-        stop.rounds += 1;
-        stop.is_under_way = true;
-        stop.look_again = None;
-        self.log.say("stopping the fleet in order; open trades are NOT closed");
-        let snapshot = Snapshot::take(self.fleet, self.locks.list().unwrap_or_default())?;
-        let mine =
-            |name: &str| self.components.iter().any(|component| component.name.as_str() == name);
-        let running = snapshot
-            .instances
-            .iter()
-            .filter(|one| one.place == Place::Fleet && mine(&one.component));
-        let plan = StopPlan::new(running);
-        let limit = CLOSE_LIMIT
-            .filter(|_| stop.asked == Some(Interrupt::Close))
-            .map(|limit| limit / CLOSE_SHARE);
-        let timeout = self.fleet.timing.stop_timeout.min(limit.unwrap_or(Duration::MAX));
-        let locks = self.locks.clone();
-        let sender = sender.clone();
-        let mut log = self.log.share()?;
-        thread::Builder::new().name("stop".into()).spawn(move || {
-            let results = perform(&plan, timeout, &mut |progress| match progress {
-                Progress::Stage(stage) => log.say(&format!("stopping: {}", stage.role)),
-                Progress::Done(target, outcome, took) => {
-                    log.say(&stop_line(&target.component, outcome, took))
-                }
-            });
-            for (target, outcome, _) in &results {
-                let event = match outcome {
-                    Outcome::AlreadyGone => continue,
-                    Outcome::Stopped => Told::Stopped,
-                    Outcome::Killed => Told::Killed,
-                    Outcome::Survived(_) => Told::Survived,
-                };
-                let entry = locks.entry(event, &target.component).pid(Some(target.identity.pid));
-                // What was done is in the log, too.
-                let _ = locks.append(&entry.account(target.account.clone()));
-            }
-            let _ = sender.send(Message::StopDone);
-        })?;
+        self.ask(&asked.0, Ask::Gently);
+        self.ask(&asked.1, Ask::Firmly);
         Ok(())
     }
 
-    /// Clears the record of a component that has ended and is not started again.
-    fn clear_record(&mut self, index: Index) {
-        let name = self.components[index].name.to_string();
-        let failed =
-            self.locks.clear_dead(&[name]).map_or_else(|error| vec![error], |it| it.failed);
-        for error in failed {
-            self.log.say(&format!("WARNING: {}", describe(&error)));
+    fn hear_messages(&mut self) -> io::Result<()> {
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                Message::Said(id, life, Said::Started(identity)) => {
+                    if let Some(running) = self.running_mut(id).filter(|it| it.life == life) {
+                        running.identity = Some(identity);
+                        self.note_start(id, life);
+                    }
+                }
+                Message::Said(id, _, Said::Line(line)) => {
+                    self.log.say(&format!("{}: {line}", self.roster.name(id)));
+                }
+                Message::Interrupted(interrupt) => {
+                    let limit = CLOSE_LIMIT.filter(|_| interrupt == Interrupt::Close);
+                    self.stop_all(limit.map(|limit| limit / CLOSE_SHARE));
+                }
+                Message::Asked(request, answer) => {
+                    let answered = self.answer(&request);
+                    // Who does not wait any more does not miss it.
+                    let _ = answer.send(answered);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn stop_all(&mut self, limit: Option<Duration>) {
+        if !self.machine.is_stopping() {
+            self.log.say("stopping the fleet in order; open trades are NOT closed");
+            self.events.push_back(Event::StopAll { limit });
         }
     }
 
-    fn tell(&mut self, event: Told, index: Index, detail: String) {
-        let component = &self.components[index];
-        let entry = self.locks.entry(event, component.name.as_str()).detail(detail);
-        self.append(&entry.account(component.account.as_ref().map(ToString::to_string)));
+    // Starting.
+
+    fn start(&mut self, id: Id, life: u32) -> io::Result<()> {
+        let Some(component) = self.roster.get(id) else { return Ok(()) };
+        let post = self.post();
+        let hear = move |said| post.send(Message::Said(id, life, said));
+        let starter = Starter { locks: self.locks, scripts_lock: self.scripts_lock };
+        let begun = match starter.start(component, &self.log, hear) {
+            Ok(begun) => begun,
+            Err(why) => {
+                if why != NotStarted::Busy {
+                    self.ended.push(component.name.to_string());
+                }
+                self.events.push_back(Event::NotStarted { id, life, why });
+                return Ok(());
+            }
+        };
+        let Begun { child, is_wrapped, log, looker, heart, remarks } = begun;
+        self.watcher.watch_child(&child, token(id, life))?;
+        for remark in remarks {
+            self.log.say(&remark);
+        }
+        let shown = log.strip_prefix(&self.fleet.root).unwrap_or(&log).display();
+        self.log.say(&format!("starting {}, log {shown}", component.name));
+        let running = Running {
+            life,
+            identity: (!is_wrapped).then(|| child.identity().clone()),
+            child: Some(child),
+            process: None,
+            log: Some(log),
+            looker,
+            heart,
+            began: self.now(),
+            next_look: None,
+            was_killed: false,
+        };
+        self.put(id, Some(running));
+        if !is_wrapped {
+            self.note_start(id, life);
+        }
+        Ok(())
     }
 
-    fn append(&mut self, entry: &Entry) {
-        if let Err(error) = self.locks.append(entry) {
-            self.log.say(&format!("WARNING: {}", describe(&error)));
+    /// A component's process runs.
+    fn note_start(&mut self, id: Id, life: u32) {
+        let now = self.now();
+        let Some(running) = self.running_mut(id) else { return };
+        let pid = running.identity.as_ref().map(|identity| identity.pid);
+        running.began = now;
+        if running.looker.is_some() {
+            running.next_look = Some(now + SOONEST_LOOK);
+            self.looking.push(id);
+        }
+        self.tell_start(id, pid);
+        self.events.push_back(Event::Started { id, life });
+    }
+
+    /// Takes over a process that an earlier launcher has left.
+    fn adopt(&mut self, adopted: Adopted) -> io::Result<()> {
+        let Some(id) = self.roster.id(&adopted.name) else { return Ok(()) };
+        // The life that the machine gives to what it adopts.
+        let life = 1;
+        self.watcher.watch(&adopted.process, token(id, life))?;
+        let log = self.log.latest(&adopted.name);
+        let component = self.roster.get(id);
+        let heart = component.and_then(|component| Heart::new(component, log.as_deref()));
+        let identity = adopted.process.identity().clone();
+        self.log.say(&format!("adopted {} (PID {})", adopted.name, identity.pid));
+        let running = Running {
+            life,
+            child: None,
+            process: Some(adopted.process),
+            identity: Some(identity),
+            log,
+            looker: None,
+            heart,
+            began: self.now(),
+            next_look: None,
+            was_killed: false,
+        };
+        self.put(id, Some(running));
+        self.events.push_back(Event::Adopted(id));
+        Ok(())
+    }
+
+    /// Looks at those that are starting whether they are ready.
+    fn look(&mut self) {
+        let now = self.now();
+        let (locks, roster) = (self.locks, &self.roster);
+        let (running, events) = (&mut self.running, &mut self.events);
+        self.looking.retain(|&id| {
+            let Some(Some(one)) = running.get_mut(id.0 as usize) else { return false };
+            let (Some(looker), Some(component)) = (&mut one.looker, roster.get(id)) else {
+                return false;
+            };
+            if one.next_look.is_some_and(|next| now < next) {
+                return true;
+            }
+            if looker.sees(component, locks) {
+                events.push_back(Event::Ready { id, life: one.life });
+                one.looker = None;
+                one.next_look = None;
+                return false;
+            }
+            let pause = ((now - one.began) / 10).clamp(SOONEST_LOOK, LATEST_LOOK);
+            one.next_look = Some(now + pause);
+            true
+        });
+    }
+
+    // Ending.
+
+    fn process_ended(&mut self, token: u64) -> io::Result<()> {
+        let (id, life) = of_token(token);
+        let Some(running) = self.running_mut(id).filter(|running| running.life == life) else {
+            return Ok(());
+        };
+        let exit = match (&mut running.child, &running.process) {
+            (Some(child), _) => exit(child.wait()?),
+            (None, process) => process.as_ref().and_then(Process::exit).map_or(Exit::Unknown, exit),
+        };
+        self.tell_end(id, exit);
+        self.put(id, None);
+        self.events.push_back(Event::Exited { id, life, exit });
+        Ok(())
+    }
+
+    /// Returns the processes to ask or to end for a component: its own, and, where that is another
+    /// one, the one that does the work behind a virtual environment's stub.
+    fn processes(&self, id: Id, also_behind: bool) -> Vec<Process> {
+        let Some(running) = self.running(id) else { return Vec::new() };
+        let mut identities: Vec<Identity> = running.identity.iter().cloned().collect();
+        if let Some(component) = self.roster.get(id).filter(|_| also_behind)
+            && let Some(record) = self.locks.record(&component.name)
+            && record.wrapper_pid.is_some()
+            && !identities.contains(&record.identity())
+        {
+            identities.push(record.identity());
+        }
+        let opened = identities.iter().map(Process::open);
+        // One that can't be opened has ended, or can't be touched either way.
+        opened.filter_map(|process| process.ok().flatten()).collect()
+    }
+
+    fn ask(&mut self, ids: &[Id], how: Ask) {
+        let also_behind = how == Ask::Firmly || !LOCKS_ARE_INHERITED;
+        let processes: Vec<(Id, Process)> = ids
+            .iter()
+            .flat_map(|&id| self.processes(id, also_behind).into_iter().map(move |it| (id, it)))
+            .collect();
+        if processes.is_empty() {
+            return;
+        }
+        let asked: Vec<&Process> = processes.iter().map(|(_, process)| process).collect();
+        let answers = ask_all(&asked, how);
+        for ((id, _), answer) in processes.iter().zip(answers) {
+            if let Err(error) = answer {
+                let name = self.roster.name(*id);
+                self.log.say(&format!("WARNING: {name}: {error}; {}", error.hint()));
+            }
+        }
+    }
+
+    fn kill(&mut self, id: Id) {
+        let mut processes = self.processes(id, true);
+        if let Some(running) = self.running_mut(id) {
+            running.was_killed = true;
+            // A wrapper that has not told whom it holds takes it along.
+            if let (None, Some(child)) = (&running.identity, &running.child) {
+                processes.extend(Process::open(child.identity()).ok().flatten());
+            }
+        }
+        for process in processes {
+            if let Err(error) = process.kill() {
+                let name = self.roster.name(id);
+                self.log.say(&format!("WARNING: {name}: {error}; {}", error.hint()));
+            }
         }
     }
 }
 
-fn spawn_of<'a>(command: Vec<OsString>, component: &Component, output: Output<'a>) -> Spawn<'a> {
-    let mut words = command.into_iter();
-    // Python writes to a file in blocks otherwise, and a crash loses the last words.
-    let mut env = vec![("PYTHONUNBUFFERED".into(), Some("1".into()))];
-    let given = component.env.iter();
-    env.extend(given.map(|(name, value)| (name.into(), Some(value.reveal().into()))));
-    Spawn {
-        program: words.next().unwrap_or_default(),
-        args: words.collect(),
-        current_dir: Some(component.cwd.clone()),
-        env,
-        output,
-        console: Console::Own,
-        keep: Vec::new(),
-        end_with_parent: false,
-    }
+/// What the watcher tells of a process by.
+fn token(id: Id, life: u32) -> u64 {
+    u64::from(id.0) << 32 | u64::from(life)
 }
 
-fn stop_line(component: &str, outcome: &Outcome, took: Duration) -> String {
-    let seconds = took.as_secs_f64();
-    match outcome {
-        Outcome::AlreadyGone => format!("{component} has ended"),
-        Outcome::Stopped => format!("{component} ended by itself after {seconds:.1} s"),
-        Outcome::Killed => format!("{component} was KILLED after {seconds:.1} s"),
-        Outcome::Survived(reason) => format!("{component} is STILL RUNNING: {reason}"),
-    }
+fn of_token(token: u64) -> (Id, u32) {
+    let [high, low] = [token >> 32, token & u64::from(u32::MAX)];
+    (Id(u32::try_from(high).unwrap_or(u32::MAX)), u32::try_from(low).unwrap_or(u32::MAX))
 }
 
-/// Waits for a message until `due`.
-fn next(receiver: &Receiver<Message>, due: Option<Instant>) -> Option<Message> {
-    let received = match due {
-        Some(due) => receiver.recv_timeout(due.saturating_duration_since(Instant::now())),
-        None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-    };
-    received.ok()
+fn exit(ended: Ended) -> Exit {
+    match ended {
+        Ended::Code(code) => Exit::Code(code),
+        Ended::Signal(signal) => Exit::Signal(signal),
+    }
 }

@@ -15,7 +15,7 @@ use crate::component::{Component, Phase, Rest, Start, Step, Then};
 use crate::random::Random;
 use crate::start_queue::StartQueue;
 use crate::stop_queue::StopQueue;
-use crate::{Action, Cause, Event, Id, Note, Spec, View};
+use crate::{Action, Cause, Event, Id, Note, Spec, State, View};
 
 /// Decides when components are started, restarted and stopped. All times are since one moment
 /// that the caller chooses, and never go back.
@@ -92,7 +92,11 @@ impl Machine {
 
     /// Returns what others see of a component; `None` if it was removed.
     pub fn view(&self, id: Id) -> Option<View> {
-        self.get(id).map(Component::view)
+        let view = self.get(id)?.view();
+        let runs = matches!(view.state, State::Starting | State::Running);
+        // It still does its work for those that stop before it.
+        let state = if runs && self.is_to_stop(id) { State::Stopping } else { view.state };
+        Some(View { state, ..view })
     }
 
     /// Returns the id that the next component to be added gets.

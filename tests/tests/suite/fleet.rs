@@ -83,10 +83,24 @@ fn a_fleet_starts_in_order_and_stops_in_order() {
     assert_nothing_left(&fleet);
 }
 
+/// A fleet of one account, whose components are ready when the stand-in says so.
+fn ready_when_it_says_so() -> Value {
+    json!({
+        "ACCOUNTS": { "ATLAS": { "account": 11 } },
+        "TRADING_SETTINGS": { "WATCHDOG_LIMIT": 2.5 },
+        "PROCESS_MANAGER": {
+            "server_settle_seconds": 0, "watchdog_stagger_seconds": 0, "brain_stagger_seconds": 0,
+            "defaults": { "ready": { "log": "^ready" } },
+        },
+    })
+}
+
 #[test]
 fn output_goes_to_a_log_of_its_own() {
     let fleet = SampleFleet::new(tools(), &ONE);
-    let launch = start_until(&fleet, "started BRAIN_ATLAS");
+    // Python needs a moment until it hears a request to stop.
+    fleet.configure(&ready_when_it_says_so());
+    let launch = start_until(&fleet, "BRAIN_ATLAS is ready");
     launch.ask_to_stop(&fleet.tools);
     let (_, lines) = launch.finish();
     let logs = fs::read_dir(fleet.root().join("orchestrator_logs")).unwrap();
@@ -144,7 +158,7 @@ fn a_fleet_outlives_its_launcher_locked_and_a_new_one_refuses_beside_it() {
     let copy = fleet.run("qc-lock", &["run", "BRAIN_ATLAS", "--", "never-run"]);
     assert_eq!(copy.code, 75, "{copy:?}");
 
-    let second = fleet.run("qc-launch", &[]);
+    let second = fleet.run("qc-launch", &["--no-adopt"]);
     assert_eq!(second.code, 75, "{second:?}");
     for name in
         ["quantum_server", "WATCHDOG_ATLAS", "WATCHDOG_BOREAS", "BRAIN_ATLAS", "BRAIN_BOREAS"]
@@ -186,9 +200,9 @@ fn a_component_that_keeps_ending_is_given_up() {
     }
     let (ended, lines) = fleet.launch(&[], |_| ()).finish();
     assert_eq!(ended, Ended::Code(1), "{lines:#?}");
-    let starts = lines.iter().filter(|line| line.contains("started BRAIN_ATLAS")).count();
+    let starts = lines.iter().filter(|line| line.contains("started quantum_server")).count();
     assert_eq!(starts, 3, "{lines:#?}");
-    let given_up = "GAVE UP BRAIN_ATLAS: it ended with exit code 3 after 2 restarts";
+    let given_up = "GAVE UP quantum_server: it ended with exit code 3 after 2 restarts";
     assert!(lines.iter().any(|line| line.contains(given_up)), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("nothing is left to supervise")), "{lines:#?}");
     assert_nothing_left(&fleet);

@@ -1,0 +1,275 @@
+//! `qc-launch status`, `stop`, `start`, `restart`, `reload`: asking the one that runs.
+
+use std::io::{IsTerminal, Write};
+use std::thread;
+use std::time::Duration;
+
+use qc_cli::{ColorChoice, Exit, Failure, Place, Text, Tone, local_time, print_json, table};
+use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
+use qc_lock_core::LockDir;
+use serde::Serialize;
+
+use crate::cli::{NamesArgs, StatusArgs, StopArgs};
+
+/// The pause between two looks at what was asked for.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The pause between two looks with `--watch`.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// What `status --json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    version: u32,
+    pid: u32,
+    is_stopping: bool,
+    components: &'a [ComponentStatus],
+}
+
+pub(crate) fn status(
+    args: &StatusArgs,
+    place: &Place,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let mut client = connect(&place.locks()?)?;
+    let mut before = String::new();
+    loop {
+        let status = client.ask(&Request::Status).map_err(failure)?;
+        let mut text = Vec::new();
+        show(&status, args.json, args.color, &mut text)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if text != before {
+            // A terminal shows one state; a file or a pipe gets one after the other.
+            if args.watch && !args.json && std::io::stdout().is_terminal() {
+                write!(output, "\x1b[H\x1b[2J")?;
+            }
+            write!(output, "{text}")?;
+            output.flush()?;
+        }
+        if !args.watch {
+            return Ok(Exit::Done);
+        }
+        before = text;
+        thread::sleep(WATCH);
+    }
+}
+
+pub(crate) fn stop(
+    args: &StopArgs,
+    place: &Place,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let locks = place.locks()?;
+    let mut client = connect(&locks)?;
+    let names = args.names.clone();
+    let asked = client.ask(&Request::Stop { names: names.clone() }).map_err(failure)?;
+    if names.is_empty() {
+        return stop_all(&mut client, &asked, &locks, output);
+    }
+    let settled = wait(&mut client, asked, &names, |state| state.is_settled())?;
+    report(&settled, &names, output, |component| match component.state {
+        StateWord::Running | StateWord::Starting => Err("it runs again".into()),
+        _ => Ok(format!("{} does not run", component.name)),
+    })
+}
+
+pub(crate) fn start(
+    args: &NamesArgs,
+    place: &Place,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    bring_up(Request::Start { names: args.names.clone() }, args, place, output)
+}
+
+pub(crate) fn restart(
+    args: &NamesArgs,
+    place: &Place,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    bring_up(Request::Restart { names: args.names.clone() }, args, place, output)
+}
+
+pub(crate) fn reload(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let status = connect(&place.locks()?)?.ask(&Request::Reload).map_err(failure)?;
+    for line in &status.text {
+        writeln!(output, "{line}")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Starts or restarts, and waits for how that ends.
+fn bring_up(
+    request: Request,
+    args: &NamesArgs,
+    place: &Place,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let mut client = connect(&place.locks()?)?;
+    let asked = client.ask(&request).map_err(failure)?;
+    let done = |state: StateWord| state.is_settled() || state == StateWord::BackingOff;
+    let settled = wait(&mut client, asked, &args.names, done)?;
+    report(&settled, &args.names, output, |component| match component.state {
+        StateWord::Running => {
+            let pid = component.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
+            Ok(format!("{} runs{pid}", component.name))
+        }
+        StateWord::Finished => Ok(format!("{} has finished", component.name)),
+        state => Err(format!("it is {state}{}", detail(component))),
+    })
+}
+
+fn connect(locks: &LockDir) -> Result<Client, Failure> {
+    Client::connect(locks.path()).map_err(failure)
+}
+
+fn failure(error: ControlError) -> Failure {
+    let exit = match &error {
+        ControlError::Refused { is_usage: true, .. } => Exit::Usage,
+        ControlError::Refused { is_usage: false, .. }
+        | ControlError::NotRunning
+        | ControlError::Denied { .. }
+        | ControlError::Ended
+        | ControlError::Version
+        | ControlError::System { .. } => Exit::Failed,
+    };
+    let hint = error.hint().to_owned();
+    Failure::from_error(exit, &error, hint)
+}
+
+/// Looks again and again until `done` says so of each named component.
+fn wait(
+    client: &mut Client,
+    mut status: Status,
+    names: &[String],
+    done: impl Fn(StateWord) -> bool,
+) -> Result<Status, Failure> {
+    while !of_names(&status, names).all(|component| done(component.state)) {
+        thread::sleep(PAUSE);
+        status = client.ask(&Request::Status).map_err(failure)?;
+    }
+    Ok(status)
+}
+
+fn of_names<'a>(
+    status: &'a Status,
+    names: &'a [String],
+) -> impl Iterator<Item = &'a ComponentStatus> {
+    let is_named = |name: &str| names.iter().any(|other| other.eq_ignore_ascii_case(name));
+    status.components.iter().filter(move |component| is_named(&component.name))
+}
+
+/// Prints what became of each named component; fails if one is not as it was wanted.
+fn report(
+    status: &Status,
+    names: &[String],
+    output: &mut dyn Write,
+    judge: impl Fn(&ComponentStatus) -> Result<String, String>,
+) -> Result<Exit, Failure> {
+    let mut failed = Vec::new();
+    for component in of_names(status, names) {
+        match judge(component) {
+            Ok(line) => writeln!(output, "{line}")?,
+            Err(why) => failed.push(format!("{}: {why}", component.name)),
+        }
+    }
+    if failed.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let hint = "`qc-launch status` shows how it goes on; see the component's log";
+    Err(Failure::new(Exit::Failed, failed.join("\n  "), hint))
+}
+
+/// Waits until the running `qc-launch` has ended, and looks whether anything is left.
+fn stop_all(
+    client: &mut Client,
+    asked: &Status,
+    locks: &LockDir,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let mut told: Vec<&str> = Vec::new();
+    loop {
+        match client.ask(&Request::Status) {
+            Ok(status) => {
+                for component in &asked.components {
+                    let now = status.components.iter().find(|other| other.name == component.name);
+                    let rests = now.is_none_or(|now| {
+                        now.state.is_settled() && now.state != StateWord::Running
+                    });
+                    if rests && !told.contains(&component.name.as_str()) {
+                        writeln!(output, "{} does not run", component.name)?;
+                        told.push(&component.name);
+                    }
+                }
+                thread::sleep(PAUSE);
+            }
+            Err(_) => break,
+        }
+    }
+    // Its own lock is the last thing that it gives back.
+    let is_live = |name: &str| {
+        let entries = locks.list().unwrap_or_default();
+        entries.iter().any(|lock| lock.name.eq_ignore_ascii_case(name) && lock.state.is_live())
+    };
+    while locks.list()?.iter().any(|lock| lock.state.is_live() && lock.pid == Some(asked.pid)) {
+        thread::sleep(PAUSE);
+    }
+    let left: Vec<&str> = asked
+        .components
+        .iter()
+        .map(|component| component.name.as_str())
+        .filter(|name| is_live(name))
+        .collect();
+    if left.is_empty() {
+        writeln!(output, "The fleet is stopped; open trades were NOT closed.")?;
+        return Ok(Exit::Done);
+    }
+    let message = format!("not everything could be stopped: {}", left.join(", "));
+    let hint = "see `qc-ps` for what still runs, and run `qc-shutdown` elevated";
+    Err(Failure::new(Exit::Failed, message, hint))
+}
+
+fn show(
+    status: &Status,
+    json: bool,
+    color: ColorChoice,
+    output: &mut dyn Write,
+) -> Result<(), Failure> {
+    if json {
+        let (version, pid) = (qc_control::VERSION, status.pid);
+        let (is_stopping, components) = (status.is_stopping, &status.components[..]);
+        return print_json(output, &Report { version, pid, is_stopping, components });
+    }
+    let rows = status.components.iter().map(row).collect();
+    let header = ["COMPONENT", "STATE", "PID", "SINCE", "RESTARTS", "DETAIL"];
+    writeln!(output, "{}", table(&header, rows, color))?;
+    if status.is_stopping {
+        writeln!(output, "The fleet is being stopped.")?;
+    }
+    Ok(())
+}
+
+fn row(component: &ComponentStatus) -> Vec<Text> {
+    let tone = match component.state {
+        StateWord::Running | StateWord::Finished => Tone::Good,
+        StateWord::Waiting | StateWord::Starting | StateWord::Stopping | StateWord::Stopped => {
+            Tone::Plain
+        }
+        StateWord::BackingOff => Tone::Warn,
+        StateWord::GaveUp => Tone::Bad,
+    };
+    let mut details: Vec<String> = component.detail.iter().cloned().collect();
+    details.extend(component.until.as_ref().map(|until| format!("until {}", local_time(until))));
+    details.extend(component.adopted.then(|| "adopted".to_owned()));
+    vec![
+        component.name.as_str().into(),
+        Text::new(component.state.word(), tone),
+        component.pid.map(|pid| pid.to_string()).unwrap_or_default().into(),
+        local_time(&component.since).into(),
+        component.restarts.to_string().into(),
+        details.join(", ").into(),
+    ]
+}
+
+fn detail(component: &ComponentStatus) -> String {
+    component.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default()
+}

@@ -1,0 +1,79 @@
+//! Running in the background: the fleet is started by a copy of this program that stays, and this
+//! one goes as soon as it is known how the start went.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Write};
+
+use qc_cli::{Exit, Failure};
+use qc_process::{Console, Output, Spawn};
+
+/// What the copy says about each component that should run and does not.
+const MISSING: &str = "MISSING ";
+
+/// What the copy says when nothing changes by itself any more.
+const SETTLED: &str = "SETTLED";
+
+/// The flag that makes this program a copy that stays.
+const STAY: &str = "--announce";
+
+/// Starts the copy, shows what it says, and returns when the fleet is ready or won't be.
+pub(crate) fn up(output: &mut dyn Write) -> Result<Exit, Failure> {
+    let (reader, writer) = io::pipe()?;
+    let mut args: Vec<OsString> =
+        std::env::args_os().skip(1).filter(|word| word != "--detach").collect();
+    args.push(STAY.into());
+    let spawn = Spawn {
+        program: std::env::current_exe()?.into(),
+        args,
+        current_dir: None,
+        env: Vec::new(),
+        output: Output::Pipe(&writer),
+        // A session, or a console, of its own: this terminal's end is not its end.
+        console: Console::Own,
+        keep: Vec::new(),
+        end_with_parent: false,
+    };
+    let mut child = spawn.start(|_| Ok(()))?;
+    drop(writer);
+    let mut missing = Vec::new();
+    for line in BufReader::new(reader).lines().map_while(Result::ok) {
+        let line = line.trim_end();
+        if line == SETTLED {
+            let pid = child.identity().pid;
+            return settled(pid, &missing, output);
+        }
+        match line.strip_prefix(MISSING) {
+            Some(one) => missing.push(one.to_owned()),
+            None if line.starts_with('[') => writeln!(output, "{line}")?,
+            // What it writes to standard error comes through the same pipe.
+            None => writeln!(io::stderr(), "{line}")?,
+        }
+    }
+    // It has said why.
+    Ok(Exit::Code(child.wait()?.code()))
+}
+
+fn settled(pid: u32, missing: &[String], output: &mut dyn Write) -> Result<Exit, Failure> {
+    if missing.is_empty() {
+        writeln!(output, "The fleet is ready; qc-launch goes on in the background (PID {pid}).")?;
+        writeln!(output, "`qc-launch status` shows it, `qc-launch stop` stops it.")?;
+        return Ok(Exit::Done);
+    }
+    let lines: String = missing.iter().map(|one| format!("\n  {one}")).collect();
+    let message = format!(
+        "the fleet is not complete; qc-launch goes on in the background (PID {pid}) without:{lines}"
+    );
+    let hint = "see orchestrator_logs; `qc-launch start NAME` tries again, `qc-launch stop` stops the rest";
+    Err(Failure::new(Exit::Failed, message, hint))
+}
+
+/// Says how the start went, to the one who started this copy.
+pub(crate) fn announce(missing: &[String]) {
+    let mut output = io::stdout().lock();
+    for one in missing {
+        // Who does not listen any more does not miss it.
+        let _ = writeln!(output, "{MISSING}{one}");
+    }
+    let _ = writeln!(output, "{SETTLED}");
+    let _ = output.flush();
+}

@@ -1,0 +1,240 @@
+//! Which component of the config is which one of the machine, and how it is to be treated.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use qc_fleet::{Component, Role, Timing};
+use qc_supervise::{Change, Id, Probe, Spec};
+
+/// The components, by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    entries: Vec<Option<Entry>>,
+    /// By the key of the name.
+    ids: HashMap<String, Id>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    component: Component,
+    spec: Spec,
+    /// It is not in the config any more, and is being stopped.
+    is_leaving: bool,
+}
+
+impl Roster {
+    /// Takes up the components of a fleet that starts.
+    pub(crate) fn new(components: Vec<Component>, timing: &Timing) -> (Self, Vec<Spec>) {
+        let mut roster = Self::default();
+        let Changes { changes, .. } = roster.change(components, timing);
+        let specs = changes.into_iter().filter_map(|change| match change {
+            Change::Add(spec) => Some(spec),
+            Change::Replace { .. } | Change::Remove(_) => None,
+        });
+        let specs = specs.collect();
+        (roster, specs)
+    }
+
+    pub(crate) fn get(&self, id: Id) -> Option<&Component> {
+        Some(&self.entries.get(id.0 as usize)?.as_ref()?.component)
+    }
+
+    /// Returns how a component is called.
+    pub(crate) fn name(&self, id: Id) -> String {
+        self.get(id).map_or_else(|| "a former component".into(), |it| it.name.to_string())
+    }
+
+    /// Returns the component of this name, whatever its case.
+    pub(crate) fn id(&self, name: &str) -> Option<Id> {
+        self.ids.get(&name.to_ascii_lowercase()).copied()
+    }
+
+    /// Returns all, in the order of starting.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Component)> {
+        (0..)
+            .map(Id)
+            .zip(&self.entries)
+            .filter_map(|(id, entry)| Some((id, &entry.as_ref()?.component)))
+    }
+
+    /// Returns one that is still being stopped although the config names it again.
+    pub(crate) fn leaving_among(&self, components: &[Component]) -> Option<&Component> {
+        let leaving = self.entries.iter().flatten().filter(|entry| entry.is_leaving);
+        leaving
+            .map(|entry| &entry.component)
+            .find(|leaving| components.iter().any(|other| other.name.key() == leaving.name.key()))
+    }
+
+    /// A component that was taken out of the config has ended.
+    pub(crate) fn forget(&mut self, id: Id) {
+        if let Some(entry) = self.entries.get_mut(id.0 as usize) {
+            *entry = None;
+        }
+    }
+
+    /// Compares with what the config says now, and takes that over.
+    pub(crate) fn change(&mut self, components: Vec<Component>, timing: &Timing) -> Changes {
+        let mut ids = HashMap::new();
+        let mut next = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        for component in &components {
+            let key = component.name.key();
+            let id = self.ids.get(&key).copied().unwrap_or_else(|| {
+                next += 1;
+                Id(next - 1)
+            });
+            ids.insert(key, id);
+        }
+        let mut result = Changes::default();
+        for &id in self.ids.iter().filter(|(key, _)| !ids.contains_key(*key)).map(|(_, id)| id) {
+            if let Some(Some(entry)) = self.entries.get_mut(id.0 as usize) {
+                entry.is_leaving = true;
+                result.gone.push(entry.component.name.to_string());
+                result.changes.push(Change::Remove(id));
+            }
+        }
+        result.gone.sort();
+        let specs: Vec<Spec> =
+            components.iter().map(|one| spec(one, &components, &ids, timing)).collect();
+        self.ids = ids;
+        for (component, spec) in components.into_iter().zip(specs) {
+            let id = self.ids[&component.name.key()];
+            let name = component.name.to_string();
+            let entry = Entry { component, spec: spec.clone(), is_leaving: false };
+            match self.entries.get_mut(id.0 as usize).and_then(Option::as_mut) {
+                None => {
+                    result.added.push(name);
+                    self.entries.push(Some(entry));
+                    result.changes.push(Change::Add(spec));
+                }
+                Some(before) => {
+                    let restart = !runs_alike(&before.component, &entry.component);
+                    if restart {
+                        result.restarted.push(name);
+                    } else if before.spec != spec {
+                        result.adjusted.push(name);
+                    }
+                    if restart || before.spec != spec {
+                        result.changes.push(Change::Replace { id, spec, restart });
+                    }
+                    *before = entry;
+                }
+            }
+        }
+        result
+    }
+}
+
+/// What a changed config means.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// For the machine. Additions come in the order of their ids.
+    pub(crate) changes: Vec<Change>,
+    pub(crate) added: Vec<String>,
+    pub(crate) gone: Vec<String>,
+    /// Their command, folder, environment, account or lock has changed.
+    pub(crate) restarted: Vec<String>,
+    /// Only how they are supervised has changed.
+    pub(crate) adjusted: Vec<String>,
+}
+
+/// Whether what runs for one is what the other wants.
+fn runs_alike(one: &Component, other: &Component) -> bool {
+    one.name == other.name
+        && one.account == other.account
+        && one.terminal == other.terminal
+        && one.command == other.command
+        && one.cwd == other.cwd
+        && one.env == other.env
+        && one.ports == other.ports
+}
+
+fn spec(
+    component: &Component,
+    all: &[Component],
+    ids: &HashMap<String, Id>,
+    timing: &Timing,
+) -> Spec {
+    let id = |name: &qc_lock_core::LockName| ids.get(&name.key()).copied();
+    let is_guard = |other: &&Component| {
+        other.role == Role::Watchdog && other.account_key == component.account_key
+    };
+    let guard = all.iter().find(is_guard).filter(|_| component.role == Role::Brain);
+    let has_own_sign = component.settings.ready.probe != Probe::Started;
+    Spec {
+        settings: component.settings.clone(),
+        stop_rank: match component.role {
+            Role::Orchestrator | Role::Brain => 0,
+            Role::Watchdog => 1,
+            Role::Server => 2,
+            Role::Other => 3,
+        },
+        pause: match component.role {
+            Role::Server if has_own_sign => Duration::ZERO,
+            Role::Server => timing.server_settle,
+            Role::Watchdog => timing.watchdog_stagger,
+            Role::Brain => timing.brain_stagger,
+            Role::Orchestrator | Role::Other => Duration::ZERO,
+        },
+        depends_on: component.depends_on.iter().filter_map(id).collect(),
+        guard: guard.and_then(|guard| id(&guard.name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use qc_fleet::Fleet;
+
+    use super::*;
+
+    fn fleet(root: &Path, accounts: &str, section: &str) -> Fleet {
+        let config = root.join("MASTER_CONFIG.json");
+        let text = format!(r#"{{"ACCOUNTS": {{{accounts}}}, "PROCESS_MANAGER": {{{section}}}}}"#);
+        std::fs::write(&config, text).unwrap();
+        Fleet::load(&config).unwrap()
+    }
+
+    const TWO: &str = r#""A": {"account": 1}, "B": {"account": 2}"#;
+
+    #[test]
+    fn a_brain_knows_its_watchdog_and_stops_before_it() {
+        let root = tempfile::tempdir().unwrap();
+        let fleet = fleet(root.path(), TWO, "");
+        let (roster, specs) = Roster::new(fleet.components, &fleet.timing);
+        let brain = roster.id("brain_b").unwrap();
+        let watchdog = roster.id("WATCHDOG_B").unwrap();
+        let (brain, watchdog_spec) = (&specs[brain.0 as usize], &specs[watchdog.0 as usize]);
+        assert_eq!(brain.guard, Some(watchdog));
+        assert!(brain.stop_rank < watchdog_spec.stop_rank);
+        assert_eq!(watchdog_spec.guard, None);
+        assert_eq!(brain.pause, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn only_what_has_changed_is_restarted() {
+        let root = tempfile::tempdir().unwrap();
+        let before = fleet(root.path(), TWO, "");
+        let (mut roster, _) = Roster::new(before.components, &before.timing);
+        let same = fleet(root.path(), TWO, "");
+        assert_eq!(roster.change(same.components, &same.timing).changes, []);
+
+        let three = r#""A": {"account": 1}, "B": {"account": 7}, "C": {"account": 3}"#;
+        let after = fleet(root.path(), three, r#""watchdog_stagger_seconds": 2"#);
+        let changes = roster.change(after.components, &after.timing);
+        assert_eq!(changes.added, ["WATCHDOG_C", "BRAIN_C"]);
+        assert_eq!(changes.restarted, ["WATCHDOG_B", "BRAIN_B"]);
+        assert_eq!(changes.adjusted, ["WATCHDOG_A"]);
+        assert_eq!(changes.gone, Vec::<String>::new());
+        assert_eq!(roster.id("WATCHDOG_C"), Some(Id(5)));
+
+        let one = r#""C": {"account": 3}"#;
+        let after = fleet(root.path(), one, r#""watchdog_stagger_seconds": 2"#);
+        let changes = roster.change(after.components.clone(), &after.timing);
+        assert_eq!(changes.gone, ["BRAIN_A", "BRAIN_B", "WATCHDOG_A", "WATCHDOG_B"]);
+        assert_eq!((changes.added.len(), changes.restarted.len()), (0, 0));
+        assert!(roster.leaving_among(&after.components).is_none());
+        let back = fleet(root.path(), TWO, "");
+        assert!(roster.leaving_among(&back.components).is_some());
+    }
+}

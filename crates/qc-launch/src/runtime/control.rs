@@ -1,0 +1,204 @@
+//! Answering what `qc-launch status`, `stop`, `start`, `restart` and `reload` ask.
+
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Local, SecondsFormat};
+use qc_control::{Answer, ComponentStatus, Refusal, Request, Server, StateWord, Status};
+use qc_fleet::Component;
+use qc_supervise::{Event, Id, State, View};
+
+use super::Message;
+use super::Runtime;
+use crate::selected;
+
+/// How long an answer may take: the loop is never busy for long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Runtime<'_> {
+    /// Lets other programs of this user ask. Without that the fleet runs all the same.
+    pub(crate) fn serve(mut self) -> Self {
+        let post = self.post.clone();
+        let handler = move |request| {
+            let (sender, answer) = mpsc::sync_channel(1);
+            post.send(Message::Asked(request, sender));
+            answer.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+                let hint = "run the command again";
+                Answer::Refused(refusal("qc-launch does not answer in time", hint, false))
+            })
+        };
+        if let Err(error) = Server::start(self.locks.path(), Arc::new(handler)) {
+            self.log.say(&format!(
+                "WARNING: `qc-launch status`, `stop` and their like will not reach this one: {error}"
+            ));
+        }
+        self
+    }
+
+    pub(super) fn answer(&mut self, request: &Request) -> Answer {
+        let done = match request {
+            Request::Status => Ok(Vec::new()),
+            Request::Stop { names } if names.is_empty() => {
+                self.stop_all(None);
+                Ok(Vec::new())
+            }
+            Request::Stop { names } => self.ids(names).map(|ids| {
+                self.log.say(&format!("asked to stop {}", names.join(", ")));
+                self.events.push_back(Event::Stop(ids));
+                Vec::new()
+            }),
+            Request::Start { names } => self.each(names, "start", Event::Start),
+            Request::Restart { names } => self.each(names, "restart", Event::Restart),
+            Request::Reload => self.reload(),
+        };
+        match done {
+            Ok(text) => {
+                self.settle();
+                Answer::Done(self.status(text))
+            }
+            Err(refusal) => Answer::Refused(refusal),
+        }
+    }
+
+    /// Lets the machine hear what was asked, so that the answer shows what follows.
+    fn settle(&mut self) {
+        let mut asked = std::mem::take(&mut self.events);
+        while let Some(event) = asked.pop_front() {
+            if let Err(error) = self.handle(event) {
+                self.log.say(&format!("WARNING: {error}"));
+            }
+        }
+    }
+
+    fn each(
+        &mut self,
+        names: &[String],
+        word: &str,
+        event: impl Fn(Id) -> Event,
+    ) -> Result<Vec<String>, Refusal> {
+        if self.machine.is_stopping() {
+            return Err(refusal(
+                "the fleet is being stopped",
+                "wait until it has ended, and start it again",
+                false,
+            ));
+        }
+        let ids = self.ids(names)?;
+        self.log.say(&format!("asked to {word} {}", names.join(", ")));
+        self.events.extend(ids.into_iter().map(event));
+        Ok(Vec::new())
+    }
+
+    fn ids(&self, names: &[String]) -> Result<Vec<Id>, Refusal> {
+        let id = |name: &String| {
+            self.roster.id(name).ok_or_else(|| {
+                let known: Vec<&str> =
+                    self.roster.iter().map(|(_, component)| component.name.as_str()).collect();
+                let hint = format!("the components are {}", known.join(", "));
+                refusal(&format!("there is no component `{name}`"), &hint, true)
+            })
+        };
+        names.iter().map(id).collect()
+    }
+
+    /// Reads the config again; a mistake in it changes nothing.
+    fn reload(&mut self) -> Result<Vec<String>, Refusal> {
+        if self.machine.is_stopping() {
+            return Err(refusal("the fleet is being stopped", "start it again afterwards", false));
+        }
+        let read = self.place.fleet_to_start().and_then(|fleet| {
+            let (components, warnings) = selected(&fleet, self.args, self.locks)?;
+            Ok((fleet, components, warnings))
+        });
+        let (fleet, components, mut text) = read.map_err(|failure| {
+            self.log.say(&format!("the config was not reloaded: {}", failure.message()));
+            let message = format!("nothing was changed: {}", failure.message());
+            refusal(&message, failure.hint(), true)
+        })?;
+        if let Some(leaving) = self.roster.leaving_among(&components) {
+            let message = format!("nothing was changed: {} is still being stopped", leaving.name);
+            return Err(refusal(&message, "wait until it has ended, and reload again", false));
+        }
+        let changes = self.roster.change(components, &fleet.timing);
+        self.fleet = fleet;
+        for (names, what) in [
+            (&changes.gone, "stopping"),
+            (&changes.restarted, "restarting"),
+            (&changes.added, "starting"),
+            (&changes.adjusted, "supervised differently from now on:"),
+        ] {
+            if !names.is_empty() {
+                text.push(format!("{what} {}", names.join(", ")));
+            }
+        }
+        if changes.changes.is_empty() {
+            text.push("nothing has changed".into());
+        }
+        for line in &text {
+            self.log.say(&format!("config reloaded: {line}"));
+        }
+        self.events.push_back(Event::Reload(changes.changes));
+        Ok(text)
+    }
+
+    fn status(&self, text: Vec<String>) -> Status {
+        let components = self.roster.iter().filter_map(|(id, component)| {
+            Some(self.component(id, component, self.machine.view(id)?))
+        });
+        Status {
+            text,
+            pid: std::process::id(),
+            is_stopping: self.machine.is_stopping(),
+            components: components.collect(),
+        }
+    }
+
+    fn component(&self, id: Id, component: &Component, view: View) -> ComponentStatus {
+        let running = self.running(id);
+        let mut until = None;
+        let (state, detail) = match view.state {
+            State::Waiting(None) => (StateWord::Waiting, Some("for its turn".into())),
+            State::Waiting(Some(other)) => {
+                (StateWord::Waiting, Some(format!("for {}", self.roster.name(other))))
+            }
+            State::BackingOff(at) => {
+                until = Some(self.wall_clock(at));
+                (StateWord::BackingOff, None)
+            }
+            State::Starting => (StateWord::Starting, None),
+            State::Running => (StateWord::Running, None),
+            State::Stopping => (StateWord::Stopping, None),
+            State::Stopped => (StateWord::Stopped, None),
+            State::Finished(exit) => (StateWord::Finished, Some(format!("with {exit}"))),
+            State::GaveUp(reason) => (StateWord::GaveUp, Some(self.reason(&reason))),
+        };
+        ComponentStatus {
+            name: component.name.to_string(),
+            role: component.role.word().into(),
+            account: component.account.as_ref().map(ToString::to_string),
+            state,
+            detail,
+            until,
+            pid: running.and_then(|running| Some(running.identity.as_ref()?.pid)),
+            since: self.wall_clock(view.since),
+            restarts: view.restarts,
+            adopted: view.adopted,
+            life: view.life,
+            log: running.and_then(|running| Some(running.log.as_ref()?.display().to_string())),
+        }
+    }
+
+    /// Turns a time of the machine into one that people read.
+    fn wall_clock(&self, time: Duration) -> String {
+        let (now, clock) = (self.now(), SystemTime::now());
+        let time = match time.checked_sub(now) {
+            Some(ahead) => clock.checked_add(ahead),
+            None => clock.checked_sub(now - time),
+        };
+        DateTime::<Local>::from(time.unwrap_or(clock)).to_rfc3339_opts(SecondsFormat::Millis, false)
+    }
+}
+
+fn refusal(message: &str, hint: &str, is_usage: bool) -> Refusal {
+    Refusal { message: message.into(), hint: hint.into(), is_usage }
+}

@@ -1,0 +1,198 @@
+//! Starting one component under its lock.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, PipeReader};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use qc_fleet::Component;
+use qc_lock_core::{LockDir, LockError, StartError};
+use qc_process::{Child, Console, Identity, LOCKS_ARE_INHERITED, Output, Spawn, here, listener};
+use qc_supervise::NotStarted;
+
+use crate::log::Log;
+use crate::probe::{Heart, Looker};
+
+/// A thread that reads a line or two needs no large stack.
+const READER_STACK: usize = 64 * 1024;
+
+/// A component that was started.
+pub(crate) struct Begun {
+    /// Its process, or that of its wrapper.
+    pub(crate) child: Child,
+    /// Whether a wrapper will say when the component itself runs.
+    pub(crate) is_wrapped: bool,
+    pub(crate) log: PathBuf,
+    /// What shows that it is ready, where that has to be looked for.
+    pub(crate) looker: Option<Looker>,
+    pub(crate) heart: Option<Heart>,
+    /// What else there is to say.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// What a wrapper says.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// The component runs.
+    Started(Identity),
+    /// Something for people.
+    Line(String),
+}
+
+pub(crate) struct Starter<'a> {
+    pub(crate) locks: &'a LockDir,
+    /// Whether the scripts lock by themselves with the old module.
+    pub(crate) scripts_lock: bool,
+}
+
+impl Starter<'_> {
+    /// Starts a component. `hear` gets what a wrapper says, on another thread.
+    pub(crate) fn start(
+        &self,
+        component: &Component,
+        log: &Log,
+        hear: impl Fn(Said) + Send + 'static,
+    ) -> Result<Begun, NotStarted> {
+        for &port in &component.ports {
+            refuse_busy(port)?;
+        }
+        let (file, path) = log.child(component.name.as_str()).map_err(failed)?;
+        let looker = Looker::new(component, &path).map_err(NotStarted::Failed)?;
+        let heart = Heart::new(component, Some(&path));
+        let command: Vec<OsString> =
+            component.command.iter().map(|word| word.value().into()).collect();
+        let begun = |child, is_wrapped, remarks| Begun {
+            child,
+            is_wrapped,
+            log: path.clone(),
+            looker,
+            heart,
+            remarks,
+        };
+        if self.scripts_lock {
+            let spawn = spawn_of(command, component, Output::File(&file));
+            return Ok(begun(spawn.start(|_| Ok(())).map_err(failed)?, false, Vec::new()));
+        }
+        if !LOCKS_ARE_INHERITED {
+            // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
+            let (reader, writer) = io::pipe().map_err(failed)?;
+            let wrapper = self.wrapped(component, &path, command).map_err(failed)?;
+            let spawn = spawn_of(wrapper, component, Output::Pipe(&writer));
+            let child = spawn.start(|_| Ok(())).map_err(failed)?;
+            listen(reader, hear).map_err(failed)?;
+            return Ok(begun(child, true, Vec::new()));
+        }
+        let request = component.request().at_once();
+        let lock = self.locks.acquire_for_child(&request).map_err(not_locked)?;
+        let (lock, child) =
+            lock.start(spawn_of(command, component, Output::File(&file))).map_err(|error| {
+                match error {
+                    StartError::Lock(error) => not_locked(error),
+                    StartError::GuardDeleted => NotStarted::Busy,
+                    StartError::Spawn(error) => failed(error),
+                }
+            })?;
+        let remarks = lock.reclaimed().iter();
+        let remarks = remarks.map(|it| format!("reclaimed lock {} {it}", component.name)).collect();
+        lock.leave_to_child();
+        Ok(begun(child, false, remarks))
+    }
+
+    fn wrapped(
+        &self,
+        component: &Component,
+        log: &Path,
+        command: Vec<OsString>,
+    ) -> io::Result<Vec<OsString>> {
+        let mut words: Vec<OsString> =
+            vec![std::env::current_exe()?.into(), "hold".into(), "--lock-dir".into()];
+        words.push(self.locks.path().into());
+        if let Some(account) = &component.account {
+            words.extend(["--account".into(), account.as_str().into()]);
+        }
+        if let Some(terminal) = &component.terminal {
+            words.extend(["--terminal".into(), terminal.as_str().into()]);
+        }
+        words.extend([
+            "--program".into(),
+            component.script_file().into(),
+            "--output".into(),
+            log.into(),
+        ]);
+        words.extend([component.name.as_str().into(), "--".into()]);
+        words.extend(command);
+        Ok(words)
+    }
+}
+
+fn failed(error: io::Error) -> NotStarted {
+    NotStarted::Failed(error.to_string())
+}
+
+fn not_locked(error: LockError) -> NotStarted {
+    match &error {
+        // Nobody is known to hold it: it may be free in a moment.
+        LockError::Held { holder, .. } if holder.pid.is_none() => NotStarted::Busy,
+        LockError::Held { holder, .. } => {
+            NotStarted::Refused(format!("its lock is held by {holder}"))
+        }
+        _ => {
+            let failure = qc_cli::Failure::from(error);
+            NotStarted::Failed(format!("it cannot be locked: {}", failure.message()))
+        }
+    }
+}
+
+/// A second server that moves to another port would hide that there are two.
+fn refuse_busy(port: u16) -> Result<(), NotStarted> {
+    // What can't be looked at does not keep the fleet from starting: the program itself will see.
+    let Ok(Some(owner)) = listener(port) else { return Ok(()) };
+    let who = match owner.pid.filter(|&pid| pid != 0) {
+        None => "another process".into(),
+        Some(pid) => match qc_process::describe(pid) {
+            Ok(Some(process)) => format!("PID {pid} ({})", process.name),
+            _ => format!("PID {pid}"),
+        },
+    };
+    Err(NotStarted::Refused(format!("its port {port} is taken: {who} listens there")))
+}
+
+fn spawn_of<'a>(command: Vec<OsString>, component: &Component, output: Output<'a>) -> Spawn<'a> {
+    let mut words = command.into_iter();
+    // Python writes to a file in blocks otherwise, and a crash loses the last words.
+    let mut env = vec![("PYTHONUNBUFFERED".into(), Some("1".into()))];
+    let given = component.env.iter();
+    env.extend(given.map(|(name, value)| (name.into(), Some(value.reveal().into()))));
+    Spawn {
+        program: words.next().unwrap_or_default(),
+        args: words.collect(),
+        current_dir: Some(component.cwd.clone()),
+        env,
+        output,
+        console: Console::Own,
+        keep: Vec::new(),
+        end_with_parent: false,
+    }
+}
+
+/// Listens to a wrapper until it has said that the component runs; what it writes later reaches
+/// nobody, and it does not mind.
+fn listen(pipe: PipeReader, hear: impl Fn(Said) + Send + 'static) -> io::Result<()> {
+    let reader = thread::Builder::new().name("wrapper".into()).stack_size(READER_STACK);
+    reader.spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            match line.strip_prefix("started ").and_then(identity) {
+                Some(identity) => return hear(Said::Started(identity)),
+                None => hear(Said::Line(line.trim_end().to_owned())),
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Reads `PID TIME`.
+fn identity(text: &str) -> Option<Identity> {
+    let (pid, started) = text.trim().split_once(' ')?;
+    let boot_id = here().boot_id.clone();
+    Some(Identity { pid: pid.parse().ok()?, started: started.parse().ok()?, boot_id })
+}
