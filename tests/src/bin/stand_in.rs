@@ -6,6 +6,10 @@
 //! - `exit CODE`: end at once
 //! - `ignore stop`: do not end when asked
 //! - `say NAME`: print the environment variable NAME and the current folder
+//! - `sleep MS`: wait before what the next lines say
+//! - `die`: end as by a crash
+//! - `listen PORT`: listen at this port of 127.0.0.1
+//! - `touch FILE MS TIMES`: write FILE anew every MS milliseconds, so many times
 //! - `start PROGRAM`: start PROGRAM, a copy of this one, as a child that runs on
 //! - `start interpreter`: start the same script with the interpreter that `pyvenv.cfg` names, as a
 //!   virtual environment's stub does on Windows, and end with it
@@ -21,6 +25,7 @@
 use std::env;
 use std::fs;
 use std::io::{self, Read};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::mpsc::{self, Receiver};
@@ -70,6 +75,10 @@ fn main() -> ExitCode {
             ["start", program] => start(program),
             ["ignore", "stop"] => {}
             ["say", name] => say(name),
+            ["sleep", millis] => thread::sleep(Duration::from_millis(number(millis))),
+            ["die"] => std::process::abort(),
+            ["listen", port] => listen(number(port)),
+            ["touch", file, millis, times] => touch(file, number(millis), number(times)),
             _ => panic!("unknown directive {words:?}"),
         }
     }
@@ -99,6 +108,25 @@ fn stops() -> Receiver<()> {
     })
     .expect("cannot listen for requests to stop");
     receiver
+}
+
+fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("a number")
+}
+
+fn listen(port: u16) {
+    let socket = TcpListener::bind(("127.0.0.1", port)).expect("cannot listen");
+    thread::spawn(move || socket.incoming().for_each(drop));
+}
+
+fn touch(file: &str, millis: u64, times: u64) {
+    let file = file.to_owned();
+    thread::spawn(move || {
+        for time in 0..times {
+            fs::write(&file, time.to_string()).expect("cannot write");
+            thread::sleep(Duration::from_millis(millis));
+        }
+    });
 }
 
 fn play_stub(args: &[String]) -> ExitCode {

@@ -12,6 +12,7 @@ mod locks;
 mod run;
 #[cfg(windows)]
 mod scripts;
+mod supervise;
 
 use qc_tests::Tools;
 

@@ -1,0 +1,287 @@
+//! The supervisor as a user sees it: adoption, control, readiness, heartbeat, running in the
+//! background.
+
+use std::net::TcpListener;
+
+use qc_process::{Ended, Identity, Liveness, Process, identity_of, liveness};
+use qc_tests::{Finished, Program, SampleFleet};
+use serde_json::{Value, json};
+
+use crate::tools;
+
+const TWO: [(&str, u64); 2] = [("ATLAS", 11), ("BOREAS", 12)];
+const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
+
+/// A config with these accounts and short pauses, whose components are ready when they say so.
+fn config(accounts: &[(&str, u64)], more: &Value) -> Value {
+    let accounts: serde_json::Map<String, Value> = accounts
+        .iter()
+        .map(|(key, number)| (key.to_string(), json!({ "account": number })))
+        .collect();
+    let mut section = json!({
+        "server_settle_seconds": 0, "watchdog_stagger_seconds": 0, "brain_stagger_seconds": 0,
+        "defaults": { "ready": { "log": "^ready" } },
+    });
+    for (key, value) in more.as_object().unwrap() {
+        section[key] = value.clone();
+    }
+    json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": section })
+}
+
+fn fleet(accounts: &[(&str, u64)], more: &Value) -> SampleFleet {
+    let fleet = SampleFleet::new(tools(), accounts);
+    fleet.configure(&config(accounts, more));
+    fleet
+}
+
+/// Starts the fleet and waits until its last component is ready.
+fn start(fleet: &SampleFleet, last: &str) -> Program {
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for(&format!("{last} is ready"));
+    launch
+}
+
+fn status(fleet: &SampleFleet) -> Value {
+    let status = fleet.run("qc-launch", &["status", "--json"]);
+    assert_eq!(status.code, 0, "{status:?}");
+    status.json()
+}
+
+fn component(fleet: &SampleFleet, name: &str) -> Value {
+    let status = status(fleet);
+    let components = status["components"].as_array().unwrap();
+    let found = components.iter().find(|component| component["name"] == name);
+    found.unwrap_or_else(|| panic!("no {name} in {status:#}")).clone()
+}
+
+fn identity(fleet: &SampleFleet, name: &str) -> Identity {
+    let component = component(fleet, name);
+    let pid = component["pid"].as_u64().unwrap_or_else(|| panic!("no pid: {component:#}"));
+    identity_of(u32::try_from(pid).unwrap()).unwrap()
+}
+
+fn kill(identity: &Identity) {
+    Process::open(identity).unwrap().expect("it has ended").kill().unwrap();
+}
+
+fn assert_ok(finished: &Finished) {
+    assert_eq!(finished.code, 0, "{finished:?}");
+}
+
+/// Stops what runs in the background, also when a test fails.
+struct Background<'a>(&'a SampleFleet);
+
+impl Drop for Background<'_> {
+    fn drop(&mut self) {
+        self.0.run("qc-launch", &["stop"]);
+    }
+}
+
+#[test]
+fn what_a_killed_launcher_has_left_is_adopted_without_a_restart() {
+    let fleet = fleet(&TWO, &json!({}));
+    let launch = start(&fleet, "BRAIN_BOREAS");
+    let names = ["quantum_server", "WATCHDOG_ATLAS", "BRAIN_ATLAS", "BRAIN_BOREAS"];
+    let before: Vec<Identity> = names.iter().map(|name| identity(&fleet, name)).collect();
+    let missing = identity(&fleet, "WATCHDOG_BOREAS");
+    launch.kill();
+    drop(launch);
+    kill(&missing);
+
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("WATCHDOG_BOREAS is ready");
+    let after: Vec<Identity> = names.iter().map(|name| identity(&fleet, name)).collect();
+    assert_eq!(after, before);
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["adopted"], true);
+    assert_eq!(component(&fleet, "WATCHDOG_BOREAS")["adopted"], false);
+
+    // It is supervised as before.
+    kill(&identity(&fleet, "BRAIN_ATLAS"));
+    launch.wait_for("BRAIN_ATLAS is ready");
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["adopted"], false);
+    launch.ask_to_stop(&fleet.tools);
+    let (ended, lines) = launch.finish();
+    assert_eq!(ended, Ended::Code(0), "{lines:#?}");
+    assert!(before.iter().all(|one| liveness(one) == Liveness::Dead), "{lines:#?}");
+    assert_eq!(fleet.run("qc-lock", &["list"]).stdout, "No active locks.\n");
+}
+
+#[test]
+fn an_unlocked_copy_is_not_adopted() {
+    let fleet = fleet(&ONE, &json!({}));
+    let mut copy = Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
+    copy.wait_for("ready");
+    let refused = fleet.run("qc-launch", &[]);
+    assert_eq!(refused.code, 75, "{refused:?}");
+    assert!(refused.stderr.contains(&format!("BRAIN_ATLAS (PID {}", copy.identity().pid)));
+}
+
+#[test]
+fn components_are_stopped_and_started_by_name() {
+    let fleet = fleet(&TWO, &json!({}));
+    let launch = start(&fleet, "BRAIN_BOREAS");
+    let run = |args: &[&str]| fleet.run("qc-launch", args);
+    let others = ["quantum_server", "WATCHDOG_BOREAS", "BRAIN_BOREAS"];
+    let before: Vec<Identity> = others.iter().map(|name| identity(&fleet, name)).collect();
+
+    // With a watchdog its brain goes.
+    let stopped = run(&["stop", "watchdog_atlas"]);
+    assert_ok(&stopped);
+    assert_eq!(stopped.stdout, "WATCHDOG_ATLAS does not run\n");
+    assert_eq!(component(&fleet, "WATCHDOG_ATLAS")["state"], "stopped");
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "stopped");
+    // And without it the brain does not come back.
+    let refused = run(&["start", "BRAIN_ATLAS"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("it needs WATCHDOG_ATLAS"), "{refused:?}");
+    assert_ok(&run(&["start", "WATCHDOG_ATLAS", "BRAIN_ATLAS"]));
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "running");
+
+    let brain = identity(&fleet, "BRAIN_ATLAS");
+    assert_ok(&run(&["restart", "BRAIN_ATLAS"]));
+    assert_ne!(identity(&fleet, "BRAIN_ATLAS"), brain);
+    let after: Vec<Identity> = others.iter().map(|name| identity(&fleet, name)).collect();
+    assert_eq!(after, before);
+
+    let unknown = run(&["stop", "BRAIN_ATLANTIS"]);
+    assert_eq!(unknown.code, 2, "{unknown:?}");
+    assert!(unknown.stderr.contains("the components are quantum_server"), "{unknown:?}");
+    let table = run(&["status"]);
+    assert!(table.stdout.contains("WATCHDOG_BOREAS") && table.stdout.contains("running"));
+
+    let all = run(&["stop"]);
+    assert_ok(&all);
+    assert!(all.stdout.contains("The fleet is stopped"), "{all:?}");
+    assert_eq!(launch.finish().0, Ended::Code(0));
+    let nobody = run(&["status"]);
+    assert_eq!(nobody.code, 1, "{nobody:?}");
+    assert!(nobody.stderr.contains("no qc-launch is running"), "{nobody:?}");
+}
+
+#[test]
+fn a_reload_touches_only_what_has_changed() {
+    let fleet = fleet(&TWO, &json!({}));
+    let mut launch = start(&fleet, "BRAIN_BOREAS");
+    let names = ["quantum_server", "WATCHDOG_ATLAS", "BRAIN_ATLAS"];
+    let before: Vec<Identity> = names.iter().map(|name| identity(&fleet, name)).collect();
+
+    std::fs::write(fleet.root().join("MASTER_CONFIG.json"), "{\"ACCOUNTS\": {").unwrap();
+    let broken = fleet.run("qc-launch", &["reload"]);
+    assert_eq!(broken.code, 2, "{broken:?}");
+    assert!(broken.stderr.contains("nothing was changed: "), "{broken:?}");
+
+    fleet.script("BRAIN_CASTOR.py", "");
+    let boreas = identity(&fleet, "BRAIN_BOREAS");
+    fleet.configure(&config(&[("ATLAS", 11), ("CASTOR", 13)], &json!({})));
+    let reloaded = fleet.run("qc-launch", &["reload"]);
+    assert_ok(&reloaded);
+    assert!(reloaded.stdout.contains("stopping BRAIN_BOREAS, WATCHDOG_BOREAS"), "{reloaded:?}");
+    assert!(reloaded.stdout.contains("starting WATCHDOG_CASTOR, BRAIN_CASTOR"), "{reloaded:?}");
+    launch.wait_for("WATCHDOG_BOREAS ended");
+    launch.wait_for("BRAIN_CASTOR is ready");
+    assert_eq!(liveness(&boreas), Liveness::Dead);
+    let after: Vec<Identity> = names.iter().map(|name| identity(&fleet, name)).collect();
+    assert_eq!(after, before);
+
+    let environment = json!({ "components": { "BRAIN_ATLAS": { "env": { "MODE": "new" } } } });
+    fleet.configure(&config(&[("ATLAS", 11), ("CASTOR", 13)], &environment));
+    let reloaded = fleet.run("qc-launch", &["reload"]);
+    assert_eq!(reloaded.stdout, "restarting BRAIN_ATLAS\n", "{reloaded:?}");
+    launch.wait_for("BRAIN_ATLAS is ready");
+    assert_ne!(identity(&fleet, "BRAIN_ATLAS"), before[2]);
+    assert_eq!(identity(&fleet, "WATCHDOG_ATLAS"), before[1]);
+    assert_eq!(fleet.run("qc-launch", &["reload"]).stdout, "nothing has changed\n");
+}
+
+#[test]
+fn a_brain_does_not_outlive_its_watchdog() {
+    let fleet = fleet(&ONE, &json!({ "max_restarts": 0 }));
+    let mut launch = start(&fleet, "BRAIN_ATLAS");
+    kill(&identity(&fleet, "WATCHDOG_ATLAS"));
+    launch.wait_for("GAVE UP WATCHDOG_ATLAS");
+    launch.wait_for("stopping BRAIN_ATLAS: its watchdog WATCHDOG_ATLAS does not run");
+    launch.wait_for("BRAIN_ATLAS ended");
+    let brain = component(&fleet, "BRAIN_ATLAS");
+    assert_eq!(brain["state"], "gave-up", "{brain:#}");
+
+    let kept = json!({ "max_restarts": 0, "defaults": { "stop": { "without_watchdog": "keep" } } });
+    drop(launch);
+    let fleet = self::fleet(&ONE, &kept);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+    kill(&identity(&fleet, "WATCHDOG_ATLAS"));
+    launch.wait_for("GAVE UP WATCHDOG_ATLAS");
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "running");
+}
+
+#[test]
+fn one_that_gives_no_sign_of_life_is_restarted() {
+    let beat = json!({ "heartbeat": { "file": "beat", "within": 1 } });
+    let fleet = fleet(&ONE, &json!({ "components": { "BRAIN_ATLAS": beat } }));
+    fleet.script("BRAIN_ATLAS.py", "touch beat 100 30");
+    let mut launch = start(&fleet, "BRAIN_ATLAS");
+    let before = identity(&fleet, "BRAIN_ATLAS");
+    launch.wait_for("BRAIN_ATLAS HANGS: no sign of life for");
+    launch.wait_for("BRAIN_ATLAS is ready");
+    assert_ne!(identity(&fleet, "BRAIN_ATLAS"), before);
+}
+
+#[test]
+fn one_that_is_not_ready_in_time_has_failed() {
+    let never = json!({ "ready": { "file": "never", "timeout": 1 } });
+    let fleet =
+        fleet(&ONE, &json!({ "max_restarts": 0, "components": { "WATCHDOG_ATLAS": never } }));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("WATCHDOG_ATLAS is NOT READY after 1.0 s");
+    launch.wait_for("GAVE UP WATCHDOG_ATLAS: it was not ready within");
+    launch.wait_for("GAVE UP BRAIN_ATLAS: it needs WATCHDOG_ATLAS");
+}
+
+#[test]
+fn the_server_is_ready_when_its_port_is_and_a_taken_port_refuses_it() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    drop(socket);
+    let server = json!({ "server": { "port": port, "ready": { "port": port } } });
+    let fleet = fleet(&ONE, &server);
+    fleet.script("quantum_server.py", &format!("sleep 300\nlisten {port}"));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("quantum_server is ready");
+    launch.wait_for("BRAIN_ATLAS is ready");
+    assert_ok(&fleet.run("qc-launch", &["stop", "quantum_server"]));
+
+    let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let refused = fleet.run("qc-launch", &["start", "quantum_server"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains(&format!("its port {port} is taken")), "{refused:?}");
+    if cfg!(unix) {
+        let who = format!("PID {} (", std::process::id());
+        assert!(refused.stderr.contains(&who), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_fleet_runs_in_the_background_once_it_is_ready() {
+    let fleet = fleet(&ONE, &json!({}));
+    let _background = Background(&fleet);
+    let up = fleet.run("qc-launch", &["up", "--detach"]);
+    assert_ok(&up);
+    assert!(up.stdout.contains("The fleet is ready"), "{up:?}");
+    assert!(up.stdout.contains("BRAIN_ATLAS is ready"), "progress is shown: {up:?}");
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "running");
+    let second = fleet.run("qc-launch", &["up", "--detach"]);
+    assert_eq!(second.code, 75, "{second:?}");
+    assert!(second.stderr.contains("lock `MASTER_LAUNCH` is held by PID"), "{second:?}");
+    assert_ok(&fleet.run("qc-launch", &["stop"]));
+}
+
+#[test]
+fn in_the_background_the_exit_code_tells_of_what_is_missing() {
+    let fleet = fleet(&ONE, &json!({ "max_restarts": 0 }));
+    fleet.script("BRAIN_ATLAS.py", "exit 3");
+    let _background = Background(&fleet);
+    let up = fleet.run("qc-launch", &["up", "--detach"]);
+    assert_eq!(up.code, 1, "{up:?}");
+    assert!(up.stderr.contains("BRAIN_ATLAS: it ended with exit code 3"), "{up:?}");
+    assert_eq!(component(&fleet, "WATCHDOG_ATLAS")["state"], "running");
+}
