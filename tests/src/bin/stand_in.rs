@@ -6,6 +6,7 @@
 //! - `exit CODE`: end at once
 //! - `ignore stop`: do not end when asked
 //! - `say NAME`: print the environment variable NAME and the current folder
+//! - `enter NAME`: write into `referee.log` that NAME runs, or that it runs twice
 //! - `sleep MS`: wait before what the next lines say
 //! - `die`: end as by a crash
 //! - `listen PORT`: listen at this port of 127.0.0.1
@@ -24,7 +25,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
             ["start", program] => start(program),
             ["ignore", "stop"] => {}
             ["say", name] => say(name),
+            ["enter", name] => enter(name),
             ["sleep", millis] => thread::sleep(Duration::from_millis(number(millis))),
             ["die"] => std::process::abort(),
             ["listen", port] => listen(number(port)),
@@ -112,6 +114,20 @@ fn stops() -> Receiver<()> {
 
 fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("a number")
+}
+
+/// The system locks a file for one process only, and frees it with that process: whoever does not
+/// get it is a second copy. The file is none of the fleet's, and no descriptor is inherited.
+fn enter(name: &str) {
+    let file = fs::File::create(format!("{name}.referee")).expect("cannot make the referee's file");
+    let pid = std::process::id();
+    let alone = file.try_lock().is_ok();
+    let line =
+        if alone { format!("enter {name} {pid}\n") } else { format!("{name} TWICE, as {pid}\n") };
+    let mut log = fs::OpenOptions::new().append(true).open("referee.log").expect("no referee");
+    log.write_all(line.as_bytes()).expect("cannot write");
+    // Held until this process ends.
+    std::mem::forget(file);
 }
 
 fn listen(port: u16) {
