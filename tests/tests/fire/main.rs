@@ -131,9 +131,25 @@ fn launchers_are_killed_at_random_moments_and_nothing_ever_runs_twice() {
     assert_eq!(components.len() as u64, count + 1);
     stop(&fleet, launch);
     let report = referee.judge();
-    println!("{rounds} launchers killed: {} starts, {} ends seen", report.entered, report.left);
+    println!("{rounds} launchers killed: {} starts seen", report.entered);
     assert!(report.violations.is_empty(), "{:#?}", report.violations);
     assert!(report.entered > usize::try_from(rounds).unwrap(), "too little happened: {report:?}");
+}
+
+#[test]
+fn the_referee_sees_a_second_copy() {
+    let fleet = crowd(1, "enter part_0", &quick());
+    let referee = Referee::watch(fleet.root());
+    let copy = || {
+        let mut copy = Program::start(&fleet.python(), &["part_0.py"], fleet.root(), &[], |_| ());
+        copy.wait_for("ready");
+        copy
+    };
+    let (first, _second) = (copy(), copy());
+    first.kill();
+    drop(first);
+    let report = referee.judge();
+    assert_eq!((report.entered, report.violations.len()), (1, 1), "{report:?}");
 }
 
 #[test]
