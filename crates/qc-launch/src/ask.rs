@@ -187,23 +187,18 @@ fn stop_all(
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let mut told: Vec<&str> = Vec::new();
-    loop {
-        match client.ask(&Request::Status) {
-            Ok(status) => {
-                for component in &asked.components {
-                    let now = status.components.iter().find(|other| other.name == component.name);
-                    let rests = now.is_none_or(|now| {
-                        now.state.is_settled() && now.state != StateWord::Running
-                    });
-                    if rests && !told.contains(&component.name.as_str()) {
-                        writeln!(output, "{} does not run", component.name)?;
-                        told.push(&component.name);
-                    }
-                }
-                thread::sleep(PAUSE);
+    // It answers as long as it is there.
+    while let Ok(status) = client.ask(&Request::Status) {
+        for component in &asked.components {
+            let now = status.components.iter().find(|other| other.name == component.name);
+            let rests =
+                now.is_none_or(|now| now.state.is_settled() && now.state != StateWord::Running);
+            if rests && !told.contains(&component.name.as_str()) {
+                writeln!(output, "{} does not run", component.name)?;
+                told.push(&component.name);
             }
-            Err(_) => break,
         }
+        thread::sleep(PAUSE);
     }
     // Its own lock is the last thing that it gives back.
     let is_live = |name: &str| {

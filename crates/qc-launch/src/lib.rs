@@ -66,15 +66,16 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
 
     // The lock first: of two launchers started at once, one goes no further than this.
     let own = locks.acquire(&Request::new(fleet.orchestrator.clone()).program("qc-launch"))?;
-    let adopted = adopt::adopt(&fleet, &components, &locks, !args.no_adopt).map_err(|refusal| {
-        let entry =
-            locks.entry(Event::Blocked, fleet.orchestrator.as_str()).pid(Some(std::process::id()));
-        // The refusal is what counts, whether or not the history can be written.
-        if let Err(error) = locks.append(&entry.detail(refusal.message().replace("\n ", ""))) {
-            warn(&error);
-        }
-        refusal
-    })?;
+    let adopted =
+        adopt::adopt(&fleet, &components, &locks, !args.no_adopt).inspect_err(|refusal| {
+            let entry = locks
+                .entry(Event::Blocked, fleet.orchestrator.as_str())
+                .pid(Some(std::process::id()));
+            // The refusal is what counts, whether or not the history can be written.
+            if let Err(error) = locks.append(&entry.detail(refusal.message().replace("\n ", ""))) {
+                warn(&error);
+            }
+        })?;
 
     let mut log = Log::open(&fleet.root).map_err(|error| {
         let hint = "see whether the fleet's folder may be written to and whether the disk is full";

@@ -35,6 +35,9 @@ const CLOSE_SHARE: u32 = 5;
 const SOONEST_LOOK: Duration = Duration::from_millis(20);
 const LATEST_LOOK: Duration = Duration::from_millis(250);
 
+/// Open files beside those of the components: logs, locks, clients.
+const SPARE_FILES: u64 = 128;
+
 /// What other threads say.
 pub(crate) enum Message {
     /// A wrapper says something.
@@ -153,10 +156,22 @@ impl<'a> Runtime<'a> {
             post,
             began: Instant::now(),
         };
+        runtime.make_room();
         for adopted in run.adopted {
             runtime.adopt(adopted)?;
         }
         Ok(runtime)
+    }
+
+    /// Each process that is watched is an open file where that is how the system does it.
+    fn make_room(&mut self) {
+        let needed = self.roster.iter().count() as u64 + SPARE_FILES;
+        let allowed = qc_process::allow_open_files(needed);
+        if allowed < needed {
+            self.log.say(&format!(
+                "WARNING: only {allowed} files may be open and {needed} are needed; raise the limit (`ulimit -n`)"
+            ));
+        }
     }
 
     fn post(&self) -> Post {

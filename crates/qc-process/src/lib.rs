@@ -56,5 +56,11 @@ pub fn end_program(code: i32) -> ! {
     std::process::exit(code)
 }
 
+/// Makes room for `count` open files, as far as the system allows; returns how many there may be.
+/// What this program starts from then on gets the same. On Windows there is no such limit.
+pub fn allow_open_files(count: u64) -> u64 {
+    imp::allow_open_files(count)
+}
+
 /// How long after [`Interrupt::Close`] the system ends this program; `None` if it does not.
 pub const CLOSE_LIMIT: Option<std::time::Duration> = imp::CLOSE_LIMIT;

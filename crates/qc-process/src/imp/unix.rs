@@ -123,6 +123,16 @@ pub(crate) fn is_at(id: &FileId, path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Raises the soft limit, and only if it has to be: programs that use `select` break beyond 1024.
+pub(crate) fn allow_open_files(count: u64) -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    let wanted = count.min(hard);
+    let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+    if soft < wanted && setrlimit(Resource::Nofile, raised).is_ok() { wanted } else { soft }
+}
+
 /// No open file of another program blocks anything on Unix.
 pub(crate) fn is_transient(_error: &io::Error) -> bool {
     false
