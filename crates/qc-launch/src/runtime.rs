@@ -185,8 +185,8 @@ impl<'a> Runtime<'a> {
         self.events.push_back(Event::StartAll);
         loop {
             while let Some(event) = self.events.pop_front() {
-                self.handle(event)?;
-                self.hear_messages()?;
+                self.handle(event);
+                self.hear_messages();
             }
             self.announce_once();
             if self.machine.is_over() {
@@ -195,9 +195,9 @@ impl<'a> Runtime<'a> {
             self.clear_records();
             let timeout = self.next_due().map(|due| due.saturating_sub(self.now()));
             for token in self.watcher.wait(timeout)? {
-                self.process_ended(token)?;
+                self.process_ended(token);
             }
-            self.hear_messages()?;
+            self.hear_messages();
             self.look();
             // What has happened is told before what is due: what ended in time was in time.
             self.events.push_back(Event::Tick);
@@ -230,11 +230,11 @@ impl<'a> Runtime<'a> {
         self.running[index] = running;
     }
 
-    fn handle(&mut self, event: Event) -> io::Result<()> {
+    fn handle(&mut self, event: Event) {
         let mut asked = (Vec::new(), Vec::new());
         for action in self.machine.handle(event, self.began.elapsed()) {
             match action {
-                Action::Spawn { id, life } => self.start(id, life)?,
+                Action::Spawn { id, life } => self.start(id, life),
                 Action::Ask { id, firmly: false } => asked.0.push(id),
                 Action::Ask { id, firmly: true } => asked.1.push(id),
                 Action::Kill(id) => self.kill(id),
@@ -254,10 +254,9 @@ impl<'a> Runtime<'a> {
         }
         self.ask(&asked.0, Ask::Gently);
         self.ask(&asked.1, Ask::Firmly);
-        Ok(())
     }
 
-    fn hear_messages(&mut self) -> io::Result<()> {
+    fn hear_messages(&mut self) {
         while let Ok(message) = self.inbox.try_recv() {
             match message {
                 Message::Said(id, life, Said::Started(identity)) => {
@@ -280,7 +279,6 @@ impl<'a> Runtime<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     fn stop_all(&mut self, limit: Option<Duration>) {
@@ -292,8 +290,8 @@ impl<'a> Runtime<'a> {
 
     // Starting.
 
-    fn start(&mut self, id: Id, life: u32) -> io::Result<()> {
-        let Some(component) = self.roster.get(id) else { return Ok(()) };
+    fn start(&mut self, id: Id, life: u32) {
+        let Some(component) = self.roster.get(id) else { return };
         let post = self.post();
         let hear = move |said| post.send(Message::Said(id, life, said));
         let starter = Starter { locks: self.locks, scripts_lock: self.scripts_lock };
@@ -304,11 +302,19 @@ impl<'a> Runtime<'a> {
                     self.ended.push(component.name.to_string());
                 }
                 self.events.push_back(Event::NotStarted { id, life, why });
-                return Ok(());
+                return;
             }
         };
         let Begun { child, is_wrapped, log, looker, heart, remarks } = begun;
-        self.watcher.watch_child(&child, token(id, life))?;
+        if let Err(error) = self.watcher.watch_child(&child, token(id, life)) {
+            // Nobody would notice its end, so it must not run.
+            if let Ok(Some(process)) = Process::open(child.identity()) {
+                let _ = process.kill();
+            }
+            let why = NotStarted::Failed(format!("it cannot be watched: {error}"));
+            self.events.push_back(Event::NotStarted { id, life, why });
+            return;
+        }
         for remark in remarks {
             self.log.say(&remark);
         }
@@ -330,7 +336,6 @@ impl<'a> Runtime<'a> {
         if !is_wrapped {
             self.note_start(id, life);
         }
-        Ok(())
     }
 
     /// A component's process runs.
@@ -402,19 +407,19 @@ impl<'a> Runtime<'a> {
 
     // Ending.
 
-    fn process_ended(&mut self, token: u64) -> io::Result<()> {
+    fn process_ended(&mut self, token: u64) {
         let (id, life) = of_token(token);
         let Some(running) = self.running_mut(id).filter(|running| running.life == life) else {
-            return Ok(());
+            return;
         };
         let exit = match (&mut running.child, &running.process) {
-            (Some(child), _) => exit(child.wait()?),
+            // That it has ended is what counts.
+            (Some(child), _) => child.wait().map_or(Exit::Unknown, exit),
             (None, process) => process.as_ref().and_then(Process::exit).map_or(Exit::Unknown, exit),
         };
         self.tell_end(id, exit);
         self.put(id, None);
         self.events.push_back(Event::Exited { id, life, exit });
-        Ok(())
     }
 
     /// Returns the processes to ask or to end for a component: its own, and, where that is another

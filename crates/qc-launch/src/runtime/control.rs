@@ -64,9 +64,7 @@ impl Runtime<'_> {
     fn settle(&mut self) {
         let mut asked = std::mem::take(&mut self.events);
         while let Some(event) = asked.pop_front() {
-            if let Err(error) = self.handle(event) {
-                self.log.say(&format!("WARNING: {error}"));
-            }
+            self.handle(event);
         }
     }
 
