@@ -36,6 +36,8 @@ pub(crate) enum BenchCommand {
         #[arg(long, default_value_t = 15)]
         rounds: usize,
     },
+    /// Simulate up to ten thousand components for a virtual week, and print what an event costs
+    Supervise,
     /// Measure the programs in a folder, without others beside them
     #[command(hide = true)]
     LockHere {
@@ -52,8 +54,19 @@ pub(crate) fn run(command: BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Ps { counts, rounds } => ps::run(&counts, rounds),
         BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 16),
+        BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 32),
+        BenchCommand::Supervise => supervise(),
         BenchCommand::Lock { pairs, rounds, contenders } => lock::run(pairs, rounds, contenders),
     }
+}
+
+/// Runs the supervisor's machine in a simulated world.
+fn supervise() -> Result<()> {
+    let args = ["run", "--release", "--quiet", "--package", "qc-supervise", "--example", "week"];
+    let status =
+        Command::new(crate::cargo()).args(args).current_dir(crate::workspace()).status()?;
+    ensure!(status.success(), "the simulation failed, see above");
+    Ok(())
 }
 
 /// Builds a tool as users get it; returns its path.
