@@ -188,10 +188,10 @@ impl<'a> Runtime<'a> {
                 self.handle(event);
                 self.hear_messages();
             }
-            self.announce_once();
             if self.machine.is_over() {
                 break;
             }
+            self.announce_once();
             self.clear_records();
             let timeout = self.next_due().map(|due| due.saturating_sub(self.now()));
             for token in self.watcher.wait(timeout)? {

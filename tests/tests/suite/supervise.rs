@@ -284,4 +284,13 @@ fn in_the_background_the_exit_code_tells_of_what_is_missing() {
     assert_eq!(up.code, 1, "{up:?}");
     assert!(up.stderr.contains("BRAIN_ATLAS: it ended with exit code 3"), "{up:?}");
     assert_eq!(component(&fleet, "WATCHDOG_ATLAS")["state"], "running");
+    assert_ok(&fleet.run("qc-launch", &["stop"]));
+
+    // Where nothing is left, nothing goes on.
+    for script in ["quantum_server.py", "STOPLOSS_WATCHDOG_V2.py"] {
+        fleet.script(script, "exit 3");
+    }
+    let up = fleet.run("qc-launch", &["up", "--detach"]);
+    assert_eq!(up.code, 1, "{up:?}");
+    assert!(up.stderr.contains("nothing is left to supervise"), "{up:?}");
 }
