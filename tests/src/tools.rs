@@ -2,9 +2,11 @@
 
 use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -73,7 +75,7 @@ pub fn run(command: &mut Command, input: &str) -> Finished {
     without_settings(command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
-        command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        spawn(command).unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     if let Some(mut stdin) = child.stdin.take() {
         // A program that refuses at once reads nothing.
         let _ = stdin.write_all(input.as_bytes());
@@ -85,6 +87,21 @@ pub fn run(command: &mut Command, input: &str) -> Finished {
         stdout: text(&output.stdout),
         stderr: text(&output.stderr),
     }
+}
+
+/// Starts `command`. Under load Wine now and then fails with an internal error of its own; nothing
+/// has run then, so it is tried again, as the tools do.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    const INTERNAL_ERROR: i32 = 1359;
+    for _ in 1..5 {
+        match command.spawn() {
+            Err(error) if cfg!(windows) && error.raw_os_error() == Some(INTERNAL_ERROR) => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            result => return result,
+        }
+    }
+    command.spawn()
 }
 
 /// Takes this machine's settings for the tools away from `command`, except those that it was given.
