@@ -7,10 +7,9 @@ mod unix;
 pub(crate) use unix::{
     CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, PYTHON_IN_ENVIRONMENT,
     PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files, ask_all, boot_id,
-    child_handle, clear_left_over, describe, exit_of, file_id, for_this_user, hides_its_command,
-    host_name, is_at, is_current, is_transient, kill, listener, on_interrupt, open_process,
-    pass_on, pid_namespace, prepare, process_handle, run_helper, scan, spawn, start_time,
-    started_at, user_name, volume, wait_any,
+    child_handle, clear_left_over, describe, exit_of, file_id, for_this_user, host_name, is_at,
+    is_transient, kill, listener, on_interrupt, open_process, pass_on, pid_namespace, prepare,
+    process_handle, run_helper, scan, spawn, start_time, user_name, volume, wait_any,
 };
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "system calls")]
@@ -19,10 +18,9 @@ mod windows;
 pub(crate) use windows::{
     CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, PYTHON_IN_ENVIRONMENT,
     PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files, ask_all, boot_id,
-    child_handle, clear_left_over, describe, exit_of, file_id, for_this_user, hides_its_command,
-    host_name, is_at, is_current, is_transient, kill, listener, on_interrupt, open_process,
-    pass_on, pid_namespace, prepare, process_handle, run_helper, scan, spawn, start_time,
-    started_at, user_name, volume, wait_any,
+    child_handle, clear_left_over, describe, exit_of, file_id, for_this_user, host_name, is_at,
+    is_transient, kill, listener, on_interrupt, open_process, pass_on, pid_namespace, prepare,
+    process_handle, run_helper, scan, spawn, start_time, user_name, volume, wait_any,
 };
 
 /// What others may do with a file while it is open. Without meaning on Unix.
