@@ -277,7 +277,8 @@ fn a_fleet_runs_in_the_background_once_it_is_ready() {
 
 #[test]
 fn in_the_background_the_exit_code_tells_of_what_is_missing() {
-    let fleet = fleet(&ONE, &json!({ "max_restarts": 0 }));
+    let server = json!({ "ready": { "log": "^ready" } });
+    let fleet = fleet(&ONE, &json!({ "max_restarts": 0, "server": server }));
     fleet.script("BRAIN_ATLAS.py", "exit 3");
     let _background = Background(&fleet);
     let up = fleet.run("qc-launch", &["up", "--detach"]);
