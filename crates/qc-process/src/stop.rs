@@ -11,6 +11,7 @@ use crate::{Ended, Identity, Interrupt, imp, own_identity};
 pub struct Process {
     identity: Identity,
     /// The names under which its program is known.
+    #[cfg_attr(windows, expect(dead_code, reason = "only Unix asks a Python differently"))]
     pub(crate) images: Vec<String>,
     pub(crate) handle: imp::ProcessHandle,
 }

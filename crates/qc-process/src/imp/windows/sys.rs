@@ -198,7 +198,7 @@ pub(super) fn user_sid() -> io::Result<String> {
     checked(unsafe { ConvertSidToStringSidW(user.User.Sid, &mut text) })?;
     let length = (0..256)
         // SAFETY: the text ends in zero, and nothing behind that is looked at.
-        .take_while(|&at| unsafe { *text.add(at) } != 0)
+        .take_while(|&at| unsafe { *text.wrapping_add(at) } != 0)
         .count();
     // SAFETY: that many units were just read.
     let units = unsafe { std::slice::from_raw_parts(text, length) };
