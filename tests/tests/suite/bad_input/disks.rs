@@ -245,7 +245,10 @@ fn as_nobody(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new("setpriv");
     // A copy beside the locks, where that user may start it.
     let tool = bench.locks.join("qc-lock-copy");
-    fs::copy(bench.fleet.tools.tool("qc-lock"), &tool).expect("it can be copied");
+    // Not copied by this program: a child that another test starts meanwhile would hold the copy open
+    // for writing, and nobody could run it.
+    let copied = Command::new("cp").arg(bench.fleet.tools.tool("qc-lock")).arg(&tool).status();
+    assert!(copied.is_ok_and(|status| status.success()), "it can't be copied");
     command.args(["--reuid", "65534", "--clear-groups"]).arg(&tool);
     command.arg("--lock-dir").arg(&bench.locks).args(args).current_dir("/").stdin(Stdio::null());
     let output = command.output().expect("util-linux is there");
