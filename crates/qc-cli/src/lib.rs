@@ -13,7 +13,9 @@ mod usage;
 pub use args::{ColorChoice, Place, PlaceArgs};
 pub use exit::{Exit, Failure, describe, run_tool, warn};
 pub use hold::{HoldArgs, hold};
-pub use output::{Text, Tone, duration, local_time, memory, print_json, table, uses_color};
+pub use output::{
+    Text, Tone, duration, local_time, memory, print_json, table, uses_color, visible,
+};
 pub use prompt::{Answer, confirm};
 pub use qc_fleet::parse_duration;
 pub use usage::parse;

@@ -43,7 +43,7 @@ impl<T: Into<String>> From<T> for Text {
 }
 
 /// Shows what would end the line or steer the terminal as an escape: texts come from files, too.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }

@@ -5,20 +5,22 @@
 mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{
-    CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH,
-    ProcessHandle, Relay, ask_all, boot_id, file_id, hides_its_command, host_name, is_at,
-    is_transient, kill, listener, on_interrupt, open_process, pass_on, pid_namespace, prepare,
-    run_helper, spawn, start_time, started_at, user_name, volume, wait_any,
+    AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, NOWHERE,
+    PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, Relay, ask_all, boot_id, cut_front,
+    file_id, hides_its_command, host_name, is_at, is_transient, kill, link, listener, on_interrupt,
+    open_process, pass_on, pid_namespace, prepare, run_helper, set_apart, spawn, start_time,
+    started_at, user_name, volume, wait_any, whole_blocks,
 };
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "system calls")]
 mod windows;
 #[cfg(windows)]
 pub(crate) use windows::{
-    CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH,
-    ProcessHandle, Relay, ask_all, boot_id, file_id, hides_its_command, host_name, is_at,
-    is_transient, kill, listener, on_interrupt, open_process, pass_on, pid_namespace, prepare,
-    run_helper, spawn, start_time, started_at, user_name, volume, wait_any,
+    AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, NOWHERE,
+    PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, Relay, ask_all, boot_id, cut_front,
+    file_id, hides_its_command, host_name, is_at, is_transient, kill, link, listener, on_interrupt,
+    open_process, pass_on, pid_namespace, prepare, run_helper, set_apart, spawn, start_time,
+    started_at, user_name, volume, wait_any, whole_blocks,
 };
 
 /// What others may do with a file while it is open. Without meaning on Unix.

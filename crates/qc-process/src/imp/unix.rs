@@ -10,11 +10,13 @@ mod volume;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::imp::Share;
-use crate::{Interrupt, ProcessInfo};
+use crate::{AtLogOn, Interrupt, ProcessInfo};
 
 pub(crate) use listener::listener;
 pub(crate) use relay::Relay;
@@ -26,6 +28,8 @@ pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "bin/python";
 pub(crate) const PYTHON_ON_PATH: &str = "python3";
 pub(crate) const CLOSE_LIMIT: Option<Duration> = None;
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
+pub(crate) const NOWHERE: &str = "/dev/null";
+pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
 
 /// Returns the start time of the process with `pid`, in clock ticks since boot.
 ///
@@ -136,6 +140,26 @@ pub(crate) fn is_at(id: &FileId, path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+pub(crate) fn whole_blocks(file: &File) -> io::Result<u64> {
+    let system = rustix::fs::fstatvfs(file)?;
+    let block = system.f_bsize.max(system.f_frsize).max(1);
+    let length = file.metadata()?.len();
+    Ok(length.saturating_sub(1) / block * block)
+}
+
+pub(crate) fn cut_front(file: &File, length: u64) -> io::Result<()> {
+    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::COLLAPSE_RANGE, 0, length)?)
+}
+
+/// A relative link, so that the folder can be moved.
+pub(crate) fn link(target: &Path, at: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target.file_name().unwrap_or_default(), at)
+}
+
+pub(crate) fn set_apart(command: &mut Command) {
+    command.process_group(0);
 }
 
 /// No open file of another program blocks anything on Unix.
