@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod init;
 mod log;
+pub mod logs;
 mod preflight;
 mod runtime;
 mod supervisor;
@@ -19,6 +20,7 @@ use qc_fleet::{Component, Fleet, Snapshot, share_terminals};
 use qc_lock_core::{Event, LockDir, Request};
 
 use crate::log::Log;
+use crate::logs::LogFolder;
 use crate::preflight::{refuse_beside, wanted};
 use crate::runtime::{End, Runtime};
 
@@ -36,6 +38,9 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         Some(Command::Schema) => {
             print_json(output, &qc_fleet::schema())?;
             Ok(Exit::Done)
+        }
+        Some(Command::Logs(args)) => {
+            logs::logs(args, &LogFolder::new(place.fleet()?.logs.folder), output)
         }
         None => up(&cli.up, &place, output),
     }

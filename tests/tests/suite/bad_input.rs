@@ -15,6 +15,7 @@ use qc_process::Ended;
 use qc_tests::SampleFleet;
 
 use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
+pub(crate) use self::bench::{can_mount, cannot_test};
 #[cfg(unix)]
 use self::situations::fifo;
 use self::situations::{

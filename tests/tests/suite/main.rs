@@ -8,6 +8,7 @@ mod config;
 mod conformance;
 mod fleet;
 mod locks;
+mod logs;
 mod run;
 #[cfg(windows)]
 mod scripts;

@@ -247,7 +247,7 @@ pub(super) const CONFIG: &str = "MASTER_CONFIG.json";
 ///
 /// # Errors
 /// Why not.
-pub(super) fn can_mount() -> Result<(), String> {
+pub(crate) fn can_mount() -> Result<(), String> {
     let dir = tempfile::tempdir().expect("a folder can be made");
     let mut mount = Command::new("unshare");
     mount.args(["-m", "mount", "-t", "tmpfs", "-o", "size=64k", "none"]).arg(dir.path());
@@ -259,7 +259,7 @@ pub(super) fn can_mount() -> Result<(), String> {
 }
 
 /// Says what this machine can't be made to do; past the test harness, which would swallow it.
-pub(super) fn cannot_test(what: &str, why: &str) {
+pub(crate) fn cannot_test(what: &str, why: &str) {
     writeln!(io::stderr(), "NOT TESTED here: {what}: {why}").expect("standard error is open");
 }
 
