@@ -7,6 +7,8 @@ mod cli;
 mod init;
 mod log;
 pub mod logs;
+pub mod metrics;
+pub mod notify;
 mod preflight;
 mod runtime;
 mod supervisor;

@@ -9,6 +9,7 @@ mod conformance;
 mod fleet;
 mod locks;
 mod logs;
+mod notify;
 mod run;
 #[cfg(windows)]
 mod scripts;
