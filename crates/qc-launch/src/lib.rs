@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod autostart;
 mod check;
 mod cli;
 mod init;
@@ -40,6 +41,9 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         Some(Command::Schema) => {
             print_json(output, &qc_fleet::schema())?;
             Ok(Exit::Done)
+        }
+        Some(Command::Autostart(args)) => {
+            autostart::autostart(args, &cli.place, &place.fleet()?, output)
         }
         Some(Command::Logs(args)) => {
             logs::logs(args, &LogFolder::new(place.fleet()?.logs.folder), output)

@@ -40,7 +40,7 @@ pub(crate) enum BenchCommand {
 /// If something can't be built, started or written.
 pub(crate) fn run(command: BenchCommand) -> Result<()> {
     match command {
-        BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 16),
+        BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 32),
         BenchCommand::Lock { pairs, rounds, contenders } => lock::run(pairs, rounds, contenders),
     }
 }
