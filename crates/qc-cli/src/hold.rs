@@ -1,7 +1,7 @@
 //! Running a command while holding a lock.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use qc_lock_core::{
     Account, Lock, LockDir, LockError, LockName, Request, StartError, Terminal, run_held,
 };
+use qc_process::file;
 use qc_process::{Console, Output, Spawn};
 
 use crate::exit::chain;
@@ -73,11 +74,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         let failure = Failure::from(error);
         if held { failure.with_exit(Exit::Code(args.conflict_exit_code)) } else { failure }
     })?;
-    let log = args
-        .output
-        .as_ref()
-        .map(|path| OpenOptions::new().append(true).create(true).open(path))
-        .transpose()?;
+    let log = args.output.as_deref().map(open_output).transpose()?;
     let spawn = Spawn {
         program: program.clone(),
         args: rest.to_vec(),
@@ -125,4 +122,15 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         )
     })?;
     Ok(Exit::Code(ended.code()))
+}
+
+/// Opens the file for the command's output. Where it can't be written to, the command runs all the
+/// same: a full disk must not keep a watchdog from its work.
+fn open_output(path: &Path) -> io::Result<File> {
+    file::open_for_append(path).or_else(|error| {
+        let path = path.display();
+        // Where nobody listens any more, there is nobody to tell.
+        let _ = writeln!(io::stderr(), "WARNING: its output is lost, as {path}: {error}");
+        file::open_nowhere()
+    })
 }

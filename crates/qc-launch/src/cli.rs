@@ -3,6 +3,9 @@
 use clap::{Args, Parser, Subcommand};
 use qc_cli::{ColorChoice, HoldArgs, PlaceArgs};
 
+use crate::autostart::AutostartArgs;
+use crate::logs::LogsArgs;
+
 /// Start the fleet, keep it running, and stop it in order on Ctrl-C
 ///
 /// Starts the server, the watchdogs and the brains of MASTER_CONFIG.json, each under its lock, and
@@ -139,6 +142,10 @@ pub(crate) enum Command {
     /// Editors that know it complete keys and underline mistakes: save it beside the config and
     /// name it there, with "$schema": "MASTER_CONFIG.schema.json".
     Schema,
+    /// Start the fleet at log-on
+    Autostart(AutostartArgs),
+    /// Show the end of a component's log
+    Logs(LogsArgs),
     /// Hold a component's lock while it runs; used by qc-launch itself where a child can't inherit it
     #[command(hide = true)]
     Hold(HoldArgs),

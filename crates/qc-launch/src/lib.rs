@@ -4,11 +4,15 @@
 
 mod adopt;
 mod ask;
+pub mod autostart;
 mod check;
 mod cli;
 mod detach;
 mod init;
 mod log;
+pub mod logs;
+pub mod metrics;
+pub mod notify;
 mod preflight;
 mod probe;
 mod roster;
@@ -24,6 +28,7 @@ use qc_fleet::{Component, Fleet, share_terminals};
 use qc_lock_core::{Event, LockDir, Request};
 
 use crate::log::Log;
+use crate::logs::LogFolder;
 use crate::preflight::wanted;
 use crate::runtime::{End, Run, Runtime};
 
@@ -48,6 +53,12 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         Some(Command::Restart(args)) => ask::restart(args, &place, output),
         Some(Command::Reload) => ask::reload(&place, output),
         Some(Command::Up(args)) => up(args, &place, output),
+        Some(Command::Autostart(args)) => {
+            autostart::autostart(args, &cli.place, &place.fleet()?, output)
+        }
+        Some(Command::Logs(args)) => {
+            logs::logs(args, &LogFolder::new(place.fleet()?.logs.folder), output)
+        }
         None => up(&cli.up, &place, output),
     }
 }

@@ -51,6 +51,24 @@ pub const PYTHON_IN_ENVIRONMENT: &str = imp::PYTHON_IN_ENVIRONMENT;
 /// The name of the Python on PATH.
 pub const PYTHON_ON_PATH: &str = imp::PYTHON_ON_PATH;
 
+/// What starts programs when a user logs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtLogOn {
+    /// The Windows Task Scheduler.
+    TaskScheduler,
+    /// The user's own systemd.
+    Systemd,
+}
+
+/// What starts programs at log-on here.
+pub const AT_LOG_ON: AtLogOn = imp::AT_LOG_ON;
+
+/// Keeps a command away from this program's terminal: no window opens for it on Windows, and
+/// Ctrl-C does not reach it on Unix.
+pub fn set_apart(command: &mut std::process::Command) {
+    imp::set_apart(command);
+}
+
 /// Ends this program with any exit code that the system knows, as the last thing `main` does.
 pub fn end_program(code: i32) -> ! {
     std::process::exit(code)

@@ -21,6 +21,11 @@
 //! `qc-lock run`, it only prints `held` and waits for the end of its standard input. As `stand-in
 //! run PROGRAM ...` it runs PROGRAM. `go` before `lock` or `run` makes it print `ready` and wait
 //! for a line first. Called with anything else it waits.
+//! As `stand-in tell FILE WORDS`, a command that is notified, it appends its standard input to FILE,
+//! and then obeys WORDS: nothing, `exit CODE`, or `hang`. As `stand-in count NUMBER` it prints so many
+//! numbered lines, with a short pause after each hundred. Under the name `systemctl` or
+//! `schtasks` it appends its arguments to the file that STAND_IN_CALLS names, one line per call, and
+//! ends with the code in the file that STAND_IN_EXIT names.
 //! Whatever it plays, it ends by itself after two minutes.
 
 use std::env;
@@ -48,6 +53,10 @@ fn main() -> ExitCode {
         std::process::exit(99);
     });
     let mut args: Vec<String> = env::args().collect();
+    let name = Path::new(&args[0]).file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    if ["systemctl", "schtasks"].contains(&name) {
+        return note_call(&args[1..]);
+    }
     if args.get(1).is_some_and(|word| word == "go") {
         args.remove(1);
         wait_for_go();
@@ -57,6 +66,8 @@ fn main() -> ExitCode {
         Some("hold") => return hold(),
         Some("run") => return run(&args[2..]),
         Some("ask") => return ask(&args[2..]),
+        Some("tell") => return tell(&args[2..]),
+        Some("count") => return count(&args[2..]),
         _ => {}
     }
     let script = args[1..].iter().find(|word| word.to_lowercase().ends_with(".py"));
@@ -181,6 +192,49 @@ fn start(program: &str) {
     let mut child = Command::new(&copy).spawn().expect("cannot start the program");
     println!("started {program} {}", child.id());
     thread::spawn(move || child.wait());
+}
+
+fn note_call(args: &[String]) -> ExitCode {
+    let variable = |name| env::var_os(name).unwrap_or_else(|| panic!("{name} is not set"));
+    append(Path::new(&variable("STAND_IN_CALLS")), &(args.join(" ") + "\n"));
+    let code = fs::read_to_string(variable("STAND_IN_EXIT")).unwrap_or_default();
+    if code.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("the stand-in was told to fail");
+    ExitCode::from(code.trim().parse::<u8>().expect("an exit code"))
+}
+
+fn tell(args: &[String]) -> ExitCode {
+    let [file, words @ ..] = args else { panic!("usage: stand-in tell FILE ...") };
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text).expect("cannot read");
+    append(Path::new(file), &text);
+    match words.iter().map(String::as_str).collect::<Vec<&str>>()[..] {
+        [] => ExitCode::SUCCESS,
+        ["exit", code] => ExitCode::from(code.parse::<u8>().expect("an exit code")),
+        ["hang"] => {
+            thread::sleep(LIFETIME);
+            ExitCode::FAILURE
+        }
+        _ => panic!("unknown words {words:?}"),
+    }
+}
+
+fn count(args: &[String]) -> ExitCode {
+    let [number] = args else { panic!("usage: stand-in count NUMBER") };
+    for line in 0..number.parse::<usize>().expect("a number") {
+        println!("line {line}");
+        if line % 100 == 0 {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn append(file: &Path, text: &str) {
+    let file = fs::OpenOptions::new().append(true).create(true).open(file);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).expect("cannot write");
 }
 
 fn ask(args: &[String]) -> ExitCode {

@@ -15,8 +15,8 @@ use qc_process::Ended;
 use qc_tests::SampleFleet;
 
 #[cfg(unix)]
-pub(crate) use self::bench::cannot_test;
 use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
+pub(crate) use self::bench::{can_mount, cannot_test};
 #[cfg(unix)]
 use self::situations::fifo;
 use self::situations::{

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod autostart;
 mod bad_input;
 mod check;
 mod config;
@@ -9,6 +10,8 @@ mod conformance;
 mod fleet;
 mod listing;
 mod locks;
+mod logs;
+mod notify;
 mod run;
 #[cfg(windows)]
 mod scripts;

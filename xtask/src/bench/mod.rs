@@ -53,7 +53,7 @@ pub(crate) enum BenchCommand {
 pub(crate) fn run(command: BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Ps { counts, rounds } => ps::run(&counts, rounds),
-        BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 32),
+        BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 16),
         BenchCommand::Supervise => supervise(),
         BenchCommand::Lock { pairs, rounds, contenders } => lock::run(pairs, rounds, contenders),
     }

@@ -5,22 +5,24 @@
 mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{
-    CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, PYTHON_IN_ENVIRONMENT,
-    PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files, ask_all, boot_id,
-    child_handle, clear_left_over, describe, exit_of, file_id, for_this_user, host_name, is_at,
-    is_transient, kill, listener, on_interrupt, open_process, pass_on, pid_namespace, prepare,
-    process_handle, run_helper, scan, spawn, start_time, user_name, volume, wait_any,
+    AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, NOWHERE,
+    PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files,
+    ask_all, boot_id, child_handle, clear_left_over, cut_front, describe, exit_of, file_id,
+    for_this_user, host_name, is_at, is_transient, kill, link, listener, on_interrupt,
+    open_process, pass_on, pid_namespace, prepare, process_handle, run_helper, scan, set_apart,
+    spawn, start_time, user_name, volume, wait_any, whole_blocks,
 };
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "system calls")]
 mod windows;
 #[cfg(windows)]
 pub(crate) use windows::{
-    CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, PYTHON_IN_ENVIRONMENT,
-    PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files, ask_all, boot_id,
-    child_handle, clear_left_over, describe, exit_of, file_id, for_this_user, host_name, is_at,
-    is_transient, kill, listener, on_interrupt, open_process, pass_on, pid_namespace, prepare,
-    process_handle, run_helper, scan, spawn, start_time, user_name, volume, wait_any,
+    AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, NOWHERE,
+    PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files,
+    ask_all, boot_id, child_handle, clear_left_over, cut_front, describe, exit_of, file_id,
+    for_this_user, host_name, is_at, is_transient, kill, link, listener, on_interrupt,
+    open_process, pass_on, pid_namespace, prepare, process_handle, run_helper, scan, set_apart,
+    spawn, start_time, user_name, volume, wait_any, whole_blocks,
 };
 
 /// What others may do with a file while it is open. Without meaning on Unix.

@@ -14,11 +14,13 @@ mod watch;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use crate::Interrupt;
 use crate::imp::Share;
+use crate::{AtLogOn, Interrupt};
 
 pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
@@ -35,6 +37,8 @@ pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "bin/python";
 pub(crate) const PYTHON_ON_PATH: &str = "python3";
 pub(crate) const CLOSE_LIMIT: Option<Duration> = None;
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
+pub(crate) const NOWHERE: &str = "/dev/null";
+pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
 
 /// Returns the start time of the process with `pid`, in clock ticks since boot.
 ///
@@ -131,6 +135,26 @@ pub(crate) fn allow_open_files(count: u64) -> u64 {
     let wanted = count.min(hard);
     let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
     if soft < wanted && setrlimit(Resource::Nofile, raised).is_ok() { wanted } else { soft }
+}
+
+pub(crate) fn whole_blocks(file: &File) -> io::Result<u64> {
+    let system = rustix::fs::fstatvfs(file)?;
+    let block = system.f_bsize.max(system.f_frsize).max(1);
+    let length = file.metadata()?.len();
+    Ok(length.saturating_sub(1) / block * block)
+}
+
+pub(crate) fn cut_front(file: &File, length: u64) -> io::Result<()> {
+    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::COLLAPSE_RANGE, 0, length)?)
+}
+
+/// A relative link, so that the folder can be moved.
+pub(crate) fn link(target: &Path, at: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target.file_name().unwrap_or_default(), at)
+}
+
+pub(crate) fn set_apart(command: &mut Command) {
+    command.process_group(0);
 }
 
 /// No open file of another program blocks anything on Unix.

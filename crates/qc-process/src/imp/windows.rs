@@ -11,11 +11,13 @@ mod sys;
 mod volume;
 mod watch;
 
-use std::fs::{Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsHandle;
+use std::os::windows::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
@@ -25,9 +27,10 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_DELETE, FILE_SHARE_READ,
     FILE_SHARE_WRITE,
 };
-use windows_sys::Win32::System::Threading::PROCESS_QUERY_LIMITED_INFORMATION;
+use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, PROCESS_QUERY_LIMITED_INFORMATION};
 
 use crate::imp::Share;
+use crate::{AtLogOn, ProcessInfo};
 
 pub(crate) use console::{on_interrupt, run_helper};
 pub(crate) use list::{describe, scan};
@@ -45,6 +48,8 @@ pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "Scripts\\python.exe";
 pub(crate) const PYTHON_ON_PATH: &str = "python.exe";
 pub(crate) const CLOSE_LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 pub(crate) const LOCKS_ARE_INHERITED: bool = false;
+pub(crate) const NOWHERE: &str = "NUL";
+pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::TaskScheduler;
 
 /// Returns when the process with `pid` was created, in 100 ns ticks since 1601-01-01 UTC.
 ///
@@ -99,6 +104,24 @@ pub(crate) fn file_id(_found: &Metadata) -> FileId {
 
 pub(crate) fn is_at(_id: &FileId, _path: &Path) -> io::Result<bool> {
     Ok(true)
+}
+
+/// NTFS can't take bytes off the front of a file.
+pub(crate) fn whole_blocks(_file: &File) -> io::Result<u64> {
+    Ok(0)
+}
+
+pub(crate) fn cut_front(_file: &File, _length: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A hard link: a symbolic one needs a privilege, or developer mode.
+pub(crate) fn link(target: &Path, at: &Path) -> io::Result<()> {
+    fs::hard_link(target, at)
+}
+
+pub(crate) fn set_apart(command: &mut Command) {
+    command.creation_flags(CREATE_NO_WINDOW);
 }
 
 /// Virus scanners, indexers and sync clients open files for a moment; a file being deleted and

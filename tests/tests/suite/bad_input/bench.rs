@@ -247,7 +247,7 @@ pub(super) const CONFIG: &str = "MASTER_CONFIG.json";
 ///
 /// # Errors
 /// Why not.
-pub(super) fn can_mount() -> Result<(), String> {
+pub(crate) fn can_mount() -> Result<(), String> {
     let dir = tempfile::tempdir().expect("a folder can be made");
     let mut mount = Command::new("unshare");
     mount.args(["-m", "mount", "-t", "tmpfs", "-o", "size=64k", "none"]).arg(dir.path());

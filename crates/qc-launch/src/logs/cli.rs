@@ -1,0 +1,140 @@
+//! `qc-launch logs`.
+
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use qc_cli::{Exit, Failure};
+
+use crate::logs::{Follower, LogFolder};
+
+/// How often a log that is followed is looked at.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What the user typed.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Component to show, such as BRAIN_ATLAS; `orchestrator` is qc-launch itself
+    name: String,
+    /// Go on as the log grows, also over restarts, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+    /// Show the last LINES lines
+    #[arg(short = 'n', long, value_name = "LINES", default_value_t = 50)]
+    lines: usize,
+}
+
+/// Shows the end of a component's log. The launcher need not be running.
+///
+/// # Errors
+/// If there is no such log (exit code 2), or it can't be read.
+pub(crate) fn logs(
+    args: &LogsArgs,
+    folder: &LogFolder,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let component = component(&args.name, folder)?;
+    let started = Follower::start(folder, &component, args.lines);
+    let Some((mut follower, text)) = started.map_err(|error| unreadable(&error, folder))? else {
+        return Err(no_log(&args.name, &[]));
+    };
+    let mut text = Utf8::new(text);
+    text.write_to(output)?;
+    if !args.follow {
+        text.finish(output)?;
+        return Ok(Exit::Done);
+    }
+    loop {
+        let more = follower.read().map_err(|error| unreadable(&error, folder))?;
+        if more.is_empty() {
+            thread::sleep(PAUSE);
+        }
+        text.bytes.extend(more);
+        text.write_to(output)?;
+    }
+}
+
+/// Finds the component that is meant, in whatever case it was typed.
+fn component(name: &str, folder: &LogFolder) -> Result<String, Failure> {
+    let files = folder.list().map_err(|error| unreadable(&error, folder))?;
+    let mut known: Vec<&str> = files.iter().map(|file| file.name.component()).collect();
+    known.dedup();
+    let is_meant = |known: &&&str| known.to_lowercase() == name.to_lowercase();
+    let exact = known.iter().find(|known| **known == name);
+    match exact.or_else(|| known.iter().find(is_meant)) {
+        Some(component) => Ok((*component).to_owned()),
+        None => Err(no_log(name, &known)),
+    }
+}
+
+fn no_log(name: &str, known: &[&str]) -> Failure {
+    let hint = if known.is_empty() {
+        "nothing has been started here yet; see whether --root names the fleet's folder".into()
+    } else {
+        format!("there are logs of {}", known.join(", "))
+    };
+    Failure::new(Exit::Usage, format!("there is no log of `{name}`"), hint)
+}
+
+fn unreadable(error: &std::io::Error, folder: &LogFolder) -> Failure {
+    let message = format!("cannot read the logs in {}: {error}", folder.path().display());
+    Failure::new(Exit::Failed, message, "see whether the folder may be read")
+}
+
+/// Output of a program, as text: a terminal takes nothing else.
+struct Utf8 {
+    bytes: Vec<u8>,
+}
+
+impl Utf8 {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    /// Writes what there is, except for a character of which the rest is still to come.
+    fn write_to(&mut self, output: &mut dyn Write) -> Result<(), Failure> {
+        let unfinished = match str::from_utf8(last_character(&self.bytes)) {
+            Err(error) if error.error_len().is_none() => last_character(&self.bytes).len(),
+            Ok(_) | Err(_) => 0,
+        };
+        let rest = self.bytes.split_off(self.bytes.len() - unfinished);
+        let bytes = std::mem::replace(&mut self.bytes, rest);
+        output.write_all(String::from_utf8_lossy(&bytes).as_bytes())?;
+        output.flush()?;
+        Ok(())
+    }
+
+    fn finish(self, output: &mut dyn Write) -> Result<(), Failure> {
+        output.write_all(String::from_utf8_lossy(&self.bytes).as_bytes())?;
+        Ok(())
+    }
+}
+
+/// Returns the bytes from the last one on that can begin a character.
+fn last_character(bytes: &[u8]) -> &[u8] {
+    let from = bytes.iter().rposition(|byte| byte & 0b1100_0000 != 0b1000_0000).unwrap_or(0);
+    &bytes[from..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_in_two_pieces_is_shown_whole() {
+        let mut output = Vec::new();
+        let euro = "€".as_bytes();
+        let mut text = Utf8::new([b"a", &euro[..2]].concat());
+        text.write_to(&mut output).unwrap();
+        assert_eq!(output, b"a");
+        text.bytes.extend(&euro[2..]);
+        text.bytes.extend(b"b\xffc");
+        text.write_to(&mut output).unwrap();
+        assert_eq!(String::from_utf8_lossy(&output), "a€b\u{fffd}c");
+        text.bytes.extend(&euro[..1]);
+        text.write_to(&mut output).unwrap();
+        text.finish(&mut output).unwrap();
+        assert_eq!(String::from_utf8_lossy(&output), "a€b\u{fffd}c\u{fffd}");
+    }
+}

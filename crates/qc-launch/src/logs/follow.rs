@@ -1,0 +1,460 @@
+//! Reading a component's log from its end, and on as it grows: over cuts, restarts and files that go.
+
+use std::collections::{HashSet, VecDeque};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::logs::cut::{is_being_cut, was_cut};
+use crate::logs::{Found, LogFolder, LogName};
+
+/// The most that is returned at once.
+const CHUNK: u64 = 1024 * 1024;
+
+/// The most that is read for the last lines.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// How much is read at a time, from the end to the front.
+const BLOCK: u64 = 64 * 1024;
+
+/// How long a cut may take that is under way. What a killed launcher has left half cut is read as it
+/// is then.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A place in the log of one component.
+#[derive(Debug)]
+pub struct Follower {
+    folder: LogFolder,
+    component: String,
+    /// The starts that have been seen, by the file that is written to.
+    known: HashSet<LogName>,
+    /// Those to be read next.
+    waiting: VecDeque<LogName>,
+    /// The one being read.
+    start: LogName,
+    /// The last part of it that was read.
+    part: u32,
+    /// How much of what comes after that part was read.
+    offset: u64,
+    /// Whether what was read so far ends with a line end.
+    at_line_start: bool,
+    /// Since when it is being cut.
+    half_cut: Option<Instant>,
+}
+
+impl Follower {
+    /// Returns the last `lines` lines of a component, of at most 64 MiB, and what reads on from
+    /// there; `None` if it has no log.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn start(
+        folder: &LogFolder,
+        component: &str,
+        lines: usize,
+    ) -> io::Result<Option<(Self, Vec<u8>)>> {
+        let began = Instant::now();
+        loop {
+            let is_late = began.elapsed() >= PATIENCE;
+            let files = files_of(folder, component)?;
+            let Some(last) = files.last() else { return Ok(None) };
+            let start = last.name.without_part();
+            let part = last_part(&files, &start);
+            let text = last_lines(&files, lines);
+            let is_same =
+                !is_being_cut(folder, &start, part + 1) && !was_cut(folder, &start, part + 1);
+            match text {
+                Ok(text) if is_same || is_late => {
+                    let offset = if last.name.part().is_none() { last.bytes } else { 0 };
+                    let follower = Self {
+                        folder: folder.clone(),
+                        component: component.into(),
+                        known: files.iter().map(|file| file.name.without_part()).collect(),
+                        waiting: VecDeque::new(),
+                        start,
+                        part,
+                        offset,
+                        at_line_start: text.last().is_none_or(|&byte| byte == b'\n'),
+                        half_cut: None,
+                    };
+                    return Ok(Some((follower, text)));
+                }
+                Err(error) if is_late => return Err(error),
+                Ok(_) | Err(_) => thread::sleep(PAUSE),
+            }
+        }
+    }
+
+    /// Returns what was added since, at most about 1 MiB; nothing if nothing was.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let mut names = self.names()?;
+        loop {
+            self.read_parts(&names, &mut text)?;
+            if !text.is_empty() || self.must_wait() {
+                break;
+            }
+            // A start that is known before this file is read comes after all that is in it.
+            let is_ended = !self.waiting.is_empty();
+            let (added, length) = read_from(&self.path(&self.start), self.offset, CHUNK)?;
+            // What was read counts only if nothing was cut off meanwhile.
+            let is_half_cut = self.half_cut.is_none() && self.is_being_cut();
+            if is_half_cut || was_cut(&self.folder, &self.start, self.part + 1) {
+                names = self.names()?;
+                continue;
+            }
+            if length < self.offset {
+                // Somebody else has emptied it.
+                self.offset = 0;
+                continue;
+            }
+            self.offset += added.len() as u64;
+            text = added;
+            if text.is_empty() && is_ended && self.next_start() {
+                if !self.at_line_start {
+                    text.push(b'\n');
+                    break;
+                }
+                continue;
+            }
+            break;
+        }
+        if let Some(&last) = text.last() {
+            self.at_line_start = last == b'\n';
+        }
+        Ok(text)
+    }
+
+    /// Lists the component's files, and notes new starts.
+    fn names(&mut self) -> io::Result<Vec<LogName>> {
+        let names = self.folder.file_names()?;
+        let mut names: Vec<LogName> =
+            names.iter().filter_map(|name| LogName::parse(name)).collect();
+        names.retain(|name| name.component() == self.component);
+        names.sort();
+        for name in &names {
+            // Not by time: the clock may have been set back.
+            if self.known.insert(name.without_part()) {
+                self.waiting.push_back(name.without_part());
+            }
+        }
+        Ok(names)
+    }
+
+    fn read_parts(&mut self, names: &[LogName], text: &mut Vec<u8>) -> io::Result<()> {
+        while let Some(part) = self.next_part(names) {
+            if text.len() as u64 >= CHUNK {
+                break;
+            }
+            // Where the next part was removed already, what it held is gone.
+            if part > self.part + 1 {
+                self.offset = 0;
+            }
+            let (added, length) =
+                read_from(&self.path(&self.start.with_part(part)), self.offset, CHUNK)?;
+            self.offset += added.len() as u64;
+            text.extend(added);
+            if self.offset < length {
+                break;
+            }
+            self.offset -= length;
+            self.part = part;
+        }
+        Ok(())
+    }
+
+    fn next_part(&self, names: &[LogName]) -> Option<u32> {
+        let of_start = names.iter().filter(|name| name.without_part() == self.start);
+        of_start.filter_map(LogName::part).find(|&part| part > self.part)
+    }
+
+    fn is_being_cut(&self) -> bool {
+        is_being_cut(&self.folder, &self.start, self.part + 1)
+    }
+
+    /// Whether the file is being cut, and not for so long that whoever did it must be gone.
+    fn must_wait(&mut self) -> bool {
+        let since = self.half_cut.unwrap_or_else(Instant::now);
+        self.half_cut = self.is_being_cut().then_some(since);
+        self.half_cut.is_some() && since.elapsed() < PATIENCE
+    }
+
+    /// Goes on to the next start, if there is one.
+    fn next_start(&mut self) -> bool {
+        let Some(start) = self.waiting.pop_front() else { return false };
+        (self.start, self.part, self.offset) = (start, 0, 0);
+        true
+    }
+
+    fn path(&self, name: &LogName) -> PathBuf {
+        self.folder.path().join(name.file_name())
+    }
+}
+
+/// Lists a component's files as they were written; those of the start that was written to last come
+/// last, whatever the clock said.
+fn files_of(folder: &LogFolder, component: &str) -> io::Result<Vec<Found>> {
+    let mut files = folder.list()?;
+    files.retain(|file| file.name.component() == component);
+    let rests = files.iter().filter(|file| file.name.part().is_none());
+    if let Some(latest) = rests.max_by_key(|file| (file.modified, file.name.clone())) {
+        let latest = latest.name.clone();
+        // Stable: within the two groups the order stays.
+        files.sort_by_key(|file| file.name.without_part() == latest);
+    }
+    Ok(files)
+}
+
+fn last_part(files: &[Found], start: &LogName) -> u32 {
+    let of_start = files.iter().filter(|file| file.name.without_part() == *start);
+    of_start.filter_map(|file| file.name.part()).max().unwrap_or(0)
+}
+
+/// Reads the last lines of these files, joined; each start begins a new line.
+fn last_lines(files: &[Found], lines: usize) -> io::Result<Vec<u8>> {
+    let mut blocks: VecDeque<Vec<u8>> = VecDeque::new();
+    let (mut total, mut line_ends) = (0, 0);
+    let mut newer: Option<LogName> = None;
+    for found in files.iter().rev().filter(|found| found.bytes > 0) {
+        let start = found.name.without_part();
+        let is_last_of_start = newer.as_ref().is_some_and(|newer| *newer != start);
+        let mut file = File::open(&found.path)?;
+        let mut end = found.bytes;
+        // One more, which ends the line before the first one wanted.
+        while end > 0 && line_ends <= lines && total < LIMIT {
+            let from = end.saturating_sub(BLOCK);
+            let mut block = Vec::new();
+            file.seek(SeekFrom::Start(from))?;
+            Read::by_ref(&mut file).take(end - from).read_to_end(&mut block)?;
+            if end == found.bytes && is_last_of_start && block.last() != Some(&b'\n') {
+                block.push(b'\n');
+            }
+            total += block.len() as u64;
+            line_ends += block.iter().filter(|&&byte| byte == b'\n').count();
+            blocks.push_front(block);
+            end = from;
+        }
+        newer = Some(start);
+    }
+    let text: Vec<u8> = blocks.into_iter().flatten().collect();
+    Ok(text[start_of_last(&text, lines)..].to_vec())
+}
+
+/// Returns where the last `lines` lines begin; the last one may lack its line end.
+fn start_of_last(text: &[u8], lines: usize) -> usize {
+    let before_last = text.len().saturating_sub(1);
+    let line_ends = (0..before_last).rev().filter(|&at| text[at] == b'\n');
+    match lines.checked_sub(1) {
+        None => text.len(),
+        Some(others) => line_ends.skip(others).map(|at| at + 1).next().unwrap_or(0),
+    }
+}
+
+/// Reads at most `most` bytes from `offset` on; also returns how long the file is. A file that is gone
+/// has nothing more to say.
+fn read_from(path: &Path, offset: u64, most: u64) -> io::Result<(Vec<u8>, u64)> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), offset)),
+        Err(error) => return Err(error),
+    };
+    let length = file.metadata()?.len();
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(offset))?;
+    file.take(most.min(length.saturating_sub(offset))).read_to_end(&mut text)?;
+    Ok((text, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use qc_process::file;
+
+    use super::*;
+    use crate::logs::cut;
+
+    const FIRST: &str = "A_20260101_000000.log";
+
+    fn name(text: &str) -> LogName {
+        LogName::parse(text).unwrap()
+    }
+
+    fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, LogFolder) {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let folder = LogFolder::new(dir.path());
+        (dir, folder)
+    }
+
+    fn append(folder: &LogFolder, name: &str, text: &str) {
+        let mut file = file::open_for_append(&folder.path().join(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn the_last_lines_are_found_over_parts_and_starts() {
+        let (_dir, folder) = folder(&[
+            ("A_20260101_000000.001.log", "1\n2\n3"),
+            ("A_20260101_000000.log", "3\n4"),
+            ("A_20260102_000000.log", "5\n\n6\n7"),
+            ("A_20260103_000000.log", ""),
+            ("B_20260109_000000.log", "other"),
+            ("A_latest.log", "other"),
+        ]);
+        for (lines, expected) in [
+            (0, ""),
+            (1, "7"),
+            (2, "6\n7"),
+            (3, "\n6\n7"),
+            (4, "5\n\n6\n7"),
+            (5, "4\n5\n\n6\n7"),
+            (6, "33\n4\n5\n\n6\n7"),
+            (8, "1\n2\n33\n4\n5\n\n6\n7"),
+            (usize::MAX, "1\n2\n33\n4\n5\n\n6\n7"),
+        ] {
+            let (mut follower, text) = Follower::start(&folder, "A", lines).unwrap().unwrap();
+            assert_eq!(String::from_utf8(text).unwrap(), expected, "{lines}");
+            assert_eq!(follower.read().unwrap(), b"");
+        }
+        assert!(Follower::start(&folder, "C", 10).unwrap().is_none());
+    }
+
+    #[test]
+    fn long_lines_are_found_block_by_block() {
+        let long = "x".repeat(100_000);
+        let (_dir, folder) = folder(&[(FIRST, &format!("{long}\n{long}\n{long}\n"))]);
+        let (_, text) = Follower::start(&folder, "A", 2).unwrap().unwrap();
+        assert_eq!(text.len(), 200_002);
+    }
+
+    #[test]
+    fn what_is_written_is_read_once_over_cuts_and_restarts() {
+        let (_dir, folder) = folder(&[(FIRST, "one\ntwo\n")]);
+        let (mut follower, text) = Follower::start(&folder, "A", 1).unwrap().unwrap();
+        assert_eq!(text, b"two\n");
+        assert_eq!(follower.read().unwrap(), b"");
+        append(&folder, FIRST, "three\n");
+        assert_eq!(follower.read().unwrap(), b"three\n");
+        append(&folder, FIRST, "four\n");
+        cut(&folder, &name(FIRST)).unwrap().unwrap();
+        append(&folder, FIRST, "five\n");
+        cut(&folder, &name(FIRST)).unwrap().unwrap();
+        append(&folder, FIRST, "six");
+        // Started anew while the clock was set back.
+        append(&folder, "A_20250101_000000.log", "seven\n");
+        let mut all = Vec::new();
+        loop {
+            match follower.read().unwrap() {
+                text if text.is_empty() => break,
+                text => all.extend(text),
+            }
+        }
+        assert_eq!(String::from_utf8(all).unwrap(), "four\nfive\nsix\nseven\n");
+        append(&folder, "A_20250101_000000.log", "eight\n");
+        assert_eq!(follower.read().unwrap(), b"eight\n");
+    }
+
+    #[test]
+    fn a_file_that_goes_or_is_emptied_is_no_end() {
+        let (_dir, folder) = folder(&[(FIRST, "one\n")]);
+        let (mut follower, _) = Follower::start(&folder, "A", 1).unwrap().unwrap();
+        fs::write(folder.path().join(FIRST), "1\n").unwrap();
+        assert_eq!(follower.read().unwrap(), b"1\n");
+        fs::remove_file(folder.path().join(FIRST)).unwrap();
+        assert_eq!(follower.read().unwrap(), b"");
+        append(&folder, "A_20260102_000000.log", "two\n");
+        assert_eq!(follower.read().unwrap(), b"two\n");
+    }
+
+    #[test]
+    fn a_half_finished_cut_is_waited_for_but_not_for_ever() {
+        let (_dir, folder) = folder(&[(FIRST, "")]);
+        let (mut follower, _) = Follower::start(&folder, "A", 1).unwrap().unwrap();
+        fs::write(folder.path().join("A_20260101_000000.001.log.cutting"), "one\n").unwrap();
+        append(&folder, FIRST, "two\n");
+        let began = Instant::now();
+        while follower.read().unwrap().is_empty() {
+            thread::sleep(PAUSE);
+        }
+        assert!(began.elapsed() >= PATIENCE);
+    }
+
+    /// Whether cutting loses nothing here, or only next to nothing.
+    fn is_lossless(folder: &LogFolder) -> bool {
+        let path = folder.path().join("probe");
+        fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
+        let file = file::open_for_cutting(&path).unwrap();
+        let blocks = file::whole_blocks(&file).unwrap();
+        blocks > 0 && file::cut_front(&file, blocks).is_ok()
+    }
+
+    /// One thread writes, one cuts, one reads along.
+    #[test]
+    fn a_reader_sees_every_line_once_while_the_log_is_cut() {
+        const LINES: usize = 40_000;
+        let (_dir, folder) = folder(&[(FIRST, "")]);
+        let done = AtomicBool::new(false);
+        let (read, cuts, lost) = thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut file = file::open_for_append(&folder.path().join(FIRST)).unwrap();
+                for number in 0..LINES {
+                    file.write_all(format!("line {number}\n").as_bytes()).unwrap();
+                    if number % 100 == 0 {
+                        // Quiet moments, as a program has that does something between two lines.
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                }
+                done.store(true, Ordering::Release);
+            });
+            let cutter = scope.spawn(|| {
+                let (mut cuts, mut lost) = (0, 0);
+                while !done.load(Ordering::Acquire) {
+                    let large = fs::metadata(folder.path().join(FIRST)).unwrap().len() > 16_384;
+                    if let Some(cut) = large.then(|| cut(&folder, &name(FIRST)).unwrap()).flatten()
+                    {
+                        cuts += 1;
+                        lost += cut.lost;
+                    }
+                }
+                (cuts, lost)
+            });
+            let (mut follower, mut read) =
+                Follower::start(&folder, "A", usize::MAX).unwrap().unwrap();
+            loop {
+                let is_done = done.load(Ordering::Acquire) && cutter.is_finished();
+                let text = follower.read().unwrap();
+                if is_done && text.is_empty() {
+                    break;
+                }
+                read.extend(text);
+            }
+            let (cuts, lost) = cutter.join().unwrap();
+            (read, cuts, lost)
+        });
+        assert!(cuts > 0, "it was never cut");
+        let read = String::from_utf8(read).unwrap();
+        let number = |line: &str| line.strip_prefix("line ")?.parse::<usize>().ok();
+        let numbers: Vec<usize> = read.lines().filter_map(number).collect();
+        if is_lossless(&folder) {
+            assert_eq!(lost, 0);
+            assert!(numbers.into_iter().eq(0..LINES));
+        } else {
+            // Nothing twice, and next to nothing lost; see the test with a real child.
+            assert!(numbers.is_sorted_by(|a, b| a < b));
+            assert!((LINES - numbers.len()) * 20 < LINES, "{} in {cuts} cuts", numbers.len());
+        }
+    }
+}

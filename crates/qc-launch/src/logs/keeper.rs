@@ -1,0 +1,379 @@
+//! Looking after the log files, on a thread of its own: a slow disk must not keep anyone from
+//! restarting a brain.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use qc_fleet::LogSettings;
+use qc_process::file;
+
+use crate::logs::cut::{cut, recover};
+use crate::logs::retention::{Candidate, Retention, plan};
+use crate::logs::{LogFolder, LogName};
+
+/// The longest time between two looks at files that are being written to.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// The shortest.
+const QUICK_LOOK: Duration = Duration::from_secs(1);
+
+/// How often files are looked at for their age.
+const AGE_LOOK: Duration = Duration::from_secs(3600);
+
+/// How long after the last start old files are removed: many components start at once.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// The smallest size at which a file is cut.
+const LEAST_SIZE: u64 = 64 * 1024;
+
+/// A thread with little to do needs no large stack.
+const STACK: usize = 256 * 1024;
+
+/// What is kept, and how large a file may grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The size in bytes at which a file is cut, at least 64 KiB; `None` is never.
+    pub cut_at: Option<u64>,
+    /// What is kept.
+    pub retention: Retention,
+}
+
+impl From<&LogSettings> for Settings {
+    fn from(config: &LogSettings) -> Self {
+        let retention = Retention {
+            max_age: Some(config.keep_for),
+            max_files: usize::try_from(config.keep_files).ok(),
+            max_bytes: Some(config.total_bytes),
+        };
+        Self { cut_at: Some(config.rotate_bytes), retention }
+    }
+}
+
+/// Looks after the log files until it is dropped.
+#[derive(Debug)]
+pub struct Keeper {
+    sender: Option<Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Opened(PathBuf),
+    Closed(PathBuf),
+}
+
+impl Keeper {
+    /// Starts looking after `folder`; what goes wrong, and what was cut or removed, is given to
+    /// `tell`, one line each.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn start(
+        folder: LogFolder,
+        settings: Settings,
+        tell: impl Fn(&str) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let work = Work {
+            folder,
+            settings,
+            tell: Box::new(tell),
+            in_use: HashMap::new(),
+            told: HashSet::new(),
+            look: None,
+            tidy: Some(Instant::now() + SETTLE),
+        };
+        let builder = thread::Builder::new().name("logs".into()).stack_size(STACK);
+        let thread = builder.spawn(move || work.run(&receiver))?;
+        Ok(Self { sender: Some(sender), thread: Some(thread) })
+    }
+
+    /// Says that a living process writes to this file, just started or adopted. The file becomes its
+    /// component's latest.
+    pub fn opened(&self, path: &Path) {
+        self.send(Message::Opened(path.into()));
+    }
+
+    /// Says that the process which wrote to this file has ended.
+    pub fn closed(&self, path: &Path) {
+        self.send(Message::Closed(path.into()));
+    }
+
+    fn send(&self, message: Message) {
+        if let Some(sender) = &self.sender {
+            // Without its thread nothing is cut; supervision goes on.
+            let _ = sender.send(message);
+        }
+    }
+}
+
+impl Drop for Keeper {
+    /// Lets it finish what it is doing.
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Work {
+    folder: LogFolder,
+    settings: Settings,
+    tell: Box<dyn Fn(&str) + Send>,
+    /// The files that living processes write to, with their size when they were looked at.
+    in_use: HashMap<PathBuf, Option<Look>>,
+    /// What has been said to go wrong, so that it is not said every minute.
+    told: HashSet<(&'static str, PathBuf)>,
+    /// When to look at sizes.
+    look: Option<Instant>,
+    /// When to look for files to remove.
+    tidy: Option<Instant>,
+}
+
+/// The size of a file at some time.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    bytes: u64,
+    at: Instant,
+}
+
+impl Work {
+    fn run(mut self, receiver: &Receiver<Message>) {
+        self.attempt("finish cutting in", |work| recover(&work.folder));
+        loop {
+            let due = [self.look, self.tidy].into_iter().flatten().min();
+            let message = match due {
+                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) => receiver.recv_timeout(due.saturating_duration_since(Instant::now())),
+            };
+            match message {
+                Ok(Message::Opened(path)) => self.opened(path),
+                Ok(Message::Closed(path)) => drop(self.in_use.remove(&path)),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    let now = Instant::now();
+                    if self.look.is_some_and(|at| at <= now) {
+                        self.look_at_sizes();
+                    }
+                    if self.tidy.is_some_and(|at| at <= now) {
+                        self.attempt("remove old logs in", Self::remove_old);
+                        self.tidy = self.settings.retention.max_age.map(|_| now + AGE_LOOK);
+                    }
+                }
+            }
+        }
+    }
+
+    fn opened(&mut self, path: PathBuf) {
+        if let Some(name) = path.file_name().and_then(|name| LogName::parse(name.to_str()?)) {
+            let pointer = self.folder.path().join(format!("{}_latest.log", name.component()));
+            self.attempt("make pointers to the latest logs in", |_| {
+                file::point_at(&pointer, name.file_name().as_ref())
+            });
+        }
+        self.in_use.insert(path, None);
+        let now = Instant::now();
+        if self.settings.retention != Retention::default() {
+            self.tidy = Some(now + SETTLE);
+        }
+        if self.settings.cut_at.is_some() {
+            let soon = now + QUICK_LOOK;
+            self.look = Some(self.look.map_or(soon, |at| at.min(soon)));
+        }
+    }
+
+    fn look_at_sizes(&mut self) {
+        self.look = None;
+        let Some(limit) = self.settings.cut_at.map(|bytes| bytes.max(LEAST_SIZE)) else { return };
+        let mut next = LOOK;
+        for path in self.in_use.keys().cloned().collect::<Vec<PathBuf>>() {
+            let now = Instant::now();
+            // A file that has vanished is written to all the same; there is nothing to cut.
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            let mut bytes = metadata.len();
+            let before = self.in_use.get(&path).copied().flatten();
+            if bytes >= limit {
+                self.cut(&path);
+                bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            }
+            next = next.min(next_look(before, Look { bytes, at: now }, limit));
+            self.in_use.insert(path, Some(Look { bytes, at: now }));
+        }
+        if !self.in_use.is_empty() {
+            self.look = Some(Instant::now() + next);
+        }
+    }
+
+    fn cut(&mut self, path: &Path) {
+        let name = path.file_name().and_then(|name| LogName::parse(name.to_str()?));
+        let Some(name) = name else { return };
+        let result = cut(&self.folder, &name);
+        let Some(Some(made)) = self.note("cut", path, result) else { return };
+        let part = made.part.file_name().unwrap_or_default().to_string_lossy();
+        let lost = match made.lost {
+            0 => String::new(),
+            lost => format!("; {lost} bytes written meanwhile are lost"),
+        };
+        (self.tell)(&format!("cut {} bytes off a log: {part}{lost}", made.bytes));
+        self.tidy = Some(Instant::now());
+    }
+
+    fn remove_old(&mut self) -> io::Result<()> {
+        let found = self.folder.list()?;
+        let now = SystemTime::now();
+        let files: Vec<Candidate<'_>> = found
+            .iter()
+            .map(|found| Candidate {
+                component: found.name.component(),
+                bytes: found.bytes,
+                age: now.duration_since(found.modified).unwrap_or_default(),
+                in_use: self.in_use.contains_key(&found.path),
+            })
+            .collect();
+        for index in plan(&files, &self.settings.retention) {
+            let path = &found[index].path;
+            if let Some(()) = self.note("remove", path, file::remove(path)) {
+                (self.tell)(&format!("removed old log {}", found[index].name.file_name()));
+            }
+        }
+        Ok(())
+    }
+
+    fn attempt(&mut self, what: &'static str, act: impl FnOnce(&mut Self) -> io::Result<()>) {
+        let result = act(self);
+        let folder = self.folder.path().to_path_buf();
+        self.note(what, &folder, result);
+    }
+
+    /// Says what went wrong with a file or folder, once until it went well again.
+    fn note<T>(&mut self, what: &'static str, path: &Path, result: io::Result<T>) -> Option<T> {
+        match result {
+            Ok(done) => {
+                self.told.remove(&(what, path.to_path_buf()));
+                Some(done)
+            }
+            Err(error) => {
+                if self.told.insert((what, path.into())) {
+                    (self.tell)(&format!("WARNING: cannot {what} {}: {error}", path.display()));
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Returns how long a file that has grown like this may be left alone: half the time it needs to
+/// reach the limit.
+fn next_look(before: Option<Look>, now: Look, limit: u64) -> Duration {
+    let Some(before) = before else { return QUICK_LOOK };
+    let grown = now.bytes.saturating_sub(before.bytes);
+    let room = limit.saturating_sub(now.bytes);
+    if grown == 0 {
+        return LOOK;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let spans = room as f64 / grown as f64 / 2.0;
+    let time = (now.at - before.at).as_secs_f64() * spans;
+    Duration::try_from_secs_f64(time).unwrap_or(LOOK).clamp(QUICK_LOOK, LOOK)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_grows_fast_is_looked_at_soon() {
+        let start = Instant::now();
+        let look = |bytes, seconds| Look { bytes, at: start + Duration::from_secs(seconds) };
+        let limit = 1000;
+        for (before, now, seconds) in [
+            (None, look(0, 0), 1),
+            (Some(look(0, 0)), look(0, 60), 60),
+            (Some(look(0, 0)), look(100, 10), 45),
+            (Some(look(0, 0)), look(1, 60), 60),
+            (Some(look(0, 0)), look(999, 1), 1),
+            (Some(look(999, 0)), look(10, 60), 60),
+        ] {
+            let wait = next_look(before, now, limit);
+            assert_eq!(wait.as_secs(), seconds, "{before:?} {now:?}");
+        }
+    }
+
+    /// Waits for a line that holds `text`.
+    fn wait_for(lines: &Receiver<String>, text: &str) -> String {
+        loop {
+            let line = lines
+                .recv_timeout(Duration::from_secs(60))
+                .unwrap_or_else(|_| panic!("no `{text}`"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn keeper(folder: &LogFolder, settings: Settings) -> (Keeper, Receiver<String>) {
+        let (sender, lines) = mpsc::channel();
+        let tell = move |line: &str| sender.send(line.to_owned()).unwrap();
+        (Keeper::start(folder.clone(), settings, tell).unwrap(), lines)
+    }
+
+    fn fill(file: &mut File, bytes: usize) {
+        file.write_all(&b"0123456789abcde\n".repeat(bytes / 16)).unwrap();
+    }
+
+    #[test]
+    fn a_log_in_use_is_cut_and_old_ones_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = LogFolder::new(dir.path().join("logs"));
+        let (mut writer, path) = folder.open("BRAIN_A").unwrap();
+        let name = LogName::parse(path.file_name().unwrap().to_str().unwrap()).unwrap();
+        let old = folder.path().join("BRAIN_A_20200101_000000.log");
+        let note = folder.path().join("notes_20200101.log");
+        fs::write(&old, "old").unwrap();
+        fs::write(&note, "mine").unwrap();
+
+        let retention = Retention { max_files: Some(2), ..Retention::default() };
+        let (keeper, lines) = keeper(&folder, Settings { cut_at: Some(LEAST_SIZE), retention });
+        keeper.opened(&path);
+        fill(&mut writer, 100_000);
+        wait_for(&lines, "bytes off a log");
+        wait_for(&lines, "removed old log BRAIN_A_20200101_000000.log");
+        assert!(!old.exists() && note.exists());
+        assert!(folder.path().join(name.with_part(1).file_name()).exists());
+        let latest = folder.path().join("BRAIN_A_latest.log");
+        writer.write_all(b"the end").unwrap();
+        assert!(fs::read(latest).unwrap().ends_with(b"the end"), "the pointer leads to the rest");
+
+        // The part is the older of the two; the file in use never goes.
+        fill(&mut writer, 100_000);
+        wait_for(&lines, "bytes off a log");
+        wait_for(&lines, &format!("removed old log {}", name.with_part(1).file_name()));
+        assert!(path.exists());
+        keeper.closed(&path);
+    }
+
+    #[test]
+    fn what_can_not_be_done_is_said_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = LogFolder::new(dir.path().join("logs"));
+        let (_writer, path) = folder.open("BRAIN_A").unwrap();
+        // A folder stands where the pointer should.
+        fs::create_dir_all(folder.path().join("BRAIN_A_latest.log/full")).unwrap();
+        let (keeper, lines) = keeper(&folder, Settings::default());
+        keeper.opened(&path);
+        keeper.opened(&path);
+        wait_for(&lines, "WARNING: cannot make pointers to the latest logs in ");
+        drop(keeper);
+        assert_eq!(lines.iter().collect::<Vec<String>>(), [""; 0]);
+    }
+}

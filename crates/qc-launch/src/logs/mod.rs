@@ -1,0 +1,24 @@
+//! The fleet's logs: where children's output goes, and what the launcher itself says.
+//!
+//! A child writes into its file itself, through a handle that it was given when it was started, so
+//! its output goes on whether or not anybody supervises. A [`Keeper`] cuts files that have grown too
+//! large, removes old ones, and keeps `<name>_latest.log` pointing at the newest. A [`Follower`]
+//! reads along. The launcher's own log is the [`Journal`].
+
+mod cli;
+mod cut;
+mod folder;
+mod follow;
+mod journal;
+mod keeper;
+mod name;
+mod retention;
+
+pub(crate) use cli::{LogsArgs, logs};
+pub use cut::{Cut, cut, recover};
+pub use folder::{Found, LogFolder};
+pub use follow::Follower;
+pub use journal::{Format, Journal, Level, Line};
+pub use keeper::{Keeper, Settings};
+pub use name::LogName;
+pub use retention::{Candidate, Retention, plan};

@@ -1,0 +1,150 @@
+//! One way to tell, with its queue and its thread.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::notify::Notice;
+use crate::notify::outbox::{Limits, Outbox, Sent, Step};
+
+/// Where lines about what could not be delivered go.
+pub(super) type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A way to tell.
+pub(super) trait Carrier: Send {
+    /// Names it, without any secret.
+    fn name(&self) -> String;
+
+    /// Tells it, in a limited time. What went wrong is said without any secret.
+    fn carry(&mut self, json: &str) -> Result<(), Trouble>;
+}
+
+/// Why something could not be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) reason: String,
+    /// Whether another try is worth it.
+    pub(super) may_pass: bool,
+}
+
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+    tell: Tell,
+    /// Until the thread is started.
+    carrier: Mutex<Option<Box<dyn Carrier>>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    began: Instant,
+}
+
+struct State {
+    outbox: Outbox,
+    /// Whether the thread is telling something at this moment.
+    is_busy: bool,
+    /// Whether nothing more will come.
+    is_closed: bool,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").finish_non_exhaustive()
+    }
+}
+
+impl Lane {
+    pub(super) fn new(carrier: Box<dyn Carrier>, limits: Limits, tell: Tell) -> Self {
+        let state = State { outbox: Outbox::new(limits), is_busy: false, is_closed: false };
+        let shared =
+            Shared { state: Mutex::new(state), changed: Condvar::new(), began: Instant::now() };
+        Self { shared: Arc::new(shared), tell, carrier: Mutex::new(Some(carrier)) }
+    }
+
+    pub(super) fn send(&self, notice: Notice) {
+        self.shared.lock().outbox.push(notice);
+        self.shared.changed.notify_all();
+        let carrier = self.carrier.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(carrier) = carrier {
+            let (shared, tell) = (Arc::clone(&self.shared), Arc::clone(&self.tell));
+            let builder = thread::Builder::new().name("notify".into());
+            if let Err(error) = builder.spawn(move || shared.work(carrier, &tell)) {
+                (self.tell)(&format!("WARNING: nobody can be notified: {error}"));
+            }
+        }
+    }
+
+    /// Says that nothing more will come, and that what waits is to go out now.
+    pub(super) fn close(&self) {
+        let mut state = self.shared.lock();
+        state.outbox.hurry();
+        state.is_closed = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until everything is told or `deadline` has come; returns how much is not.
+    pub(super) fn wait(self, deadline: Instant) -> usize {
+        let mut state = self.shared.lock();
+        loop {
+            let left = state.outbox.len() + usize::from(state.is_busy);
+            let time = deadline.saturating_duration_since(Instant::now());
+            if left == 0 || time.is_zero() {
+                return left;
+            }
+            let waited = self.shared.changed.wait_timeout(state, time);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, mut carrier: Box<dyn Carrier>, tell: &Tell) {
+        while let Some(notice) = self.next() {
+            let result = carrier.carry(&notice.to_json());
+            let sent = match &result {
+                Ok(()) => Sent::Done,
+                Err(trouble) if trouble.may_pass => Sent::Failed,
+                Err(_) => Sent::Refused,
+            };
+            let given_up = self.lock().outbox.sent(notice, sent, self.began.elapsed());
+            if let (Some(notice), Err(trouble)) = (given_up, result) {
+                let (name, reason) = (carrier.name(), trouble.reason);
+                let component = notice.component();
+                tell(&format!("WARNING: {name} was not told about {component}: {reason}"));
+            }
+            // Only now: whoever waits for the end ends the program then.
+            self.lock().is_busy = false;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for the next notice to tell; `None` when nothing more will come.
+    fn next(&self) -> Option<Notice> {
+        let mut state = self.lock();
+        loop {
+            let now = self.began.elapsed();
+            let until = match state.outbox.next(now) {
+                Step::Send(notice) => {
+                    state.is_busy = true;
+                    return Some(notice);
+                }
+                Step::Wait(None) if state.is_closed => return None,
+                Step::Wait(until) => until,
+            };
+            let time = until.map_or(Duration::MAX, |until| until.saturating_sub(now));
+            state = match until {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(_) => {
+                    let waited = self.changed.wait_timeout(state, time);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}

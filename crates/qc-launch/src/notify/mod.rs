@@ -1,0 +1,141 @@
+//! Telling somebody what happened: a command that gets the event as JSON, a webhook it is posted to.
+//!
+//! [`Notifier::send`] only puts a notice into a queue; a command that hangs and a server that does
+//! not answer cost supervision nothing. Each way has a queue and a thread of its own, started when
+//! there is something to send for the first time.
+
+mod command;
+mod lane;
+mod notice;
+mod outbox;
+mod webhook;
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use command::Command;
+use lane::{Lane, Tell};
+use qc_fleet::{NotifyEvent, NotifySettings};
+use webhook::Webhook;
+
+pub use notice::Notice;
+pub use outbox::Limits;
+pub use webhook::BadAddress;
+
+/// Whom to tell, and what.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What is told.
+    pub events: Vec<NotifyEvent>,
+    /// A program and its arguments, which gets each event on its standard input; empty for none.
+    pub command: Vec<OsString>,
+    /// An http or https address, to which each event is posted. It may hold a secret.
+    pub webhook: Option<String>,
+    /// Whether only the last three digits of account numbers are told.
+    pub mask_accounts: bool,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// How much, and how often.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    /// Nobody is told; of everything, once.
+    fn default() -> Self {
+        Self {
+            events: NotifyEvent::ALL.to_vec(),
+            command: Vec::new(),
+            webhook: None,
+            mask_accounts: true,
+            timeout: Duration::from_secs(10),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl From<&NotifySettings> for Settings {
+    /// Takes what the config says, and the defaults of what it does not.
+    fn from(config: &NotifySettings) -> Self {
+        let limits = Limits { min_interval: config.min_interval, ..Limits::default() };
+        Self {
+            events: config.events.clone(),
+            command: config.command.iter().map(|word| word.value().into()).collect(),
+            // An address that is not Unicode is none, which is said where it is used.
+            webhook: config.webhook.as_ref().map(|it| it.reveal().to_string_lossy().into_owned()),
+            limits,
+            ..Self::default()
+        }
+    }
+}
+
+/// Neither the address nor the arguments are shown: they may hold a secret.
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("events", &self.events)
+            .field("command", &self.command.first())
+            .field("webhook", &self.webhook.as_ref().map(|_| "(hidden)"))
+            .field("mask_accounts", &self.mask_accounts)
+            .field("timeout", &self.timeout)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// Tells somebody what happened.
+#[derive(Debug)]
+pub struct Notifier {
+    events: Vec<NotifyEvent>,
+    mask_accounts: bool,
+    lanes: Vec<Lane>,
+}
+
+impl Notifier {
+    /// Makes one; `tell` is given what could not be delivered, one line each, without any secret.
+    ///
+    /// # Errors
+    /// If the address of the webhook is none.
+    pub fn new(
+        settings: &Settings,
+        tell: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Self, BadAddress> {
+        let tell: Tell = Arc::new(tell);
+        let mut lanes = Vec::new();
+        if let Some((program, args)) = settings.command.split_first() {
+            let command = Command::new(program, args, settings.timeout);
+            lanes.push(Lane::new(Box::new(command), settings.limits, Arc::clone(&tell)));
+        }
+        if let Some(address) = &settings.webhook {
+            let webhook = Webhook::new(address, settings.timeout)?;
+            lanes.push(Lane::new(Box::new(webhook), settings.limits, tell));
+        }
+        Ok(Self { events: settings.events.clone(), mask_accounts: settings.mask_accounts, lanes })
+    }
+
+    /// Whether anybody is told of this.
+    pub fn wants(&self, event: NotifyEvent) -> bool {
+        !self.lanes.is_empty() && self.events.contains(&event)
+    }
+
+    /// Tells it, some time soon. Returns at once.
+    pub fn send(&self, notice: Notice) {
+        if !self.wants(notice.event()) {
+            return;
+        }
+        let notice = if self.mask_accounts { notice.masked() } else { notice };
+        for lane in &self.lanes {
+            lane.send(notice.clone());
+        }
+    }
+
+    /// Delivers what is waiting, without sparing anybody's time but for no longer than `limit`;
+    /// returns how many notices are still waiting then. To be called before the program ends.
+    pub fn finish(self, limit: Duration) -> usize {
+        let deadline = Instant::now() + limit;
+        for lane in &self.lanes {
+            lane.close();
+        }
+        self.lanes.into_iter().map(|lane| lane.wait(deadline)).sum()
+    }
+}
