@@ -14,7 +14,6 @@ use std::time::{Duration, SystemTime};
 use qc_process::Ended;
 use qc_tests::SampleFleet;
 
-#[cfg(unix)]
 use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
 pub(crate) use self::bench::{can_mount, cannot_test};
 #[cfg(unix)]
