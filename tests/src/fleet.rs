@@ -8,7 +8,7 @@ use qc_process::{PYTHON_IN_ENVIRONMENT, Process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Program, Tools};
+use crate::{Program, Tools, copy_program};
 
 /// The accounts of the sample fleet: key and number.
 pub const ACCOUNTS: [(&str, u64); 5] = [
@@ -38,10 +38,7 @@ impl SampleFleet {
         for program in [python.clone(), base.join(file)] {
             fs::create_dir_all(program.parent().expect("python lies in a folder"))
                 .expect("cannot make the environment");
-            let stand_in = fleet.tools.stand_in();
-            if fs::hard_link(&stand_in, &program).is_err() {
-                fs::copy(&stand_in, &program).expect("cannot copy the stand-in");
-            }
+            copy_program(&fleet.tools.stand_in(), &program);
         }
         let environment = fleet.root().join(".venv312_gpu").join("pyvenv.cfg");
         fs::write(environment, format!("home = {}\n", base.display()))

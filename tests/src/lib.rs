@@ -17,4 +17,4 @@ pub use locks::{Attempt, SampleLocks, Speaker};
 pub use program::Program;
 pub use python::python;
 pub use random::{Random, stress_ports};
-pub use tools::{Finished, Tools, run};
+pub use tools::{Finished, Tools, copy_program, run};

@@ -2,6 +2,7 @@
 
 use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -66,6 +67,18 @@ impl Tools {
     ) -> Finished {
         let mut command = Command::new(self.tool(name));
         run(command.args(args).current_dir(dir), input)
+    }
+}
+
+/// Puts a copy of a program at `to`. Linked where that can be: a child that another test starts
+/// while a copy is being written would hold it open, and a file open for writing can't be run.
+///
+/// # Panics
+/// If it can't be done.
+pub fn copy_program(from: &Path, to: &Path) {
+    if fs::hard_link(from, to).is_err() {
+        fs::copy(from, to)
+            .unwrap_or_else(|error| panic!("cannot copy {}: {error}", from.display()));
     }
 }
 

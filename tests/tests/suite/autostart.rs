@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use qc_process::{AT_LOG_ON, AtLogOn};
-use qc_tests::{Finished, SampleFleet, run};
+use qc_tests::{Finished, SampleFleet, copy_program, run};
 
 use crate::tools;
 
@@ -26,9 +26,9 @@ impl Bench {
             AtLogOn::TaskScheduler => "schtasks.exe",
             AtLogOn::Systemd => "systemctl",
         };
-        fs::copy(tools().stand_in(), bench.bin().join(name)).expect("it can be copied");
+        copy_program(&tools().stand_in(), &bench.bin().join(name));
         // Windows looks beside the program first, then in its own folder, and on PATH last.
-        fs::copy(tools().tool("qc-launch"), bench.tool()).expect("it can be copied");
+        copy_program(&tools().tool("qc-launch"), &bench.tool());
         bench
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{Local, TimeDelta};
 use qc_process::{LOCKS_ARE_INHERITED, here, own_identity};
-use qc_tests::{Contender, Program, SampleLocks, Speaker, python};
+use qc_tests::{Contender, Program, SampleLocks, Speaker, copy_program, python};
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -225,7 +225,7 @@ fn a_reused_pid_is_reclaimed() {
 fn a_living_holder_of_the_old_module_is_respected() {
     let folder = tempfile::tempdir().unwrap();
     let python = folder.path().join(format!("python{}", std::env::consts::EXE_SUFFIX));
-    fs::copy(tools().stand_in(), &python).unwrap();
+    copy_program(&tools().stand_in(), &python);
     let start = |program, args: &[&str]| {
         let mut program = Program::start(program, args, folder.path(), &[], |_| ());
         program.wait_for("ready");

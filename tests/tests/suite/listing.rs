@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use qc_process::{LOCKS_ARE_INHERITED, Process, list_wanted};
-use qc_tests::{Finished, Program, SampleFleet, python, run};
+use qc_tests::{Finished, Program, SampleFleet, copy_program, python, run};
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -409,7 +409,7 @@ fn terminals_are_listed_with_their_accounts() {
     let folder = fleet.root().join("MT5 Leda");
     fs::create_dir_all(&folder).unwrap();
     let program = folder.join(format!("terminal64{}", std::env::consts::EXE_SUFFIX));
-    fs::copy(fleet.tools.stand_in(), &program).unwrap();
+    copy_program(&fleet.tools.stand_in(), &program);
     fleet.configure(&json!({ "ACCOUNTS": {
         "LEDA": { "account": 7_100_001, "terminal_path": program },
         "MAIA": { "account": 7_100_002, "terminal_path": fleet.root().join("MT5 Maia") },
@@ -442,7 +442,7 @@ fn processes_that_are_hidden_are_not_passed_over() {
     let mut brain = Program::start(&fleet.python(), &["BRAIN_LEDA.py"], fleet.root(), &[], |_| ());
     brain.wait_for("ready");
     let tool = fleet.root().join("qc-ps-copy");
-    fs::copy(fleet.tools.tool("qc-ps"), &tool).unwrap();
+    copy_program(&fleet.tools.tool("qc-ps"), &tool);
     for folder in [fleet.root(), &fleet.root().join("base")] {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
