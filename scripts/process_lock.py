@@ -810,7 +810,10 @@ class ProcessLock:
                 if state in ("stale", "corrupt") or found.is_ours():
                     left_over.append(found)
                 else:
-                    return self._refused(folder, resource, found), 0
+                    # A process that is ending frees its guards a moment before it is gone. One that
+                    # has lost them in another way is still there when that moment is over.
+                    patience = SETTLE if state == "held" and not found.is_hidden else 0
+                    return self._refused(folder, resource, found), patience
             self._record(folder, resources, claimed, left_over)
             if not all(map(_is_current, guards, paths)):
                 # Deleted before the record was there, a guard has kept nobody out. Whoever took a new

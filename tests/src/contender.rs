@@ -49,7 +49,8 @@ impl Contender {
             if self.processes.last().is_some_and(|process| process.identity().pid == pid) {
                 continue;
             }
-            let identity = identity_of(pid).expect("it is running");
+            // One that was killed meanwhile is nobody any more.
+            let Ok(identity) = identity_of(pid) else { continue };
             self.processes.extend(Process::open(&identity).expect("it may be opened"));
         }
         Some(pid)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use qc_lock_core::{Event, LockDir};
+use qc_lock_core::{Event, LockDir, Request};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -97,6 +97,7 @@ impl SampleLocks {
         for (name, text) in [
             ("process_lock.py", include_str!("../../scripts/process_lock.py")),
             ("speak.py", include_str!("speak.py")),
+            ("die.py", include_str!("die.py")),
         ] {
             fs::write(folder.path().join(name), text).expect("cannot write a script");
         }
@@ -151,7 +152,7 @@ impl SampleLocks {
     /// If it is refused.
     #[track_caller]
     pub fn hold(&self, who: Speaker, name: &str, account: Option<&str>) -> Contender {
-        let mut contender = Contender::start(&mut self.command(who, false, name, account));
+        let mut contender = Contender::start(&mut self.command(who, name, account));
         match contender.holds() {
             Some(_) => contender,
             None => panic!("{who:?} can't hold {name}: {:?}", contender.finish()),
@@ -165,7 +166,7 @@ impl SampleLocks {
     #[track_caller]
     pub fn attempt(&self, who: Speaker, name: &str, account: Option<&str>) -> Attempt {
         let before = self.count(Event::Reclaimed);
-        let finished = run(&mut self.command(who, false, name, account), "");
+        let finished = run(&mut self.command(who, name, account), "");
         match finished.code {
             0 => Attempt::Taken { reclaimed: self.count(Event::Reclaimed) - before },
             75 => Attempt::Refused(finished.stdout + &finished.stderr),
@@ -175,7 +176,7 @@ impl SampleLocks {
 
     /// Starts `who`, who will ask for a lock when told `go`.
     pub fn contend(&self, who: Speaker, name: &str, account: Option<&str>) -> Contender {
-        let mut contender = Contender::start(&mut self.command(who, true, name, account));
+        let mut contender = Contender::start(&mut self.command_after_go(who, true, name, account));
         contender.wait_for("ready");
         contender
     }
@@ -206,8 +207,46 @@ impl SampleLocks {
 
     /// Runs `qc-lock` to its end.
     pub fn qc_lock(&self, args: &[&str]) -> Finished {
+        run(&mut self.qc_lock_command(args), "")
+    }
+
+    /// Returns what runs `qc-lock` on these locks.
+    pub fn qc_lock_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.tools.tool("qc-lock"));
-        run(command.arg("--lock-dir").arg(self.dir()).args(args), "")
+        command.arg("--lock-dir").arg(self.dir()).args(args);
+        command
+    }
+
+    /// Returns what makes a Python take a lock and keep it until its standard input ends, but die
+    /// when it is about to make its call number `step` to the system.
+    pub fn dying_python(&self, step: usize, name: &str, account: Option<&str>) -> Command {
+        let mut command = Command::new(python().expect("there is one"));
+        command.arg(self.folder().join("die.py")).arg(step.to_string()).arg("lock");
+        command.arg(self.dir()).arg(name).args(account);
+        command
+    }
+
+    /// Starts a Python that takes locks on demand, in any folder: `speak.py serve`.
+    pub fn serve(&self) -> Contender {
+        let mut command = Command::new(python().expect("there is one"));
+        Contender::start(command.arg(self.script()).arg("serve"))
+    }
+
+    /// Leaves the record of a holder that has died, as its crash would.
+    ///
+    /// # Panics
+    /// If the lock is held.
+    pub fn leave_dead(&self, name: &str, account: Option<&str>) {
+        let mut request = Request::new(name.parse().expect("a lock name"));
+        if let Some(account) = account {
+            request = request.account(account.parse().expect("an account"));
+        }
+        let lock = self.locks().acquire(&request).expect("the lock is free");
+        let mut record = serde_json::to_value(lock.record()).expect("a record is JSON");
+        lock.release().expect("the lock is given back");
+        // Another process has had this pid long ago.
+        record["started"] = 1.into();
+        self.write(name, &record);
     }
 
     fn count(&self, event: Event) -> usize {
@@ -219,7 +258,18 @@ impl SampleLocks {
         self.folder().join("speak.py")
     }
 
-    fn command(&self, who: Speaker, go: bool, name: &str, account: Option<&str>) -> Command {
+    /// Returns what makes `who` take a lock, and keep it until its standard input ends.
+    pub fn command(&self, who: Speaker, name: &str, account: Option<&str>) -> Command {
+        self.command_after_go(who, false, name, account)
+    }
+
+    fn command_after_go(
+        &self,
+        who: Speaker,
+        go: bool,
+        name: &str,
+        account: Option<&str>,
+    ) -> Command {
         let stand_in = self.tools.stand_in();
         let go = go.then_some("go");
         let mut command = Command::new(match who {

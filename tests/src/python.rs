@@ -2,12 +2,13 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use qc_process::PYTHON_ON_PATH;
+
+use crate::cannot_test;
 
 /// The environment variable that names the Python to test with.
 const VARIABLE: &str = "QC_TEST_PYTHON";
@@ -31,12 +32,10 @@ fn find() -> Option<PathBuf> {
         Ok(path) => Some(path),
         Err(reason) if named.is_some() => panic!("{VARIABLE} names no Python: {reason}"),
         Err(reason) => {
-            // Not eprintln!, which the test harness keeps to itself. Nobody may read it even so.
-            let _ = writeln!(
-                io::stderr(),
-                "NOT TESTED: process_lock.py, because {PYTHON_ON_PATH} can't be used ({reason}); \
-                 set {VARIABLE} to a Python 3.8 or later"
+            let reason = format!(
+                "{PYTHON_ON_PATH} can't be used ({reason}); set {VARIABLE} to a Python 3.8 or later"
             );
+            cannot_test("process_lock.py", &reason);
             None
         }
     }

@@ -3,8 +3,10 @@
     speak.py [go] lock DIR NAME [ACCOUNT]   as `stand-in lock`
     speak.py token DIR NAME ACCOUNT         a script under `qc-lock run` that locks for itself
     speak.py old FILE...                    reads records as scripts written for the old module do
+    speak.py serve                          takes each lock that a line [DIR, NAME, ACCOUNT] names, tries to
+                                            take it twice, gives it back, and says what came of it
 
-Whatever it does, it ends by itself after two minutes.
+Whatever it does, it ends by itself after two minutes; `serve` with its standard input.
 """
 
 import json
@@ -16,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 import process_lock
-from process_lock import ProcessLock
+from process_lock import LockHeldError, ProcessLock
 
 TOKEN = "QC_LOCK_TOKEN"
 
@@ -73,15 +75,32 @@ def old(*files):
         say(record["name"], record["pid"], record["account"])
 
 
+def serve():
+    for line in sys.stdin:
+        folder, name, account = json.loads(line)
+        process_lock.LOCK_DIR = Path(folder)
+        try:
+            with ProcessLock(name, account):
+                try:
+                    with ProcessLock(name.lower(), account):
+                        answer = "taken twice"
+                except LockHeldError:
+                    answer = "taken once"
+        except LockHeldError as refusal:
+            answer = f"refused: {refusal}"
+        say("served:", answer.replace("\n", " "))
+
+
 def main(words):
-    lifetime = threading.Timer(120, os._exit, [99])
-    lifetime.daemon = True
-    lifetime.start()
+    if words[0] != "serve":
+        lifetime = threading.Timer(120, os._exit, [99])
+        lifetime.daemon = True
+        lifetime.start()
     if words[0] == "go":
         say("ready")
         sys.stdin.readline()
         words = words[1:]
-    {"lock": lock, "token": token, "old": old}[words[0]](*words[1:])
+    {"lock": lock, "token": token, "old": old, "serve": serve}[words[0]](*words[1:])
 
 
 main(sys.argv[1:])

@@ -226,6 +226,14 @@ impl LockDir {
             let is_ours = matches!(&found.reading, Reading::Record(record) if record.identity() == *own_identity());
             match verdict(&found.reading) {
                 Verdict::Held if is_ours => left_over.push(found),
+                // A process that is ending frees its guards a moment before it is gone. One that
+                // has lost them in another way is still there when that moment is over.
+                Verdict::Held if matches!(found.reading, Reading::Record(_)) => {
+                    return Ok(Attempt::Unclear(
+                        held(request, resource, Holder::of(&found.reading), false),
+                        SETTLE,
+                    ));
+                }
                 Verdict::Held | Verdict::HeldByOld => {
                     return Ok(Attempt::Held(held(
                         request,

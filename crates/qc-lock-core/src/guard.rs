@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fd_lock::RwLock;
+use qc_process::fault::point;
 use qc_process::file::GuardFile;
 
 use crate::LockError;
@@ -52,8 +53,15 @@ impl Guard {
     }
 }
 
+impl Drop for Guard {
+    fn drop(&mut self) {
+        point("close guard");
+    }
+}
+
 fn try_lock(file: &File) -> io::Result<bool> {
     let mut lock = RwLock::new(file);
+    point("lock guard");
     match lock.try_write() {
         // On drop the guard would unlock, which frees the lock also for a child that shares the
         // open file. Closing frees it only with the last of them.

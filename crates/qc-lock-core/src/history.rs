@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset};
+use qc_process::fault::point;
 use qc_process::file;
 use serde::{Deserialize, Serialize};
 
@@ -143,6 +144,7 @@ pub(crate) fn append(file: &Path, guard: &Path, entry: &Entry) -> io::Result<()>
 /// drop a whole file; whoever does not get it leaves it to the other.
 fn rotate(file: &Path, guard: &Path) -> io::Result<()> {
     let Some(_guard) = Guard::take(guard)? else { return Ok(()) };
+    point("look at size");
     if std::fs::metadata(file)?.len() > ROTATE_AT {
         file::replace(file, &previous(file))?;
     }

@@ -5,6 +5,7 @@ mod for_child;
 use std::fmt;
 
 use qc_process::Identity;
+use qc_process::fault::point;
 
 use crate::guard::Guard;
 use crate::judge::Holder;
@@ -149,6 +150,7 @@ impl Lock {
         let entry = self.dir.entry(Event::Released, &self.record.name).pid(Some(self.record.pid));
         let told = self.dir.append_here(&entry.account(self.record.account.clone()));
         self.guards.clear();
+        point("released");
         removed.and(told)
     }
 }

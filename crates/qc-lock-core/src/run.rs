@@ -21,6 +21,7 @@ pub fn run_held(
     let (lock, mut child) = lock.start(spawn)?;
     started(&lock);
     let ended = relay.wait(&mut child)?;
+    qc_process::fault::point("command has ended");
     // The command's end is what the caller must learn; a record left behind heals.
     let _ = lock.release();
     Ok(ended)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
+use qc_process::fault::point;
 use qc_process::file;
 
 use crate::record::{LIMIT, Reading, parse};
@@ -81,9 +82,11 @@ impl Store {
     /// Makes the directories. Links are refused: who can place one could move the locks elsewhere.
     pub(crate) fn create(&self) -> Result<(), LockError> {
         for dir in [self.dir.clone(), self.dir.join(".guards")] {
+            point("look for directory");
             let result = match fs::symlink_metadata(&dir) {
                 Ok(found) => check_directory(&found),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    point("make directory");
                     match fs::create_dir_all(&dir) {
                         // Somebody else was faster; whether it is a directory shows when it is used.
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -100,6 +103,7 @@ impl Store {
     /// Reads the records of the names that are `wanted`. A directory that is not there holds none.
     pub(crate) fn records(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>, LockError> {
         let failed = |source| LockError::Directory { path: self.dir.clone(), source };
+        point("look for directory");
         match fs::symlink_metadata(&self.dir) {
             Ok(found) => check_directory(&found).map_err(failed)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -114,6 +118,7 @@ impl Store {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<Found>, LockError> {
         let failed = |source| LockError::Directory { path: self.dir.clone(), source };
+        point("list directory");
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
             let file = entry.map_err(failed)?.file_name();
@@ -140,6 +145,7 @@ impl Store {
             }
             Err(error) => Reading::Corrupt(error.to_string()),
         };
+        point("look at age");
         let written = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
         let age = written.map_or(Duration::ZERO, |written| {
             SystemTime::now().duration_since(written).unwrap_or_else(|ahead| ahead.duration())

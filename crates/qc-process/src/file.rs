@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use crate::fault::point;
 use crate::imp;
 
 /// The pause between two tries of an operation that another program's open file blocks: virus
@@ -37,6 +38,7 @@ impl GuardFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         imp::prepare(&mut options, imp::Share::NoDelete);
+        point("open guard");
         let file = match options.open(path) {
             // Another user's guard can be locked without being writable.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -58,6 +60,7 @@ impl GuardFile {
     /// # Errors
     /// Whatever the system reports, except that a missing `path` is `false`.
     pub fn is_at(&self, path: &Path) -> io::Result<bool> {
+        point("compare guard");
         imp::is_at(&self.id, path)
     }
 
@@ -76,8 +79,10 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
     imp::prepare(&mut options, imp::Share::Everything);
+    point("open for reading");
     let file = with_retries(READ_TRIES, || options.open(path))?;
     regular(&file)?;
+    point("read");
     // Most are small, and then read in one piece.
     let mut bytes = Vec::with_capacity(4096);
     file.take(limit + 1).read_to_end(&mut bytes)?;
@@ -90,7 +95,9 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Whatever the system reports; `InvalidInput` if `path` is no regular file.
 pub fn append(path: &Path, bytes: &[u8]) -> io::Result<u64> {
+    point("open for appending");
     let (mut file, before) = open_to_append(path)?;
+    point("append");
     file.write_all(bytes)?;
     Ok(before.len() + bytes.len() as u64)
 }
@@ -102,13 +109,17 @@ pub fn append(path: &Path, bytes: &[u8]) -> io::Result<u64> {
 /// Whatever the system reports.
 pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let create = || OpenOptions::new().write(true).create_new(true).open(path);
+    point("create");
     let mut file = match create() {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            point("remove left over");
             fs::remove_file(path)?;
+            point("create");
             create()?
         }
         created => created?,
     };
+    point("write");
     file.write_all(bytes)
 }
 
@@ -197,6 +208,7 @@ pub fn point_at(pointer: &Path, name: &OsStr) -> io::Result<()> {
 /// # Errors
 /// Whatever the system reports, after retries where another program holds one of the files.
 pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    point("rename");
     with_retries(WRITE_TRIES, || fs::rename(from, to))
 }
 
@@ -205,6 +217,7 @@ pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// Whatever the system reports, after retries where another program holds the file.
 pub fn remove(path: &Path) -> io::Result<()> {
+    point("remove");
     match with_retries(WRITE_TRIES, || fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
@@ -212,6 +225,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn regular(file: &File) -> io::Result<fs::Metadata> {
+    point("see what was opened");
     let found = file.metadata()?;
     if found.is_file() {
         Ok(found)

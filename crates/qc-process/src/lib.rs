@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 mod child;
+pub mod fault;
 /// Files that several programs share: guards, records, the history.
 pub mod file;
 /// Part of stopping on Windows: a short-lived copy of this program that sends Ctrl-C.

@@ -1,5 +1,6 @@
 //! `qc-lock` for the tests.
 
 fn main() {
+    qc_tests::arm_fault();
     qc_lock::main()
 }

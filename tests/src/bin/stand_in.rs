@@ -48,6 +48,7 @@ const STARTED: &str = "STAND_IN_STARTED";
 
 fn main() -> ExitCode {
     qc_process::helper::run_if_asked();
+    qc_tests::arm_fault();
     thread::spawn(|| {
         thread::sleep(LIFETIME);
         std::process::exit(99);

@@ -13,9 +13,10 @@ use std::time::{Duration, SystemTime};
 
 use qc_process::Ended;
 use qc_tests::SampleFleet;
+pub(crate) use qc_tests::cannot_test;
 
 use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
-pub(crate) use self::bench::{can_mount, cannot_test};
+pub(crate) use self::bench::can_mount;
 #[cfg(unix)]
 use self::situations::fifo;
 use self::situations::{

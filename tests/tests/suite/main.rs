@@ -7,11 +7,13 @@ mod bad_input;
 mod check;
 mod config;
 mod conformance;
+mod crash_points;
 mod fleet;
 mod listing;
 mod locks;
 mod logs;
 mod notify;
+mod repository;
 mod run;
 #[cfg(windows)]
 mod scripts;

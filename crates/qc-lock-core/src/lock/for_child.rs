@@ -2,6 +2,7 @@
 
 use std::io;
 
+use qc_process::fault::point;
 use qc_process::{Child, Spawn};
 
 use crate::guard::Guard;
@@ -31,9 +32,13 @@ impl LockForChild {
         let guards = std::mem::take(&mut lock.guards);
         let keep = guards.iter().map(Guard::file).collect();
         let mut refused = None;
+        point("start command");
         let started = Spawn { keep, ..spawn }.start(|identity| {
             let refusal = match lock.record_and_check(identity, &guards) {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    point("give leave to run");
+                    return Ok(());
+                }
                 Ok(false) => StartError::GuardDeleted,
                 Err(error) => StartError::Lock(error),
             };
@@ -43,6 +48,7 @@ impl LockForChild {
         lock.guards = guards;
         match started {
             Ok(child) => {
+                point("command runs");
                 lock.tell_acquired();
                 Ok((lock, child))
             }

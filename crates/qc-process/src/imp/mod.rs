@@ -3,6 +3,8 @@
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "system calls")]
 mod unix;
+#[cfg(all(unix, feature = "fault"))]
+pub(crate) use unix::die;
 #[cfg(unix)]
 pub(crate) use unix::{
     AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, NOWHERE,
@@ -15,6 +17,8 @@ pub(crate) use unix::{
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "system calls")]
 mod windows;
+#[cfg(all(windows, feature = "fault"))]
+pub(crate) use windows::die;
 #[cfg(windows)]
 pub(crate) use windows::{
     AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, NOWHERE,

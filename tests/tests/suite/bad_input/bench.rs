@@ -1,7 +1,6 @@
 //! A fleet beside a lock that a living process holds, broken in one way after another.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -256,11 +255,6 @@ pub(crate) fn can_mount() -> Result<(), String> {
         Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().into()),
         Err(error) => Err(format!("no program `unshare`: {error}")),
     }
-}
-
-/// Says what this machine can't be made to do; past the test harness, which would swallow it.
-pub(crate) fn cannot_test(what: &str, why: &str) {
-    writeln!(io::stderr(), "NOT TESTED here: {what}: {why}").expect("standard error is open");
 }
 
 /// Removes a file, a link or a folder; none is fine.

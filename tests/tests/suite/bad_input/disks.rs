@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::bench::{Bench, CONFIG, LIVE, OTHER, Row, can_mount, cannot_test, remove};
+use qc_tests::cannot_test;
+
+use super::bench::{Bench, CONFIG, LIVE, OTHER, Row, can_mount, remove};
 use super::run_done;
 use super::situations::write;
 

@@ -15,18 +15,20 @@ use windows_sys::Win32::System::Console::{
     GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
 };
 use windows_sys::Win32::System::JobObjects::{
-    AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
-    JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
-    JobObjectExtendedLimitInformation, SetInformationJobObject,
+    CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
+    SetInformationJobObject,
 };
 use windows_sys::Win32::System::Threading::{
     CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW,
     DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList,
-    LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROCESS_INFORMATION,
-    ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, UpdateProcThreadAttribute,
+    LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
+    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES,
+    STARTUPINFOEXW, UpdateProcThreadAttribute,
 };
 
 use super::{console, sys};
+use crate::fault::point;
 use crate::{Console, Ended, Identity, Output, Spawn, here};
 
 #[derive(Debug)]
@@ -60,11 +62,14 @@ pub(crate) fn spawn(
         console::hear_ctrl_c()?;
     }
     let job = if spawn.end_with_parent { Some(job()?) } else { None };
-    let (process, thread, pid) = create_in(job.as_ref(), spawn)?;
+    point("create process");
+    let (process, thread, pid) = create(job.as_ref(), spawn)?;
+    point("look at process");
     let prepared = (|| {
         let started = sys::created_at(process.as_handle())?;
         let identity = Identity { pid, started, boot_id: here().boot_id.clone() };
         created(&identity)?;
+        point("let process run");
         // SAFETY: the thread's handle is open and owned here.
         if unsafe { ResumeThread(thread.as_raw_handle()) } == u32::MAX {
             return Err(io::Error::last_os_error());
@@ -81,35 +86,23 @@ pub(crate) fn spawn(
     }
 }
 
-/// Creates the child, suspended and in its job. Under load the system now and then fails with an
-/// internal error of its own; nothing has run then, so it is tried again.
-fn create_in(
+/// Creates the child. Under load the system now and then fails with an internal error of its own;
+/// nothing has run then, so it is tried again.
+fn create(
     job: Option<&OwnedHandle>,
     spawn: &Spawn<'_>,
 ) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
     const TRIES: u32 = 5;
     const PAUSE: Duration = Duration::from_millis(50);
-    let create = || {
-        let created = create_suspended(spawn)?;
-        let Some(job) = job else { return Ok(created) };
-        // SAFETY: both handles are open and owned here.
-        let ok =
-            unsafe { AssignProcessToJobObject(job.as_raw_handle(), created.0.as_raw_handle()) };
-        sys::checked(ok).inspect_err(|_| {
-            // It has not run yet. If even this fails there is nothing else that could end it.
-            let _ = sys::terminate(created.0.as_handle());
-        })?;
-        Ok(created)
-    };
     let is_internal =
         |error: &io::Error| error.raw_os_error() == Some(ERROR_INTERNAL_ERROR.cast_signed());
     for _ in 1..TRIES {
-        match create() {
+        match create_suspended(job, spawn) {
             Err(error) if is_internal(&error) => thread::sleep(PAUSE),
             result => return result,
         }
     }
-    create()
+    create_suspended(job, spawn)
 }
 
 /// A job that ends its processes when it is closed, but lets go of what they start themselves.
@@ -137,7 +130,12 @@ fn job() -> io::Result<OwnedHandle> {
     Ok(job)
 }
 
-fn create_suspended(spawn: &Spawn<'_>) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
+/// Creates the child, suspended. It is in its job from the beginning: if this program is killed
+/// at any moment, nothing of the child is left.
+fn create_suspended(
+    job: Option<&OwnedHandle>,
+    spawn: &Spawn<'_>,
+) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
     let program = resolve(&spawn.program)?;
     let mut line = command_line(&program, &spawn.args)?;
     let application = if is_batch(&program) { system_shell() } else { program.into_os_string() };
@@ -146,37 +144,43 @@ fn create_suspended(spawn: &Spawn<'_>) -> io::Result<(OwnedHandle, OwnedHandle, 
     let current_dir = spawn.current_dir.as_deref().map(|dir| terminated(dir.as_os_str()));
     let current_dir = current_dir.as_ref().map_or(ptr::null(), |dir| dir.as_ptr());
 
-    let mut flags = CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT;
+    let mut flags = CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
     if spawn.console == Console::Own {
         flags |= CREATE_NO_WINDOW;
     }
-    let mut startup = STARTUPINFOEXW::default();
-    startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
     let redirected: Option<OwnedHandle> = match spawn.output {
         Output::Inherit => None,
         Output::File(file) => Some(file.try_clone()?.into()),
         Output::Pipe(pipe) => Some(pipe.try_clone()?.into()),
     };
-    let mut list = None;
-    if let Some(output) = redirected {
+    let mut attributes = Attributes::new()?;
+    if let Some(job) = job {
+        attributes.add(PROC_THREAD_ATTRIBUTE_JOB_LIST, vec![job.as_raw_handle()])?;
+    }
+    let mut startup = STARTUPINFOEXW::default();
+    startup.StartupInfo.cb = size_of_u32::<STARTUPINFOEXW>();
+    startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+    let null;
+    if let Some(output) = &redirected {
         // The child of a supervisor gets its three handles and nothing else: another handle that
         // slips through would keep a log, a pipe or a lock open for as long as the child lives.
-        let null = OwnedHandle::from(std::fs::File::open("NUL")?);
-        startup.StartupInfo.cb = size_of_u32::<STARTUPINFOEXW>();
+        null = OwnedHandle::from(std::fs::File::open("NUL")?);
+        inheritable(&null)?;
+        inheritable(output)?;
         startup.StartupInfo.hStdInput = null.as_raw_handle();
         startup.StartupInfo.hStdOutput = output.as_raw_handle();
         startup.StartupInfo.hStdError = output.as_raw_handle();
-        startup.lpAttributeList = list.insert(HandleList::new(vec![null, output])?).as_ptr();
-        flags |= EXTENDED_STARTUPINFO_PRESENT;
+        let handles = vec![null.as_raw_handle(), output.as_raw_handle()];
+        attributes.add(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, handles)?;
     } else {
-        startup.StartupInfo.cb = size_of_u32::<STARTUPINFOW>();
         startup.StartupInfo.hStdInput = std_handle(STD_INPUT_HANDLE);
         startup.StartupInfo.hStdOutput = std_handle(STD_OUTPUT_HANDLE);
         startup.StartupInfo.hStdError = std_handle(STD_ERROR_HANDLE);
     }
+    startup.lpAttributeList = attributes.as_ptr();
     let mut created = PROCESS_INFORMATION::default();
-    // SAFETY: `list` and what it points to live until the end of this function; all strings end in zero and the environment in two, `line` is writable, and
-    // `startup` with its handles and their list stays alive across the call.
+    // SAFETY: all strings end in zero and the environment in two, `line` is writable, and `startup`
+    // with its handles and `attributes` with theirs stay alive across the call.
     let ok = unsafe {
         CreateProcessW(
             application.as_ptr(),
@@ -192,7 +196,6 @@ fn create_suspended(spawn: &Spawn<'_>) -> io::Result<(OwnedHandle, OwnedHandle, 
         )
     };
     sys::checked(ok)?;
-    drop(list);
     // SAFETY: the process handle was just created for us.
     let process = unsafe { OwnedHandle::from_raw_handle(created.hProcess) };
     // SAFETY: so was the thread's.
@@ -200,56 +203,58 @@ fn create_suspended(spawn: &Spawn<'_>) -> io::Result<(OwnedHandle, OwnedHandle, 
     Ok((process, thread, created.dwProcessId))
 }
 
-/// The list of handles that a child inherits.
-struct HandleList {
-    /// Memory for the attribute list, in words so that it is aligned.
-    memory: Vec<usize>,
-    /// The list only points to these.
-    _handles: Vec<HANDLE>,
-    _owners: Vec<OwnedHandle>,
+/// Lets children inherit `handle`.
+fn inheritable(handle: &OwnedHandle) -> io::Result<()> {
+    // SAFETY: the borrow keeps the handle open.
+    let ok = unsafe {
+        SetHandleInformation(handle.as_raw_handle(), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT)
+    };
+    sys::checked(ok)
 }
 
-impl HandleList {
-    /// Makes the list from handles, which become inheritable.
-    fn new(owners: Vec<OwnedHandle>) -> io::Result<Self> {
-        for owner in &owners {
-            // SAFETY: `owner` keeps the handle open.
-            let ok = unsafe {
-                SetHandleInformation(
-                    owner.as_raw_handle(),
-                    HANDLE_FLAG_INHERIT,
-                    HANDLE_FLAG_INHERIT,
-                )
-            };
-            sys::checked(ok)?;
-        }
-        let handles: Vec<HANDLE> = owners.iter().map(AsRawHandle::as_raw_handle).collect();
+/// What a new process gets beyond its standard handles: lists of handles, of one kind each.
+struct Attributes {
+    /// Memory for the attribute list, in words so that it is aligned.
+    memory: Vec<usize>,
+    /// The attribute list only points to these.
+    lists: Vec<Vec<HANDLE>>,
+}
+
+impl Attributes {
+    /// How many there can be: the job, and the handles to inherit.
+    const MOST: u32 = 2;
+
+    fn new() -> io::Result<Self> {
         let mut bytes = 0;
         // SAFETY: without memory, the call only tells the size; it fails by design.
-        unsafe { InitializeProcThreadAttributeList(ptr::null_mut(), 1, 0, &mut bytes) };
-        let mut list = Self {
-            memory: vec![0; bytes.div_ceil(mem::size_of::<usize>())],
-            _handles: handles,
-            _owners: owners,
-        };
+        unsafe { InitializeProcThreadAttributeList(ptr::null_mut(), Self::MOST, 0, &mut bytes) };
+        let mut memory = vec![0; bytes.div_ceil(mem::size_of::<usize>())];
         // SAFETY: the memory has the size that was asked for.
         sys::checked(unsafe {
-            InitializeProcThreadAttributeList(list.as_ptr(), 1, 0, &mut bytes)
+            InitializeProcThreadAttributeList(memory.as_mut_ptr().cast(), Self::MOST, 0, &mut bytes)
         })?;
-        // SAFETY: the list is initialised, and the handles live as long as it does.
+        Ok(Self { memory, lists: Vec::new() })
+    }
+
+    /// Adds handles, which must stay open until the process is created.
+    ///
+    /// Source: <https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-updateprocthreadattribute>
+    fn add(&mut self, attribute: u32, handles: Vec<HANDLE>) -> io::Result<()> {
+        let list = self.as_ptr();
+        // SAFETY: the list is initialised, and `handles` is kept below for as long as it lives.
         let ok = unsafe {
             UpdateProcThreadAttribute(
-                list.as_ptr(),
+                list,
                 0,
-                PROC_THREAD_ATTRIBUTE_HANDLE_LIST as usize,
-                list._handles.as_ptr().cast(),
-                mem::size_of_val(list._handles.as_slice()),
+                attribute as usize,
+                handles.as_ptr().cast(),
+                mem::size_of_val(handles.as_slice()),
                 ptr::null_mut(),
                 ptr::null(),
             )
         };
-        sys::checked(ok)?;
-        Ok(list)
+        self.lists.push(handles);
+        sys::checked(ok)
     }
 
     fn as_ptr(&mut self) -> LPPROC_THREAD_ATTRIBUTE_LIST {
@@ -257,7 +262,7 @@ impl HandleList {
     }
 }
 
-impl Drop for HandleList {
+impl Drop for Attributes {
     fn drop(&mut self) {
         let list = self.as_ptr();
         // SAFETY: `new` returned a list only after it was initialised.

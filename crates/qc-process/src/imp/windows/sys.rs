@@ -14,6 +14,8 @@ use windows_sys::Win32::System::Registry::{
     HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW,
 };
 use windows_sys::Win32::System::SystemInformation::{ComputerNameDnsHostname, GetComputerNameExW};
+#[cfg(feature = "fault")]
+use windows_sys::Win32::System::Threading::GetCurrentProcess;
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess,
     OpenProcessToken, PROCESS_ACCESS_RIGHTS, PROCESS_NAME_WIN32, PROCESS_SYNCHRONIZE,
@@ -115,6 +117,15 @@ pub(super) fn exit_code(process: BorrowedHandle<'_>) -> io::Result<Option<u32>> 
 pub(super) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
     // SAFETY: the borrow keeps the handle open.
     checked(unsafe { TerminateProcess(process.as_raw_handle(), 1) })
+}
+
+/// Ends this program at once, with exit code 1.
+#[cfg(feature = "fault")]
+pub(super) fn terminate_self() {
+    // SAFETY: the call takes no pointers, and what it returns always means this process.
+    let this = unsafe { GetCurrentProcess() };
+    // SAFETY: that handle needs no opening and can't be closed.
+    unsafe { TerminateProcess(this, 1) };
 }
 
 /// Returns the full path of the program that `process` runs.

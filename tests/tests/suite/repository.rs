@@ -1,0 +1,39 @@
+//! What the repository says of itself is true.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use qc_tests::cannot_test;
+
+/// The folder of the workspace.
+fn workspace() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("the tests lie in the workspace").to_owned()
+}
+
+/// Returns the features that `cargo build` with these arguments builds qc-process with.
+fn features_of_qc_process(args: &[&str]) -> Result<String, String> {
+    let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+    cargo.args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none"]);
+    cargo.args(["--format", "{p} features:{f}"]).args(args).current_dir(workspace());
+    let output = cargo.output().map_err(|error| format!("cargo can't be run: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.starts_with("qc-process "));
+    let features = line.and_then(|line| Some(line.split_once("features:")?.1));
+    Ok(features.unwrap_or_else(|| panic!("no qc-process: {text}")).to_owned())
+}
+
+#[test]
+fn released_programs_have_no_fault_points() {
+    match features_of_qc_process(&[]) {
+        Ok(features) => {
+            assert!(!features.contains("fault"), "`cargo build` builds with {features}")
+        }
+        Err(why) => return cannot_test("that released programs have no fault points", &why),
+    }
+    let of_tests = features_of_qc_process(&["--workspace"]).expect("it worked just now");
+    assert!(of_tests.contains("fault"), "the tests are built with {of_tests}");
+}
