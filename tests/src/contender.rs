@@ -42,7 +42,7 @@ impl Contender {
     /// Waits until it holds its lock, or has closed its output without; returns the pid that the
     /// record should name.
     pub fn holds(&mut self) -> Option<u32> {
-        let line = self.next_line(|line| line.starts_with(HELD))?;
+        let line = self.line_with(|line| line.starts_with(HELD))?;
         let pid = line[HELD.len()..].split(' ').next().and_then(|pid| pid.parse().ok());
         let pid = pid.unwrap_or_else(|| panic!("no pid: {line}"));
         for pid in [self.child.id(), pid] {
@@ -79,12 +79,17 @@ impl Contender {
 
     /// Waits until it prints a line that holds `text`.
     pub fn wait_for(&mut self, text: &str) {
-        if self.next_line(|line| line.contains(text)).is_none() {
+        if self.line_with(|line| line.contains(text)).is_none() {
             let mut errors = String::new();
             // More to show, if there is more.
             let _ = self.child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut errors));
             panic!("ended without `{text}`; seen: {:#?} {errors}", self.seen);
         }
+    }
+
+    /// Waits until it prints a line, whatever it is; `None` if its output has ended.
+    pub fn next_line(&mut self) -> Option<String> {
+        self.line_with(|_| true)
     }
 
     /// Kills all its processes, as a crash would, the outermost first so that none can tidy up.
@@ -140,7 +145,7 @@ impl Contender {
         self.processes.last().expect("it holds its lock")
     }
 
-    fn next_line(&mut self, wanted: impl Fn(&str) -> bool) -> Option<String> {
+    fn line_with(&mut self, wanted: impl Fn(&str) -> bool) -> Option<String> {
         loop {
             let mut line = String::new();
             if self.output.read_line(&mut line).expect("its output is text") == 0 {

@@ -8,7 +8,7 @@ use qc_lock_core::{Event, LockDir, Request};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Contender, Finished, Tools, python, run};
+use crate::{Contender, FAULT_VARIABLE, Finished, Tools, python, run};
 
 /// One who speaks the lock protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl SampleLocks {
         for (name, text) in [
             ("process_lock.py", include_str!("../../scripts/process_lock.py")),
             ("speak.py", include_str!("speak.py")),
-            ("die.py", include_str!("die.py")),
+            ("fault.py", include_str!("fault.py")),
         ] {
             fs::write(folder.path().join(name), text).expect("cannot write a script");
         }
@@ -217,12 +217,22 @@ impl SampleLocks {
         command
     }
 
-    /// Returns what makes a Python take a lock and keep it until its standard input ends, but die
-    /// when it is about to make its call number `step` to the system.
-    pub fn dying_python(&self, step: usize, name: &str, account: Option<&str>) -> Command {
-        let mut command = Command::new(python().expect("there is one"));
-        command.arg(self.folder().join("die.py")).arg(step.to_string()).arg("lock");
-        command.arg(self.dir()).arg(name).args(account);
+    /// Returns the same, to die or to wait at a step: `fault` is `die 7` or `wait 7`.
+    pub fn command_with_fault(
+        &self,
+        who: Speaker,
+        fault: &str,
+        name: &str,
+        account: Option<&str>,
+    ) -> Command {
+        let mut command = self.command(who, name, account);
+        if who == Speaker::Python {
+            command = Command::new(python().expect("there is one"));
+            command.arg(self.folder().join("fault.py")).args(fault.split(' ')).arg("lock");
+            command.arg(self.dir()).arg(name).args(account);
+        } else {
+            command.env(FAULT_VARIABLE, fault);
+        }
         command
     }
 

@@ -146,10 +146,9 @@ fn walk(
     }
 }
 
-/// The program that `command` runs, to die at its step number `step`.
-fn dying(mut command: Command, step: usize) -> Command {
-    command.env(FAULT_VARIABLE, format!("die {step}"));
-    command
+/// `who` takes the lock and gives it back, to die at its step number `step`.
+fn dying(locks: &SampleLocks, who: Speaker, step: usize) -> Command {
+    locks.command_with_fault(who, &format!("die {step}"), NAME, ACCOUNT)
 }
 
 #[track_caller]
@@ -167,7 +166,7 @@ fn a_holder_killed_at_any_step_leaves_a_free_lock() {
         let steps = walk(
             "the library",
             situation,
-            |locks, step| dying(locks.command(Speaker::Library, NAME, ACCOUNT), step),
+            |locks, step| dying(locks, Speaker::Library, step),
             |locks, command, what| run_and_check(locks, &mut askers, command, what),
         );
         assert_holds(
@@ -199,7 +198,7 @@ fn a_wrapper_killed_at_any_step_leaves_no_unlocked_command() {
         let steps = walk(
             "qc-lock run",
             *situation,
-            |locks, step| dying(locks.command(Speaker::Tool, NAME, ACCOUNT), step),
+            |locks, step| dying(locks, Speaker::Tool, step),
             |locks, command, what| {
                 let mut held = Contender::start(command);
                 if held.holds().is_some() {
@@ -226,7 +225,11 @@ fn a_cleaner_killed_at_any_step_frees_no_lock_and_loses_none() {
     let steps = walk(
         "qc-lock clear-stale",
         SITUATIONS[1],
-        |locks, step| dying(locks.qc_lock_command(&["clear-stale"]), step),
+        |locks, step| {
+            let mut command = locks.qc_lock_command(&["clear-stale"]);
+            command.env(FAULT_VARIABLE, format!("die {step}"));
+            command
+        },
         |locks, command, what| run_and_check(locks, &mut askers, command, what),
     );
     assert_holds(&steps, &["lock guard", "remove", "append", "close guard"]);
@@ -243,7 +246,7 @@ fn a_python_killed_at_any_step_leaves_a_free_lock() {
         let steps = walk(
             "a Python",
             situation,
-            |locks, step| locks.dying_python(step, NAME, ACCOUNT),
+            |locks, step| dying(locks, Speaker::Python, step),
             |locks, command, what| run_and_check(locks, &mut askers, command, what),
         );
         assert_holds(&steps, &["write", "open file", "close file", "replace", "unlink", "close"]);
@@ -253,7 +256,7 @@ fn a_python_killed_at_any_step_leaves_a_free_lock() {
         "a Python under qc-lock run",
         SITUATIONS[0],
         |locks, step| {
-            let python = locks.dying_python(step, NAME, ACCOUNT);
+            let python = dying(locks, Speaker::Python, step);
             let account = ACCOUNT.expect("there is one");
             let mut command = locks.qc_lock_command(&["run", NAME, "--account", account, "--"]);
             command.arg(python.get_program()).args(python.get_args());

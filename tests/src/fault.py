@@ -1,6 +1,9 @@
-"""Dies at a chosen step of process_lock.py: `die.py NUMBER WORDS...` does what `speak.py WORDS...` does,
-and kills itself when the module is about to make its call number NUMBER to the system. Says on standard
-error which call that is. Nothing in the module is changed: the functions it calls are wrapped.
+"""Dies or waits at a chosen step of process_lock.py: does what speak.py does, until the module is about
+to make its call number NUMBER to the system. Nothing in the module is changed: the functions that it
+calls are wrapped.
+
+    fault.py die NUMBER WORDS...    says which call that is on standard error, and kills itself
+    fault.py wait NUMBER WORDS...   says it on standard output, and waits for a line of standard input
 """
 
 import os
@@ -10,14 +13,17 @@ import process_lock
 
 CALLS = ("open", "close", "write", "read", "mkdir", "listdir", "stat", "lstat", "fstat", "unlink", "replace")
 
-left = int(sys.argv[1])
+what, left = sys.argv[1], int(sys.argv[2])
 kill, write = os.kill, os.write
 
 
 def step(name):
     global left
     left -= 1
-    if left == 0:
+    if left == 0 and what == "wait":
+        print("waits at:", name, flush=True)
+        sys.stdin.readline()
+    elif left == 0:
         write(2, f"dies at: {name}\n".encode())
         kill(os.getpid(), 9)  # on Windows this is TerminateProcess
 
@@ -64,5 +70,5 @@ else:
 
     wrap(fcntl, "flock")
 
-sys.argv = ["speak.py", *sys.argv[2:]]
+sys.argv = ["speak.py", *sys.argv[3:]]
 import speak  # noqa: E402, F401 - it does what its arguments say when it is imported
