@@ -212,6 +212,19 @@ impl Fleet {
         config::read(path, |config| build::fleet(root, &config, variables))
     }
 
+    /// Understands `bytes` as the config of the fleet in the folder `root`; errors name it `path`.
+    ///
+    /// # Errors
+    /// As [`Fleet::load_for`].
+    pub fn from_bytes(
+        root: &Path,
+        path: &Path,
+        bytes: &[u8],
+        variables: Variables<'_>,
+    ) -> Result<Self, ConfigError> {
+        config::from_bytes(path, bytes, |config| build::fleet(root, &config, variables))
+    }
+
     /// Returns the folder that the locks live in, unless the user names another.
     pub fn lock_dir(&self) -> PathBuf {
         self.root.join(".locks")

@@ -90,12 +90,22 @@ impl Record {
     }
 }
 
-/// Reads the bytes of a record file. Never fails: what makes no sense is [`Reading::Corrupt`].
-pub(crate) fn parse(bytes: &[u8]) -> Reading {
-    parse_object(bytes).unwrap_or_else(Reading::Corrupt)
+impl Reading {
+    /// Reads the bytes of a record file. Never fails: what makes no sense is [`Reading::Corrupt`].
+    ///
+    /// ```
+    /// use qc_lock_core::Reading;
+    ///
+    /// let old = Reading::from_bytes(br#"{"pid": 4711, "name": "BRAIN_ATLAS"}"#);
+    /// assert!(matches!(old, Reading::Old(record) if record.pid == 4711));
+    /// assert!(matches!(Reading::from_bytes(b"{"), Reading::Corrupt(_)));
+    /// ```
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        parse(bytes).unwrap_or_else(Self::Corrupt)
+    }
 }
 
-fn parse_object(bytes: &[u8]) -> Result<Reading, String> {
+fn parse(bytes: &[u8]) -> Result<Reading, String> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LIMIT {
         return Err(format!("it is larger than {} KiB", LIMIT / 1024));
     }
@@ -169,13 +179,13 @@ pub(crate) mod tests {
     #[test]
     fn a_record_survives_writing_and_reading() {
         let bytes = serde_json::to_vec(&example()).unwrap();
-        assert_eq!(parse(&bytes), Reading::Record(example()));
+        assert_eq!(Reading::from_bytes(&bytes), Reading::Record(example()));
     }
 
     #[test]
     fn an_old_record_is_read() {
         let bytes = br#"{"pid": 7, "name": "B", "account": 12, "timestamp": "2026-11-02T21:04:05.1", "host": "x"}"#;
-        let Reading::Old(record) = parse(bytes) else { panic!("not an old record") };
+        let Reading::Old(record) = Reading::from_bytes(bytes) else { panic!("not an old record") };
         assert_eq!((record.pid, record.account.as_deref()), (7, Some("12")));
     }
 
@@ -198,7 +208,7 @@ pub(crate) mod tests {
         ];
         for bytes in cases {
             assert!(
-                matches!(parse(bytes), Reading::Corrupt(_)),
+                matches!(Reading::from_bytes(bytes), Reading::Corrupt(_)),
                 "{}",
                 String::from_utf8_lossy(bytes)
             );
@@ -237,7 +247,7 @@ pub(crate) mod tests {
     proptest::proptest! {
         #[test]
         fn no_bytes_make_reading_fail(bytes: Vec<u8>) {
-            parse(&bytes);
+            Reading::from_bytes(&bytes);
         }
 
         #[test]
@@ -245,12 +255,12 @@ pub(crate) mod tests {
             let mut bytes = serde_json::to_vec(&example()).unwrap();
             bytes[position % 300] = byte;
             bytes.truncate(cut.max(1));
-            parse(&bytes);
+            Reading::from_bytes(&bytes);
         }
 
         #[test]
         fn only_a_pid_in_range_names_a_holder(pid: i128) {
-            let reading = parse(format!("{{\"pid\": {pid}}}").as_bytes());
+            let reading = Reading::from_bytes(format!("{{\"pid\": {pid}}}").as_bytes());
             let in_range = (1..=i128::from(u32::MAX)).contains(&pid);
             proptest::prop_assert_eq!(matches!(reading, Reading::Old(_)), in_range);
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use qc_process::fault::point;
 use qc_process::file;
 
-use crate::record::{LIMIT, Reading, parse};
+use crate::record::{LIMIT, Reading};
 use crate::{LockError, LockName, Record, Resource};
 
 /// A record file that was found, and what it holds.
@@ -137,7 +137,7 @@ impl Store {
     pub(crate) fn find(&self, name: &str) -> Option<Found> {
         let path = self.record(name);
         let reading = match file::read_limited(&path, LIMIT) {
-            Ok(bytes) => parse(&bytes),
+            Ok(bytes) => Reading::from_bytes(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             // Another user's record may name somebody who lives.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && is_file(&path) => {

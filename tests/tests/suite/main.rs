@@ -10,6 +10,7 @@ mod conformance;
 mod crash_points;
 mod fleet;
 mod listing;
+mod inputs;
 mod interleavings;
 mod locks;
 mod logs;

@@ -48,10 +48,19 @@ pub(crate) fn read<T>(
     let bytes = fs::canonicalize(path)
         .and_then(|path| read_limited(&path, LIMIT))
         .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    from_bytes(path, &bytes, make)
+}
+
+/// Reads what the file at `path` holds.
+pub(crate) fn from_bytes<T>(
+    path: &Path,
+    bytes: &[u8],
+    make: impl FnOnce(Config) -> Result<T, Mistake>,
+) -> Result<T, ConfigError> {
     if bytes.len() as u64 > LIMIT {
         return Err(ConfigError::Large { path: path.into(), limit: LIMIT });
     }
-    let text = decode(&bytes).ok_or_else(|| ConfigError::Encoding { path: path.into() })?;
+    let text = decode(bytes).ok_or_else(|| ConfigError::Encoding { path: path.into() })?;
     if text.trim().is_empty() {
         return Err(ConfigError::Empty { path: path.into() });
     }

@@ -1,0 +1,5 @@
+//! `MASTER_CONFIG.json`, from whatever bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| qc_test_inputs::any_config(bytes));

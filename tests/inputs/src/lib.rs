@@ -1,0 +1,24 @@
+//! What must hold for any input: for each reader of what others have written, one function that
+//! reads bytes and panics if a rule is broken. The fuzz targets call it with what they invent, the
+//! tests with the seeds and with what `proptest` invents.
+
+#![forbid(unsafe_code)]
+
+mod command;
+mod config;
+mod history;
+mod record;
+
+pub use command::any_command;
+pub use config::any_config;
+pub use history::any_history;
+pub use record::any_record;
+
+/// Every reader: its name, which is that of its fuzz target and of the folder of its seeds, and the
+/// function.
+pub const READERS: [(&str, fn(&[u8])); 4] = [
+    ("command", any_command),
+    ("config", any_config),
+    ("history", any_history),
+    ("record", any_record),
+];
