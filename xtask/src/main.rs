@@ -5,6 +5,7 @@
 mod bench;
 mod demo;
 mod docs;
+mod fuzz;
 mod release;
 mod windows;
 
@@ -40,6 +41,14 @@ enum Command {
         #[arg(long, default_value_t = 200)]
         contenders: u64,
     },
+    /// Fuzz the readers of records, the history, the config and command lines
+    Fuzz {
+        /// How long for each
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Only this one: command, config, history or record
+        target: Option<String>,
+    },
     /// Measure how fast the tools are beside others, and keep the tables in docs/BENCHMARKS.md
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -54,6 +63,7 @@ fn main() -> ExitCode {
         Command::Demo { bin_dir } => demo::run(bin_dir),
         Command::Docs => docs::run(),
         Command::Stress { seconds, contenders } => stress(seconds, contenders),
+        Command::Fuzz { seconds, target } => fuzz::run(seconds, target),
         Command::Bench(command) => bench::run(command),
         Command::Windows(command) => windows::run(command),
     };
