@@ -42,6 +42,7 @@ PAUSE, LONGEST_PAUSE = 0.005, 0.05  # between two looks: doubled each time
 LEFTOVER = 60.0  # from this age a temporary file belongs to nobody
 CLOCK_SLACK = 5.0  # a start is read to the second, and the clock may have been set a little since
 TOKEN_VARIABLE = "QC_LOCK_TOKEN"
+SHARE_HINT = "let all who share the locks write there, or run this as the user who may"
 SHUTDOWN_HINT = "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely."
 
 
@@ -239,6 +240,15 @@ if os.name == "nt":
     def _is_current(_fd, _path):
         return True
 
+    def _let_share(_fd, _path):
+        """What is made in a folder inherits who may use it."""
+
+    def _let_share_folder(_path):
+        """The same for a folder."""
+
+    def _other_owner(_path):
+        return None
+
 else:
     import fcntl
     import pwd
@@ -298,22 +308,66 @@ else:
             return None
 
     def _user():
+        return _name_of_user(os.getuid())
+
+    def _name_of_user(uid):
         try:
-            return pwd.getpwuid(os.getuid()).pw_name
+            return pwd.getpwuid(uid).pw_name
         except KeyError:
-            return str(os.getuid())
+            return str(uid)
+
+    def _other_owner(path):
+        """To whom a file belongs, if not to this process's user."""
+        owner = os.lstat(path).st_uid
+        return None if owner == os.geteuid() else _name_of_user(owner)
+
+    def _let_share(fd, path):
+        """Lets those who may write to the folder of a file that was just made there use it, whatever
+        the umask: otherwise the first of them would lock out the others. In a folder where each keeps
+        his own, such as /tmp, nothing is changed."""
+        try:
+            folder = os.stat(os.path.dirname(path) or ".").st_mode
+            writers = folder & 0o022
+            if not writers or folder & stat.S_ISVTX:
+                return
+            made = os.fstat(fd).st_mode
+            mode = made | writers | writers << 1 | (writers >> 1 if stat.S_ISDIR(made) else 0)
+            if mode != made:
+                os.fchmod(fd, stat.S_IMODE(mode))
+        except OSError:
+            pass  # not every disk knows modes; what is denied to the others then is said to them
+
+    def _let_share_folder(path):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return  # as above
+        try:
+            _let_share(fd, path)
+        finally:
+            os.close(fd)
 
     # Never through a symbolic link, and never waiting for the other end of a FIFO.
     _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
     def _open_guard(path):
-        try:
-            return _regular(os.open(path, os.O_RDWR | os.O_CREAT | _SAFE, 0o666), path)
-        except PermissionError:
-            # Another user's guard can be locked without being writable.
-            if not os.path.lexists(path):
-                raise
-            return _regular(os.open(path, os.O_RDONLY | _SAFE), path)
+        while True:
+            try:
+                return _regular(os.open(path, os.O_RDWR | _SAFE), path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise
+                # Another user's guard, or one on a disk that has become read-only, can be locked
+                # without being writable.
+                return _regular(os.open(path, os.O_RDONLY | _SAFE), path)
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE, 0o666)
+            except FileExistsError:
+                continue  # made by somebody else meanwhile
+            _let_share(fd, path)
+            return fd
 
     def _open_for_append(path):
         return _regular(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFE, 0o666), path)
@@ -342,12 +396,40 @@ def _file_name(path):
 def _regular(fd, path):
     """Returns `fd`, or closes it and fails if `path` is a link, a folder or anything else."""
     try:
-        if stat.S_ISREG(os.fstat(fd).st_mode) and not stat.S_ISLNK(os.lstat(path).st_mode):
+        if stat.S_ISREG(os.fstat(fd).st_mode) and not _is_link(os.lstat(path)):
             return fd
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     except BaseException:
         os.close(fd)
         raise
+
+
+def _is_link(found):
+    """Whether it is a symbolic link, or a junction of Windows."""
+    return stat.S_ISLNK(found.st_mode) or bool(getattr(found, "st_reparse_tag", 0) & 0x20000000)
+
+
+def _why(error, path):
+    """What an operation on a file failed for, made plain: "Too many levels of symbolic links" is a
+    link, "No such device or address" a FIFO, and whoever is denied learns by whom."""
+    text = error.strerror or str(error)
+    try:
+        found = os.lstat(path)
+        if _is_link(found):
+            return "it is a symbolic link"
+        is_odd = not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode)
+        if is_odd and not isinstance(error, NotADirectoryError):
+            return "it is not a regular file"
+    except OSError:
+        pass  # it is not there, or nobody lets us see
+    if isinstance(error, PermissionError):
+        for one in (path, *path.parents):
+            try:
+                owner = _other_owner(one)
+            except OSError:
+                continue
+            return f"{text}; {one} belongs to user '{owner}'" if owner else text
+    return text
 
 
 def _retried(operation, *arguments):
@@ -414,6 +496,7 @@ class _Found:
         self.name = path.name[:-len(".lock")]
         self.record = None  # the JSON object, unless it is corrupt or hidden
         self.is_hidden = False
+        self.why_hidden = None
         self.age = 0.0
         try:
             fd = _retried(_open_for_reading, path)
@@ -423,11 +506,17 @@ class _Found:
             self.record = _parse(data)
         except FileNotFoundError:
             raise
-        except PermissionError:
-            # Another user's record may name somebody who lives.
-            self.is_hidden = path.is_file() and not path.is_symlink()
-        except OSError:
-            pass
+        except OSError as error:
+            # Another user's record, or one for which the system lacks what it takes, may name
+            # somebody who lives. What is no file names nobody.
+            self.is_hidden = True
+            self.why_hidden = _why(error, path)
+            try:
+                found = os.lstat(path)
+                self.age = abs(time.time() - found.st_mtime)
+                self.is_hidden = stat.S_ISREG(found.st_mode)
+            except OSError:
+                pass
 
     def is_old(self):
         return "version" not in self.record
@@ -466,10 +555,13 @@ class _Found:
             if self.host() and not same_host:
                 return "foreign"
             return "legacy" if self._is_old_holder() else "stale"
-        same_boot = self.record["boot_id"] == _boot_id()
+        # What can't be read is neither ours nor another's.
+        here, there = _boot_id(), self.record["boot_id"]
+        is_known = all(id and not id.endswith("unknown") for id in (here, there))
+        same_boot = is_known and here == there
         if not (same_boot or same_host) or self.record.get("pid_namespace") != _pid_namespace():
             return "foreign"
-        if not same_boot:
+        if is_known and not same_boot:
             return "stale"
         try:
             return "held" if _start_time(self.record["pid"]) == self.record["started"] else "stale"
@@ -497,6 +589,8 @@ class _Found:
 
     def holder(self):
         """`PID 4711 (account 1234567, since 2026-11-02 21:04:05, host TRADER-PC)`"""
+        if self.is_hidden:
+            return f"a process whose record can't be read ({self.why_hidden})"
         if self.record is None:
             return "a process whose record is missing or can't be read"
         written = _timestamp(self.text("timestamp"))
@@ -559,29 +653,44 @@ def _program():
 
 
 def _own_start():
-    return _start_time(os.getpid())
+    try:
+        return _start_time(os.getpid())
+    except (_Gone, _Hidden) as error:
+        raise LockError(
+            "cannot tell when this process was started; see whether /proc is there, and whether it has too many open files"
+        ) from error
 
 
 def _create(folder):
     for one in (folder, folder / ".guards"):
         try:
-            one.mkdir(parents=True, exist_ok=True)
-            if not stat.S_ISDIR(os.lstat(one).st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, "it is a link or no folder", str(one))
+            if not _is_folder(one):
+                one.mkdir(parents=True, exist_ok=True)
+                _let_share_folder(one)
         except OSError as error:
-            raise LockError(
-                f"cannot use lock directory {one}: {error.strerror}; set QC_LOCK_DIR to a writable one") from error
+            raise LockError(f"cannot use lock directory {one}: {_why(error, one)}; {SHARE_HINT}") from error
+
+
+def _is_folder(path):
+    """Whether the folder is there; a link to one would move the locks elsewhere, and is refused."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISDIR(found.st_mode) or _is_link(found):
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a directory", str(path))
+    return True
 
 
 def _records(folder):
     """Reads all records. A folder that is not there holds none."""
     found = []
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(os.listdir(folder)) if _is_folder(folder) else []
     except FileNotFoundError:
         return found
     except OSError as error:
-        raise LockError(f"cannot read lock directory {folder}: {error.strerror}; see who may read it") from error
+        raise LockError(f"cannot use lock directory {folder}: {_why(error, folder)}; {SHARE_HINT}") from error
     for name in names:
         if name.endswith(".lock"):
             try:
@@ -604,6 +713,7 @@ def _write(folder, record):
         except FileNotFoundError:
             pass
         with open(temporary, "x", encoding="utf-8") as file:
+            _let_share(file.fileno(), temporary)
             json.dump(record, file, indent=2)
         _retried(os.replace, temporary, path)
     except OSError as error:
@@ -612,7 +722,7 @@ def _write(folder, record):
         except OSError:
             pass  # cleared with the stale records
         raise LockError(
-            f"cannot write record {path}: {error.strerror}; see who may write there and whether the disk is full"
+            f"cannot write record {path}: {_why(error, path)}; see who may write there and whether the disk is full"
         ) from error
 
 
@@ -622,7 +732,7 @@ def _remove(path):
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise LockError(f"cannot remove record {path}: {error.strerror}; see who may write there") from error
+        raise LockError(f"cannot remove record {path}: {_why(error, path)}; see who may write there") from error
 
 
 # --- History -----------------------------------------------------------------------------------------
@@ -633,18 +743,28 @@ def _tell(folder, event, name, pid=None, account=None, detail=None):
         "time": _now(), "event": event, "name": name, "pid": pid, "account": account, "detail": detail,
         "by": _program(), "by_pid": os.getpid(), "user": _user(), "host": socket.gethostname(),
     }
+    path = folder / "history.jsonl"
     try:
-        path = folder / "history.jsonl"
         fd = _retried(_open_for_append, path)
         try:
-            os.write(fd, json.dumps(entry).encode() + b"\n")
+            before = os.fstat(fd)
+            if before.st_nlink > 1:
+                # What else has that name, too, could be somebody else's.
+                raise OSError(errno.EINVAL, "it is a hard link, so it may be another file; remove it", str(path))
+            if before.st_size == 0:
+                _let_share(fd, path)
+            line = json.dumps(entry).encode() + b"\n"
+            if os.write(fd, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             full = os.fstat(fd).st_size > HISTORY_LIMIT
         finally:
             os.close(fd)
         if full:
             _rotate(folder, path)
-    except (OSError, LockError) as error:
-        print(f"process_lock: cannot write the history: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"process_lock: cannot write history {path}: {_why(error, path)}", file=sys.stderr)
+    except LockError as error:
+        print(f"process_lock: {error}", file=sys.stderr)
 
 
 def _rotate(folder, path):
@@ -682,7 +802,7 @@ def _take_guard(path):
                 raise
             os.close(fd)
     except OSError as error:
-        raise LockError(f"cannot lock guard {path}: {error.strerror or error}; see who may write there") from error
+        raise LockError(f"cannot lock guard {path}: {_why(error, path)}; {SHARE_HINT}") from error
 
 
 def _claim(folder):

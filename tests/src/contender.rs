@@ -4,10 +4,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use qc_process::{Liveness, Process, identity_of, liveness, wait_any};
+use qc_process::{Identity, Liveness, Process, identity_of, liveness, wait_any};
 
 use crate::Finished;
-use crate::tools::without_settings;
+use crate::tools::{spawn, without_settings};
 
 /// The longest that a killed process may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,6 +25,8 @@ pub struct Contender {
     seen: Vec<String>,
     /// Its processes once it holds the lock, the outermost first; the last one does the work.
     processes: Vec<Process>,
+    /// The one that does the work, once it holds the lock and if it has not ended meanwhile.
+    worker: Option<Identity>,
 }
 
 impl Contender {
@@ -33,10 +35,10 @@ impl Contender {
         without_settings(command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child =
-            command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+            spawn(command).unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
-        Self { child, input, output, seen: Vec::new(), processes: Vec::new() }
+        Self { child, input, output, seen: Vec::new(), processes: Vec::new(), worker: None }
     }
 
     /// Waits until it holds its lock, or has closed its output without; returns the pid that the
@@ -50,7 +52,8 @@ impl Contender {
                 continue;
             }
             // One that was killed meanwhile is nobody any more.
-            let Ok(identity) = identity_of(pid) else { continue };
+            self.worker = identity_of(pid).ok();
+            let Some(identity) = self.worker.clone() else { continue };
             self.processes.extend(Process::open(&identity).expect("it may be opened"));
         }
         Some(pid)
@@ -100,6 +103,13 @@ impl Contender {
         self.processes.iter().for_each(wait_for_end);
     }
 
+    /// Kills the program that was started, and waits until nothing of it is left that could print.
+    /// Works also where nobody here can open what does the work, as in another container.
+    pub fn crash(mut self) {
+        self.child.kill().expect("it may be killed");
+        while self.next_line().is_some() {}
+    }
+
     /// Kills only the program that was started.
     pub fn kill_wrapper(&mut self) {
         let [wrapper, _, ..] = &self.processes[..] else { panic!("it has no wrapper") };
@@ -120,7 +130,7 @@ impl Contender {
 
     /// Whether the process that does the work is alive.
     pub fn works(&self) -> bool {
-        liveness(self.worker().identity()) == Liveness::Alive
+        self.worker.as_ref().is_some_and(|worker| liveness(worker) == Liveness::Alive)
     }
 
     /// Lets it give the lock back, and waits until all its processes have ended.

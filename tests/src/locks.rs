@@ -92,8 +92,13 @@ impl Attempt {
 impl SampleLocks {
     /// Makes the folder, with the drop-in in it.
     pub fn new(tools: Tools) -> Self {
-        let folder =
-            tempfile::Builder::new().prefix("qc locks ").tempdir().expect("no temporary folder");
+        Self::under(&std::env::temp_dir(), tools)
+    }
+
+    /// Makes the folder in another folder.
+    pub fn under(parent: &Path, tools: Tools) -> Self {
+        let folder = tempfile::Builder::new().prefix("qc locks ").tempdir_in(parent);
+        let folder = folder.expect("no temporary folder");
         for (name, text) in [
             ("process_lock.py", include_str!("../../scripts/process_lock.py")),
             ("speak.py", include_str!("speak.py")),
@@ -208,6 +213,12 @@ impl SampleLocks {
     /// Runs `qc-lock` to its end.
     pub fn qc_lock(&self, args: &[&str]) -> Finished {
         run(&mut self.qc_lock_command(args), "")
+    }
+
+    /// Runs the drop-in's own command line to its end; `None` without a Python.
+    pub fn drop_in(&self, args: &[&str]) -> Option<Finished> {
+        let mut command = Command::new(python()?);
+        Some(run(command.arg(self.folder().join("process_lock.py")).args(args), ""))
     }
 
     /// Returns what runs `qc-lock` on these locks.

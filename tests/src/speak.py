@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 import process_lock
-from process_lock import LockHeldError, ProcessLock
+from process_lock import LockError, LockHeldError, ProcessLock
 
 TOKEN = "QC_LOCK_TOKEN"
 
@@ -30,13 +30,17 @@ def say(*words):
 def lock(folder, name, account=None):
     process_lock.LOCK_DIR = Path(folder)
     one = ProcessLock(name, account)
-    taken = one.acquire()
-    if taken is not True:
-        assert taken is False, taken
-        sys.exit(75)
-    say("held by PID", os.getpid())
-    sys.stdin.read()
-    one.release()
+    try:
+        taken = one.acquire()
+        if taken is not True:
+            assert taken is False, taken
+            sys.exit(75)
+        say("held by PID", os.getpid())
+        sys.stdin.read()
+        one.release()
+    except LockError as error:
+        say("failed:", error)
+        sys.exit(1)
 
 
 def token(folder, name, account):

@@ -104,9 +104,9 @@ pub fn run(command: &mut Command, input: &str) -> Finished {
 
 /// Starts `command`. Under load Wine now and then fails with an internal error of its own; nothing
 /// has run then, so it is tried again, as the tools do.
-fn spawn(command: &mut Command) -> io::Result<Child> {
+pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
     const INTERNAL_ERROR: i32 = 1359;
-    for _ in 1..5 {
+    for _ in 1..20 {
         match command.spawn() {
             Err(error) if cfg!(windows) && error.raw_os_error() == Some(INTERNAL_ERROR) => {
                 thread::sleep(Duration::from_millis(50));

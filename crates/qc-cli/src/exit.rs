@@ -101,6 +101,7 @@ impl From<LockError> for Failure {
             LockError::Directory { .. }
             | LockError::Guard { .. }
             | LockError::Record { .. }
+            | LockError::Identity { .. }
             | LockError::History { .. } => Exit::Failed,
         };
         Self::from_error(exit, &error, error.hint())

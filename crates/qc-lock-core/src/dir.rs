@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_process::{here, liveness, own_identity};
+use qc_process::{Identity, here, identity_of, liveness, own_identity};
 
 use crate::guard::Guard;
 use crate::judge::{Holder, Suspect, Verdict, judge};
@@ -131,7 +131,7 @@ impl LockDir {
     pub fn acquire(&self, request: &Request) -> Result<Lock, LockError> {
         loop {
             let mut lock = self.take(request)?;
-            if lock.write_record(own_identity())? {
+            if lock.write_record(own_known_identity()?)? {
                 lock.tell_acquired();
                 return Ok(lock);
             }
@@ -287,8 +287,8 @@ impl LockDir {
             Attempt::Unclear(held(request, resource, Holder::default(), false), patience)
         };
         Ok(match listing.min_by_key(is_dead) {
-            Some((holder, Verdict::Held | Verdict::HeldByOld | Verdict::Foreign)) => {
-                Attempt::Held(held(request, resource, holder, false))
+            Some((holder, verdict @ (Verdict::Held | Verdict::HeldByOld | Verdict::Foreign))) => {
+                Attempt::Held(held(request, resource, holder, verdict == Verdict::Foreign))
             }
             // Still locked although the one who is named has ended: a new holder is writing its
             // record, the system is late, or a process that it started has inherited the lock.
@@ -345,6 +345,14 @@ impl LockDir {
             let _ = self.append(&entry);
         }
     }
+}
+
+/// Returns the identity of this process, once the system tells it.
+fn own_known_identity() -> Result<&'static Identity, LockError> {
+    if own_identity().started == 0 {
+        identity_of(std::process::id()).map_err(|source| LockError::Identity { source })?;
+    }
+    Ok(own_identity())
 }
 
 /// Returns this program's file name without its ending.

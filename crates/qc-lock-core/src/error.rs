@@ -44,6 +44,13 @@ pub enum LockError {
         /// What the system reported.
         source: io::Error,
     },
+    /// The system does not tell when this process was started, so that nobody could tell it from
+    /// another with its pid.
+    #[error("cannot tell when this process was started")]
+    Identity {
+        /// What the system reported.
+        source: io::Error,
+    },
     /// The history can't be read or written.
     #[error("cannot access history {}", path.display())]
     History {
@@ -59,14 +66,17 @@ impl LockError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Held { foreign: true, .. } => {
-                "stop it on that machine; if it is certain that nothing runs there, `qc-lock clear-all` removes the record"
+                "stop it on that machine or in that container; if it is certain that nothing runs there, `qc-lock clear-all` removes the record"
             }
             Self::Held { .. } => {
                 "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely."
             }
-            Self::Directory { .. } => "name a writable directory with --lock-dir",
-            Self::Guard { .. } => {
-                "see who may write there, or name another directory with --lock-dir"
+            // Not another directory: a lock there keeps nobody out who looks here.
+            Self::Directory { .. } | Self::Guard { .. } => {
+                "let all who share the locks write there, or run the command as the user who may"
+            }
+            Self::Identity { .. } => {
+                "see whether /proc is there, and whether the process has too many open files"
             }
             Self::Record { .. } | Self::History { .. } => {
                 "see whether it is a file, who may write there, and whether the disk is full"

@@ -104,6 +104,8 @@ pub struct Holder {
     pub program: Option<String>,
     /// The lock it holds, where that has another name than the one asked for.
     pub name: Option<String>,
+    /// Why nothing of this is known, where there is a record that can't be read.
+    pub hidden: Option<String>,
 }
 
 impl Holder {
@@ -116,6 +118,7 @@ impl Holder {
                 host: Some(record.host.clone()),
                 program: record.program.clone(),
                 name: Some(record.name.clone()),
+                hidden: None,
             },
             Reading::Old(record) => Self {
                 pid: Some(record.pid),
@@ -124,8 +127,10 @@ impl Holder {
                 host: record.host.clone(),
                 program: None,
                 name: record.name.clone(),
+                hidden: None,
             },
-            Reading::Corrupt(_) | Reading::Hidden(_) => Self::default(),
+            Reading::Hidden(why) => Self { hidden: Some(why.clone()), ..Self::default() },
+            Reading::Corrupt(_) => Self::default(),
         }
     }
 }
@@ -134,7 +139,10 @@ impl fmt::Display for Holder {
     /// `PID 4711 (account 1234567, since 2026-11-02 21:04:05, host TRADER-PC)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(pid) = self.pid else {
-            return f.write_str("a process whose record is missing or can't be read");
+            return match &self.hidden {
+                Some(why) => write!(f, "a process whose record can't be read ({why})"),
+                None => f.write_str("a process whose record is missing or can't be read"),
+            };
         };
         write!(f, "PID {pid}")?;
         let since = self.since.as_deref().map(|since| match parse_time(since) {

@@ -85,7 +85,7 @@ impl Record {
     /// means nothing here, and nobody can say whether the holder lives.
     pub fn is_local(&self, here: &Host) -> bool {
         let same_machine =
-            self.boot_id == here.boot_id || self.host.eq_ignore_ascii_case(&here.name);
+            here.is_boot(&self.boot_id) || self.host.eq_ignore_ascii_case(&here.name);
         same_machine && self.pid_namespace == here.pid_namespace
     }
 }
@@ -234,6 +234,10 @@ pub(crate) mod tests {
                 .is_local(&here)
         );
         assert!(!Record { pid_namespace: Some(1), ..example() }.is_local(&here));
+        let unknown = Host { boot_id: "machine-unknown".into(), ..here };
+        let elsewhere = Record { boot_id: "machine-unknown".into(), ..example() };
+        assert!(elsewhere.is_local(&unknown), "the host is this one");
+        assert!(!Record { host: "other".into(), ..elsewhere }.is_local(&unknown));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The files of a lock directory.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -79,37 +80,17 @@ impl Store {
         self.dir.join(".guards").join("history")
     }
 
-    /// Makes the directories. Links are refused: who can place one could move the locks elsewhere.
+    /// Makes the directories.
     pub(crate) fn create(&self) -> Result<(), LockError> {
-        for dir in [self.dir.clone(), self.dir.join(".guards")] {
-            point("look for directory");
-            let result = match fs::symlink_metadata(&dir) {
-                Ok(found) => check_directory(&found),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    point("make directory");
-                    match fs::create_dir_all(&dir) {
-                        // Somebody else was faster; whether it is a directory shows when it is used.
-                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-                        result => result,
-                    }
-                }
-                Err(error) => Err(error),
-            };
-            result.map_err(|source| LockError::Directory { path: dir, source })?;
+        for path in [self.dir.clone(), self.dir.join(".guards")] {
+            file::make_directory(&path).map_err(|source| LockError::Directory { path, source })?;
         }
         Ok(())
     }
 
     /// Reads the records of the names that are `wanted`. A directory that is not there holds none.
     pub(crate) fn records(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>, LockError> {
-        let failed = |source| LockError::Directory { path: self.dir.clone(), source };
-        point("look for directory");
-        match fs::symlink_metadata(&self.dir) {
-            Ok(found) => check_directory(&found).map_err(failed)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        }
-        self.records_here(wanted)
+        self.read(file::list_directory(&self.dir), wanted)
     }
 
     /// Does the same where the directory has just been checked.
@@ -117,18 +98,19 @@ impl Store {
         &self,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<Found>, LockError> {
+        self.read(file::list_checked_directory(&self.dir), wanted)
+    }
+
+    fn read(
+        &self,
+        files: io::Result<Vec<OsString>>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Found>, LockError> {
         let failed = |source| LockError::Directory { path: self.dir.clone(), source };
-        point("list directory");
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let file = entry.map_err(failed)?.file_name();
-            let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".lock")) else {
-                continue;
-            };
-            if wanted(name) {
-                found.extend(self.find(name));
-            }
-        }
+        let files = files.map_err(failed)?;
+        let names = files.iter().filter_map(|file| file.to_str()?.strip_suffix(".lock"));
+        let mut found: Vec<Found> =
+            names.filter(|name| wanted(name)).filter_map(|name| self.find(name)).collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
@@ -139,11 +121,10 @@ impl Store {
         let reading = match file::read_limited(&path, LIMIT) {
             Ok(bytes) => Reading::from_bytes(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            // Another user's record may name somebody who lives.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && is_file(&path) => {
-                Reading::Hidden(error.to_string())
-            }
-            Err(error) => Reading::Corrupt(error.to_string()),
+            Err(error) if is_no_file(&path) => Reading::Corrupt(error.to_string()),
+            // It is another user's, or the system lacks what it takes: it may name somebody who
+            // lives.
+            Err(error) => Reading::Hidden(error.to_string()),
         };
         point("look at age");
         let written = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
@@ -179,7 +160,8 @@ impl Store {
     /// Removes temporary files that a crash has left.
     pub(crate) fn remove_leftovers(&self, older_than: Duration) {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".tmp")) {
+        let is_ours = |name: &str| name.starts_with('.') && name.ends_with(".tmp");
+        for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(is_ours)) {
             let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
             let age = written.and_then(|written| SystemTime::now().duration_since(written).ok());
             if age.is_some_and(|age| age > older_than) {
@@ -190,16 +172,6 @@ impl Store {
     }
 }
 
-fn is_file(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
-}
-
-fn check_directory(found: &fs::Metadata) -> io::Result<()> {
-    if found.is_dir() {
-        Ok(())
-    } else if found.is_symlink() {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link"))
-    } else {
-        Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"))
-    }
+fn is_no_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| !found.is_file())
 }

@@ -1,10 +1,13 @@
-use std::ffi::OsStr;
+mod explained;
+
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use self::explained::{denied, explained, not_regular};
 use crate::fault::point;
 use crate::imp;
 
@@ -35,19 +38,12 @@ impl GuardFile {
     /// # Errors
     /// Whatever the system reports; `InvalidInput` if `path` is no regular file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        imp::prepare(&mut options, imp::Share::NoDelete);
-        point("open guard");
-        let file = match options.open(path) {
-            // Another user's guard can be locked without being writable.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let mut options = OpenOptions::new();
-                options.read(true);
-                imp::prepare(&mut options, imp::Share::NoDelete);
-                options.open(path).map_err(|_| error)?
+        let file = loop {
+            match open_guard(path) {
+                // Made or deleted by somebody else meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                opened => break opened.map_err(|error| explained(error, path))?,
             }
-            opened => opened?,
         };
         let id = imp::file_id(&regular(&file)?);
         Ok(Self { file, id })
@@ -70,6 +66,93 @@ impl GuardFile {
     }
 }
 
+fn open_guard(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    imp::prepare(&mut options, imp::Share::NoDelete);
+    let read_only = options.clone();
+    options.write(true);
+    point("open guard");
+    match options.open(path) {
+        // Another user's guard, or one on a disk that has become read-only, can be locked without
+        // being writable.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
+            read_only.open(path).map_err(|_| error)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            point("make guard");
+            let file = options.create_new(true).open(path)?;
+            imp::let_share(&file, path);
+            Ok(file)
+        }
+        opened => opened,
+    }
+}
+
+/// Makes the directory at `path` and those above it, unless it is there. Links are refused: who
+/// can place one could move what is to be in there elsewhere.
+///
+/// # Errors
+/// Whatever the system reports; `InvalidInput` and `NotADirectory` if `path` is something else.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    point("look for directory");
+    match fs::symlink_metadata(path) {
+        Ok(found) => check_directory(&found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            point("make directory");
+            match fs::create_dir_all(path) {
+                // Somebody else was faster; whether it is a directory shows when it is used.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                Err(error) => Err(denied(error, path)),
+                Ok(()) => {
+                    imp::let_share_directory(path);
+                    Ok(())
+                }
+            }
+        }
+        Err(error) => Err(denied(error, path)),
+    }
+}
+
+/// Lists the names in the directory at `path`; none if there is no such directory.
+///
+/// # Errors
+/// Whatever the system reports; `InvalidInput` and `NotADirectory` if `path` is something else.
+pub fn list_directory(path: &Path) -> io::Result<Vec<OsString>> {
+    point("look for directory");
+    match fs::symlink_metadata(path) {
+        Ok(found) => check_directory(&found)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(denied(error, path)),
+    }
+    list_checked_directory(path)
+}
+
+/// Does the same where the directory has just been checked.
+///
+/// # Errors
+/// Whatever the system reports.
+pub fn list_checked_directory(path: &Path) -> io::Result<Vec<OsString>> {
+    point("list directory");
+    let entries = fs::read_dir(path).map_err(|error| denied(error, path))?;
+    entries.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+fn check_directory(found: &fs::Metadata) -> io::Result<()> {
+    if found.is_dir() {
+        Ok(())
+    } else if found.is_symlink() {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link"))
+    } else {
+        Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"))
+    }
+}
+
 /// Reads at most `limit` bytes of the regular file at `path`, without following symbolic links.
 /// One byte more is read than `limit` if there is one, so that a caller can see the excess.
 ///
@@ -80,7 +163,8 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     options.read(true);
     imp::prepare(&mut options, imp::Share::Everything);
     point("open for reading");
-    let file = with_retries(READ_TRIES, || options.open(path))?;
+    let file =
+        with_retries(READ_TRIES, || options.open(path)).map_err(|error| explained(error, path))?;
     regular(&file)?;
     point("read");
     // Most are small, and then read in one piece.
@@ -93,10 +177,18 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// returns how long it is then; symbolic links are not followed.
 ///
 /// # Errors
-/// Whatever the system reports; `InvalidInput` if `path` is no regular file.
+/// Whatever the system reports; `InvalidInput` if `path` is no regular file, or a hard link: what
+/// else has that name, too, could be somebody else's.
 pub fn append(path: &Path, bytes: &[u8]) -> io::Result<u64> {
     point("open for appending");
     let (mut file, before) = open_to_append(path)?;
+    if imp::has_other_names(&file, &before)? {
+        let text = "it is a hard link, so it may be another file; remove it";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    if before.len() == 0 {
+        imp::let_share(&file, path);
+    }
     point("append");
     file.write_all(bytes)?;
     Ok(before.len() + bytes.len() as u64)
@@ -117,8 +209,9 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
             point("create");
             create()?
         }
-        created => created?,
+        created => created.map_err(|error| denied(error, path))?,
     };
+    imp::let_share(&file, path);
     point("write");
     file.write_all(bytes)
 }
@@ -136,7 +229,8 @@ fn open_to_append(path: &Path) -> io::Result<(File, fs::Metadata)> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     imp::prepare(&mut options, imp::Share::Everything);
-    let file = with_retries(READ_TRIES, || options.open(path))?;
+    let file =
+        with_retries(READ_TRIES, || options.open(path)).map_err(|error| explained(error, path))?;
     let found = regular(&file)?;
     Ok((file, found))
 }
@@ -209,7 +303,7 @@ pub fn point_at(pointer: &Path, name: &OsStr) -> io::Result<()> {
 /// Whatever the system reports, after retries where another program holds one of the files.
 pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
     point("rename");
-    with_retries(WRITE_TRIES, || fs::rename(from, to))
+    with_retries(WRITE_TRIES, || fs::rename(from, to)).map_err(|error| denied(error, to))
 }
 
 /// Removes the file at `path`; one that is already gone is fine.
@@ -220,18 +314,14 @@ pub fn remove(path: &Path) -> io::Result<()> {
     point("remove");
     match with_retries(WRITE_TRIES, || fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
+        result => result.map_err(|error| denied(error, path)),
     }
 }
 
 fn regular(file: &File) -> io::Result<fs::Metadata> {
     point("see what was opened");
     let found = file.metadata()?;
-    if found.is_file() {
-        Ok(found)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
-    }
+    if found.is_file() { Ok(found) } else { Err(not_regular(&found)) }
 }
 
 fn with_retries<T>(tries: u32, mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {

@@ -19,6 +19,22 @@ pub struct Host {
     pub user: String,
 }
 
+/// What a boot id ends with where the system does not tell it.
+const UNKNOWN: &str = "unknown";
+
+/// Whether two boot ids are known and equal, or known and different; `None` if nobody can say.
+pub(crate) fn same_boot(one: &str, other: &str) -> Option<bool> {
+    let is_known = |id: &str| !id.is_empty() && !id.ends_with(UNKNOWN);
+    (is_known(one) && is_known(other)).then_some(one == other)
+}
+
+impl Host {
+    /// Whether `boot_id` is that of this very boot; of one that nobody can tell it is not.
+    pub fn is_boot(&self, boot_id: &str) -> bool {
+        same_boot(boot_id, &self.boot_id) == Some(true)
+    }
+}
+
 /// Returns where this process runs; found out once.
 pub fn here() -> &'static Host {
     static HERE: OnceLock<Host> = OnceLock::new();

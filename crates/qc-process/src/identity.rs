@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::OnceLock;
 
+use crate::host::same_boot;
 use crate::{here, imp};
 
 /// One process, for ever: pids are used again, but not with the same start time in the same boot.
@@ -37,19 +38,24 @@ pub fn identity_of(pid: u32) -> io::Result<Identity> {
     Ok(Identity { pid, started, boot_id: here().boot_id.clone() })
 }
 
-/// Returns the identity of this process.
+/// Returns the identity of this process; its start is 0 for as long as the system does not tell it.
 pub fn own_identity() -> &'static Identity {
     static OWN: OnceLock<Identity> = OnceLock::new();
-    OWN.get_or_init(|| {
-        let pid = std::process::id();
-        let started = imp::start_time(pid).unwrap_or(0);
-        Identity { pid, started, boot_id: here().boot_id.clone() }
-    })
+    static UNTOLD: OnceLock<Identity> = OnceLock::new();
+    let pid = std::process::id();
+    let identity = |started| Identity { pid, started, boot_id: here().boot_id.clone() };
+    if let Some(own) = OWN.get() {
+        return own;
+    }
+    match imp::start_time(pid) {
+        Ok(started) => OWN.get_or_init(|| identity(started)),
+        Err(_) => UNTOLD.get_or_init(|| identity(0)),
+    }
 }
 
 /// Tells whether `identity` is still running on this machine.
 pub fn liveness(identity: &Identity) -> Liveness {
-    if identity.boot_id != here().boot_id {
+    if same_boot(&identity.boot_id, &here().boot_id) == Some(false) {
         return Liveness::Dead;
     }
     match imp::start_time(identity.pid) {
@@ -74,6 +80,14 @@ mod tests {
     fn a_reused_pid_is_another_process() {
         let reused = Identity { started: own_identity().started + 1, ..own_identity().clone() };
         assert_eq!(liveness(&reused), Liveness::Dead);
+    }
+
+    #[test]
+    fn a_boot_that_nobody_can_tell_ends_nothing() {
+        for unknown in ["unknown", "machine-unknown", ""] {
+            let identity = Identity { boot_id: unknown.into(), ..own_identity().clone() };
+            assert_eq!(liveness(&identity), Liveness::Alive, "{unknown}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub fn any_config(bytes: &[u8]) {
     // What Windows editors save means the same.
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let begins_with_ascii = text.starts_with(|c: char| c.is_ascii() && c != '\0');
-    if begins_with_ascii && !bytes.get(1).is_some_and(|&byte| byte == 0) {
+    if begins_with_ascii && bytes.get(1).is_none_or(|&byte| byte != 0) {
         let units = || text.encode_utf16();
         let marked = [b"\xef\xbb\xbf", bytes].concat();
         let little: Vec<u8> =

@@ -14,9 +14,12 @@ pub use config::any_config;
 pub use history::any_history;
 pub use record::any_record;
 
-/// Every reader: its name, which is that of its fuzz target and of the folder of its seeds, and the
+/// A reader: its name, which is that of its fuzz target and of the folder of its seeds, and the
 /// function.
-pub const READERS: [(&str, fn(&[u8])); 4] = [
+pub type Reader = (&'static str, fn(&[u8]));
+
+/// Every reader.
+pub const READERS: [Reader; 4] = [
     ("command", any_command),
     ("config", any_config),
     ("history", any_history),

@@ -16,8 +16,8 @@
 //!   virtual environment's stub does on Windows, and end with it
 //! - `start self`: start the same script once more with this very program, and run on
 //!
-//! Called as `stand-in lock DIR NAME [ACCOUNT]` it takes a lock through the library, prints `held`
-//! or the refusal, and keeps it until its standard input ends. As `stand-in hold`, the command of
+//! Called as `stand-in lock DIR NAME [ACCOUNT]` it takes a lock through the library, prints `held`,
+//! the refusal, or `failed` and the error, and keeps it until its standard input ends. As `stand-in hold`, the command of
 //! `qc-lock run`, it only prints `held` and waits for the end of its standard input. As `stand-in
 //! run PROGRAM ...` it runs PROGRAM. `go` before `lock` or `run` makes it print `ready` and wait
 //! for a line first. Called with anything else it waits.
@@ -29,6 +29,7 @@
 //! Whatever it plays, it ends by itself after two minutes.
 
 use std::env;
+use std::error::Error;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
@@ -272,14 +273,29 @@ fn lock(args: &[String]) -> ExitCode {
     }
     match LockDir::new(Path::new(dir)).acquire(&request) {
         Ok(lock) => {
+            if let Some(error) = lock.history_error() {
+                eprintln!("warning: {}", chain(error));
+            }
             hold();
-            lock.release().expect("cannot release");
+            if let Err(error) = lock.release() {
+                // It is free even so.
+                eprintln!("warning: {}", chain(&error));
+            }
             ExitCode::SUCCESS
         }
         Err(error @ LockError::Held { .. }) => {
             println!("refused: {error}");
             ExitCode::from(75)
         }
-        Err(error) => panic!("cannot take the lock: {error:?}"),
+        Err(error) => {
+            println!("failed: {}", chain(&error));
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// An error and what caused it.
+fn chain(error: &dyn Error) -> String {
+    let source = error.source().map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
 }

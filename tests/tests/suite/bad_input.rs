@@ -15,8 +15,8 @@ use qc_process::Ended;
 use qc_tests::SampleFleet;
 pub(crate) use qc_tests::cannot_test;
 
-use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
 pub(crate) use self::bench::can_mount;
+use self::bench::{Bench, CONFIG, LIVE, OTHER, Row};
 #[cfg(unix)]
 use self::situations::fifo;
 use self::situations::{

@@ -242,7 +242,9 @@ fn a_python_killed_at_any_step_leaves_a_free_lock() {
     }
     let sample = SampleLocks::new(tools());
     let mut askers = Askers::new(&sample);
-    for situation in SITUATIONS {
+    // Under Wine a Python takes seconds to start: there it meets only one of them.
+    let situations = if cfg!(windows) { &SITUATIONS[1..2] } else { &SITUATIONS[..] };
+    for &situation in situations {
         let steps = walk(
             "a Python",
             situation,

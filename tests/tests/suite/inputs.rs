@@ -49,9 +49,12 @@ fn every_fuzz_target_has_its_seeds_and_its_reader() {
     assert_eq!(targets, READERS.map(|(reader, _)| reader));
 }
 
+/// What checks an input, and an input.
+type Case = (fn(&[u8]), Vec<u8>);
+
 /// A seed of any reader, with one byte changed and perhaps cut.
-fn nearly_a_seed() -> impl Strategy<Value = (fn(&[u8]), Vec<u8>)> {
-    let seeds: Vec<(fn(&[u8]), Vec<u8>)> = READERS
+fn nearly_a_seed() -> impl Strategy<Value = Case> {
+    let seeds: Vec<Case> = READERS
         .into_iter()
         .flat_map(|(reader, check)| seeds(reader).into_iter().map(move |(_, bytes)| (check, bytes)))
         .collect();

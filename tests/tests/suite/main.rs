@@ -9,9 +9,10 @@ mod config;
 mod conformance;
 mod crash_points;
 mod fleet;
-mod listing;
+mod hostile;
 mod inputs;
 mod interleavings;
+mod listing;
 mod locks;
 mod logs;
 mod notify;
@@ -20,6 +21,7 @@ mod run;
 #[cfg(windows)]
 mod scripts;
 mod supervise;
+mod tracing;
 
 use qc_tests::Tools;
 

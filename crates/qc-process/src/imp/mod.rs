@@ -10,9 +10,10 @@ pub(crate) use unix::{
     AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, NOWHERE,
     PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files,
     ask_all, boot_id, child_handle, clear_left_over, cut_front, describe, exit_of, file_id,
-    for_this_user, host_name, is_at, is_transient, kill, link, listener, on_interrupt,
-    open_process, pass_on, pid_namespace, prepare, process_handle, run_helper, scan, set_apart,
-    spawn, start_time, user_name, volume, wait_any, whole_blocks,
+    for_this_user, has_other_names, host_name, is_at, is_transient, kill, let_share,
+    let_share_directory, link, listener, on_interrupt, open_process, other_owner, pass_on,
+    pid_namespace, prepare, process_handle, run_helper, scan, set_apart, spawn, start_time,
+    user_name, volume, wait_any, whole_blocks,
 };
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "system calls")]
@@ -24,9 +25,10 @@ pub(crate) use windows::{
     AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, NOWHERE,
     PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files,
     ask_all, boot_id, child_handle, clear_left_over, cut_front, describe, exit_of, file_id,
-    for_this_user, host_name, is_at, is_transient, kill, link, listener, on_interrupt,
-    open_process, pass_on, pid_namespace, prepare, process_handle, run_helper, scan, set_apart,
-    spawn, start_time, user_name, volume, wait_any, whole_blocks,
+    for_this_user, has_other_names, host_name, is_at, is_transient, kill, let_share,
+    let_share_directory, link, listener, on_interrupt, open_process, other_owner, pass_on,
+    pid_namespace, prepare, process_handle, run_helper, scan, set_apart, spawn, start_time,
+    user_name, volume, wait_any, whole_blocks,
 };
 
 /// What others may do with a file while it is open. Without meaning on Unix.

@@ -13,7 +13,7 @@ mod watch;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -97,7 +97,11 @@ pub(crate) fn pid_namespace() -> Option<u64> {
 }
 
 pub(crate) fn user_name() -> String {
-    let uid = rustix::process::getuid().as_raw().to_string();
+    name_of_user(rustix::process::getuid().as_raw())
+}
+
+fn name_of_user(uid: u32) -> String {
+    let uid = uid.to_string();
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = users.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -155,6 +159,46 @@ pub(crate) fn link(target: &Path, at: &Path) -> io::Result<()> {
 
 pub(crate) fn set_apart(command: &mut Command) {
     command.process_group(0);
+}
+
+/// Whether the file has another name in some folder, too.
+pub(crate) fn has_other_names(_file: &File, found: &fs::Metadata) -> io::Result<bool> {
+    Ok(found.nlink() > 1)
+}
+
+/// Returns to whom the file at `path` belongs, if not to this program's user.
+pub(crate) fn other_owner(path: &Path) -> Option<String> {
+    let owner = fs::symlink_metadata(path).ok()?.uid();
+    (owner != rustix::process::geteuid().as_raw()).then(|| name_of_user(owner))
+}
+
+/// Lets those who may write to the folder of `path` use `file`, which has just been made there,
+/// whatever the umask: otherwise the first of them would lock out the others. In a folder where
+/// each keeps his own, such as `/tmp`, nothing is changed.
+pub(crate) fn let_share(file: &File, path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Ok(folder) = fs::metadata(folder.unwrap_or(Path::new("."))) else { return };
+    let (group_and_others, sticky) = (0o022, 0o1000);
+    let writers = folder.mode() & group_and_others;
+    if writers == 0 || folder.mode() & sticky != 0 {
+        return;
+    }
+    let Ok(made) = file.metadata() else { return };
+    let enter = if made.is_dir() { writers >> 1 } else { 0 };
+    let mode = made.mode() | writers | writers << 1 | enter;
+    if mode != made.mode() {
+        // Not every disk knows modes; what is denied to the others then is said to them.
+        let _ = file.set_permissions(fs::Permissions::from_mode(mode & 0o7777));
+    }
+}
+
+/// Does the same for a folder.
+pub(crate) fn let_share_directory(path: &Path) {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC);
+    if let Ok(made) = options.open(path) {
+        let_share(&made, path);
+    }
 }
 
 /// No open file of another program blocks anything on Unix.

@@ -131,6 +131,22 @@ pub(crate) fn set_apart(command: &mut Command) {
     command.creation_flags(CREATE_NO_WINDOW);
 }
 
+/// Whether the file has another name in some folder, too.
+pub(crate) fn has_other_names(file: &File, _found: &Metadata) -> io::Result<bool> {
+    Ok(sys::link_count(file.as_handle())? > 1)
+}
+
+/// What is denied says why in the system's own words.
+pub(crate) fn other_owner(_path: &Path) -> Option<String> {
+    None
+}
+
+/// On Windows what is made in a folder inherits who may use it.
+pub(crate) fn let_share(_file: &File, _path: &Path) {}
+
+/// The same for a folder.
+pub(crate) fn let_share_directory(_path: &Path) {}
+
 /// Virus scanners, indexers and sync clients open files for a moment; a file being deleted and
 /// one that is open without sharing both look like this.
 pub(crate) fn is_transient(error: &io::Error) -> bool {

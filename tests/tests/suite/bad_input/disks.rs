@@ -213,7 +213,8 @@ fn a_record_that_may_not_be_read_is_held_and_stays() {
     }
     let (found, output) = as_nobody(&bench, &["run", "BRAIN_HIDDEN", "--", "never-run"]);
     assert_eq!(found, Some(75), "{output}");
-    assert!(output.contains("a process whose record is missing or can't be read"), "{output}");
+    assert!(output.contains("a process whose record can't be read (Permission denied"), "{output}");
+    assert!(output.contains(" belongs to user `root`)"), "{output}");
 }
 
 /// Takes a record away from all other users, while they may write to its folder.

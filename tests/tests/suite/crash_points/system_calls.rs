@@ -1,62 +1,14 @@
 //! The same, literally at every system call: strace kills the holder when it is about to make its
 //! first, second, third call of each kind, until it ends by itself. Linux only.
 
-use std::collections::BTreeMap;
 use std::process::Command;
 
 use qc_lock_core::Request;
-use qc_tests::{Contender, SampleLocks, Speaker, cannot_test, python, run};
+use qc_tests::{Contender, SampleLocks, Speaker, python, run};
 
 use super::{ACCOUNT, Askers, NAME, SITUATIONS, check_left_behind};
 use crate::tools;
-
-/// Returns `command` under strace, with `options`.
-fn traced(options: &[&str], command: &Command) -> Command {
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq"]).args(options).arg("--");
-    traced.arg(command.get_program()).args(command.get_args());
-    // So that a Python makes the same calls each time.
-    traced.env("PYTHONHASHSEED", "0").env("PYTHONDONTWRITEBYTECODE", "1");
-    traced
-}
-
-/// Tells whether strace can do what is asked of it here.
-fn can_trace() -> bool {
-    let kill = ["-o", "/dev/null", "-e", "inject=exit_group:signal=SIGKILL:when=1"];
-    let why = match traced(&kill, &Command::new("true")).output() {
-        Ok(output) if output.status.code().is_none() => return true,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => format!("no program `strace`: {error}"),
-    };
-    cannot_test("a holder killed at every single system call", &why);
-    false
-}
-
-/// Returns the names of the system calls that `command` makes, each with how many of them come
-/// before the first that mentions the folder `from`: until then it only starts.
-fn calls(command: &Command, from: &str) -> BTreeMap<String, usize> {
-    let log = tempfile::NamedTempFile::new().expect("a file can be made");
-    let path = log.path().to_str().expect("a path in Unicode");
-    // Long enough that no path is cut.
-    let finished = run(&mut traced(&["-s", "300", "-o", path], command), "");
-    assert_eq!(finished.code, 0, "{finished:?}");
-    let text = std::fs::read_to_string(path).expect("strace has written it");
-    let mut found = BTreeMap::new();
-    let mut is_there = false;
-    for line in text.lines() {
-        // `4711  openat(AT_FDCWD, ...`
-        let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
-        let Some((name, words)) = call.split_once('(') else { continue };
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            continue;
-        }
-        is_there = is_there || (name != "execve" && words.contains(from));
-        let before = found.entry(name.to_owned()).or_insert(0);
-        *before += usize::from(!is_there);
-    }
-    assert!(is_there, "nothing in there mentions {from}: {text}");
-    found
-}
+use crate::tracing::{calls, can_trace, traced};
 
 /// Kills what `command` makes at each system call from the first that mentions the lock directory
 /// on; returns how many that were.
@@ -88,7 +40,7 @@ fn walk(
 
 #[test]
 fn a_holder_killed_at_any_system_call_leaves_a_free_lock() {
-    if !can_trace() {
+    if !can_trace("a holder killed at every single system call") {
         return;
     }
     let sample = SampleLocks::new(tools());
@@ -113,7 +65,7 @@ fn a_holder_killed_at_any_system_call_leaves_a_free_lock() {
 
 #[test]
 fn a_wrapper_or_command_killed_at_any_system_call_leaves_nothing_unlocked() {
-    if !can_trace() {
+    if !can_trace("a wrapper killed at every single system call") {
         return;
     }
     let sample = SampleLocks::new(tools());

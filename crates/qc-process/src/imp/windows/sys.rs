@@ -10,6 +10,9 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
 use windows_sys::Win32::Security::{GetTokenInformation, TOKEN_QUERY, TOKEN_USER, TokenUser};
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle,
+};
 use windows_sys::Win32::System::Registry::{
     HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW,
 };
@@ -66,6 +69,19 @@ pub(super) fn created_at(process: BorrowedHandle<'_>) -> io::Result<u64> {
     };
     checked(ok)?;
     Ok(u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime))
+}
+
+/// Returns in how many folders, and under how many names, `file` stands.
+///
+/// # Errors
+/// Whatever the system reports.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getfileinformationbyhandle>
+pub(super) fn link_count(file: BorrowedHandle<'_>) -> io::Result<u32> {
+    let mut found = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the borrow keeps the handle open, and the out-pointer is a live local.
+    checked(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut found) })?;
+    Ok(found.nNumberOfLinks)
 }
 
 /// Tells whether `process` has ended.
