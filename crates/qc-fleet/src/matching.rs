@@ -298,8 +298,6 @@ mod tests {
         let cases = [
             (process(&["python", "BRAIN_ATLAS.py"], here), Some(brain(Place::Fleet))),
             (process(&["python", "brain_atlas.py"], here), Some(brain(Place::Fleet))),
-            (process(&["python", "BRAIN_ATLAS"], here), Some(brain(Place::Fleet))),
-            (process(&["python", "BRAIN_GETLEVERAGED.Py"], here), Some(gl.clone())),
             (process(&["python", "BRAIN_ATLAS.py"], None), Some(brain(Place::Fleet))),
             (process(&["python", "BRAIN_ATLAS.py"], there), Some(brain(Place::Foreign))),
             (process(&["python", absolute], there), Some(brain(Place::Fleet))),

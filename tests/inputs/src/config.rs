@@ -1,18 +1,25 @@
 //! `MASTER_CONFIG.json`.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Component, Path};
-use std::time::Duration;
 
-use qc_fleet::{Fleet, Role};
+use qc_fleet::{ConfigError, Fleet, Role};
 
 /// A folder that does not exist, so that nothing of this machine is looked at.
 const ROOT: &str = "no such folder";
+
+/// The value of every environment variable: it is a secret, and shown nowhere.
+const SECRET: &str = "hunter2 is never shown";
 
 /// Reads `bytes` as a config.
 pub fn any_config(bytes: &[u8]) {
     let read = told(bytes);
     if let Ok(fleet) = fleet(bytes) {
+        assert!(
+            fleet == self::fleet(bytes).expect("it was read"),
+            "it is read differently each time"
+        );
         check(&fleet);
     }
     // What Windows editors save means the same.
@@ -31,54 +38,56 @@ pub fn any_config(bytes: &[u8]) {
     }
 }
 
-fn fleet(bytes: &[u8]) -> Result<Fleet, qc_fleet::ConfigError> {
-    Fleet::from_bytes(Path::new(ROOT), Path::new("MASTER_CONFIG.json"), bytes)
+fn fleet(bytes: &[u8]) -> Result<Fleet, ConfigError> {
+    let variables = |_: &str| Some(OsString::from(SECRET));
+    Fleet::from_bytes(Path::new(ROOT), Path::new("MASTER_CONFIG.json"), bytes, &variables)
 }
 
 /// Returns all that is read, or why it is refused.
 fn told(bytes: &[u8]) -> Result<String, String> {
-    fleet(bytes).map(|fleet| format!("{fleet:?}")).map_err(|error| {
+    let told = fleet(bytes).map(|fleet| format!("{fleet:?}")).map_err(|error| {
         let text = error.to_string();
         assert!(text.contains("MASTER_CONFIG.json"), "the file is not named: {text}");
         assert!(!error.hint().is_empty(), "no next step: {text}");
         text
-    })
+    });
+    let (Ok(text) | Err(text)) = &told;
+    assert!(!text.contains(SECRET), "a secret is shown: {text}");
+    told
 }
 
 fn check(fleet: &Fleet) {
     let of = |role| fleet.components.iter().filter(move |one| one.role == role).count();
     assert_eq!(of(Role::Server), 1);
-    assert_eq!(of(Role::Brain), of(Role::Watchdog), "a brain without a watchdog");
-    assert_eq!(fleet.components.len(), 1 + 2 * of(Role::Brain));
-    assert!(fleet.components.is_sorted_by_key(|one| match one.role {
-        Role::Server => 0,
-        Role::Watchdog => 1,
-        _ => 2,
-    }));
-    let names: BTreeSet<String> = fleet.components.iter().map(|one| one.name.key()).collect();
-    assert_eq!(names.len(), fleet.components.len(), "two components with one name: {names:?}");
-    for component in &fleet.components {
+    assert_eq!(of(Role::Orchestrator), 0);
+    assert_eq!((of(Role::Brain), of(Role::Watchdog)), (fleet.accounts.len(), fleet.accounts.len()));
+
+    let own = [fleet.orchestrator.key()];
+    let names: BTreeSet<String> =
+        fleet.components.iter().map(|one| one.name.key()).chain(own).collect();
+    assert_eq!(names.len(), fleet.components.len() + 1, "two have one name: {names:?}");
+
+    // Whatever is needed comes first, and a brain's watchdog always.
+    let position = |name: &str| {
+        fleet.components.iter().position(|one| one.name.as_str().eq_ignore_ascii_case(name))
+    };
+    for (index, component) in fleet.components.iter().enumerate() {
+        for needed in &component.depends_on {
+            let first = position(needed.as_str()).expect("what is needed exists");
+            assert!(first < index, "{} comes before {needed}, which it needs", component.name);
+        }
+        if component.role == Role::Brain {
+            let key = component.account_key.as_deref().expect("a brain has an account");
+            let watchdog = position(&format!("WATCHDOG_{key}")).expect("it has a watchdog");
+            assert!(watchdog < index, "{} comes before its watchdog", component.name);
+        }
         let resources = component.request().resources();
         assert!(resources.is_sorted(), "{resources:?}");
         for resource in &resources {
             check_file_name(&resource.guard_file());
         }
-        check_file_name(&component.script_file());
-        let script = component.script.strip_prefix(ROOT);
-        assert!(script.is_ok(), "a script outside the fleet: {}", component.script.display());
-        let known = fleet.component(component.name.as_str()).expect("it is there");
-        assert_eq!(known.name, component.name);
-    }
-    let timing = &fleet.timing;
-    let day = Duration::from_secs(86_400);
-    for span in [
-        timing.server_settle,
-        timing.watchdog_stagger,
-        timing.brain_stagger,
-        timing.stop_timeout,
-        timing.restart_cooldown,
-    ] {
-        assert!(span <= day, "{span:?}");
+        assert!(!component.command.is_empty(), "{} runs nothing", component.name);
+        assert!(!component.shown_command().contains(SECRET), "{} shows a secret", component.name);
     }
 }
 
