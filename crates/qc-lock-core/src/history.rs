@@ -44,6 +44,10 @@ pub enum Event {
     Killed,
     /// A process could not be stopped.
     Survived,
+    /// Every start was forbidden.
+    Latched,
+    /// Starts were allowed again.
+    Unlatched,
     /// Something that this version does not know.
     #[serde(other)]
     Unknown,

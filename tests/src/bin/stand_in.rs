@@ -275,7 +275,7 @@ fn lock(args: &[String]) -> ExitCode {
             lock.release().expect("cannot release");
             ExitCode::SUCCESS
         }
-        Err(error @ LockError::Held { .. }) => {
+        Err(error @ (LockError::Held { .. } | LockError::Latched { .. })) => {
             println!("refused: {error}");
             ExitCode::from(75)
         }
