@@ -189,10 +189,24 @@ impl LockDir {
         self.append_here(entry)
     }
 
-    /// Does the same where the directories have just been made or used.
+    /// Adds several lines to the history, with one write.
+    ///
+    /// # Errors
+    /// [`LockError::History`], or [`LockError::Directory`].
+    pub fn append_all(&self, entries: &[Entry]) -> Result<(), LockError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.store.create()?;
+        let path = self.store.history();
+        history::append(&path, &self.store.history_guard(), entries)
+            .map_err(|source| LockError::History { path, source })
+    }
+
+    /// Adds one line where the directories have just been made or used.
     pub(crate) fn append_here(&self, entry: &Entry) -> Result<(), LockError> {
         let path = self.store.history();
-        history::append(&path, &self.store.history_guard(), entry)
+        history::append(&path, &self.store.history_guard(), std::slice::from_ref(entry))
             .map_err(|source| LockError::History { path, source })
     }
 

@@ -15,6 +15,7 @@ mod notify;
 mod run;
 #[cfg(windows)]
 mod scripts;
+mod shutdown;
 mod supervise;
 
 use qc_tests::Tools;
