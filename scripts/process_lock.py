@@ -30,7 +30,7 @@ from datetime import datetime
 from pathlib import Path
 
 __all__ = [
-    "LOCK_DIR", "LockError", "LockHeldError", "LockNameError", "ProcessLock",
+    "LOCK_DIR", "LockError", "LockHeldError", "LockLatchedError", "LockNameError", "ProcessLock",
     "clear_all_locks", "clear_stale_locks", "list_active_locks",
 ]
 
@@ -58,6 +58,10 @@ class LockHeldError(LockError):
     """Somebody else holds the lock. Its text says who, and what to do."""
 
     told = ()  # what the history says of it
+
+
+class LockLatchedError(LockHeldError):
+    """Every start is forbidden. A refusal like that of a lock that is held."""
 
 
 def _default_lock_dir():
@@ -726,6 +730,23 @@ def _write(folder, record):
         ) from error
 
 
+def _latch(folder):
+    """Why every start is forbidden, and who said so; None if nothing forbids it. A latch that is
+    there but can't be read forbids it, too."""
+    try:
+        with open(_retried(_open_for_reading, folder / "LATCH"), "rb") as file:
+            data = file.read(RECORD_LIMIT + 1)
+        if len(data) > RECORD_LIMIT:
+            raise ValueError(f"it is larger than {RECORD_LIMIT // 1024} KiB")
+        latch = json.loads(data.decode("utf-8-sig"))
+        by, since, host = (str(latch.get(key) or "unknown") for key in ("by", "since", "host"))
+        return f"{latch['reason']} (by {by}, since {since}, host {host})"
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError) as error:
+        return f"the latch is there but can't be read ({error})"
+
+
 def _remove(path):
     try:
         _retried(os.unlink, path)
@@ -918,6 +939,11 @@ class ProcessLock:
                     paths.append(path)
                 elif resource in in_use:
                     return self._explain(folder, resource)
+            # Looked at with the guards in hand; and once more when the record is there, for a latch
+            # that is set in between.
+            latch = _latch(folder)
+            if latch is not None:
+                return self._forbidden(latch), 0
             left_over = []
             for found in _records(folder):
                 resource = next((one for one in resources if one in found.resources()), None)
@@ -935,6 +961,10 @@ class ProcessLock:
                     patience = SETTLE if state == "held" and not found.is_hidden else 0
                     return self._refused(folder, resource, found), patience
             self._record(folder, resources, claimed, left_over)
+            latch = _latch(folder)
+            if latch is not None:
+                self._withdraw(folder, claimed)
+                return self._forbidden(latch), 0
             if not all(map(_is_current, guards, paths)):
                 # Deleted before the record was there, a guard has kept nobody out. Whoever took a new
                 # one meanwhile holds the lock; whoever takes one from now on finds the record.
@@ -996,6 +1026,13 @@ class ProcessLock:
         # A new holder is writing its record, or the system is late, or a process that the dead one
         # had started has inherited the lock.
         return self._refused(folder, resource, None), LATE_RELEASE if state == "stale" else SETTLE
+
+    def _forbidden(self, latch):
+        refusal = LockLatchedError(
+            f"Lock '{self.name}' is not given, because every start is forbidden: {latch}\n"
+            "When trading may start again, run `qc-launch unlatch`.")
+        refusal.told = (self.name, os.getpid(), None, f"every start is forbidden: {latch}")
+        return refusal
 
     def _refused(self, folder, resource, found):
         holder = found.holder() if found else "a process whose record is missing or can't be read"

@@ -121,17 +121,21 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            kill(&self.identity);
-            // Only so that nothing is left behind.
-            let _ = child.wait();
+            // Only so that nothing is left behind. What plays a terminal can't be killed from here,
+            // and ends by itself.
+            if kill(&self.identity) {
+                let _ = child.wait();
+            }
         }
     }
 }
 
-/// Kills one process, by identity.
-fn kill(identity: &Identity) {
-    if let Ok(Some(process)) = Process::open(identity) {
+/// Kills one process, by identity; returns whether it may be touched.
+fn kill(identity: &Identity) -> bool {
+    let opened = Process::open(identity);
+    if let Ok(Some(process)) = &opened {
         // It may end by itself at this moment.
         let _ = process.kill();
     }
+    opened.is_ok()
 }

@@ -98,6 +98,11 @@ impl Place {
         }
     }
 
+    /// Returns the fleet's folder, if one was named or found.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
     /// Returns where a new config is to be written.
     pub fn new_config(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(|start| start.join(CONFIG_FILE))

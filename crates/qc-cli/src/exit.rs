@@ -21,7 +21,7 @@ pub enum Exit {
     Found,
     /// 4: cancelled at the prompt.
     Cancelled,
-    /// 75: held by something that lives.
+    /// 75: held by something that lives, or every start is forbidden.
     Held,
     /// 124: timed out.
     TimedOut,
@@ -97,8 +97,9 @@ impl Failure {
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
         let exit = match &error {
-            LockError::Held { .. } => Exit::Held,
-            LockError::Directory { .. }
+            LockError::Held { .. } | LockError::Latched { .. } => Exit::Held,
+            LockError::Latch { .. }
+            | LockError::Directory { .. }
             | LockError::Guard { .. }
             | LockError::Record { .. }
             | LockError::Identity { .. }

@@ -69,11 +69,12 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         request = request.terminal(Terminal::new(terminal));
     }
     let request = request.wait(args.wait.unwrap_or_default());
-    let lock = locks.acquire_for_child(&request).map_err(|error| {
-        let held = matches!(error, LockError::Held { .. });
+    let refusal = |error| {
+        let refused = matches!(error, LockError::Held { .. } | LockError::Latched { .. });
         let failure = Failure::from(error);
-        if held { failure.with_exit(Exit::Code(args.conflict_exit_code)) } else { failure }
-    })?;
+        if refused { failure.with_exit(Exit::Code(args.conflict_exit_code)) } else { failure }
+    };
+    let lock = locks.acquire_for_child(&request).map_err(refusal)?;
     let log = args.output.as_deref().map(open_output).transpose()?;
     let spawn = Spawn {
         program: program.clone(),
@@ -101,7 +102,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
     };
     let ended = run_held(lock, spawn, started).map_err(|error| {
         let error = match error {
-            StartError::Lock(error) => return error.into(),
+            StartError::Lock(error) => return refusal(error),
             StartError::GuardDeleted => {
                 return Failure::from_error(Exit::Failed, &error, "run the command again");
             }

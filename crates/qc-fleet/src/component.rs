@@ -225,6 +225,17 @@ impl Fleet {
         config::from_bytes(path, bytes, |config| build::fleet(root, &config, variables))
     }
 
+    /// Returns the fleet in the folder `root` as far as it is known without its config: its scripts
+    /// have their usual names. For stopping what runs although the config can't be read.
+    ///
+    /// # Errors
+    /// A [`ConfigError`], if there is no such fleet.
+    pub fn without_config(root: &Path) -> Result<Self, ConfigError> {
+        let nothing = r#"{"ACCOUNTS": {}}"#;
+        let path = root.join(crate::CONFIG_FILE);
+        config::read_text(&path, nothing, |config| build::fleet(root, &config, &|_| None))
+    }
+
     /// Returns the folder that the locks live in, unless the user names another.
     pub fn lock_dir(&self) -> PathBuf {
         self.root.join(".locks")

@@ -22,6 +22,8 @@ pub enum FindingKind {
     Orphan,
     /// Its lock was left behind by a process that has ended.
     Stale,
+    /// Every start is forbidden.
+    Latched,
     /// Some processes can't be read, so there may be more of everything.
     Unreadable,
 }
@@ -132,6 +134,12 @@ impl Snapshot {
                 about(FindingKind::Orphan, text, one)
             }));
         }
+        findings.extend(self.latch.iter().map(|latch| Finding {
+            kind: FindingKind::Latched,
+            text: format!("every start is forbidden until `qc-launch unlatch`: {latch}"),
+            components: Vec::new(),
+            pids: Vec::new(),
+        }));
         let stale = self.loose_locks().filter(|lock| lock.state == LockState::Stale);
         findings.extend(stale.map(|lock| {
             let pids: Vec<u32> = lock.pid.into_iter().collect();

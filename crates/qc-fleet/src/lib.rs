@@ -53,7 +53,10 @@ pub use reference::{Group, Key, Kind, reference};
 pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use schema::schema;
 pub use snapshot::{Instance, Snapshot};
-pub use stop::{Outcome, Progress, Stage, StopPlan, Target, perform};
+pub use stop::{
+    Exposure, Outcome, Pace, Progress, STOP_ORDER, Scope, Stage, StopPlan, Stopped, Stopping,
+    Target, perform,
+};
 pub use template::{section_template, template};
 pub use terminal::{TerminalEntry, terminals};
 pub use text::{Secret, Text};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use qc_lock_core::{LockEntry, LockState, Terminal};
+use qc_lock_core::{Latch, LockEntry, LockState, Record, Terminal};
 use qc_process::{Listing, ProcessInfo};
 
 use crate::fold::{Folded, fold};
@@ -54,6 +54,8 @@ pub struct Snapshot {
     pub locks: Vec<LockEntry>,
     /// How many processes could not be read.
     pub unreadable: usize,
+    /// What forbids every start, if something does.
+    pub latch: Option<Latch>,
     /// Whether the system shows only part of the processes, see [`Listing::hides_others`].
     pub hides_others: bool,
 }
@@ -124,7 +126,43 @@ impl Snapshot {
         };
         let mut instances: Vec<Instance> = folded.iter().filter_map(one).collect();
         instances.sort_by_cached_key(|one| (one.role, one.component.clone(), one.pids()));
-        Self { instances, locks, unreadable, hides_others }
+        Self { instances, locks, unreadable, latch: None, hides_others }
+    }
+
+    /// Adds what forbids every start.
+    pub fn with_latch(self, latch: Option<Latch>) -> Self {
+        Self { latch, ..self }
+    }
+
+    /// Adds the living processes that `records` name and that are on the list as no component: what
+    /// is known of a fleet whose config can't be read.
+    pub fn with_holders(mut self, records: &[Record]) -> Self {
+        for record in records {
+            let identity = record.identity();
+            let is_known = self.instances.iter().any(|one| one.includes(record.pid));
+            let is_here = record.is_local(qc_process::here());
+            let process = qc_process::describe(record.pid).ok().flatten();
+            let Some(process) = process.filter(|one| one.identity == identity) else { continue };
+            if is_known || !is_here {
+                continue;
+            }
+            self.instances.push(Instance {
+                component: record.name.clone(),
+                role: role_of(&record.name),
+                account_key: None,
+                account: record.account.clone(),
+                terminal: None,
+                place: Place::Fleet,
+                folder: None,
+                wrappers: Vec::new(),
+                processes: vec![process],
+                lock: None,
+                command: String::new(),
+                commands: Vec::new(),
+                supervised: None,
+            });
+        }
+        self
     }
 
     /// Returns the same without one process and its lock: the one that looks.
@@ -157,6 +195,17 @@ impl Snapshot {
                 instance.know_component(fleet);
             }
         }
+    }
+}
+
+/// What a lock of this name is usually for.
+fn role_of(name: &str) -> Role {
+    match name.to_ascii_lowercase().as_str() {
+        "master_launch" => Role::Orchestrator,
+        "quantum_server" => Role::Server,
+        name if name.starts_with("brain_") => Role::Brain,
+        name if name.starts_with("watchdog_") => Role::Watchdog,
+        _ => Role::Other,
     }
 }
 

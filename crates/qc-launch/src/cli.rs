@@ -96,6 +96,13 @@ pub(crate) struct NamesArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct UnlatchArgs {
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InitArgs {
     /// Print the section PROCESS_MANAGER instead, to be pasted into a config that exists
     #[arg(long)]
@@ -125,6 +132,11 @@ pub(crate) enum Command {
     /// folder, environment, account or terminal has changed are restarted. A config with a mistake
     /// changes nothing.
     Reload,
+    /// Allow starts again that `qc-shutdown --latch` has forbidden
+    ///
+    /// Says what had forbidden them, and asks. Nothing is started. Exit codes: 0 starts are
+    /// allowed, 4 cancelled.
+    Unlatch(UnlatchArgs),
     /// Look for all that is in the way of a start, and start nothing
     ///
     /// A checklist with what to do about each line: accounts that share a number, a magic number or

@@ -18,6 +18,7 @@ mod probe;
 mod roster;
 mod runtime;
 mod start;
+mod unlatch;
 
 use std::io::Write;
 
@@ -41,6 +42,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let place = cli.place.resolve()?;
     match &cli.command {
         Some(Command::Hold(args)) => hold(args, &place.locks()?),
+        Some(Command::Unlatch(args)) => unlatch::unlatch(args, &place.locks()?, output),
         Some(Command::Check(args)) => check::run(args, &place, output),
         Some(Command::Init(args)) => init::run(args, &place, output),
         Some(Command::Schema) => {

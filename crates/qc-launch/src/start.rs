@@ -136,6 +136,8 @@ fn not_locked(error: LockError) -> NotStarted {
         LockError::Held { holder, .. } => {
             NotStarted::Refused(format!("its lock is held by {holder}"))
         }
+        // It will not go away by itself.
+        LockError::Latched { .. } => NotStarted::Refused(error.to_string()),
         _ => {
             let failure = qc_cli::Failure::from(error);
             NotStarted::Failed(format!("it cannot be locked: {}", failure.message()))

@@ -13,7 +13,7 @@ use crate::lock::{Lock, LockForChild, Reclaimed};
 use crate::record::{self, Reading};
 use crate::store::{Found, Store};
 use crate::{
-    Account, Entry, Event, History, LockError, LockName, Record, Resource, Terminal, history,
+    Account, Entry, Event, History, Latch, LockError, LockName, Record, Resource, Terminal, history,
 };
 
 /// How long a record may take to appear after its guard was locked.
@@ -126,7 +126,8 @@ impl LockDir {
     /// Takes a lock, all it asks for or nothing.
     ///
     /// # Errors
-    /// [`LockError::Held`] if somebody else holds it, or the error that kept it from being taken.
+    /// [`LockError::Held`] if somebody else holds it, [`LockError::Latched`] if every start is
+    /// forbidden, or the error that kept it from being taken.
     /// In every case of doubt the lock is not taken.
     pub fn acquire(&self, request: &Request) -> Result<Lock, LockError> {
         loop {
@@ -188,10 +189,24 @@ impl LockDir {
         self.append_here(entry)
     }
 
-    /// Does the same where the directories have just been made or used.
+    /// Adds several lines to the history, with one write.
+    ///
+    /// # Errors
+    /// [`LockError::History`], or [`LockError::Directory`].
+    pub fn append_all(&self, entries: &[Entry]) -> Result<(), LockError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.store.create()?;
+        let path = self.store.history();
+        history::append(&path, &self.store.history_guard(), entries)
+            .map_err(|source| LockError::History { path, source })
+    }
+
+    /// Adds one line where the directories have just been made or used.
     pub(crate) fn append_here(&self, entry: &Entry) -> Result<(), LockError> {
         let path = self.store.history();
-        history::append(&path, &self.store.history_guard(), entry)
+        history::append(&path, &self.store.history_guard(), std::slice::from_ref(entry))
             .map_err(|source| LockError::History { path, source })
     }
 
@@ -212,6 +227,11 @@ impl LockDir {
                 Some(guard) => guards.push(guard),
                 None => return self.explain(request, resource),
             }
+        }
+        // Looked at with the guards in hand; and once more when the record is there, for a latch
+        // that is set in between.
+        if let Some(latch) = self.latch() {
+            return Ok(Attempt::Held(latched(request.name.as_str(), latch)));
         }
         // Nobody who speaks this protocol holds any of it. What is left over comes from the dead,
         // from the old module, from another machine, or from somebody who lost his guards.
@@ -337,13 +357,24 @@ impl LockDir {
         Ok(Lock::new(self.clone(), record, guards, reclaimed))
     }
 
-    fn tell_blocked(&self, error: &LockError) {
-        if let LockError::Held { name, holder, .. } = error {
-            let entry = self.entry(Event::Blocked, name.as_str()).account(holder.account.clone());
-            let entry = entry.pid(Some(std::process::id())).detail(format!("held by {holder}"));
-            // The refusal itself is what counts, and it is returned.
-            let _ = self.append(&entry);
-        }
+    pub(crate) fn tell_blocked(&self, error: &LockError) {
+        let (name, account, detail) = match error {
+            LockError::Held { name, holder, .. } => {
+                (name.as_str(), holder.account.clone(), format!("held by {holder}"))
+            }
+            LockError::Latched { name, latch } => {
+                (name.as_str(), None, format!("every start is forbidden: {latch}"))
+            }
+            LockError::Latch { .. }
+            | LockError::Directory { .. }
+            | LockError::Guard { .. }
+            | LockError::Record { .. }
+            | LockError::History { .. }
+            | LockError::Identity { .. } => return,
+        };
+        let entry = self.entry(Event::Blocked, name).account(account);
+        // The refusal itself is what counts, and it is returned.
+        let _ = self.append(&entry.pid(Some(std::process::id())).detail(detail));
     }
 }
 
@@ -390,6 +421,10 @@ fn corrupt(reading: &Reading) -> Option<String> {
         Reading::Corrupt(reason) => Some(reason.clone()),
         Reading::Record(_) | Reading::Old(_) | Reading::Hidden(_) => None,
     }
+}
+
+pub(crate) fn latched(name: &str, latch: Latch) -> LockError {
+    LockError::Latched { name: name.to_owned(), latch: Box::new(latch) }
 }
 
 fn held(request: &Request, resource: &Resource, holder: Holder, foreign: bool) -> LockError {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{Holder, LockName, Resource};
+use crate::{Holder, Latch, LockName, Resource};
 
 /// Why an operation on locks failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,22 @@ pub enum LockError {
         holder: Box<Holder>,
         /// Whether the holder's record comes from another machine or container.
         foreign: bool,
+    },
+    /// Every start is forbidden.
+    #[error("lock `{name}` is not given, because every start is forbidden: {latch}")]
+    Latched {
+        /// The lock that was asked for.
+        name: String,
+        /// Why, and who said so.
+        latch: Box<Latch>,
+    },
+    /// The latch can't be set or removed.
+    #[error("cannot access latch {}", path.display())]
+    Latch {
+        /// The latch.
+        path: PathBuf,
+        /// What the system reported.
+        source: io::Error,
     },
     /// The lock directory can't be used.
     #[error("cannot use lock directory {}", path.display())]
@@ -70,6 +86,10 @@ impl LockError {
             }
             Self::Held { .. } => {
                 "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely."
+            }
+            Self::Latched { .. } => "when trading may start again, run `qc-launch unlatch`",
+            Self::Latch { .. } => {
+                "see who may write there and whether it is a file; while it is there, nothing starts"
             }
             // Not another directory: a lock there keeps nobody out who looks here.
             Self::Directory { .. } | Self::Guard { .. } => {

@@ -45,6 +45,10 @@ pub enum Event {
     Killed,
     /// A process could not be stopped.
     Survived,
+    /// Every start was forbidden.
+    Latched,
+    /// Starts were allowed again.
+    Unlatched,
     /// Something that this version does not know.
     #[serde(other)]
     Unknown,
@@ -170,11 +174,14 @@ fn behind_a_cut(line: &[u8]) -> Option<Entry> {
     serde_json::from_slice(&line[at..]).ok()
 }
 
-/// Appends `entry`. One write of one line, so lines of several programs never mix.
-pub(crate) fn append(file: &Path, guard: &Path, entry: &Entry) -> io::Result<()> {
-    let mut line = serde_json::to_vec(entry)?;
-    line.push(b'\n');
-    if file::append(file, &line)? > ROTATE_AT {
+/// Appends `entries`. One write of whole lines, so lines of several programs never mix.
+pub(crate) fn append(file: &Path, guard: &Path, entries: &[Entry]) -> io::Result<()> {
+    let mut lines = Vec::new();
+    for entry in entries {
+        serde_json::to_writer(&mut lines, entry)?;
+        lines.push(b'\n');
+    }
+    if file::append(file, &lines)? > ROTATE_AT {
         rotate(file, guard)?;
     }
     Ok(())
@@ -217,14 +224,14 @@ mod tests {
     fn lines_are_kept_and_a_cut_one_is_counted() {
         let dir = tempfile::tempdir().unwrap();
         let (file, guard) = (dir.path().join("history.jsonl"), dir.path().join("guard"));
-        append(&file, &guard, &Entry::new(Event::Acquired, "A", "test")).unwrap();
+        append(&file, &guard, &[Entry::new(Event::Acquired, "A", "test")]).unwrap();
         let mut text = std::fs::read(&file).unwrap();
         text.extend(
             b"{\"time\": \"2026\n{\"time\":\"t\",\"event\":\"invented_later\",\"name\":\"B\"}\n",
         );
         text.extend(b"{\"time\": \"2026-11-02T21:04:05Z\", \"event\": \"bl");
         std::fs::write(&file, text).unwrap();
-        append(&file, &guard, &Entry::new(Event::Released, "A", "test")).unwrap();
+        append(&file, &guard, &[Entry::new(Event::Released, "A", "test")]).unwrap();
 
         let history = read(&file).unwrap();
         let events: Vec<Event> = history.entries.iter().map(|entry| entry.event).collect();
@@ -240,8 +247,8 @@ mod tests {
         let line = serde_json::to_string(&entry).unwrap() + "\n";
         let lines = usize::try_from(ROTATE_AT).unwrap() / line.len() + 1;
         std::fs::write(&file, line.repeat(lines)).unwrap();
-        append(&file, &guard, &entry).unwrap();
-        append(&file, &guard, &entry).unwrap();
+        append(&file, &guard, std::slice::from_ref(&entry)).unwrap();
+        append(&file, &guard, std::slice::from_ref(&entry)).unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
         assert_eq!(read(&file).unwrap().entries.len(), lines + 2);
     }
@@ -252,7 +259,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let (file, guard) = (dir.path().join("history.jsonl"), dir.path().join("guard"));
             std::fs::write(&file, [&bytes[..], b"\n"].concat()).unwrap();
-            append(&file, &guard, &Entry::new(Event::Acquired, "A", "test")).unwrap();
+            append(&file, &guard, &[Entry::new(Event::Acquired, "A", "test")]).unwrap();
             let history = read(&file).unwrap();
             let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count();
             proptest::prop_assert!(history.unreadable <= lines);

@@ -7,6 +7,7 @@ use std::fmt;
 use qc_process::Identity;
 use qc_process::fault::point;
 
+use crate::dir::latched;
 use crate::guard::Guard;
 use crate::judge::Holder;
 use crate::record::Reading;
@@ -94,6 +95,7 @@ impl Lock {
 
     /// Writes the record that names `holder`, and looks whether the guards still count: one that somebody deleted
     /// before the record was there has kept nobody out. `false` if so; the record is gone then.
+    /// The same goes for a latch that was set before the record was there, which is an error.
     ///
     /// Whoever took a new guard before this record was there finds its own guard current, and
     /// holds the lock; whoever takes one after that finds this record.
@@ -102,6 +104,12 @@ impl Lock {
         self.record.started = holder.started;
         self.dir.store.write(&self.record)?;
         self.is_recorded = true;
+        if let Some(latch) = self.dir.latch() {
+            self.remove_record()?;
+            let error = latched(&self.record.name, latch);
+            self.dir.tell_blocked(&error);
+            return Err(error);
+        }
         for guard in guards {
             if !guard.is_current()? {
                 self.remove_record()?;

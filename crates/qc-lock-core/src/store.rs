@@ -76,6 +76,10 @@ impl Store {
         self.dir.join("history.jsonl")
     }
 
+    pub(crate) fn latch(&self) -> PathBuf {
+        self.dir.join("LATCH")
+    }
+
     pub(crate) fn history_guard(&self) -> PathBuf {
         self.dir.join(".guards").join("history")
     }

@@ -200,6 +200,18 @@ pub fn append(path: &Path, bytes: &[u8]) -> io::Result<u64> {
 /// # Errors
 /// Whatever the system reports.
 pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    create(path, bytes).map(drop)
+}
+
+/// Does the same, and returns when the bytes have reached the disk.
+///
+/// # Errors
+/// Whatever the system reports.
+pub fn write_new_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    create(path, bytes)?.sync_all()
+}
+
+fn create(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let create = || OpenOptions::new().write(true).create_new(true).open(path);
     point("create");
     let mut file = match create() {
@@ -213,7 +225,8 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     };
     imp::let_share(&file, path);
     point("write");
-    file.write_all(bytes)
+    file.write_all(bytes)?;
+    Ok(file)
 }
 
 /// Opens the regular file at `path` for appending, creating it if it is missing; symbolic links

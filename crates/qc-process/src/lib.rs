@@ -31,7 +31,7 @@ pub use child::{Child, Console, Ended, Output, Spawn};
 pub use host::{Host, here};
 pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
 pub use interrupt::{Interrupt, on_interrupt};
-pub use list::{Listing, ProcessInfo, describe, list, list_wanted};
+pub use list::{Listing, ProcessInfo, describe, lineage, list, list_wanted};
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use relay::Relay;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::{Identity, imp};
+use crate::{Identity, imp, own_identity};
 
 /// One running process, as far as the system lets us see.
 #[derive(Debug, Clone)]
@@ -88,6 +88,23 @@ pub fn list_wanted(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
     Ok(listing)
 }
 
+/// Returns this process and those that it descends from, the nearest first.
+///
+/// # Errors
+/// If the system's process list can't be read at all.
+pub fn lineage() -> io::Result<Vec<Identity>> {
+    let mut line = vec![own_identity().clone()];
+    let mut child = describe(own_identity().pid)?;
+    while let Some(one) = child {
+        let parent = one.parent.map(describe).transpose()?.flatten();
+        let parent = parent
+            .filter(|parent| parent.can_be_parent_of(&one) && !line.contains(&parent.identity));
+        line.extend(parent.iter().map(|parent| parent.identity.clone()));
+        child = parent;
+    }
+    Ok(line)
+}
+
 /// Describes one process; `None` if there is none with this pid.
 ///
 /// # Errors
@@ -99,7 +116,6 @@ pub fn describe(pid: u32) -> io::Result<Option<ProcessInfo>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::own_identity;
 
     #[test]
     fn this_process_is_listed_with_its_arguments() {
@@ -134,6 +150,15 @@ mod tests {
             None => assert!(found.parent.is_none_or(|pid| crate::identity_of(pid).is_err())),
         }
         assert!(listing.processes.len() < list().unwrap().processes.len() || cfg!(windows));
+    }
+
+    #[test]
+    fn this_process_descends_from_its_parent() {
+        let line = lineage().unwrap();
+        assert_eq!(line[0], *own_identity());
+        let parent = describe(std::process::id()).unwrap().unwrap().parent;
+        let parent = parent.and_then(|pid| crate::identity_of(pid).ok());
+        assert_eq!(line.get(1), parent.as_ref());
     }
 
     #[test]

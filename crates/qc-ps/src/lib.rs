@@ -71,7 +71,8 @@ fn columns(cli: &Cli, report: &Report) -> Vec<Column> {
 
 fn look(place: &Place, cli: &Cli) -> Result<Report, Failure> {
     let fleet = place.fleet()?;
-    let snapshot = Snapshot::take(&fleet, place.locks()?.list()?)?;
+    let locks = place.locks()?;
+    let snapshot = Snapshot::take(&fleet, locks.list()?)?.with_latch(locks.latch());
     Report::new(&snapshot, &fleet, cli)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use qc_cli::{ColorChoice, Failure, Text, Tone, duration, memory, table};
 use qc_fleet::{Finding, FindingKind, Fleet, Mask, Snapshot, State};
-use qc_lock_core::LockEntry;
+use qc_lock_core::{Latch, LockEntry};
 use serde::Serialize;
 
 use crate::cli::Cli;
@@ -26,6 +26,8 @@ pub(crate) struct Report {
     #[serde(skip)]
     orders: Vec<Order>,
     pub(crate) findings: Vec<Finding>,
+    /// What forbids every start, if something does.
+    latch: Option<Latch>,
     /// Processes that the system does not let us read.
     unreadable: usize,
     /// Whether the system hides the processes of other users altogether.
@@ -58,8 +60,10 @@ impl Report {
         let mut findings = snapshot.findings(fleet);
         findings.retain(|one| one.components.is_empty() || one.components.iter().any(is_shown));
 
+        let mut latch = snapshot.latch.clone();
         if cli.mask {
             let mask = Mask::new(accounts(snapshot, fleet));
+            latch.iter_mut().for_each(|latch| latch.reason = mask.text(&latch.reason));
             processes.iter_mut().chain(&mut loose).for_each(|row| row.mask(&mask));
             locks.iter_mut().for_each(|lock| mask_lock(lock, &mask));
             findings.iter_mut().for_each(|finding| {
@@ -75,6 +79,7 @@ impl Report {
             loose,
             orders: cli.sort.clone(),
             findings,
+            latch,
             unreadable: snapshot.unreadable,
             hides_others: snapshot.hides_others,
             incomplete: snapshot.unreadable_text(),
@@ -164,7 +169,7 @@ impl Report {
         for finding in &told {
             writeln!(output, "! {}", qc_cli::visible(&finding.text))?;
         }
-        if told.iter().any(|one| one.kind != FindingKind::Orphan) {
+        if told.iter().any(|one| !matches!(one.kind, FindingKind::Orphan | FindingKind::Latched)) {
             writeln!(output, "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.")?;
         }
         let stale = self.loose.iter().filter(|row| row.state == State::Stale).count();

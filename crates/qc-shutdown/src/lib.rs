@@ -3,68 +3,96 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod display;
+mod orchestrator;
+mod records;
 mod report;
+mod sight;
 
-use std::io::Write;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::io::{self, Write};
 
 use cli::Cli;
-use qc_cli::{Answer, Exit, Failure, confirm, parse, print_json, run_tool, warn};
-use qc_fleet::{Fleet, Outcome, Progress, Snapshot, StopPlan, Target, perform};
-use qc_lock_core::{Event, LockDir};
+use display::Display;
+use qc_cli::{Answer, Exit, Failure, confirm, parse, print_json, run_tool};
+use qc_fleet::{Pace, Progress, Role, STOP_ORDER, Snapshot, StopPlan, Stopped, Stopping};
+use qc_lock_core::LockDir;
 use report::Report;
+use sight::Sight;
 
 /// How often to look again for processes that were started while others were being stopped.
-const ROUNDS: u32 = 3;
-
-/// How long the wrappers of stopped processes may take to give back their locks.
-const RECORDS: Duration = Duration::from_secs(3);
+const LOOKS: u32 = 5;
 
 /// Runs the program.
 pub fn main() -> ! {
     run_tool("qc-shutdown", |output| run(&parse()?, output))
 }
 
-type Results = Vec<(Target, Outcome, Duration)>;
-
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let place = cli.place.resolve()?;
-    let fleet = place.fleet()?;
     let locks = place.locks()?;
-    let snapshot = Snapshot::take(&fleet, locks.list()?)?;
-    let plan = StopPlan::everything(&snapshot);
-    let mut report = Report::new(&plan, cli.dry_run);
+    let mut sight = Sight::new(&place, &locks, cli)?;
+    let trouble = sight.trouble.as_ref().map(|failure| failure.message().to_owned());
+    let (snapshot, plan) = sight.look()?;
+    sight.check(&snapshot)?;
+    let mut report = Report::new(&plan, &snapshot, trouble.as_deref(), cli.dry_run);
     if !cli.json {
-        report::write_plan(&plan, output)?;
-    }
-    let stop = !plan.is_empty() && !cli.dry_run;
-    if stop && !cli.yes {
-        ask()?;
-    }
-    if stop {
-        let timeout = cli.timeout.unwrap_or(fleet.timing.stop_timeout);
-        let results = stop_everything(&fleet, &locks, plan, timeout, &mut |progress| {
-            // Where the reader has gone away, stopping goes on all the same.
-            let _ = if cli.json { Ok(()) } else { report::write_progress(&progress, output) };
-        })?;
-        report.add_results(&results);
-        tell(&locks, &results);
+        let latch = cli.latch.as_deref();
+        report::write_plan(&plan, &snapshot, trouble.as_deref(), latch, output)?;
     }
     if !cli.dry_run {
-        report.add_cleared(&clear_records(&fleet, &locks)?);
-    }
-    if cli.json {
-        print_json(output, &report)?;
+        let acts = !plan.is_empty() || cli.latch.is_some();
+        if acts && !cli.yes {
+            // Without its config a fleet is nothing that anybody has asked to stop.
+            ask(&plan).map_err(|cancelled| sight.trouble.take().unwrap_or(cancelled))?;
+        }
+        let latched = latch(cli, &locks);
+        let mut results = Vec::new();
+        let mut snapshots = vec![snapshot];
+        if !plan.is_empty() {
+            let shown: Option<&mut dyn Write> = if cli.json { None } else { Some(&mut *output) };
+            let mut display = Display::new(shown, plan.targets().count());
+            let done = stop_everything(&sight, &locks, &plan, &mut snapshots, &mut display)?;
+            report.interrupted = done.interrupted;
+            results = done.results;
+        }
+        report.add_results(&results);
+        report.cleared = records::clear(&sight.fleet, &locks, &snapshots, &results)?;
+        report.latch = locks.latch();
+        finish(cli, &report, output)?;
+        latched?;
     } else {
-        report.write_end(output)?;
+        report.latch = locks.latch();
+        finish(cli, &report, output)?;
     }
-    Ok(if report.survived() { Exit::Failed } else { Exit::Done })
+    if report.interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    match sight.trouble.take() {
+        Some(trouble) => Err(trouble),
+        None if report.is_left() => Ok(Exit::Failed),
+        None => Ok(Exit::Done),
+    }
 }
 
-fn ask() -> Result<(), Failure> {
+fn finish(cli: &Cli, report: &Report, output: &mut dyn Write) -> Result<(), Failure> {
+    if cli.json { print_json(output, report) } else { Ok(report.write_end(output)?) }
+}
+
+/// Forbids every start, if that is wanted. Where it can't be done, what runs is stopped all the
+/// same, and the failure is told at the end.
+fn latch(cli: &Cli, locks: &LockDir) -> Result<(), Failure> {
+    let Some(reason) = &cli.latch else { return Ok(()) };
+    locks.set_latch(reason)?;
+    Ok(())
+}
+
+fn ask(plan: &StopPlan) -> Result<(), Failure> {
     let refused = |message: &str, hint: &str| Err(Failure::new(Exit::Cancelled, message, hint));
-    match confirm("Type YES to stop them")? {
+    let question = match plan.is_empty() {
+        true => "Type YES to forbid every start",
+        false => "Type YES to stop them",
+    };
+    match confirm(question)? {
         Answer::Yes => Ok(()),
         Answer::No => {
             refused("cancelled, nothing was stopped", "type YES in capitals to stop the fleet")
@@ -75,72 +103,65 @@ fn ask() -> Result<(), Failure> {
     }
 }
 
-/// Performs the plan, and what is found to be running afterwards: an orchestrator may have started
-/// something just before it ended.
+/// What came of stopping.
+struct Done {
+    results: Vec<Stopped>,
+    interrupted: bool,
+}
+
+/// Performs the plan, and stops what is found to be running after each stage: something may have
+/// been started while the others were being stopped.
 fn stop_everything(
-    fleet: &Fleet,
+    sight: &Sight<'_>,
     locks: &LockDir,
-    mut plan: StopPlan,
-    timeout: Duration,
-    report: &mut dyn FnMut(Progress<'_>),
-) -> Result<Results, Failure> {
-    let mut results: Results = Vec::new();
-    for _ in 0..ROUNDS {
-        results.extend(perform(&plan, timeout, report));
-        let snapshot = Snapshot::take(fleet, locks.list()?)?;
-        let known =
-            |target: &Target| results.iter().any(|(done, ..)| done.identity == target.identity);
-        plan = StopPlan::everything(&snapshot).without(known);
-        if plan.is_empty() {
-            break;
+    plan: &StopPlan,
+    snapshots: &mut Vec<Snapshot>,
+    display: &mut Display<'_>,
+) -> Result<Done, Failure> {
+    let began = chrono::Local::now();
+    let mut show = |progress: Progress<'_>| display.show(&progress);
+    let mut stopping = Stopping::new(&mut show)?;
+    qc_process::on_interrupt({
+        let interrupt = stopping.interrupter();
+        move |_| interrupt()
+    })?;
+    stopping.add(plan.targets());
+    let obeyed = orchestrator::stop(&mut stopping, plan, locks.path(), &mut |warning| {
+        // Where standard error is closed, nobody wants to know.
+        let _ = writeln!(io::stderr(), "WARNING: {warning}");
+    });
+    let mut look_again = |stopping: &mut Stopping<'_>| match sight.look() {
+        Ok((snapshot, again)) => {
+            stopping.add(again.targets());
+            snapshots.push(snapshot);
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "WARNING: {}", error.message());
+        }
+    };
+    if plan.stages.first().is_some_and(|stage| stage.role == Role::Orchestrator) {
+        // It may have started something just before it ended.
+        look_again(&mut stopping);
+    }
+    for turn in 1..=STOP_ORDER.len() {
+        let roles = &STOP_ORDER[..turn];
+        for _ in 0..LOOKS {
+            if stopping.is_interrupted() || !roles.iter().any(|&role| stopping.has(role)) {
+                break;
+            }
+            for &role in roles {
+                let is_orchestrator = role == Role::Orchestrator;
+                stopping.stop(role, if is_orchestrator { Pace::Fleet } else { Pace::Full });
+            }
+            look_again(&mut stopping);
         }
     }
-    Ok(results)
-}
-
-/// One line of history for each process. Where that fails it fails for all, and is said once.
-fn tell(locks: &LockDir, results: &Results) {
-    let mut failure = None;
-    for (target, outcome, took) in results {
-        let (event, detail) = match outcome {
-            Outcome::AlreadyGone => continue,
-            Outcome::Stopped => {
-                (Event::Stopped, format!("ended {:.1} s after it was asked", took.as_secs_f64()))
-            }
-            Outcome::Killed => {
-                (Event::Killed, format!("did not end within {:.1} s", took.as_secs_f64()))
-            }
-            Outcome::Survived(reason) => (Event::Survived, reason.clone()),
-        };
-        let entry = locks.entry(event, &target.component).pid(Some(target.identity.pid));
-        let told = locks.append(&entry.account(target.account.clone()).detail(detail));
-        failure = failure.or(told.err());
-    }
-    if let Some(error) = &failure {
-        warn(error);
-    }
-}
-
-/// Clears the records of the fleet's locks whose holders have ended; a wrapper that is just ending
-/// clears its own.
-fn clear_records(fleet: &Fleet, locks: &LockDir) -> Result<Vec<String>, Failure> {
-    let mut names: Vec<String> =
-        fleet.components.iter().map(|component| component.name.to_string()).collect();
-    names.push(fleet.orchestrator.to_string());
-    let deadline = Instant::now() + RECORDS;
-    let mut cleared = Vec::new();
-    let mut history_error = None;
-    loop {
-        let result = locks.clear_dead(&names)?;
-        cleared.extend(result.cleared.into_iter().map(|entry| entry.name));
-        history_error = history_error.or(result.history_error);
-        let is_left = result.kept.iter().any(|entry| !entry.state.is_live());
-        if !is_left || Instant::now() >= deadline {
-            for error in result.failed.iter().chain(&history_error) {
-                warn(error);
-            }
-            return Ok(cleared);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+    let interrupted = stopping.is_interrupted();
+    let mut results = stopping.finish();
+    let told = match obeyed.is_empty() {
+        true => Vec::new(),
+        false => records::learn(locks, &obeyed, began, &mut results),
+    };
+    records::tell(locks, &results, &told);
+    Ok(Done { results, interrupted })
 }

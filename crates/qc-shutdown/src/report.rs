@@ -1,19 +1,33 @@
-//! What is shown before, during and after.
+//! What is shown before and after.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
-use qc_fleet::{Outcome, Progress, Role, StopPlan, Target};
+use qc_fleet::{Exposure, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
+use qc_lock_core::Latch;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     version: u32,
     dry_run: bool,
+    /// What forbids every start, when this ends.
+    pub(crate) latch: Option<Latch>,
+    /// Why the config could not be read; then only locks and usual names tell what runs.
+    config_error: Option<String>,
+    /// Why there may be more than is listed.
+    unreadable: Option<String>,
     plan: Vec<PlannedStage>,
+    /// Orchestrators that run on and are told to stop their part.
+    told: Vec<Planned>,
+    /// What is meant but runs on, because this command was started from it.
+    spared: Vec<Planned>,
+    exposure: Exposure,
+    /// Whether stopping was interrupted.
+    pub(crate) interrupted: bool,
     results: Vec<Ended>,
     /// Locks whose records were removed because their holders have ended.
-    cleared: Vec<String>,
+    pub(crate) cleared: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -25,121 +39,239 @@ struct PlannedStage {
 #[derive(Debug, Serialize)]
 struct Planned {
     component: String,
+    role: Role,
     account: Option<String>,
     pid: u32,
+    timeout_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
 struct Ended {
     component: String,
+    role: Role,
+    account: Option<String>,
     pid: u32,
     #[serde(flatten)]
     outcome: Outcome,
     seconds: f64,
 }
 
-impl Report {
-    pub(crate) fn new(plan: &StopPlan, dry_run: bool) -> Self {
-        let planned = |target: &Target| Planned {
+impl From<&Target> for Planned {
+    fn from(target: &Target) -> Self {
+        Self {
             component: target.component.clone(),
+            role: target.role,
             account: target.account.clone(),
             pid: target.identity.pid,
-        };
+            timeout_seconds: target.timeout.as_secs_f64(),
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(
+        plan: &StopPlan,
+        snapshot: &Snapshot,
+        config_error: Option<&str>,
+        dry_run: bool,
+    ) -> Self {
+        let planned = |targets: &[Target]| targets.iter().map(Planned::from).collect();
         let stages = plan.stages.iter();
-        let stages = stages.map(|stage| PlannedStage {
-            role: stage.role,
-            targets: stage.targets.iter().map(planned).collect(),
-        });
+        let stages =
+            stages.map(|stage| PlannedStage { role: stage.role, targets: planned(&stage.targets) });
         Self {
             version: 1,
             dry_run,
+            latch: None,
+            config_error: config_error.map(str::to_owned),
+            unreadable: snapshot.unreadable_text(),
             plan: stages.collect(),
+            told: planned(&plan.told),
+            spared: planned(&plan.spared),
+            exposure: plan.exposure.clone(),
+            interrupted: false,
             results: Vec::new(),
             cleared: Vec::new(),
         }
     }
 
-    pub(crate) fn add_results(&mut self, results: &[(Target, Outcome, Duration)]) {
-        self.results.extend(results.iter().map(|(target, outcome, took)| Ended {
-            component: target.component.clone(),
-            pid: target.identity.pid,
-            outcome: outcome.clone(),
-            seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
+    pub(crate) fn add_results(&mut self, results: &[Stopped]) {
+        self.results.extend(results.iter().map(|one| Ended {
+            component: one.target.component.clone(),
+            role: one.target.role,
+            account: one.target.account.clone(),
+            pid: one.target.identity.pid,
+            outcome: one.outcome.clone(),
+            seconds: (one.took.as_secs_f64() * 1000.0).round() / 1000.0,
         }));
     }
 
-    pub(crate) fn add_cleared(&mut self, names: &[String]) {
-        self.cleared.extend(names.iter().cloned());
-    }
-
-    pub(crate) fn survived(&self) -> bool {
-        self.results.iter().any(|one| matches!(one.outcome, Outcome::Survived(_)))
+    /// Whether anything that was to be stopped may still run.
+    pub(crate) fn is_left(&self) -> bool {
+        self.results.iter().any(|one| one.outcome.is_alive())
     }
 
     pub(crate) fn write_end(&self, output: &mut dyn Write) -> io::Result<()> {
         if !self.cleared.is_empty() {
             writeln!(output, "Cleared the records of {}.", self.cleared.join(", "))?;
         }
-        if self.dry_run || self.results.is_empty() {
+        if self.dry_run {
             return Ok(());
         }
+        if !self.results.is_empty() {
+            self.write_counts(output)?;
+        }
+        if let Some(latch) = &self.latch {
+            writeln!(output, "EVERY START IS FORBIDDEN: {latch}")?;
+            writeln!(output, "When trading may start again, run `qc-launch unlatch`.")?;
+        }
+        Ok(())
+    }
+
+    fn write_counts(&self, output: &mut dyn Write) -> io::Result<()> {
         let count = |wanted: fn(&Outcome) -> bool| {
             self.results.iter().filter(|one| wanted(&one.outcome)).count()
         };
         let killed = count(|outcome| *outcome == Outcome::Killed);
-        let ended = count(|outcome| matches!(outcome, Outcome::Stopped | Outcome::AlreadyGone));
+        let ended = count(|outcome| !outcome.is_alive()) - killed;
         writeln!(output, "\n{ended} ended gracefully, {killed} had to be killed.")?;
-        if self.survived() {
-            writeln!(output, "STILL RUNNING:")?;
-            for one in &self.results {
-                if let Outcome::Survived(reason) = &one.outcome {
+        if !self.is_left() {
+            return if self.told.is_empty() && self.spared.is_empty() && !self.keeps_something() {
+                writeln!(
+                    output,
+                    "All automation has stopped. Open trades were NOT closed; terminals run on."
+                )
+            } else {
+                writeln!(
+                    output,
+                    "What was to be stopped has stopped. Open trades were NOT closed; terminals run on."
+                )
+            };
+        }
+        writeln!(output, "STILL RUNNING:")?;
+        for one in &self.results {
+            match &one.outcome {
+                Outcome::Denied(reason) | Outcome::Survived(reason) | Outcome::Left(reason) => {
                     writeln!(output, "  {} (PID {}): {reason}", one.component, one.pid)?;
                 }
+                Outcome::AlreadyGone | Outcome::ByItself | Outcome::Stopped | Outcome::Killed => {}
             }
-            writeln!(output, "Run the command again elevated, or end them in the Task Manager.")
-        } else {
-            writeln!(
-                output,
-                "All automation has stopped. Open trades were NOT closed; terminals run on."
-            )
         }
+        if self.interrupted {
+            writeln!(output, "INTERRUPTED: run the command again to stop the rest.")
+        } else {
+            writeln!(output, "Run the command again elevated, or end them in the Task Manager.")
+        }
+    }
+
+    fn keeps_something(&self) -> bool {
+        let kept = &self.exposure;
+        !kept.stay_guarded.is_empty() || !kept.trade_unguarded.is_empty()
     }
 }
 
-pub(crate) fn write_plan(plan: &StopPlan, output: &mut dyn Write) -> io::Result<()> {
+/// What is said before, for a dry run and for the prompt.
+pub(crate) fn write_plan(
+    plan: &StopPlan,
+    snapshot: &Snapshot,
+    config_error: Option<&str>,
+    latch: Option<&str>,
+    output: &mut dyn Write,
+) -> io::Result<()> {
+    if let Some(error) = config_error {
+        writeln!(output, "WARNING: THE CONFIG CAN'T BE READ: {error}")?;
+        writeln!(
+            output,
+            "WARNING: known is only what holds a lock or runs a script of a usual name in this folder."
+        )?;
+        writeln!(
+            output,
+            "WARNING: other components may run on unseen; what each account is left with is not known.\n"
+        )?;
+    }
+    if let Some(reason) = latch {
+        writeln!(output, "Every start will be forbidden until `qc-launch unlatch`: {reason}")?;
+    }
+    if let Some(text) = snapshot.unreadable_text() {
+        writeln!(output, "WARNING: {text}")?;
+    }
+    for target in &plan.spared {
+        writeln!(
+            output,
+            "WARNING: {} (PID {}) runs on, because this command was started from it.",
+            target.component, target.identity.pid
+        )?;
+    }
     if plan.is_empty() {
         return writeln!(output, "Nothing of the fleet is running.");
     }
     writeln!(output, "To be stopped, in this order:")?;
     for (number, stage) in plan.stages.iter().enumerate() {
         writeln!(output, "  {}. {}", number + 1, heading(stage.role))?;
-        for target in &stage.targets {
-            let account = target
-                .account
-                .as_ref()
-                .map(|account| format!(", account {account}"))
-                .unwrap_or_default();
-            writeln!(output, "       {} (PID {}{account})", target.component, target.identity.pid)?;
+        for of_one in stage.targets.chunk_by(|one, other| one.component == other.component) {
+            writeln!(output, "       {}", line(of_one))?;
         }
+    }
+    for of_one in plan.told.chunk_by(|one, other| one.component == other.component) {
+        writeln!(
+            output,
+            "  {} runs on: it is told to stop these and not to start them again;\n\
+             \x20 if it does not answer it is stopped, and what it looked after runs on without it.",
+            line(of_one)
+        )?;
     }
     writeln!(output)?;
     writeln!(output, "WARNING: open trades are NOT closed, and terminals are not touched.")?;
-    let mut guarded: Vec<&str> = plan
-        .stages
-        .iter()
-        .filter(|stage| stage.role == Role::Watchdog)
-        .flat_map(|stage| stage.targets.iter().map(|target| target.component.as_str()))
-        .collect();
-    guarded.dedup();
-    match guarded.len() {
-        0 => {}
-        1 => writeln!(output, "WARNING: 1 account loses its stop-loss watchdog.")?,
-        count => writeln!(output, "WARNING: {count} accounts lose their stop-loss watchdogs.")?,
-    }
+    write_exposure(&plan.exposure, output)?;
     writeln!(output)
 }
 
-fn heading(role: Role) -> &'static str {
+/// `BRAIN_ATLAS (PID 12, 13, account 1234567)`
+fn line(of_one: &[Target]) -> String {
+    let pids: Vec<String> = of_one.iter().map(|one| one.identity.pid.to_string()).collect();
+    let first = &of_one[0];
+    let account = first.account.as_ref();
+    let account = account.map(|account| format!(", account {account}")).unwrap_or_default();
+    let elsewhere = first.elsewhere.as_ref();
+    let elsewhere =
+        elsewhere.map(|folder| format!(", in {}", folder.display())).unwrap_or_default();
+    format!("{} (PID {}{account}{elsewhere})", first.component, pids.join(", "))
+}
+
+/// Positions can't be seen from here: what is said is what guards them, whether there are any or not.
+fn write_exposure(exposure: &Exposure, output: &mut dyn Write) -> io::Result<()> {
+    let lose = &exposure.lose_watchdog;
+    match lose.len() {
+        0 => {}
+        1 => writeln!(output, "WARNING: 1 account loses its stop-loss watchdog: {}.", lose[0])?,
+        count => writeln!(
+            output,
+            "WARNING: {count} accounts lose their stop-loss watchdogs: {}.",
+            lose.join(", ")
+        )?,
+    }
+    if !lose.is_empty() {
+        writeln!(
+            output,
+            "WARNING: positions that are open there are then guarded by nothing (qc cannot see whether there are any)."
+        )?;
+    }
+    let unguarded = &exposure.trade_unguarded;
+    if !unguarded.is_empty() {
+        writeln!(
+            output,
+            "WARNING: brains run on WITHOUT a stop-loss watchdog: {}.",
+            unguarded.join(", ")
+        )?;
+    }
+    if !exposure.stay_guarded.is_empty() {
+        let guarded = exposure.stay_guarded.join(", ");
+        writeln!(output, "Watchdogs that run on: {guarded}.")?;
+    }
+    Ok(())
+}
+
+pub(crate) fn heading(role: Role) -> &'static str {
     match role {
         Role::Orchestrator => "the orchestrator",
         Role::Brain => "brains",
@@ -149,19 +281,16 @@ fn heading(role: Role) -> &'static str {
     }
 }
 
-pub(crate) fn write_progress(progress: &Progress<'_>, output: &mut dyn Write) -> io::Result<()> {
-    match progress {
-        Progress::Stage(stage) => writeln!(output, "Stopping {} ...", heading(stage.role))?,
-        Progress::Done(target, outcome, took) => {
-            let seconds = took.as_secs_f64();
-            let how = match outcome {
-                Outcome::AlreadyGone => "has ended".to_owned(),
-                Outcome::Stopped => format!("ended by itself after {seconds:.1} s"),
-                Outcome::Killed => format!("KILLED after {seconds:.1} s"),
-                Outcome::Survived(reason) => format!("STILL RUNNING: {reason}"),
-            };
-            writeln!(output, "  {} (PID {}): {how}", target.component, target.identity.pid)?;
+/// How one ended, in words.
+pub(crate) fn how(outcome: &Outcome, took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    match outcome {
+        Outcome::AlreadyGone => "has ended".to_owned(),
+        Outcome::ByItself => "ended before it was asked".to_owned(),
+        Outcome::Stopped => format!("ended by itself after {seconds:.1} s"),
+        Outcome::Killed => format!("KILLED after {seconds:.1} s"),
+        Outcome::Denied(reason) | Outcome::Survived(reason) | Outcome::Left(reason) => {
+            format!("STILL RUNNING: {reason}")
         }
     }
-    output.flush()
 }

@@ -5,6 +5,8 @@
 //!
 //! - `exit CODE`: end at once
 //! - `ignore stop`: do not end when asked
+//! - `start again`: when asked to stop, start the same script once more before ending
+//! - `run PROGRAM`: run PROGRAM, and end with it
 //! - `say NAME`: print the environment variable NAME and the current folder
 //! - `enter NAME`: write into `referee.log` that NAME runs, or that it runs twice
 //! - `sleep MS`: wait before what the next lines say
@@ -20,7 +22,9 @@
 //! the refusal, or `failed` and the error, and keeps it until its standard input ends. As `stand-in hold`, the command of
 //! `qc-lock run`, it only prints `held` and waits for the end of its standard input. As `stand-in
 //! run PROGRAM ...` it runs PROGRAM. `go` before `lock` or `run` makes it print `ready` and wait
-//! for a line first. Called with anything else it waits.
+//! for a line first. As `stand-in reuse QC-SHUTDOWN PYTHON SCRIPT`, the first process of a PID
+//! namespace of Linux, it gives the pid that `QC-SHUTDOWN` has listed to another process before it
+//! says `YES` to it. Called with anything else it waits.
 //! As `stand-in tell FILE WORDS`, a command that is notified, it appends its standard input to FILE,
 //! and then obeys WORDS: nothing, `exit CODE`, or `hang`. As `stand-in count NUMBER` it prints so many
 //! numbered lines, with a short pause after each hundred. Under the name `systemctl` or
@@ -31,10 +35,10 @@
 use std::env;
 use std::error::Error;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Some("ask") => return ask(&args[2..]),
         Some("tell") => return tell(&args[2..]),
         Some("count") => return count(&args[2..]),
+        Some("reuse") => return reuse(&args[2..]),
         _ => {}
     }
     let script = args[1..].iter().find(|word| word.to_lowercase().ends_with(".py"));
@@ -83,10 +88,12 @@ fn main() -> ExitCode {
     for words in &directives {
         match words[..] {
             ["exit", code] => return ExitCode::from(code.parse::<u8>().expect("an exit code")),
-            ["start", "interpreter" | "self"] if env::var_os(STARTED).is_some() => {}
+            ["start", "interpreter" | "self" | "again"] if env::var_os(STARTED).is_some() => {}
             ["start", "interpreter"] => return play_stub(&args[1..]),
             ["start", "self"] => start_copy(&args[1..]),
+            ["start", "again"] => {}
             ["start", program] => start(program),
+            ["run", program] => return run_to_end(&mut Command::new(program)),
             ["ignore", "stop"] => {}
             ["say", name] => say(name),
             ["enter", name] => enter(name),
@@ -101,6 +108,11 @@ fn main() -> ExitCode {
     let deaf = directives.iter().any(|words| words[..] == ["ignore", "stop"]);
     while stops.recv().is_ok() {
         println!("asked to stop");
+        if directives.iter().any(|words| words[..] == ["start", "again"])
+            && env::var_os(STARTED).is_none()
+        {
+            start_copy(&args[1..]);
+        }
         if !deaf {
             println!("cleaned up");
             break;
@@ -253,6 +265,55 @@ fn ask(args: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn reuse(words: &[String]) -> ExitCode {
+    let [shutdown, python, script] = words else {
+        panic!("usage: stand-in reuse QC-SHUTDOWN PYTHON SCRIPT")
+    };
+    let mut victim = Command::new(python);
+    let mut victim = victim.arg(script).stdout(Stdio::piped()).spawn().expect("cannot start it");
+    let mut said = String::new();
+    let mut output = BufReader::new(victim.stdout.take().expect("its output is a pipe"));
+    output.read_line(&mut said).expect("its output is text");
+    assert!(said.starts_with("ready"), "{said}");
+    let before = qc_process::identity_of(victim.id()).expect("it runs");
+
+    let mut tool = Command::new(shutdown);
+    tool.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut tool = tool.spawn().expect("cannot start qc-shutdown");
+    let mut output = BufReader::new(tool.stdout.take().expect("its output is a pipe")).lines();
+    for line in output.by_ref().map_while(Result::ok) {
+        println!("{line}");
+        if line.contains("open trades are NOT closed") {
+            break;
+        }
+    }
+    victim.kill().and_then(|()| victim.wait()).expect("it can be killed");
+    let here = env::current_exe().expect("no path of this program");
+    let mut stranger = loop {
+        fs::write("/proc/sys/kernel/ns_last_pid", (before.pid - 1).to_string())
+            .expect("the next pid can be chosen");
+        let mut stranger = Command::new(&here).arg("stranger").spawn().expect("cannot start it");
+        let now = qc_process::identity_of(stranger.id()).expect("it runs");
+        // A start within the same tick of the clock would be the same identity.
+        if now.pid == before.pid && now.started != before.started {
+            break stranger;
+        }
+        stranger.kill().and_then(|()| stranger.wait().map(drop)).expect("it can be killed");
+    };
+    let mut input = tool.stdin.take().expect("its input is a pipe");
+    input.write_all(b"YES\n").expect("it listens");
+    output.map_while(Result::ok).for_each(|line| println!("{line}"));
+    tool.wait().expect("cannot wait");
+    let lives = stranger.try_wait().expect("cannot look").is_none();
+    println!(
+        "PID {} was used again, and its process {}",
+        before.pid,
+        if lives { "lives" } else { "has ended" }
+    );
+    stranger.kill().and_then(|()| stranger.wait().map(drop)).expect("it can be killed");
+    ExitCode::SUCCESS
+}
+
 fn wait_for_go() {
     println!("ready");
     io::stdin().read_line(&mut String::new()).expect("cannot read");
@@ -283,7 +344,7 @@ fn lock(args: &[String]) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(error @ LockError::Held { .. }) => {
+        Err(error @ (LockError::Held { .. } | LockError::Latched { .. })) => {
             println!("refused: {error}");
             ExitCode::from(75)
         }

@@ -163,7 +163,12 @@ fn qc_shutdown_answers_bad_input_with_one_line() {
     let keys: Vec<&str> = BAD_RECORDS.iter().map(|&(key, _)| key).chain(["FOLDER"]).collect();
     let bench = Bench::new(&keys);
     let nothing = "Nothing of the fleet is running.\n";
-    let mut rows = rows_about_configs(&["--yes"], &["--dry-run"], nothing);
+    let mut rows = rows_about_configs_told(
+        &["--dry-run"],
+        "THE CONFIG CAN'T BE READ",
+        &["--dry-run"],
+        nothing,
+    );
     rows.extend(rows_about_lock_dirs(&["--yes"]));
     rows.extend([
         Row::typed(&["--timeout", "abc"]).refused(2, "`abc` is no duration such as 500ms"),
@@ -327,24 +332,32 @@ fn a_reader_that_goes_away_ends_a_tool_quietly() {
 /// What each tool that reads the config says to bad ones (typed `bad`) and to good ones (typed
 /// `good`, answered with `answer`).
 fn rows_about_configs(bad: &[&str], good: &[&str], answer: &str) -> Vec<Row> {
+    rows_about_configs_told(bad, "", good, answer)
+}
+
+/// The same of a tool that does what it can without a config, and prints `told` first.
+fn rows_about_configs_told(bad: &[&str], told: &str, good: &[&str], answer: &str) -> Vec<Row> {
     let at_config = |make: Make| move |root: &Path| make(&root.join(CONFIG));
-    let refused = BAD_CONFIGS
-        .iter()
-        .map(|&(what, make, why)| Row::new(what, at_config(make), bad).refused(2, why));
+    let refused = BAD_CONFIGS.iter().map(|&(what, make, why)| {
+        Row::new(what, at_config(make), bad).refused(2, why).prints(told)
+    });
     let read = GOOD_CONFIGS
         .iter()
         .map(|&(what, make)| Row::new(what, at_config(make), good).prints(answer));
     let nowhere = [
         Row::typed(&["--root", "nowhere"]).refused(2, "there is no folder "),
         Row::typed(&[]).env("QC_ROOT", "nowhere").refused(2, "there is no folder "),
-        Row::typed(&["--config", "nowhere.json"]).refused(2, "cannot read "),
+        Row::typed(&[&["--config", "nowhere.json"], bad].concat())
+            .refused(2, "cannot read ")
+            .prints(told),
         Row::typed(&["--config", ""]).refused(2, "a value is required for '--config <FILE>'"),
         Row::typed(&["--rot", "."]).refused(2, "unexpected argument '--rot' found"),
         Row::typed(good).env("QC_ROOT", "").env("QC_LOCK_DIR", "").prints(answer),
     ];
     #[cfg(unix)]
     let fifos = [Row::new("a FIFO for a config", |root| fifo(&root.join(CONFIG)), bad)
-        .refused(2, "MASTER_CONFIG.json: it is not a regular file")];
+        .refused(2, "MASTER_CONFIG.json: it is not a regular file")
+        .prints(told)];
     #[cfg(windows)]
     let fifos = [];
     refused.chain(read).chain(nowhere).chain(fifos).collect()

@@ -105,6 +105,48 @@ fn a_holder_refuses_everybody() {
 }
 
 #[test]
+fn a_latch_refuses_everybody_until_it_is_removed_and_a_holder_goes_on() {
+    for holder in holders() {
+        let locks = sample();
+        let held = locks.hold(holder, NAME, ACCOUNT);
+        locks.locks().set_latch("the broker is down").unwrap();
+        for asker in askers() {
+            let text = locks.attempt(asker, "BRAIN_BOREAS", Some("1000002")).refused();
+            for part in ["every start is forbidden: the broker is down", "qc-launch unlatch"] {
+                assert!(asker == Speaker::Library || text.contains(part), "no `{part}`: {text}");
+            }
+            assert!(!locks.record("BRAIN_BOREAS").exists());
+        }
+        assert!(held.works());
+        finish(held);
+        for asker in askers() {
+            locks.attempt(asker, NAME, ACCOUNT).refused();
+        }
+        locks.locks().unlatch().unwrap();
+        for asker in askers() {
+            assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_latch_that_cannot_be_read_refuses_everybody() {
+    for bytes in [&b""[..], b"{", b"[]", b"{}", b"\xff\xfe"] {
+        let locks = sample();
+        fs::create_dir_all(locks.dir()).unwrap();
+        fs::write(locks.dir().join("LATCH"), bytes).unwrap();
+        for asker in askers() {
+            let text = locks.attempt(asker, NAME, None).refused();
+            assert!(text.contains("the latch is there but can't be read"), "{text}");
+        }
+        locks.delete_records();
+        for asker in askers() {
+            locks.attempt(asker, NAME, None).refused();
+        }
+    }
+}
+
+#[test]
 fn a_different_account_or_name_is_free() {
     for (holder, asker) in pairs() {
         let locks = sample();

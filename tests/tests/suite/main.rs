@@ -20,6 +20,7 @@ mod repository;
 mod run;
 #[cfg(windows)]
 mod scripts;
+mod shutdown;
 mod supervise;
 mod tracing;
 

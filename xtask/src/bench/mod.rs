@@ -4,6 +4,7 @@ mod contest;
 mod lock;
 mod lock_here;
 mod ps;
+mod shutdown;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,15 @@ pub(crate) enum BenchCommand {
         #[arg(long, default_value_t = 15)]
         rounds: usize,
     },
+    /// Stop 10, 100 and 1000 processes, and 10 that do not listen
+    Shutdown {
+        /// How many processes
+        #[arg(long, value_delimiter = ',', default_value = "10,100,1000")]
+        counts: Vec<usize>,
+        /// How often each program runs
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+    },
     /// Simulate up to ten thousand components for a virtual week, and print what an event costs
     Supervise,
     /// Measure the programs in a folder, without others beside them
@@ -53,6 +63,7 @@ pub(crate) enum BenchCommand {
 pub(crate) fn run(command: BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Ps { counts, rounds } => ps::run(&counts, rounds),
+        BenchCommand::Shutdown { counts, rounds } => shutdown::run(&counts, rounds),
         BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 16),
         BenchCommand::Supervise => supervise(),
         BenchCommand::Lock { pairs, rounds, contenders } => lock::run(pairs, rounds, contenders),

@@ -143,7 +143,7 @@ impl Bench {
 }
 
 /// A Python with psutil.
-fn psutil(dir: &Path) -> Result<PathBuf> {
+pub(super) fn psutil(dir: &Path) -> Result<PathBuf> {
     let environment = dir.join("venv");
     let python = environment.join("bin/python");
     if !python.exists() {

@@ -64,9 +64,18 @@ pub(crate) fn from_bytes<T>(
     if text.trim().is_empty() {
         return Err(ConfigError::Empty { path: path.into() });
     }
-    parse(&text)
+    read_text(path, &text, make)
+}
+
+/// Does the same with a text that stands for the file at `path`.
+pub(crate) fn read_text<T>(
+    path: &Path,
+    text: &str,
+    make: impl FnOnce(Config) -> Result<T, Mistake>,
+) -> Result<T, ConfigError> {
+    parse(text)
         .and_then(|value| Ok(make(config(value)?)?))
-        .map_err(|error| error.in_file(path, &text))
+        .map_err(|error| error.in_file(path, text))
 }
 
 /// Why a text is no config.

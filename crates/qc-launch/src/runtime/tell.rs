@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use qc_cli::describe;
-use qc_fleet::{Outcome, Place, Progress, Snapshot, StopPlan, perform};
+use qc_fleet::{Outcome, Place, Progress, Snapshot, StopPlan, Stopped, perform};
 use qc_lock_core::{Entry, Event as Told};
 use qc_process::LOCKS_ARE_INHERITED;
 use qc_supervise::{Exit, Id, Note, Reason, State};
@@ -179,22 +179,23 @@ impl Runtime<'_> {
                 .instances
                 .iter()
                 .filter(|one| one.place == Place::Fleet && mine(&one.component));
-            let plan = StopPlan::new(left);
+            let plan = StopPlan::of(&self.fleet, left);
             if plan.is_empty() {
                 return Ok(true);
             }
             let log = &mut self.log;
-            let results = perform(&plan, self.fleet.timing.stop_timeout, &mut |progress| {
-                if let Progress::Done(target, outcome, took) = progress {
-                    log.say(&stop_line(&target.component, outcome, took));
+            let results = perform(&plan, &mut |progress| {
+                if let Progress::Done(Stopped { target, outcome, took }) = progress {
+                    log.say(&stop_line(&target.component, outcome, *took));
                 }
-            });
-            for (target, outcome, _) in &results {
+            })?;
+            for Stopped { target, outcome, .. } in &results {
                 let event = match outcome {
                     Outcome::AlreadyGone => continue,
+                    Outcome::ByItself => Told::Exited,
                     Outcome::Stopped => Told::Stopped,
                     Outcome::Killed => Told::Killed,
-                    Outcome::Survived(_) => Told::Survived,
+                    Outcome::Denied(_) | Outcome::Survived(_) | Outcome::Left(_) => Told::Survived,
                 };
                 let entry =
                     self.locks.entry(event, &target.component).pid(Some(target.identity.pid));
@@ -232,8 +233,11 @@ fn stop_line(component: &str, outcome: &Outcome, took: Duration) -> String {
     let took = seconds(took);
     match outcome {
         Outcome::AlreadyGone => format!("{component} has ended"),
+        Outcome::ByItself => format!("{component} ended before it was asked"),
         Outcome::Stopped => format!("{component} ended by itself after {took}"),
         Outcome::Killed => format!("{component} was KILLED after {took}"),
-        Outcome::Survived(reason) => format!("{component} is STILL RUNNING: {reason}"),
+        Outcome::Denied(reason) | Outcome::Survived(reason) | Outcome::Left(reason) => {
+            format!("{component} is STILL RUNNING: {reason}")
+        }
     }
 }

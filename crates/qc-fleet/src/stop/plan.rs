@@ -1,0 +1,270 @@
+//! From what runs to what will be stopped: one decision, for showing it and for doing it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use qc_process::ProcessInfo;
+use serde::Serialize;
+
+use super::{Scope, Target};
+use crate::{Fleet, Instance, Place, Role, Snapshot};
+
+/// The order of stopping. Watchdogs outlive the brains whose positions they guard.
+pub const STOP_ORDER: [Role; 5] =
+    [Role::Orchestrator, Role::Brain, Role::Watchdog, Role::Server, Role::Other];
+
+/// Which processes to stop, in which order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StopPlan {
+    /// One after the other.
+    pub stages: Vec<Stage>,
+    /// Orchestrators that run on: they are told to stop their part and not to start it again.
+    pub told: Vec<Target>,
+    /// What is meant but runs on, because the one who asks descends from it.
+    pub spared: Vec<Target>,
+    /// What is left without protection.
+    pub exposure: Exposure,
+}
+
+/// Processes that are stopped at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// What they do.
+    pub role: Role,
+    /// The processes.
+    pub targets: Vec<Target>,
+}
+
+/// What the accounts of what runs are left with; nobody here can see positions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Exposure {
+    /// Accounts whose watchdog is stopped, so that nothing guards what is open there.
+    pub lose_watchdog: Vec<String>,
+    /// Accounts whose brain runs on without a watchdog.
+    pub trade_unguarded: Vec<String>,
+    /// Accounts whose watchdog runs on.
+    pub stay_guarded: Vec<String>,
+}
+
+impl StopPlan {
+    /// Plans to stop what `scope` means of what runs. `timeout` replaces what the config says.
+    ///
+    /// With a watchdog, the brains of its account are stopped, too, as `qc-launch stop` does: a
+    /// brain is never left to trade unguarded by a stop.
+    pub fn new(
+        fleet: &Fleet,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let reached: Vec<&Instance> =
+            snapshot.instances.iter().filter(|one| scope.reaches(one)).collect();
+        let mut chosen: Vec<bool> = reached.iter().map(|one| scope.means(one)).collect();
+        for (position, brain) in reached.iter().enumerate() {
+            let guard = |(one, &chosen): (&&Instance, &bool)| {
+                chosen && one.role == Role::Watchdog && same_account(one, brain)
+            };
+            chosen[position] |= brain.role == Role::Brain && reached.iter().zip(&chosen).any(guard);
+        }
+        let targets = |instance: &Instance| targets(fleet, instance, timeout);
+        let mut plan = Self::default();
+        for (one, chosen) in reached.iter().zip(&mut chosen) {
+            if *chosen && scope.spares(one) {
+                *chosen = false;
+                plan.spared.extend(targets(one));
+            }
+        }
+        // One that runs on needs somebody who goes on looking after it.
+        if !plan.spared.is_empty() {
+            let of_orchestrators = reached.iter().zip(&mut chosen);
+            of_orchestrators
+                .filter(|(one, _)| one.role == Role::Orchestrator)
+                .for_each(|(_, chosen)| *chosen = false);
+        }
+        plan.exposure = Exposure::after(&reached, &chosen);
+        for role in STOP_ORDER {
+            let of_role = reached.iter().zip(&chosen).filter(|(one, _)| one.role == role);
+            let (stay, go): (Vec<_>, Vec<_>) = of_role.partition(|(_, chosen)| !**chosen);
+            let go: Vec<Target> = go.into_iter().flat_map(|(one, _)| targets(one)).collect();
+            if !go.is_empty() {
+                plan.stages.push(Stage { role, targets: go });
+            }
+            if role == Role::Orchestrator {
+                let stay = stay.into_iter().filter(|(one, _)| !scope.spares(one));
+                plan.told = stay.flat_map(|(one, _)| targets(one)).collect();
+            }
+        }
+        if plan.is_empty() {
+            plan.told.clear();
+        }
+        plan
+    }
+
+    /// Plans to stop these instances, whatever else runs.
+    pub fn of<'a>(fleet: &Fleet, instances: impl IntoIterator<Item = &'a Instance>) -> Self {
+        let snapshot =
+            Snapshot { instances: instances.into_iter().cloned().collect(), ..Snapshot::default() };
+        Self::new(fleet, &snapshot, &Scope { all_roots: true, ..Scope::default() }, None)
+    }
+
+    /// Returns the same plan without some processes.
+    pub fn without(mut self, skipped: impl Fn(&Target) -> bool) -> Self {
+        for stage in &mut self.stages {
+            stage.targets.retain(|target| !skipped(target));
+        }
+        self.stages.retain(|stage| !stage.targets.is_empty());
+        self
+    }
+
+    /// Whether there is nothing to stop.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// Returns all processes, in the order of stopping.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.stages.iter().flat_map(|stage| &stage.targets)
+    }
+}
+
+impl Exposure {
+    fn after(instances: &[&Instance], chosen: &[bool]) -> Self {
+        let accounts = |role: Role, goes: bool| -> BTreeSet<String> {
+            let those = instances.iter().zip(chosen);
+            let those = those.filter(|(one, chosen)| one.role == role && **chosen == goes);
+            those.map(|(one, _)| account_of(one)).collect()
+        };
+        let guarded = accounts(Role::Watchdog, false);
+        let without = |all: BTreeSet<String>| all.difference(&guarded).cloned().collect();
+        Self {
+            lose_watchdog: without(accounts(Role::Watchdog, true)),
+            trade_unguarded: without(accounts(Role::Brain, false)),
+            stay_guarded: guarded.iter().cloned().collect(),
+        }
+    }
+}
+
+/// How people call its account.
+fn account_of(instance: &Instance) -> String {
+    let account = instance.account_key.as_ref().or(instance.account.as_ref());
+    account.unwrap_or(&instance.component).clone()
+}
+
+fn same_account(one: &Instance, other: &Instance) -> bool {
+    let same = |one: &Option<String>, other: &Option<String>| match (one, other) {
+        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+        _ => false,
+    };
+    one.place == other.place
+        && one.folder == other.folder
+        && (same(&one.account_key, &other.account_key) || same(&one.account, &other.account))
+}
+
+fn targets(fleet: &Fleet, instance: &Instance, timeout: Option<Duration>) -> Vec<Target> {
+    let configured = fleet.component(&instance.component);
+    let configured = configured.map(|component| component.settings.stop_timeout);
+    let timeout = timeout.or(configured).unwrap_or(fleet.timing.stop_timeout);
+    let target = |process: &ProcessInfo| Target {
+        component: instance.component.clone(),
+        role: instance.role,
+        account_key: instance.account_key.clone(),
+        account: instance.account.clone(),
+        elsewhere: instance.folder.clone().filter(|_| instance.place == Place::Foreign),
+        identity: process.identity.clone(),
+        timeout,
+    };
+    instance.processes.iter().map(target).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::snapshot::tests::{fleet, process, snapshot};
+
+    fn running(root: &Path, elsewhere: &Path) -> Snapshot {
+        let processes = vec![
+            process(root, 10, 1, "python quantum_server.py"),
+            process(root, 11, 1, "python STOPLOSS_WATCHDOG_V2.py --account A"),
+            process(root, 12, 1, "python BRAIN_A.py"),
+            process(root, 13, 1, "qc-launch"),
+            process(root, 14, 1, r"C:\MT5\terminal64.exe"),
+            process(root, 15, 1, "notepad BRAIN_A.py"),
+            process(elsewhere, 16, 1, "python BRAIN_A.py"),
+            process(root, 17, 1, "python BRAIN_B.py"),
+            process(root, 18, 1, "python STOPLOSS_WATCHDOG_V2.py --account B"),
+            process(root, 19, 1, "qc-shutdown --name BRAIN_A --root ."),
+        ];
+        snapshot(root, processes, Vec::new())
+    }
+
+    fn pids(plan: &StopPlan) -> Vec<u32> {
+        plan.targets().map(|target| target.identity.pid).collect()
+    }
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_scope_stops_what_it_says_in_order() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let seen = running(root.path(), elsewhere.path());
+        let fleet = fleet(root.path());
+        let scope = Scope::default;
+        let all = || Scope { all_roots: true, ..scope() };
+        let cases = [
+            (scope(), vec![13, 12, 17, 11, 18, 10], &[][..]),
+            (all(), vec![13, 12, 16, 17, 11, 18, 10], &[]),
+            (Scope { accounts: texts(&["a"]), ..scope() }, vec![12, 11], &["B"]),
+            (Scope { accounts: texts(&["2"]), ..scope() }, vec![17, 18], &["A"]),
+            (Scope { roles: vec![Role::Brain], ..scope() }, vec![12, 17], &["A", "B"]),
+            (Scope { keep_watchdogs: true, ..scope() }, vec![12, 17], &["A", "B"]),
+            (Scope { names: texts(&["brain_a"]), ..scope() }, vec![12], &["A", "B"]),
+            (Scope { names: texts(&["WATCHDOG_A"]), ..scope() }, vec![12, 11], &["B"]),
+            (Scope { names: texts(&["MASTER_LAUNCH"]), ..scope() }, vec![], &["A", "B"]),
+        ];
+        for (scope, expected, guarded) in cases {
+            let plan = StopPlan::new(&fleet, &seen, &scope, None);
+            assert_eq!(pids(&plan), expected, "{scope:?}");
+            assert_eq!(plan.exposure.stay_guarded, guarded, "{scope:?}");
+            assert!(plan.exposure.trade_unguarded.is_empty(), "{scope:?}");
+            let told = !scope.is_whole() && !plan.is_empty();
+            assert_eq!(plan.told.len(), usize::from(told), "{scope:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_one_who_asks_descends_from_is_spared_and_looked_after() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let seen = running(root.path(), elsewhere.path());
+        let brain = process(root.path(), 12, 1, "python BRAIN_A.py").identity;
+        let scope = Scope { spared: vec![brain], ..Scope::default() };
+        let plan = StopPlan::new(&fleet(root.path()), &seen, &scope, None);
+        assert_eq!(pids(&plan), [17, 11, 18, 10]);
+        assert_eq!(plan.spared[0].identity.pid, 12);
+        assert_eq!(plan.told[0].identity.pid, 13);
+        assert_eq!(plan.exposure.trade_unguarded, ["A"]);
+        assert_eq!(plan.exposure.lose_watchdog, ["A", "B"]);
+    }
+
+    #[test]
+    fn the_timeout_is_the_users_the_components_or_the_fleets() {
+        let root = tempfile::tempdir().unwrap();
+        let brain = process(root.path(), 12, 1, "python BRAIN_A.py");
+        let seen = snapshot(root.path(), vec![brain], Vec::new());
+        let mut fleet = fleet(root.path());
+        let timeout = |fleet: &Fleet, given| {
+            let plan = StopPlan::new(fleet, &seen, &Scope::default(), given);
+            plan.targets().next().unwrap().timeout.as_secs()
+        };
+        for component in &mut fleet.components {
+            component.settings.stop_timeout = Duration::from_secs(7);
+        }
+        assert_eq!(timeout(&fleet, None), 7);
+        assert_eq!(timeout(&fleet, Some(Duration::from_secs(3))), 3);
+        fleet.components.clear();
+        assert_eq!(timeout(&fleet, None), fleet.timing.stop_timeout.as_secs());
+    }
+}

@@ -1,0 +1,348 @@
+//! Performing a plan. All its processes are held open from the beginning, so that what is done
+//! reaches them or nobody, and their ends are told by the system instead of being looked for.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use qc_process::{Ask, Process, StopError, Watcher, allow_open_files, ask_all};
+
+use super::{Outcome, Stopped, Target};
+use crate::Role;
+
+/// How long a killed process may take to be gone.
+const AFTER_KILL: Duration = Duration::from_secs(5);
+
+/// How long after the deadline one is killed that somebody else was told to stop.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// Open files beside those of the processes.
+const SPARE_FILES: u64 = 128;
+
+/// What is told while it happens.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// It is the turn of these.
+    Stage(Role, Vec<&'a Target>),
+    /// A process ended, or could not be stopped.
+    Done(&'a Stopped),
+}
+
+/// How those of a stage are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Asked at once, asked firmly after three quarters of their time, then killed.
+    Full,
+    /// Killed at once: asking an orchestrator would make it stop more than is meant.
+    Kill,
+    /// Their orchestrator was told to stop them: asked only after three quarters of their time,
+    /// then killed. Given up as soon as that orchestrator has ended.
+    Told,
+    /// An orchestrator that stops its own fleet, stage by stage, before it ends.
+    Fleet,
+}
+
+/// Processes that are being stopped.
+pub struct Stopping<'a> {
+    watcher: Watcher,
+    interrupted: Arc<AtomicBool>,
+    /// All that were ever added; the position is what the watcher tells.
+    running: Vec<Running>,
+    done: Vec<Stopped>,
+    report: &'a mut dyn FnMut(Progress<'_>),
+}
+
+struct Running {
+    target: Target,
+    /// None if it could not be opened. Kept when it has ended: the watcher may still look at it.
+    process: Option<Process>,
+    /// Whether it has ended, or nothing more is done about it.
+    is_over: bool,
+    step: Step,
+    /// What is to be done next, and when.
+    due: Option<(Step, Instant)>,
+    began: Instant,
+    /// Why asking failed.
+    unasked: Option<String>,
+    /// Whether somebody else was told to stop it.
+    is_told: bool,
+}
+
+/// What was done to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Nothing,
+    Asked,
+    AskedFirmly,
+    Killed,
+    GivenUp,
+}
+
+impl<'a> Stopping<'a> {
+    /// Prepares to stop processes; `report` hears what happens.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn new(report: &'a mut dyn FnMut(Progress<'_>)) -> io::Result<Self> {
+        let watcher = Watcher::new()?;
+        let interrupted = Arc::new(AtomicBool::new(false));
+        Ok(Self { watcher, interrupted, running: Vec::new(), done: Vec::new(), report })
+    }
+
+    /// Returns what ends all waiting and asking, from any thread and for good.
+    pub fn interrupter(&self) -> impl Fn() + Send + Sync + use<> {
+        let (waker, interrupted) = (self.watcher.waker(), Arc::clone(&self.interrupted));
+        move || {
+            interrupted.store(true, Ordering::SeqCst);
+            waker.wake();
+        }
+    }
+
+    /// Whether somebody has interrupted.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst)
+    }
+
+    /// Takes processes in hand, as far as they are new; returns how many are.
+    pub fn add<'b>(&mut self, targets: impl IntoIterator<Item = &'b Target>) -> usize {
+        let is_new = |target: &&Target| {
+            !self.running.iter().any(|one| one.target.identity == target.identity)
+        };
+        let targets: Vec<Target> = targets.into_iter().filter(is_new).cloned().collect();
+        let count = targets.len();
+        // Each is an open file where that is how the system does it; more than are allowed fail
+        // one by one below.
+        allow_open_files((self.running.len() + count) as u64 + SPARE_FILES);
+        for target in targets {
+            let opened = Process::open(&target.identity);
+            let token = self.running.len() as u64;
+            let mut running = Running {
+                target,
+                process: None,
+                is_over: false,
+                step: Step::Nothing,
+                due: None,
+                began: Instant::now(),
+                unasked: None,
+                is_told: false,
+            };
+            let failed = match opened {
+                Ok(Some(process)) => match self.watcher.watch(&process, token) {
+                    Ok(()) => {
+                        running.process = Some(process);
+                        None
+                    }
+                    Err(error) => Some(Outcome::Survived(format!("it cannot be watched: {error}"))),
+                },
+                Ok(None) => Some(Outcome::AlreadyGone),
+                Err(error @ StopError::Denied { .. }) => Some(Outcome::Denied(error.to_string())),
+                Err(error) => Some(Outcome::Survived(error.to_string())),
+            };
+            self.running.push(running);
+            if let Some(outcome) = failed {
+                self.conclude(self.running.len() - 1, outcome);
+            }
+        }
+        count
+    }
+
+    /// Whether one of these roles is still to be stopped.
+    pub fn has(&self, role: Role) -> bool {
+        self.running.iter().any(|one| !one.is_over && one.target.role == role)
+    }
+
+    /// Notes that an orchestrator was told to stop those of `which`.
+    pub fn note_told(&mut self, which: impl Fn(&Target) -> bool) {
+        for one in self.running.iter_mut().filter(|one| which(&one.target)) {
+            one.is_told = true;
+        }
+    }
+
+    /// Stops those of one role, and returns when they have ended, or can't be stopped, or somebody
+    /// has interrupted.
+    pub fn stop(&mut self, role: Role, pace: Pace) {
+        self.stop_those(role, pace, &|_| true);
+    }
+
+    /// Does the same with those of one role that `which` accepts.
+    pub fn stop_those(&mut self, role: Role, pace: Pace, which: &dyn Fn(&Target) -> bool) {
+        let now = Instant::now();
+        let stages = self.stage_times();
+        let orchestrated = self.has(Role::Orchestrator);
+        let mut stage = Vec::new();
+        for one in self.running.iter_mut().filter(|one| !one.is_over) {
+            if one.target.role != role
+                || !which(&one.target)
+                || (pace == Pace::Told && !one.is_told)
+            {
+                continue;
+            }
+            stage.push(&one.target);
+            let timeout = match pace {
+                Pace::Fleet => stages + one.target.timeout,
+                Pace::Full | Pace::Told | Pace::Kill => one.target.timeout,
+            };
+            one.began = now;
+            one.due = match pace {
+                _ if one.step == Step::Killed => one.due,
+                Pace::Full => Some((Step::Asked, now)),
+                // An orchestrator that was told is not asked again before its time is over.
+                Pace::Fleet if one.is_told => Some((Step::AskedFirmly, now + timeout)),
+                Pace::Fleet => Some((Step::Asked, now)),
+                Pace::Kill => Some((Step::Killed, now)),
+                Pace::Told => Some((Step::Asked, now + timeout * 3 / 4)),
+            };
+        }
+        if stage.is_empty() {
+            return;
+        }
+        (self.report)(Progress::Stage(role, stage));
+        loop {
+            self.act(pace, stages);
+            let pending = |one: &&Running| !one.is_over && one.due.is_some();
+            let next = self.running.iter().filter(pending).filter_map(|one| Some(one.due?.1)).min();
+            let Some(next) = next else { break };
+            let abandoned = pace == Pace::Told && orchestrated && !self.has(Role::Orchestrator);
+            if self.is_interrupted() || abandoned {
+                break;
+            }
+            match self.watcher.wait(Some(next.saturating_duration_since(Instant::now()))) {
+                Ok(tokens) => self.ended(&tokens),
+                // Without being told of ends, only what is due goes on: it is all killed in time.
+                Err(_) => std::thread::sleep(next.saturating_duration_since(Instant::now())),
+            }
+        }
+        for one in &mut self.running {
+            one.due = None;
+        }
+    }
+
+    /// Ends: what has not ended is left. Returns everything, in the order in which it was over.
+    pub fn finish(mut self) -> Vec<Stopped> {
+        for position in 0..self.running.len() {
+            let one = &self.running[position];
+            if !one.is_over {
+                let how = match one.step {
+                    Step::Nothing if one.is_told => "its orchestrator was told to stop it",
+                    Step::Nothing => "it was not asked to stop",
+                    Step::Asked | Step::AskedFirmly => "it was asked and may still end",
+                    Step::Killed | Step::GivenUp => "it was killed and has not ended yet",
+                };
+                self.conclude(position, Outcome::Left(how.into()));
+            }
+        }
+        self.done
+    }
+
+    /// The longest that the stages behind the orchestrator may take, one after the other.
+    fn stage_times(&self) -> Duration {
+        let longest = |role: Role| {
+            let of_role = self.running.iter().filter(|one| one.target.role == role);
+            of_role.map(|one| one.target.timeout).max().unwrap_or_default()
+        };
+        [Role::Brain, Role::Watchdog, Role::Server, Role::Other].into_iter().map(longest).sum()
+    }
+
+    /// Does what is due.
+    fn act(&mut self, pace: Pace, stages: Duration) {
+        if self.is_interrupted() {
+            return;
+        }
+        let now = Instant::now();
+        let mut due: Vec<(usize, Step)> = Vec::new();
+        for (position, one) in self.running.iter().enumerate() {
+            match one.due {
+                Some((step, at)) if at <= now && !one.is_over => due.push((position, step)),
+                _ => {}
+            }
+        }
+        for (step, how) in [(Step::Asked, Ask::Gently), (Step::AskedFirmly, Ask::Firmly)] {
+            let positions: Vec<usize> =
+                due.iter().filter(|(_, due)| *due == step).map(|&(one, _)| one).collect();
+            if !positions.is_empty() {
+                self.ask(&positions, how);
+            }
+        }
+        for (position, step) in due {
+            let one = &mut self.running[position];
+            let mut timeout = one.target.timeout;
+            if pace == Pace::Fleet {
+                timeout += stages;
+            }
+            let deadline = one.began + timeout;
+            let deadline = if pace == Pace::Told { deadline + MARGIN } else { deadline };
+            // An orchestrator that can't be asked knows of nothing, and its fleet is stopped
+            // directly.
+            let deaf = pace == Pace::Fleet && one.unasked.is_some();
+            one.due = match step {
+                Step::Asked if deaf => Some((Step::Killed, now)),
+                Step::Asked if pace == Pace::Told => Some((Step::Killed, deadline)),
+                Step::Asked => Some((Step::AskedFirmly, deadline - timeout / 4)),
+                Step::AskedFirmly => Some((Step::Killed, deadline.max(now))),
+                Step::Killed => Some((Step::GivenUp, now + AFTER_KILL)),
+                Step::Nothing | Step::GivenUp => None,
+            };
+            match step {
+                Step::Killed => self.kill(position),
+                Step::GivenUp => {
+                    let reason = "it does not end although it was killed".into();
+                    let reason = one.unasked.take().unwrap_or(reason);
+                    self.conclude(position, Outcome::Survived(reason));
+                }
+                Step::Nothing | Step::Asked | Step::AskedFirmly => one.step = step,
+            }
+        }
+    }
+
+    fn ask(&mut self, positions: &[usize], how: Ask) {
+        let processes: Vec<&Process> =
+            positions.iter().filter_map(|&one| self.running[one].process.as_ref()).collect();
+        let answers = ask_all(&processes, how);
+        for (&position, answer) in positions.iter().zip(answers) {
+            self.running[position].unasked = answer.err().map(|error| error.to_string());
+        }
+    }
+
+    fn kill(&mut self, position: usize) {
+        let one = &mut self.running[position];
+        one.step = Step::Killed;
+        let Some(Err(error)) = one.process.as_ref().map(Process::kill) else { return };
+        let reason = error.to_string();
+        self.conclude(
+            position,
+            match error {
+                StopError::Denied { .. } => Outcome::Denied(reason),
+                StopError::Terminal { .. }
+                | StopError::Untouchable { .. }
+                | StopError::Unreachable { .. }
+                | StopError::System { .. } => Outcome::Survived(reason),
+            },
+        );
+    }
+
+    fn ended(&mut self, tokens: &[u64]) {
+        for &token in tokens {
+            let Ok(position) = usize::try_from(token) else { continue };
+            let Some(one) = self.running.get(position).filter(|one| !one.is_over) else {
+                continue;
+            };
+            let outcome = match one.step {
+                Step::Killed | Step::GivenUp => Outcome::Killed,
+                Step::Asked | Step::AskedFirmly => Outcome::Stopped,
+                Step::Nothing if one.is_told => Outcome::Stopped,
+                Step::Nothing => Outcome::ByItself,
+            };
+            self.conclude(position, outcome);
+        }
+    }
+
+    fn conclude(&mut self, position: usize, outcome: Outcome) {
+        let one = &mut self.running[position];
+        one.is_over = true;
+        one.due = None;
+        let stopped = Stopped { target: one.target.clone(), outcome, took: one.began.elapsed() };
+        (self.report)(Progress::Done(&stopped));
+        self.done.push(stopped);
+    }
+}

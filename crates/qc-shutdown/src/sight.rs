@@ -1,0 +1,100 @@
+//! What runs, and what of it is to be stopped: the one place from which dry run, prompt and real
+//! run get their plan.
+
+use qc_cli::{Exit, Failure, Place};
+use qc_fleet::{Fleet, Scope, Snapshot, StopPlan};
+use qc_lock_core::{LockDir, LockState, Record};
+
+use crate::cli::Cli;
+
+pub(crate) struct Sight<'a> {
+    pub(crate) fleet: Fleet,
+    /// Why the config can't be read; what runs is then known by its locks and its usual names.
+    pub(crate) trouble: Option<Failure>,
+    locks: &'a LockDir,
+    scope: Scope,
+    cli: &'a Cli,
+}
+
+impl<'a> Sight<'a> {
+    pub(crate) fn new(place: &Place, locks: &'a LockDir, cli: &'a Cli) -> Result<Self, Failure> {
+        let (fleet, trouble) = match place.fleet() {
+            Ok(fleet) => (fleet, None),
+            Err(trouble) => {
+                let root = place.root().or_else(|| locks.path().parent());
+                match root.map(Fleet::without_config) {
+                    Some(Ok(fleet)) => (fleet, Some(trouble)),
+                    Some(Err(_)) | None => return Err(trouble),
+                }
+            }
+        };
+        let args = &cli.scope;
+        let scope = Scope {
+            accounts: args.account.clone(),
+            roles: args.role.clone(),
+            names: args.name.clone(),
+            keep_watchdogs: args.keep_watchdogs,
+            all_roots: args.all_roots,
+            spared: qc_process::lineage()?,
+        };
+        Ok(Self { fleet, trouble, locks, scope, cli })
+    }
+
+    /// Looks, and plans.
+    pub(crate) fn look(&self) -> Result<(Snapshot, StopPlan), Failure> {
+        let mut snapshot = Snapshot::take(&self.fleet, self.locks.list()?)?;
+        if self.trouble.is_some() {
+            snapshot = snapshot.with_holders(&self.holders()?);
+        }
+        let plan = StopPlan::new(&self.fleet, &snapshot, &self.scope, self.cli.timeout);
+        Ok((snapshot, plan))
+    }
+
+    /// Refuses what names nothing at all: a misspelt brain must not pass for one that is stopped.
+    pub(crate) fn check(&self, snapshot: &Snapshot) -> Result<(), Failure> {
+        let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+        if let Some(name) =
+            self.scope.names.iter().find(|name| same(name, self.fleet.orchestrator.as_str()))
+        {
+            let message = format!("`{name}` stops its whole fleet when it ends");
+            let hint = "leave --name out to stop everything, or use `qc-launch stop`";
+            return Err(Failure::new(Exit::Usage, message, hint));
+        }
+        let known = |wanted: &str, of: &dyn Fn(&str, Option<&str>, Option<&str>) -> bool| {
+            let configured = self.fleet.components.iter().any(|one| {
+                let account = one.account.as_ref().map(qc_lock_core::Account::as_str);
+                of(one.name.as_str(), one.account_key.as_deref(), account)
+            });
+            let running = snapshot
+                .instances
+                .iter()
+                .any(|one| of(&one.component, one.account_key.as_deref(), one.account.as_deref()));
+            configured || running || wanted.is_empty()
+        };
+        for name in &self.scope.names {
+            if !known(name, &|component, _, _| same(component, name)) {
+                let message = format!("there is no component `{name}`, and none runs");
+                let hint = "`qc-launch --dry-run` lists the fleet's, and `qc-ps` those that run";
+                return Err(Failure::new(Exit::Usage, message, hint));
+            }
+        }
+        for account in &self.scope.accounts {
+            let is_it = |text: Option<&str>| text.is_some_and(|text| same(text, account));
+            if !known(account, &|_, key, number| is_it(key) || is_it(number)) {
+                let keys: Vec<&str> =
+                    self.fleet.accounts.iter().map(|account| account.key.as_str()).collect();
+                let message = format!("there is no account `{account}`, and none runs");
+                let hint = format!("the accounts are {}", keys.join(", "));
+                return Err(Failure::new(Exit::Usage, message, hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// The records of living holders.
+    fn holders(&self) -> Result<Vec<Record>, Failure> {
+        let held = self.locks.list()?.into_iter().filter(|lock| lock.state == LockState::Held);
+        let records = held.filter_map(|lock| self.locks.record(&lock.name.parse().ok()?));
+        Ok(records.collect())
+    }
+}

@@ -1,0 +1,415 @@
+//! `qc-shutdown`: what each scope stops and what it leaves, orchestrators that obey and that do
+//! not, what is born meanwhile, interruption, the latch, a config that can't be read.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use qc_process::{Identity, Liveness, identity_of, liveness};
+use qc_tests::{Finished, Program, SampleFleet, run};
+use serde_json::{Value, json};
+
+use crate::bad_input::cannot_test;
+use crate::tools;
+
+const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
+const TWO: [(&str, u64); 2] = [("ATLAS", 11), ("BOREAS", 12)];
+
+/// Starts one script by hand, without a lock, and waits until it runs.
+fn by_hand(fleet: &SampleFleet, args: &[&str]) -> Program {
+    let mut program = Program::start(&fleet.python(), args, fleet.root(), &[], |_| ());
+    program.wait_for("ready");
+    program
+}
+
+fn launch(fleet: &SampleFleet) -> Program {
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_BOREAS");
+    launch
+}
+
+fn shutdown(fleet: &SampleFleet, args: &[&str]) -> Finished {
+    fleet.run("qc-shutdown", args)
+}
+
+/// The components that run, by name.
+fn running(fleet: &SampleFleet) -> Vec<String> {
+    let rows = fleet.processes();
+    let mut names: Vec<String> =
+        rows.iter().map(|row| row["component"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Each result as `COMPONENT outcome`.
+fn outcomes(report: &Value) -> Vec<String> {
+    let results = report["results"].as_array().unwrap();
+    let text = |one: &Value| {
+        format!("{} {}", one["component"].as_str().unwrap(), one["outcome"].as_str().unwrap())
+    };
+    results.iter().map(text).collect()
+}
+
+/// All pids of a plan, stage by stage.
+fn planned(report: &Value) -> Vec<u64> {
+    let stages = report["plan"].as_array().unwrap().iter();
+    let targets = stages.flat_map(|stage| stage["targets"].as_array().unwrap());
+    targets.map(|target| target["pid"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn the_orchestrator_stops_its_fleet_in_order_and_what_was_planned_is_what_is_done() {
+    let fleet = SampleFleet::new(tools(), &TWO);
+    let launch = launch(&fleet);
+    let dry = shutdown(&fleet, &["--dry-run", "--json"]).json();
+    let real = shutdown(&fleet, &["--yes", "--json"]);
+    assert_eq!(real.code, 0, "{real:?}");
+    let real = real.json();
+    assert_eq!(dry["plan"], real["plan"]);
+    assert_eq!(real["exposure"]["lose_watchdog"], json!(["ATLAS", "BOREAS"]));
+    let mut stopped: Vec<u64> = real["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["pid"].as_u64().unwrap())
+        .collect();
+    let mut expected = planned(&dry);
+    expected.sort_unstable();
+    stopped.sort_unstable();
+    assert_eq!(stopped, expected);
+    let outcomes = outcomes(&real);
+    assert!(outcomes.iter().all(|one| one.ends_with(" stopped")), "{outcomes:?}");
+    assert!(outcomes[0].starts_with("BRAIN_") && outcomes[1].starts_with("BRAIN_"), "{outcomes:?}");
+    assert_eq!(outcomes[5], "MASTER_LAUNCH stopped", "{outcomes:?}");
+    let (_, lines) = launch.finish();
+    assert!(lines.iter().any(|line| line.contains("stopping the fleet in order")), "{lines:#?}");
+    assert_eq!(fleet.run("qc-lock", &["list"]).stdout, "No active locks.\n");
+}
+
+#[test]
+fn a_part_is_stopped_by_the_orchestrator_which_runs_on_and_does_not_start_it_again() {
+    let fleet = SampleFleet::new(tools(), &TWO);
+    let mut launch = launch(&fleet);
+    let plan = shutdown(&fleet, &["--account", "atlas", "--dry-run"]);
+    for text in [
+        "MASTER_LAUNCH (PID ",
+        "runs on: it is told",
+        "1 account loses its stop-loss watchdog: ATLAS.",
+    ] {
+        assert!(plan.stdout.contains(text), "no `{text}`: {plan:?}");
+    }
+    let stopped = shutdown(&fleet, &["--account", "atlas", "--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    launch.wait_for("WATCHDOG_ATLAS ended by itself");
+    assert_eq!(
+        running(&fleet),
+        ["BRAIN_BOREAS", "MASTER_LAUNCH", "WATCHDOG_BOREAS", "quantum_server"]
+    );
+    let status = fleet.run("qc-launch", &["status", "--json"]).json();
+    let state = |name: &str| {
+        let components = status["components"].as_array().unwrap();
+        components.iter().find(|one| one["name"] == name).unwrap()["state"].clone()
+    };
+    assert_eq!((state("BRAIN_ATLAS"), state("BRAIN_BOREAS")), (json!("stopped"), json!("running")));
+
+    let stopped = shutdown(&fleet, &["--keep-watchdogs", "--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.stdout.contains("Watchdogs that run on: BOREAS."), "{stopped:?}");
+    assert_eq!(running(&fleet), ["MASTER_LAUNCH", "WATCHDOG_BOREAS", "quantum_server"]);
+    assert_eq!(shutdown(&fleet, &["--yes"]).code, 0);
+    assert_eq!(running(&fleet), [""; 0]);
+}
+
+#[test]
+fn what_names_nothing_is_refused() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let brain = by_hand(&fleet, &["BRAIN_ATLAS.py"]);
+    for (args, message) in [
+        (["--account", "ATLSA"], "there is no account `ATLSA`"),
+        (["--name", "BRAIN_ATLSA"], "there is no component `BRAIN_ATLSA`"),
+        (["--name", "MASTER_LAUNCH"], "stops its whole fleet"),
+        (["--role", "orchestrator"], "the roles are brain, watchdog, server, other"),
+        (["--latch", " "], "say why"),
+    ] {
+        let refused = shutdown(&fleet, &[&args[..], &["--yes"]].concat());
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains(message), "{refused:?}");
+    }
+    assert_eq!(liveness(brain.identity()), Liveness::Alive);
+}
+
+/// Lets a process stand still, so that it answers nobody.
+#[cfg(target_os = "linux")]
+fn freeze(identity: &Identity) {
+    let stop = run(Command::new("kill").args(["-STOP", &identity.pid.to_string()]), "");
+    assert_eq!(stop.code, 0, "{stop:?}");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn freeze(_: &Identity) {}
+
+#[test]
+fn an_orchestrator_that_does_not_answer_is_stopped_and_starts_nothing_again() {
+    if !cfg!(target_os = "linux") {
+        return cannot_test(
+            "an orchestrator that does not answer",
+            "nothing here lets one stand still",
+        );
+    }
+    for (args, expected) in [
+        (
+            &["--account", "ATLAS", "--yes", "--timeout", "3s"][..],
+            &["BRAIN_BOREAS", "WATCHDOG_BOREAS", "quantum_server"][..],
+        ),
+        (&["--yes", "--timeout", "3s"], &[]),
+    ] {
+        let fleet = SampleFleet::new(tools(), &TWO);
+        let launch = launch(&fleet);
+        freeze(launch.identity());
+        let stopped = shutdown(&fleet, args);
+        assert_eq!(stopped.code, 0, "{stopped:?}");
+        assert!(
+            stopped.stderr.contains("the orchestrator does not do as it is told"),
+            "{stopped:?}"
+        );
+        assert!(stopped.stdout.contains("MASTER_LAUNCH (PID "), "{stopped:?}");
+        assert_eq!(liveness(launch.identity()), Liveness::Dead);
+        assert_eq!(running(&fleet), expected);
+    }
+}
+
+/// A terminal: as the child, the parent and a sibling of brains.
+struct Terminals {
+    brains: Vec<Program>,
+    identities: Vec<Identity>,
+    _sibling: Program,
+}
+
+impl Terminals {
+    fn start(fleet: &SampleFleet) -> Self {
+        let name = format!("terminal64{}", if cfg!(windows) { ".exe" } else { "" });
+        fleet.script("BRAIN_ATLAS.py", &format!("start {name}"));
+        let mut brain =
+            Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
+        let line = brain.wait_for("started terminal64");
+        let child = identity_of(line.rsplit(' ').next().unwrap().parse().unwrap()).unwrap();
+        brain.wait_for("ready");
+        let terminal = fleet.root().join(&name);
+        let python = fleet.python();
+        let args = ["run", python.to_str().unwrap(), "BRAIN_BOREAS.py"];
+        let mut parent = Program::start(&terminal, &args, fleet.root(), &[], |_| ());
+        parent.wait_for("ready");
+        let args = ["BRAIN_ATLAS.py.ini", "/portable"];
+        let mut sibling = Program::start(&terminal, &args, fleet.root(), &[], |_| ());
+        sibling.wait_for("ready");
+        let identities = vec![child, parent.identity().clone(), sibling.identity().clone()];
+        Self { brains: vec![brain, parent], identities, _sibling: sibling }
+    }
+
+    fn assert_untouched(&self, what: &Finished, is_parent_waiting: bool) {
+        for (identity, is_parent) in self.identities.iter().zip([false, true, false]) {
+            // The parent only waits for its brain, and ends with it by itself.
+            if !is_parent || is_parent_waiting {
+                assert_eq!(liveness(identity), Liveness::Alive, "{what:?}");
+            }
+            let pid = identity.pid.to_string();
+            let words =
+                |text: &str| text.split(|c: char| !c.is_ascii_digit()).any(|word| word == pid);
+            assert!(!words(&what.stdout), "{pid}: {what:?}");
+        }
+    }
+}
+
+#[test]
+fn a_terminal_survives_every_mode_as_child_parent_and_sibling_of_brains() {
+    for args in [
+        &["--yes"][..],
+        &["--yes", "--all-roots", "--account", "ATLAS", "BOREAS"],
+        &["--yes", "--role", "brain"],
+        &["--yes", "--name", "BRAIN_ATLAS"],
+        &["--yes", "--keep-watchdogs"],
+        &["--yes", "--timeout", "0s"],
+        &["--yes", "--latch", "test"],
+    ] {
+        let fleet = SampleFleet::new(tools(), &TWO);
+        let terminals = Terminals::start(&fleet);
+        let dry = shutdown(&fleet, &[args, &["--dry-run"]].concat());
+        terminals.assert_untouched(&dry, true);
+        let stopped = shutdown(&fleet, args);
+        assert_eq!(stopped.code, 0, "{args:?}: {stopped:?}");
+        terminals.assert_untouched(&stopped, false);
+        assert_eq!(liveness(terminals.brains[0].identity()), Liveness::Dead, "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_born_meanwhile_is_stopped_too() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fleet.script("BRAIN_ATLAS.py", "start again");
+    let _brain = by_hand(&fleet, &["BRAIN_ATLAS.py"]);
+    let stopped = shutdown(&fleet, &["--yes", "--json", "--timeout", "5s"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let outcomes = outcomes(&stopped.json());
+    assert_eq!(outcomes.len(), 2, "{outcomes:?}");
+    assert_eq!(running(&fleet), [""; 0]);
+}
+
+#[test]
+fn one_that_asks_from_inside_the_fleet_is_spared_with_all_it_descends_from() {
+    let fleet = SampleFleet::new(tools(), &TWO);
+    let other = by_hand(&fleet, &["BRAIN_BOREAS.py"]);
+    // The stand-in runs the tool as a script would, under the name of a brain.
+    let tool = fleet.tools.tool("qc-shutdown");
+    fleet.script("BRAIN_ATLAS.py", &format!("run {}", tool.display()));
+    let mut asker = Command::new(fleet.python());
+    asker.args(["BRAIN_ATLAS.py"]).current_dir(fleet.root());
+    let finished = run(&mut asker, "YES\n");
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.stdout.contains("BRAIN_ATLAS (PID "), "{finished:?}");
+    assert!(
+        finished.stdout.contains("runs on, because this command was started from it"),
+        "{finished:?}"
+    );
+    assert_eq!(liveness(other.identity()), Liveness::Dead);
+}
+
+#[test]
+fn an_interrupted_stop_says_what_is_done_and_what_is_not() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fleet.script("BRAIN_ATLAS.py", "ignore stop");
+    let mut deaf = by_hand(&fleet, &["BRAIN_ATLAS.py"]);
+    let watchdog = by_hand(&fleet, &["STOPLOSS_WATCHDOG_V2.py", "--account", "ATLAS"]);
+    let tool = fleet.tools.tool("qc-shutdown");
+    let mut stop = Program::start(&tool, &["--yes", "--timeout", "1m"], fleet.root(), &[], |_| ());
+    stop.wait_for("Stopping brains");
+    deaf.wait_for("asked to stop");
+    stop.ask_to_stop(&fleet.tools);
+    let (ended, lines) = stop.finish();
+    assert_eq!(ended.code(), 130, "{lines:#?}");
+    let said = |text: &str| {
+        assert!(lines.iter().any(|line| line.contains(text)), "no `{text}`: {lines:#?}")
+    };
+    said("BRAIN_ATLAS (PID ");
+    said("it was asked and may still end");
+    said("it was not asked to stop");
+    said("INTERRUPTED: run the command again to stop the rest.");
+    for program in [&deaf, &watchdog] {
+        assert_eq!(liveness(program.identity()), Liveness::Alive);
+    }
+}
+
+#[test]
+fn a_latch_forbids_every_start_until_it_is_taken_back() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let brain = by_hand(&fleet, &["BRAIN_ATLAS.py"]);
+    let dry = shutdown(&fleet, &["--latch", "the broker is down", "--dry-run"]);
+    assert!(dry.stdout.contains("Every start will be forbidden"), "{dry:?}");
+    assert_eq!(fleet.locks().latch(), None);
+    let stopped = shutdown(&fleet, &["--latch", "the broker is down", "--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(
+        stopped.stdout.contains("EVERY START IS FORBIDDEN: the broker is down (by "),
+        "{stopped:?}"
+    );
+    assert_eq!(liveness(brain.identity()), Liveness::Dead);
+
+    let commands: [(&str, &[&str]); 2] =
+        [("qc-launch", &[]), ("qc-lock", &["run", "X", "--", "never-run"])];
+    for (tool, args) in commands {
+        let refused = fleet.run(tool, args);
+        assert_eq!(refused.code, 75, "{refused:?}");
+        assert!(
+            refused.stderr.contains("every start is forbidden: the broker is down"),
+            "{refused:?}"
+        );
+        assert!(refused.stderr.contains("qc-launch unlatch"), "{refused:?}");
+    }
+    let other = fleet.run("qc-lock", &["run", "-E", "7", "X", "--", "never-run"]);
+    assert_eq!(other.code, 7, "{other:?}");
+    let check = fleet.run("qc-ps", &["--check"]);
+    assert_eq!(check.code, 3, "{check:?}");
+    assert!(
+        check.stdout.contains("every start is forbidden until `qc-launch unlatch`"),
+        "{check:?}"
+    );
+    assert_eq!(fleet.run("qc-ps", &["--json"]).json()["latch"]["reason"], "the broker is down");
+
+    assert_eq!(fleet.run("qc-launch", &["unlatch"]).code, 4);
+    assert_eq!(fleet.run_with("qc-launch", &["unlatch"], "no\n").code, 4);
+    assert!(fleet.locks().latch().is_some());
+    assert_eq!(fleet.run_with("qc-launch", &["unlatch"], "YES\n").code, 0);
+    let again = fleet.run("qc-launch", &["unlatch", "--yes"]);
+    assert_eq!((again.code, &*again.stdout), (0, "Starts are not forbidden.\n"));
+    let history = fleet.run("qc-lock", &["history"]).stdout;
+    for event in ["latched", "blocked", "unlatched"] {
+        assert!(history.contains(event), "no `{event}`: {history}");
+    }
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+}
+
+#[test]
+fn a_config_that_cannot_be_read_keeps_nothing_from_being_stopped() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let brain = by_hand(&fleet, &["BRAIN_ATLAS.py"]);
+    let tool = fleet.tools.tool("qc-lock");
+    let stand_in = fleet.tools.stand_in();
+    // Nothing but its lock says that it is one of the fleet.
+    let args = ["run", "ODD_ONE", "--", stand_in.to_str().unwrap(), "odd"];
+    let mut odd = Program::start(&tool, &args, fleet.root(), &[], |_| ());
+    odd.wait_for("ready");
+    fs::write(fleet.root().join("MASTER_CONFIG.json"), "{\"ACCOUNTS\": {").unwrap();
+    let asked = fleet.run("qc-shutdown", &[]);
+    assert_eq!(asked.code, 2, "{asked:?}");
+    let stopped = shutdown(&fleet, &["--yes", "--timeout", "5s"]);
+    assert_eq!(stopped.code, 2, "{stopped:?}");
+    for text in [
+        "THE CONFIG CAN'T BE READ",
+        "other components may run on unseen",
+        "BRAIN_ATLAS (PID ",
+        "ODD_ONE (PID ",
+    ] {
+        assert!(stopped.stdout.contains(text), "no `{text}`: {stopped:?}");
+    }
+    assert!(stopped.stderr.contains("MASTER_CONFIG.json"), "{stopped:?}");
+    assert_eq!(liveness(brain.identity()), Liveness::Dead);
+    odd.finish();
+    let json = shutdown(&fleet, &["--dry-run", "--json"]);
+    assert_eq!(json.code, 2, "{json:?}");
+    assert!(json.json()["config_error"].as_str().unwrap().contains("MASTER_CONFIG.json"));
+}
+
+#[test]
+fn a_pid_that_is_used_again_between_listing_and_stopping_is_not_touched() {
+    let can = cfg!(target_os = "linux")
+        && Path::new("/proc/sys/kernel/ns_last_pid").exists()
+        && Command::new("unshare")
+            .args([
+                "--pid",
+                "--fork",
+                "--mount-proc",
+                "sh",
+                "-c",
+                "echo 99 > /proc/sys/kernel/ns_last_pid",
+            ])
+            .output()
+            .is_ok_and(|output| output.status.success());
+    if !can {
+        return cannot_test(
+            "a pid that is used again",
+            "it takes root on Linux, a PID namespace and /proc/sys/kernel/ns_last_pid",
+        );
+    }
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let mut inside = Command::new("unshare");
+    inside.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).arg(fleet.tools.stand_in());
+    inside
+        .arg("reuse")
+        .arg(fleet.tools.tool("qc-shutdown"))
+        .arg(fleet.python())
+        .arg("BRAIN_ATLAS.py");
+    let finished = run(inside.current_dir(fleet.root()), "");
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.stdout.contains("was used again, and its process lives"), "{finished:?}");
+    assert!(finished.stdout.contains("): has ended"), "{finished:?}");
+}
