@@ -26,6 +26,11 @@ pub fn main() -> ! {
     run_tool("qc-shutdown", |output| run(&parse()?, output))
 }
 
+/// Returns the command line that the program takes, for completions and man pages.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 type Results = Vec<(Target, Outcome, Duration)>;
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
