@@ -6,6 +6,8 @@ mod bench;
 mod demo;
 mod dist;
 mod docs;
+#[cfg(test)]
+mod errors;
 mod release;
 mod windows;
 
