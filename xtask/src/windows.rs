@@ -31,6 +31,8 @@ pub(crate) enum WindowsCommand {
     },
     /// Run clippy over everything; a warning fails
     Clippy,
+    /// Check everything for MSVC, the target of most Windows users; it can't be linked here
+    Msvc,
     /// Build everything
     Build {
         /// Further arguments of `cargo build`, after `--`
@@ -71,6 +73,12 @@ pub(crate) fn run(args: WindowsCommand) -> Result<()> {
         WindowsCommand::Check => setup_script(&["--check"]),
         WindowsCommand::Clippy => {
             finish(cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]))
+        }
+        WindowsCommand::Msvc => {
+            setup_script(&["--msvc"])?;
+            let mut check = cargo("check");
+            check.env("QC_TARGET", "x86_64-pc-windows-msvc");
+            finish(check.args(["--workspace", "--all-targets"]))
         }
         WindowsCommand::Build { args } => finish(cargo("build").arg("--workspace").args(args)),
         WindowsCommand::Run { exe, args } => finish(script("wine-run.sh").arg(exe).args(args)),
