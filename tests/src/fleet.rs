@@ -21,7 +21,9 @@ pub const ACCOUNTS: [(&str, u64); 5] = [
 
 /// A fleet in a folder that goes away, with everything that runs in it.
 pub struct SampleFleet {
-    root: TempDir,
+    root: PathBuf,
+    /// Goes away with the fleet, unless the folder was there before.
+    _folder: Option<TempDir>,
     /// The tools that it is used with.
     pub tools: Tools,
 }
@@ -29,18 +31,30 @@ pub struct SampleFleet {
 impl SampleFleet {
     /// Makes the fleet of these accounts, with short pauses.
     pub fn new(tools: Tools, accounts: &[(&str, u64)]) -> Self {
-        let root =
+        let folder =
             tempfile::Builder::new().prefix("qc fleet ").tempdir().expect("no temporary folder");
-        let fleet = Self { root, tools };
-        let python = fleet.python();
-        let base = fleet.root().join("base");
+        let fleet = Self { root: folder.path().into(), _folder: Some(folder), tools };
+        fleet.fill(accounts);
+        fleet
+    }
+
+    /// Makes the fleet of these accounts in a folder that is there and stays.
+    pub fn in_folder(tools: Tools, accounts: &[(&str, u64)], root: &Path) -> Self {
+        let fleet = Self { root: root.into(), _folder: None, tools };
+        fleet.fill(accounts);
+        fleet
+    }
+
+    fn fill(&self, accounts: &[(&str, u64)]) {
+        let python = self.python();
+        let base = self.root().join("base");
         let file = python.file_name().expect("python has a name");
         for program in [python.clone(), base.join(file)] {
             fs::create_dir_all(program.parent().expect("python lies in a folder"))
                 .expect("cannot make the environment");
-            copy_program(&fleet.tools.stand_in(), &program);
+            copy_program(&self.tools.stand_in(), &program);
         }
-        let environment = fleet.root().join(".venv312_gpu").join("pyvenv.cfg");
+        let environment = self.root().join(".venv312_gpu").join("pyvenv.cfg");
         fs::write(environment, format!("home = {}\n", base.display()))
             .expect("cannot make the environment");
         let config: serde_json::Map<String, Value> = accounts
@@ -49,22 +63,21 @@ impl SampleFleet {
                 (key.to_string(), json!({ "account": number, "server": "Demo", "enabled": true }))
             })
             .collect();
-        fleet.configure(&json!({
+        self.configure(&json!({
             "ACCOUNTS": config,
             "TRADING_SETTINGS": { "WATCHDOG_LIMIT": 2.5 },
             "PROCESS_MANAGER": section(&json!({})),
         }));
-        fleet.script("quantum_server.py", "");
-        fleet.script("STOPLOSS_WATCHDOG_V2.py", "");
+        self.script("quantum_server.py", "");
+        self.script("STOPLOSS_WATCHDOG_V2.py", "");
         for (key, _) in accounts {
-            fleet.script(&format!("{}.py", brain(key)), "");
+            self.script(&format!("{}.py", brain(key)), "");
         }
-        fleet
     }
 
     /// Returns the fleet's folder.
     pub fn root(&self) -> &Path {
-        self.root.path()
+        &self.root
     }
 
     /// Returns the fleet's Python.

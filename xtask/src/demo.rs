@@ -45,7 +45,7 @@ pub(crate) fn run(bin_dir: Option<PathBuf>) -> Result<()> {
 }
 
 /// Builds the tools and the stand-in; returns their folder.
-fn build() -> Result<PathBuf> {
+pub(crate) fn build() -> Result<PathBuf> {
     let mut command = Command::new(crate::cargo());
     command.current_dir(crate::workspace()).args(["build", "--quiet", "--bins"]);
     for package in ["qc-lock", "qc-ps", "qc-shutdown", "qc-launch", "qc-tests"] {

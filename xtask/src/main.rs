@@ -4,7 +4,10 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod docs;
+#[cfg(test)]
+mod errors;
 mod fuzz;
 mod release;
 mod windows;
@@ -29,6 +32,16 @@ enum Command {
         /// Folder with the programs, instead of building them
         #[arg(long, value_name = "DIR")]
         bin_dir: Option<PathBuf>,
+    },
+    /// Build the archives that users get, for Linux and for Windows
+    Dist(dist::DistArgs),
+    /// Play a day of a user in a folder where an archive was installed; used by `dist` itself
+    #[command(hide = true)]
+    Day {
+        /// The folder
+        root: PathBuf,
+        /// Folder with the stand-in
+        bin_dir: PathBuf,
     },
     /// Write docs/CONFIG.md anew, from the types that read the config
     Docs,
@@ -61,6 +74,8 @@ fn main() -> ExitCode {
     qc_process::helper::run_if_asked();
     let result = match Cli::parse().command {
         Command::Demo { bin_dir } => demo::run(bin_dir),
+        Command::Dist(args) => dist::run(&args),
+        Command::Day { root, bin_dir } => dist::day(&root, &bin_dir),
         Command::Docs => docs::run(),
         Command::Stress { seconds, contenders } => stress(seconds, contenders),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target),

@@ -5,25 +5,92 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The target whose programs are linked statically: they start in two thirds of the time, and run
-/// on any Linux. Without position independence they have nothing to relocate.
-const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
-const STATIC_FLAGS: &str = "-Ctarget-feature=+crt-static\x1f-Crelocation-model=static";
+/// A system that programs are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Target {
+    /// Linked statically: such programs start in two thirds of the time, and run on any Linux.
+    Linux,
+    /// Built by the Windows lab, or on Windows itself.
+    Windows,
+}
 
-/// Builds the packages that `selection` names; returns the folder with the programs.
+impl Target {
+    /// Returns its name among Rust's targets.
+    pub(crate) fn triple(self) -> &'static str {
+        match self {
+            Self::Linux => "x86_64-unknown-linux-gnu",
+            Self::Windows => "x86_64-pc-windows-gnu",
+        }
+    }
+
+    /// Returns what the compiler is told.
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            // Without position independence they have nothing to relocate.
+            Self::Linux => &["-Ctarget-feature=+crt-static", "-Crelocation-model=static"],
+            // The linker would write the time of the build into the program.
+            Self::Windows => {
+                &["-Ctarget-feature=+crt-static", "-Clink-arg=-Wl,--no-insert-timestamp"]
+            }
+        }
+    }
+}
+
+/// Builds the packages that `selection` names for this machine; returns the folder with the
+/// programs.
 ///
 /// # Errors
 /// If cargo can't be run or fails.
 pub(crate) fn build(selection: &[&str]) -> Result<PathBuf> {
-    let mut build = Command::new(crate::cargo());
-    build.current_dir(crate::workspace()).args(["build", "--release", "--quiet"]).args(selection);
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
-    let mut dir = crate::workspace().join(target);
-    // With a target of its own, the flags are not for build scripts and macros.
     if cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
-        build.args(["--target", STATIC_TARGET]).env("CARGO_ENCODED_RUSTFLAGS", STATIC_FLAGS);
-        dir.push(STATIC_TARGET);
+        return build_for(Target::Linux, selection);
     }
-    ensure!(build.status().context("cannot run cargo")?.success(), "the build failed; see above");
-    Ok(dir.join("release"))
+    let mut cargo = Command::new(crate::cargo());
+    run(cargo.args(["build", "--release", "--quiet"]).args(selection))?;
+    Ok(target_dir().join("release"))
+}
+
+/// Builds the packages that `selection` names for `target`; returns the folder with the programs.
+///
+/// # Errors
+/// If cargo can't be run or fails.
+pub(crate) fn build_for(target: Target, selection: &[&str]) -> Result<PathBuf> {
+    let (mut cargo, dir) = match target {
+        Target::Linux => {
+            let mut cargo = Command::new(crate::cargo());
+            // With a target of its own, the flags are not for build scripts and macros.
+            cargo.args(["build", "--target", target.triple()]);
+            (cargo, target_dir().join(target.triple()).join("release"))
+        }
+        Target::Windows => {
+            crate::windows::set_up()?;
+            (crate::windows::cargo("build"), crate::windows::built("release"))
+        }
+    };
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", encoded(target));
+    run(cargo.args(["--release", "--quiet"]).args(selection))?;
+    Ok(dir)
+}
+
+/// The flags as cargo takes them. Folders of this machine are kept out of the programs.
+fn encoded(target: Target) -> String {
+    let mut flags: Vec<String> = target.flags().iter().map(|flag| flag.to_string()).collect();
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    if let Some(home) = cargo_home {
+        flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
+    }
+    flags.push(format!("--remap-path-prefix={}=/qc", crate::workspace().display()));
+    flags.join("\x1f")
+}
+
+fn target_dir() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    crate::workspace().join(target)
+}
+
+fn run(cargo: &mut Command) -> Result<()> {
+    let status = cargo.current_dir(crate::workspace()).status().context("cannot run cargo")?;
+    ensure!(status.success(), "the build failed; see above");
+    Ok(())
 }

@@ -31,6 +31,8 @@ pub(crate) enum WindowsCommand {
     },
     /// Run clippy over everything; a warning fails
     Clippy,
+    /// Check everything for MSVC, the target of most Windows users; it can't be linked here
+    Msvc,
     /// Build everything
     Build {
         /// Further arguments of `cargo build`, after `--`
@@ -72,6 +74,12 @@ pub(crate) fn run(args: WindowsCommand) -> Result<()> {
         WindowsCommand::Clippy => {
             finish(cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]))
         }
+        WindowsCommand::Msvc => {
+            setup_script(&["--msvc"])?;
+            let mut check = cargo("check");
+            check.env("QC_TARGET", "x86_64-pc-windows-msvc");
+            finish(check.args(["--workspace", "--all-targets"]))
+        }
         WindowsCommand::Build { args } => finish(cargo("build").arg("--workspace").args(args)),
         WindowsCommand::Run { exe, args } => finish(script("wine-run.sh").arg(exe).args(args)),
         WindowsCommand::Demo => demo(),
@@ -106,6 +114,14 @@ fn test(args: &[OsString]) -> Result<()> {
 }
 
 fn demo() -> Result<()> {
+    let bins = build_demo()?;
+    let mut demo = script("wine-run.sh");
+    demo.arg(bins.join("xtask.exe")).args(["demo", "--bin-dir"]).arg(windows_path(&bins));
+    finish(&mut demo)
+}
+
+/// Builds what the demo needs; returns the folder with the programs.
+pub(crate) fn build_demo() -> Result<PathBuf> {
     set_up()?;
     let mut build = cargo("build");
     for package in ["qc-lock", "qc-ps", "qc-shutdown", "qc-launch", "qc-tests", "xtask"] {
@@ -115,10 +131,7 @@ fn demo() -> Result<()> {
         build.args(["--bin", bin]);
     }
     finish(&mut build)?;
-    let bins = built("debug");
-    let mut demo = script("wine-run.sh");
-    demo.arg(bins.join("xtask.exe")).args(["demo", "--bin-dir"]).arg(windows_path(&bins));
-    finish(&mut demo)
+    Ok(built("debug"))
 }
 
 fn bench() -> Result<()> {
@@ -139,13 +152,13 @@ fn bench() -> Result<()> {
 }
 
 /// Returns the folder of the programs that were built for Windows.
-fn built(profile: &str) -> PathBuf {
+pub(crate) fn built(profile: &str) -> PathBuf {
     let target = env::var_os("QC_TARGET_DIR").unwrap_or_else(|| "target/windows".into());
     crate::workspace().join(target).join("x86_64-pc-windows-gnu").join(profile)
 }
 
 /// Sets the lab up; takes a second where it is there.
-fn set_up() -> Result<()> {
+pub(crate) fn set_up() -> Result<()> {
     setup_script(&[])
 }
 
@@ -172,21 +185,21 @@ fn python() -> Option<PathBuf> {
 }
 
 /// Returns cargo for Windows, in the workspace.
-fn cargo(command: &str) -> Command {
+pub(crate) fn cargo(command: &str) -> Command {
     let mut cargo = if cfg!(windows) { Command::new("cargo") } else { script("cargo-windows.sh") };
     cargo.arg(command).current_dir(crate::workspace());
     cargo
 }
 
 /// Returns a script of the lab, to be run.
-fn script(name: &str) -> Command {
+pub(crate) fn script(name: &str) -> Command {
     let mut bash = Command::new("bash");
     bash.arg(crate::workspace().join("xtask/windows-lab").join(name));
     bash
 }
 
 /// Runs `command` to its end.
-fn finish(command: &mut Command) -> Result<()> {
+pub(crate) fn finish(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(command))?;
     if !status.success() {
         let words: Vec<_> =
@@ -204,7 +217,7 @@ fn cannot_start(command: &Command) -> String {
 }
 
 /// Returns how a Windows program names `path`: Wine shows `/` as drive `Z:`.
-fn windows_path(path: &Path) -> String {
+pub(crate) fn windows_path(path: &Path) -> String {
     format!("Z:{}", path.to_string_lossy().replace('/', "\\"))
 }
 

@@ -8,6 +8,7 @@
 #
 #   QC_LAB_DIR, QC_WINEPREFIX   as in setup.sh
 #   QC_TARGET_DIR               target folder (default: target/windows in the workspace)
+#   QC_TARGET                   the target (default: x86_64-pc-windows-gnu); another can only be checked
 #   QC_KEEP_WINE                1: after test, run and nextest let leftover programs run on
 set -euo pipefail
 
@@ -35,9 +36,11 @@ export CARGO=/usr/bin/cargo RUSTC=$TOOLS/bin/rustc RUSTDOC=$TOOLS/bin/rustdoc
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine-run.sh
 export CC_x86_64_pc_windows_gnu=x86_64-w64-mingw32-gcc AR_x86_64_pc_windows_gnu=x86_64-w64-mingw32-ar
+# For a target that is only checked any compiler does.
+export CC_x86_64_pc_windows_msvc=x86_64-w64-mingw32-gcc AR_x86_64_pc_windows_msvc=x86_64-w64-mingw32-ar
 workspace=$(cargo locate-project --workspace --message-format plain)
 export CARGO_TARGET_DIR=${QC_TARGET_DIR:-$(dirname "$workspace")/target/windows}
-export CARGO_BUILD_TARGET=x86_64-pc-windows-gnu
+export CARGO_BUILD_TARGET=${QC_TARGET:-x86_64-pc-windows-gnu}
 
 case $command in
   # `cargo clippy` would start the cargo-clippy of rustup.

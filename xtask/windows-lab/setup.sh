@@ -4,6 +4,7 @@
 #
 #   setup.sh            install what is missing, build what is stale, verify
 #   setup.sh --check    only verify
+#   setup.sh --msvc     in addition what checks programs for x86_64-pc-windows-msvc (no linker, no run)
 #   setup.sh --clean    end the lab's programs and delete the lab
 #
 # Safe to run again: what is already there, and matches the installed packages, is left alone.
@@ -14,6 +15,7 @@
 set -euo pipefail
 
 TARGET=x86_64-pc-windows-gnu
+MSVC=x86_64-pc-windows-msvc
 HOST=x86_64-unknown-linux-gnu
 LAB=${QC_LAB_DIR:-$HOME/.cache/qc-windows-lab}
 PREFIX=${QC_WINEPREFIX:-$LAB/wine}
@@ -70,27 +72,42 @@ toolchain_is_current() { [[ -f $LAB/toolchain/stamp && $(<"$LAB/toolchain/stamp"
 # Debian's compiler has no std for Windows. It is compiled once, into a sysroot beside links to the
 # compiler's own libraries, so that later builds need neither -Zbuild-std nor RUSTC_BOOTSTRAP.
 build_toolchain() {
-  local tools=$LAB/toolchain work=$LAB/std-build compiler sources name
+  local tools=$LAB/toolchain name
   if toolchain_is_current; then say "the toolchain is current"; return; fi
+  rm -rf "$tools"
+  mkdir -p "$tools/bin" "$tools/lib/rustlib"
+  for name in "$HOST" src etc; do ln -s "/usr/lib/rustlib/$name" "$tools/lib/rustlib/$name"; done
+  ln -s /usr/bin/cargo "$tools/bin/cargo"
+  compile_std "$TARGET"
+  stamp >"$tools/stamp"
+}
+
+# Puts std for a target, compiled from the compiler's own sources, into the sysroot.
+compile_std() {
+  local target=$1 work=$LAB/std-build compiler sources
   compiler=$(dpkg-query -W -f='${Version}' rustc-web)
   sources=$(dpkg-query -W -f='${Version}' rust-web-src)
   [[ $compiler == "$sources" ]] ||
     die "rustc-web is $compiler but rust-web-src is $sources. Upgrade both with \`apt-get upgrade\`."
-  say "compiling std for $TARGET (a minute or two, once)"
-  rm -rf "$tools" "$work"
-  mkdir -p "$work/src" "$tools/bin" "$tools/lib/rustlib/$TARGET/lib"
+  say "compiling std for $target (a minute or two, once)"
+  rm -rf "$work"
+  mkdir -p "$work/src" "$LAB/toolchain/lib/rustlib/$target/lib"
   echo '#![no_std]' >"$work/src/lib.rs"
   printf '%s\n' '[package]' 'name = "stdseed"' 'version = "0.0.0"' 'edition = "2021"' '[workspace]' \
     >"$work/Cargo.toml"
   (cd "$work" && RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Cembed-bitcode=yes' /usr/bin/cargo build --release \
-    --quiet --target "$TARGET" -Zbuild-std=std,panic_unwind,panic_abort,test,proc_macro) ||
+    --quiet --target "$target" -Zbuild-std=std,panic_unwind,panic_abort,test,proc_macro) ||
     die "std could not be compiled. See the message above; upgrade the packages and run setup again."
-  for name in "$HOST" src etc; do ln -s "/usr/lib/rustlib/$name" "$tools/lib/rustlib/$name"; done
-  find "$work/target/$TARGET/release/deps" -name '*.rlib' ! -name 'libstdseed-*' \
-    -exec cp -t "$tools/lib/rustlib/$TARGET/lib" {} +
-  ln -s /usr/bin/cargo "$tools/bin/cargo"
+  find "$work/target/$target/release/deps" -name '*.rlib' ! -name 'libstdseed-*' \
+    -exec cp -t "$LAB/toolchain/lib/rustlib/$target/lib" {} +
   rm -rf "$work"
-  stamp >"$tools/stamp"
+}
+
+# Goes away with the toolchain, so it is never older.
+add_msvc() {
+  if [[ -f $LAB/toolchain/msvc ]]; then say "std for $MSVC is there"; return; fi
+  compile_std "$MSVC"
+  touch "$LAB/toolchain/msvc"
 }
 
 # The compiler, told where std is. Not with sh: dash drops CARGO_BIN_EXE_some-name, as no variable
@@ -172,7 +189,7 @@ RS
 }
 
 case ${1:-} in
-  '')
+  '' | --msvc)
     require_debian
     install_packages
     mkdir -p "$LAB"
@@ -181,6 +198,7 @@ case ${1:-} in
     flock 9
     build_toolchain 9>&-
     write_wrappers
+    if [[ ${1:-} == --msvc ]]; then add_msvc 9>&-; fi
     build_prefix 9>&-
     verify 9>&- ;;
   --check) require_debian; verify ;;

@@ -38,6 +38,11 @@ pub fn main() -> ! {
     run_tool("qc-launch", |output| run(&parse()?, output))
 }
 
+/// Returns the command line that the program takes, for completions and man pages.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let place = cli.place.resolve()?;
     match &cli.command {

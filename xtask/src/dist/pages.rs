@@ -1,0 +1,73 @@
+//! Completions and man pages, from the command lines that the tools themselves parse.
+
+use anyhow::Result;
+use clap::Command;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::archive::File;
+
+/// Returns the completions of each tool for each shell.
+pub(crate) fn completions(commands: &[Command]) -> Vec<File> {
+    let mut files = Vec::new();
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
+        for command in commands {
+            let name = command.get_name().to_owned();
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut command.clone(), &name, &mut text);
+            let file = clap_complete::Generator::file_name(&shell, &name);
+            files.push(File::new(format!("completions/{file}"), text));
+        }
+    }
+    files
+}
+
+/// Returns the man pages of each tool and each of its commands.
+///
+/// # Errors
+/// If a page can't be written.
+pub(crate) fn man(commands: &[Command]) -> Result<Vec<File>> {
+    let mut files = Vec::new();
+    for command in commands {
+        let mut command = command.clone().disable_help_subcommand(true);
+        command.build();
+        pages(&command, &mut files)?;
+    }
+    Ok(files)
+}
+
+fn pages(command: &Command, files: &mut Vec<File>) -> Result<()> {
+    for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+        pages(inner, files)?;
+    }
+    let man = Man::new(command.clone()).source(format!("qc {}", super::VERSION)).manual("qc");
+    let mut text = Vec::new();
+    man.render(&mut text)?;
+    files.push(File::new(format!("man/{}", man.get_filename()), text));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tool_has_completions_for_four_shells_and_each_command_a_man_page() {
+        let commands = super::super::commands();
+        let completions = completions(&commands);
+        assert_eq!(completions.len(), 4 * commands.len());
+        let man = man(&commands).unwrap();
+        for command in &commands {
+            let mut built = command.clone().disable_help_subcommand(true);
+            built.build();
+            let names = built.get_subcommands().filter(|one| !one.is_hide_set());
+            for name in names.map(|one| format!("{}-{}", built.get_name(), one.get_name())) {
+                let path = format!("man/{name}.1");
+                assert!(man.iter().any(|page| page.path == path), "{path} is missing");
+            }
+        }
+        for file in completions.iter().chain(&man) {
+            assert!(!file.bytes.is_empty(), "{} is empty", file.path);
+        }
+    }
+}
