@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::{Exit, Id};
 
+/// The exit code of a component that found its lock held.
+pub const LOCK_HELD: i32 = 75;
+
 /// Something that people should learn about a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
@@ -86,8 +89,6 @@ impl Note {
 impl Reason {
     /// Returns the reason as a sentence; `name` tells how a component is called.
     pub fn text(&self, name: impl Fn(Id) -> String) -> String {
-        /// The exit code of a component that found its lock held.
-        const LOCK_HELD: i32 = 75;
         match self {
             Self::TooOften(cause, restarts) => format!("{cause} after {restarts} restarts"),
             Self::NoRestart(cause) => format!("{cause}, and its settings allow no restart"),
