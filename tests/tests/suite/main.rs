@@ -12,6 +12,7 @@ mod listing;
 mod locks;
 mod logs;
 mod notify;
+mod report;
 mod run;
 #[cfg(windows)]
 mod scripts;

@@ -144,7 +144,6 @@ impl Runtime<'_> {
                 let waited = seconds(*waited);
                 ("not-ready", format!("{name} is NOT READY after {waited}; stopping it"))
             }
-            Note::LockLost => ("lock-lost", format!("{name} has LOST ITS LOCK; stopping it")),
             Note::Unguarded(guard) => {
                 let guard = self.roster.name(*guard);
                 ("unguarded", format!("stopping {name}: its watchdog {guard} does not run"))
@@ -201,7 +200,6 @@ impl Runtime<'_> {
             | Note::Ready(_)
             | Note::Finished(_)
             | Note::NotReady(_)
-            | Note::LockLost
             | Note::Killed(_) => None,
         }
     }
