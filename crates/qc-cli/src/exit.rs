@@ -78,6 +78,11 @@ impl Failure {
         Self::new(exit, "", "")
     }
 
+    /// Returns the exit code.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Returns the same failure with another exit code.
     pub fn with_exit(self, exit: Exit) -> Self {
         Self { exit, ..self }

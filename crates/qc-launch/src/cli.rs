@@ -4,7 +4,8 @@ use clap::{Args, Parser, Subcommand};
 use qc_cli::{ColorChoice, HoldArgs, PlaceArgs};
 
 use crate::autostart::AutostartArgs;
-use crate::logs::LogsArgs;
+use crate::logs::{Format, LogsArgs};
+use crate::metrics::LocalAddress;
 
 /// Start the fleet, keep it running, and stop it in order on Ctrl-C
 ///
@@ -50,6 +51,15 @@ pub(crate) struct UpArgs {
     /// nothing twice, but other programs are not kept from those terminals.
     #[arg(long)]
     pub(crate) allow_shared_terminal: bool,
+    /// How to write the log, in the file and on the terminal
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(crate) log_format: Format,
+    /// Serve metrics for Prometheus at ADDRESS, such as 127.0.0.1:9464
+    ///
+    /// Only this machine can ask, at http://ADDRESS/metrics. Without this flag, at the address that
+    /// the config names as PROCESS_MANAGER.metrics, if it does.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<LocalAddress>,
 }
 
 #[derive(Debug, Args)]

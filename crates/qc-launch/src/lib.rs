@@ -9,28 +9,30 @@ mod check;
 mod cli;
 mod detach;
 mod init;
-mod log;
 pub mod logs;
 pub mod metrics;
 pub mod notify;
 mod preflight;
 mod probe;
+mod report;
 mod roster;
 mod runtime;
 mod start;
 mod unlatch;
 
 use std::io::Write;
+use std::time::SystemTime;
 
 use cli::{Cli, Command, UpArgs};
 use qc_cli::{Exit, Failure, Place, describe, hold, parse, print_json, run_tool, warn};
 use qc_fleet::check::has_old_module;
-use qc_fleet::{Component, Fleet, share_terminals};
+use qc_fleet::{Component, Fleet, NotifyEvent, share_terminals};
 use qc_lock_core::{Event, LockDir, Request};
 
-use crate::log::Log;
 use crate::logs::LogFolder;
+use crate::notify::Notice;
 use crate::preflight::wanted;
+use crate::report::{Report, tell_refusal};
 use crate::runtime::{End, Run, Runtime};
 
 /// Runs the program.
@@ -83,7 +85,11 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     }
 
     // The lock first: of two launchers started at once, one goes no further than this.
-    let own = locks.acquire(&Request::new(fleet.orchestrator.clone()).program("qc-launch"))?;
+    let request = Request::new(fleet.orchestrator.clone()).program("qc-launch");
+    let own = locks
+        .acquire(&request)
+        .map_err(Failure::from)
+        .inspect_err(|refusal| told_refused(&fleet, refusal))?;
     let adopted =
         adopt::adopt(&fleet, &components, &locks, !args.no_adopt).inspect_err(|refusal| {
             let entry = locks
@@ -93,35 +99,45 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
             if let Err(error) = locks.append(&entry.detail(refusal.message().replace("\n ", ""))) {
                 warn(&error);
             }
+            told_refused(&fleet, refusal);
         })?;
 
-    let mut log = Log::open(&fleet.root).map_err(|error| {
-        let hint = "see whether the fleet's folder may be written to and whether the disk is full";
-        Failure::from_error(Exit::Failed, &error, hint)
-    })?;
-    log.say(&format!("qc-launch {} in {}", env!("CARGO_PKG_VERSION"), fleet.root.display()));
+    let mut report = Report::open(&fleet, args)?;
+    let root = fleet.root.display();
+    report.info("launcher", &format!("qc-launch {} in {root}", env!("CARGO_PKG_VERSION")));
     for reclaimed in own.reclaimed() {
-        log.say(&format!("reclaimed lock {} {reclaimed}", fleet.orchestrator));
+        let text = format!("reclaimed lock {} {reclaimed}", fleet.orchestrator);
+        report.info("reclaimed", &text);
     }
     if let Some(error) = own.history_error() {
-        log.say(&format!("WARNING: {}", describe(error)));
+        report.warn("history", &describe(error));
     }
-    clear_stale(&locks, &mut log)?;
+    report.metrics().held_since(fleet.orchestrator.as_str(), Some(SystemTime::now()));
+    clear_stale(&locks, &mut report)?;
     for warning in &warnings {
-        log.say(&format!("WARNING: {warning}"));
+        report.warn("check", warning);
     }
     let scripts_lock = has_old_module(&fleet.root);
-    let run = Run { place, args, fleet, locks: &locks, scripts_lock, components, adopted, log };
-    let runtime = Runtime::new(run)?;
-    let end = runtime.serve().run()?;
+    let run = Run {
+        place,
+        args,
+        fleet,
+        locks: &locks,
+        scripts_lock,
+        components,
+        adopted,
+        report: &mut report,
+    };
+    let end = Runtime::new(run).and_then(|runtime| runtime.serve().run());
     // How supervision ended is what counts; what is left of the lock heals.
     if let Err(error) = own.release() {
         warn(&error);
     }
-    match end {
+    report.finish();
+    match end? {
         End::Stopped => Ok(Exit::Done),
         End::NothingLeft => {
-            let hint = "see orchestrator_logs for why each component was given up";
+            let hint = "see `qc-launch logs orchestrator` for why each component was given up";
             Err(Failure::new(Exit::Failed, "nothing is left to supervise", hint))
         }
         End::Survivors => {
@@ -146,15 +162,23 @@ fn selected(
     Ok((wanted, warnings))
 }
 
+/// Tells people that a second launcher, or one beside something that runs, was refused.
+fn told_refused(fleet: &Fleet, refusal: &Failure) {
+    if refusal.exit() == Exit::Held {
+        let name = fleet.orchestrator.as_str();
+        tell_refusal(fleet, Notice::new(NotifyEvent::Blocked, name, refusal.message()));
+    }
+}
+
 /// Clears what the dead have left behind, and says so: it is no reason to refuse.
-fn clear_stale(locks: &LockDir, log: &mut Log) -> Result<(), Failure> {
+fn clear_stale(locks: &LockDir, report: &mut Report) -> Result<(), Failure> {
     let result = locks.clear_stale()?;
     for entry in result.cleared {
         let pid = entry.pid.map(|pid| format!(" (PID {pid} has ended)")).unwrap_or_default();
-        log.say(&format!("reclaimed stale lock {}{pid}", entry.name));
+        report.info("reclaimed", &format!("reclaimed stale lock {}{pid}", entry.name));
     }
     for error in result.failed.iter().chain(&result.history_error) {
-        log.say(&format!("WARNING: {}", describe(error)));
+        report.warn("locks", &describe(error));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Looking whether a component is ready, and whether it gives signs of life.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,6 +11,8 @@ use qc_lock_core::LockDir;
 use qc_supervise::{Probe, Pulse};
 use regex::Regex;
 
+use crate::logs::{LogFolder, LogName, is_being_cut, read_from, was_cut};
+
 /// How long a connection to this machine may take.
 const CONNECT: Duration = Duration::from_millis(200);
 
@@ -19,6 +21,9 @@ const READ_AT_ONCE: u64 = 1024 * 1024;
 
 /// The longest line that is looked at; of a longer one, the end.
 const LINE: usize = 64 * 1024;
+
+/// The room on a disk below which nothing that needs a line in a log is expected any more.
+const LEAST_ROOM: u64 = 4096;
 
 /// What tells a file from what it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub(crate) enum Looker {
     /// The record of the lock shows it.
     Lock,
     Log(LogLooker),
+    /// There is no log to look into.
+    Blind,
 }
 
 impl Looker {
@@ -52,7 +59,11 @@ impl Looker {
     ///
     /// # Errors
     /// A sentence saying what is wrong with the probe.
-    pub(crate) fn new(component: &Component, log: &Path) -> Result<Option<Self>, String> {
+    pub(crate) fn new(
+        component: &Component,
+        logs: &LogFolder,
+        log: Option<&Path>,
+    ) -> Result<Option<Self>, String> {
         Ok(Some(match &component.settings.ready.probe {
             Probe::Started | Probe::Delay(_) => return Ok(None),
             Probe::Port(port) => Self::Port(*port),
@@ -62,12 +73,14 @@ impl Looker {
                 Self::File(path, before)
             }
             Probe::Lock => Self::Lock,
-            Probe::Log(pattern) => Self::Log(LogLooker {
-                pattern: Regex::new(pattern).map_err(|error| format!("its pattern {error}"))?,
-                path: log.into(),
-                position: fs::metadata(log).map_or(0, |found| found.len()),
-                line: Vec::new(),
-            }),
+            Probe::Log(pattern) => {
+                let pattern =
+                    Regex::new(pattern).map_err(|error| format!("its pattern {error}"))?;
+                let name = log.and_then(|log| LogName::parse(log.file_name()?.to_str()?));
+                name.map_or(Self::Blind, |name| {
+                    Self::Log(LogLooker::new(pattern, logs.clone(), name))
+                })
+            }
         }))
     }
 
@@ -84,8 +97,10 @@ impl Looker {
                         lock.is_some_and(|lock| lock.state == qc_lock_core::LockState::Legacy)
                     })
             }
-            // A log that can't be read now may be readable later.
-            Self::Log(looker) => looker.read().unwrap_or(false),
+            // A log that can't be read now may be readable later. Where nothing can be written,
+            // nobody can say so in it, and must not be stopped for that.
+            Self::Log(looker) => looker.read().unwrap_or(false) || is_full(looker.folder.path()),
+            Self::Blind => true,
         }
     }
 }
@@ -98,28 +113,71 @@ fn accepts(port: u16) -> bool {
     listens && TcpStream::connect_timeout(&address, CONNECT).is_ok()
 }
 
-/// Reads a log from where it ended, and looks for a line.
+/// Whether the disk has no room for another line.
+fn is_full(folder: &Path) -> bool {
+    qc_process::volume(folder).is_ok_and(|volume| volume.free_bytes < LEAST_ROOM)
+}
+
+/// Reads a log from where it ended, and looks for a line; also when its front is cut off meanwhile.
 #[derive(Debug)]
 pub(crate) struct LogLooker {
     pattern: Regex,
-    path: PathBuf,
+    folder: LogFolder,
+    name: LogName,
+    /// How many parts were cut off before `position`.
+    parts: u32,
     position: u64,
     /// The line that is not complete yet.
     line: Vec<u8>,
 }
 
 impl LogLooker {
+    fn new(pattern: Regex, folder: LogFolder, name: LogName) -> Self {
+        // One that was started twice in one second writes to the same log.
+        let parts = (1..).take_while(|&part| was_cut(&folder, &name, part)).count();
+        let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+        let path = folder.path().join(name.file_name());
+        let position = fs::metadata(path).map_or(0, |found| found.len());
+        Self { pattern, folder, name, parts, position, line: Vec::new() }
+    }
+
     fn read(&mut self) -> io::Result<bool> {
-        let mut file = File::open(&self.path)?;
-        // It was cut since: what is there now is new.
-        if file.metadata()?.len() < self.position {
-            self.position = 0;
-            self.line.clear();
+        loop {
+            let next = self.parts + 1;
+            let is_part = was_cut(&self.folder, &self.name, next);
+            let name = if is_part { self.name.with_part(next) } else { self.name.clone() };
+            let path = self.folder.path().join(name.file_name());
+            let (text, length) = read_from(&path, self.position, READ_AT_ONCE)?;
+            if !is_part {
+                // What was read then may be what comes after a part that is not known yet.
+                if is_being_cut(&self.folder, &self.name, next) {
+                    return Ok(false);
+                }
+                if was_cut(&self.folder, &self.name, next) {
+                    continue;
+                }
+                if length < self.position {
+                    // Somebody else has emptied it.
+                    self.position = 0;
+                    self.line.clear();
+                    continue;
+                }
+            }
+            self.position += text.len() as u64;
+            if self.is_in(&text) {
+                return Ok(true);
+            }
+            if is_part && self.position >= length {
+                self.position -= length;
+                self.parts = next;
+            } else if text.is_empty() || !is_part {
+                return Ok(false);
+            }
         }
-        file.seek(SeekFrom::Start(self.position))?;
-        let mut text = Vec::new();
-        let read = file.take(READ_AT_ONCE).read_to_end(&mut text)?;
-        self.position += u64::try_from(read).unwrap_or(0);
+    }
+
+    /// Whether one of the lines that end in `text` is the one that is looked for.
+    fn is_in(&mut self, text: &[u8]) -> bool {
         for part in text.split_inclusive(|&byte| byte == b'\n') {
             self.line.extend(part);
             if self.line.len() > LINE {
@@ -129,11 +187,11 @@ impl LogLooker {
                 let line = String::from_utf8_lossy(&self.line).trim_end().to_owned();
                 self.line.clear();
                 if self.pattern.is_match(&line) {
-                    return Ok(true);
+                    return true;
                 }
             }
         }
-        Ok(false)
+        false
     }
 }
 
@@ -142,25 +200,31 @@ impl LogLooker {
 pub(crate) struct Heart {
     path: PathBuf,
     last: Option<Stamp>,
+    /// Whether it is the component's log.
+    is_log: bool,
 }
 
 impl Heart {
     /// Begins to look, if `component` gives signs of life.
     pub(crate) fn new(component: &Component, log: Option<&Path>) -> Option<Self> {
-        let path = match &component.settings.heartbeat.as_ref()?.pulse {
-            Pulse::File(path) => component.cwd.join(path),
-            Pulse::Output => log?.into(),
+        let (path, is_log) = match &component.settings.heartbeat.as_ref()?.pulse {
+            Pulse::File(path) => (component.cwd.join(path), false),
+            Pulse::Output => (log?.into(), true),
         };
         let last = Stamp::of(&path);
-        Some(Self { path, last })
+        Some(Self { path, last, is_log })
     }
 
-    /// Whether there was one since the last look.
+    /// Whether there was one since the last look, or none can be seen. A log whose front is cut off
+    /// changes, too: it has grown just before.
     pub(crate) fn has_beaten(&mut self) -> bool {
         let now = Stamp::of(&self.path);
         let changed = now != self.last;
         self.last = now;
-        changed
+        // A log that is gone, or on a full disk, shows nothing of what is printed.
+        let shows_nothing =
+            || self.is_log && (now.is_none() || self.path.parent().is_some_and(is_full));
+        changed || shows_nothing()
     }
 }
 
@@ -170,26 +234,47 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::logs::cut;
 
     #[test]
     fn a_line_counts_once_it_is_complete_and_only_if_it_is_new() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.log");
-        fs::write(&path, "ready\n").unwrap();
-        let mut looker = LogLooker {
-            pattern: Regex::new("^ready( now)?$").unwrap(),
-            position: fs::metadata(&path).unwrap().len(),
-            path: path.clone(),
-            line: Vec::new(),
+        let folder = LogFolder::new(dir.path());
+        let name = LogName::parse("A_20260101_000000.log").unwrap();
+        let path = dir.path().join(name.file_name());
+        let write = |text: &str| {
+            let mut log = fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
+            log.write_all(text.as_bytes()).unwrap();
         };
-        assert!(!looker.read().unwrap(), "that line is old");
-        let mut log = fs::OpenOptions::new().append(true).open(&path).unwrap();
-        log.write_all(b"loading\nrea").unwrap();
-        assert!(!looker.read().unwrap(), "that line is not complete");
-        log.write_all(b"dy now\r\nmore").unwrap();
-        assert!(looker.read().unwrap());
+        let looker = || {
+            let pattern = Regex::new("^ready( now)?$").unwrap();
+            LogLooker::new(pattern, folder.clone(), name.clone())
+        };
+        write("ready\n");
+        let mut first = looker();
+        assert!(!first.read().unwrap(), "that line is old");
+        write("loading\nrea");
+        assert!(!first.read().unwrap(), "that line is not complete");
+        write("dy now\r\nmore");
+        assert!(first.read().unwrap());
         fs::write(&path, "ready\n").unwrap();
-        assert!(looker.read().unwrap(), "the log was cut");
+        assert!(first.read().unwrap(), "somebody has emptied the log");
+
+        // The line went to a part between two looks, and what follows is longer than what was there.
+        let mut second = looker();
+        write("ready\n");
+        cut(&folder, &name).unwrap().unwrap();
+        write(&"and so on\n".repeat(100));
+        assert!(second.read().unwrap(), "it is in the first part");
+        let mut third = looker();
+        for _ in 0..3 {
+            write(&"and so on\n".repeat(10_000));
+            assert!(!third.read().unwrap());
+            cut(&folder, &name).unwrap().unwrap();
+        }
+        assert!(!third.read().unwrap());
+        write("ready\n");
+        assert!(third.read().unwrap(), "it is after the third part");
     }
 
     #[test]
@@ -205,7 +290,7 @@ mod tests {
     fn a_file_that_changes_is_a_sign_of_life() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("heart");
-        let mut heart = Heart { last: Stamp::of(&path), path: path.clone() };
+        let mut heart = Heart { last: Stamp::of(&path), path: path.clone(), is_log: false };
         assert!(!heart.has_beaten());
         fs::write(&path, "1").unwrap();
         assert!(heart.has_beaten());

@@ -4,7 +4,7 @@
 mod control;
 mod tell;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -22,8 +22,9 @@ use qc_supervise::{Action, Event, Exit, Id, Machine, NotStarted};
 
 use crate::adopt::Adopted;
 use crate::cli::UpArgs;
-use crate::log::Log;
+use crate::logs::Level;
 use crate::probe::{Heart, Looker};
+use crate::report::Report;
 use crate::roster::Roster;
 use crate::start::{Begun, Said, Starter};
 
@@ -72,7 +73,7 @@ pub(crate) struct Run<'a> {
     pub(crate) scripts_lock: bool,
     pub(crate) components: Vec<qc_fleet::Component>,
     pub(crate) adopted: Vec<Adopted>,
-    pub(crate) log: Log,
+    pub(crate) report: &'a mut Report,
 }
 
 /// How supervision ended.
@@ -110,12 +111,14 @@ pub(crate) struct Runtime<'a> {
     args: &'a UpArgs,
     locks: &'a LockDir,
     scripts_lock: bool,
-    log: Log,
+    report: &'a mut Report,
     /// Whether to say when all are ready or were given up: for the one who started this program.
     announce: bool,
     roster: Roster,
     machine: Machine,
     running: Vec<Option<Running>>,
+    /// The process that each had last, for those who are told about its end.
+    pids: HashMap<Id, u32>,
     /// Those that are looked at whether they are ready.
     looking: Vec<Id>,
     /// What the machine is still to hear.
@@ -143,11 +146,12 @@ impl<'a> Runtime<'a> {
             args: run.args,
             locks: run.locks,
             scripts_lock: run.scripts_lock,
-            log: run.log,
+            report: run.report,
             announce: run.args.announce,
             roster,
             machine: Machine::new(specs, seed),
             running: Vec::new(),
+            pids: HashMap::new(),
             looking: Vec::new(),
             events: VecDeque::new(),
             ended: Vec::new(),
@@ -157,6 +161,9 @@ impl<'a> Runtime<'a> {
             began: Instant::now(),
         };
         runtime.make_room();
+        for (_, component) in runtime.roster.iter() {
+            runtime.report.metrics().up(component.name.as_str(), false);
+        }
         for adopted in run.adopted {
             runtime.adopt(adopted)?;
         }
@@ -168,9 +175,10 @@ impl<'a> Runtime<'a> {
         let needed = self.roster.iter().count() as u64 + SPARE_FILES;
         let allowed = qc_process::allow_open_files(needed);
         if allowed < needed {
-            self.log.say(&format!(
-                "WARNING: only {allowed} files may be open and {needed} are needed; raise the limit (`ulimit -n`)"
-            ));
+            let text = format!(
+                "only {allowed} files may be open and {needed} are needed; raise the limit (`ulimit -n`)"
+            );
+            self.report.warn("launcher", &text);
         }
     }
 
@@ -249,7 +257,11 @@ impl<'a> Runtime<'a> {
                     });
                 }
                 Action::Say(id, note) => self.tell(id, &note),
-                Action::Forget(id) => self.roster.forget(id),
+                Action::Forget(id) => {
+                    self.report.metrics().forget(&self.roster.name(id));
+                    self.roster.forget(id);
+                    self.pids.remove(&id);
+                }
             }
         }
         self.ask(&asked.0, Ask::Gently);
@@ -266,7 +278,7 @@ impl<'a> Runtime<'a> {
                     }
                 }
                 Message::Said(id, _, Said::Line(line)) => {
-                    self.log.say(&format!("{}: {line}", self.roster.name(id)));
+                    self.say_of(id, Level::Info, "wrapper", &line);
                 }
                 Message::Interrupted(interrupt) => {
                     let limit = CLOSE_LIMIT.filter(|_| interrupt == Interrupt::Close);
@@ -283,7 +295,8 @@ impl<'a> Runtime<'a> {
 
     fn stop_all(&mut self, limit: Option<Duration>) {
         if !self.machine.is_stopping() {
-            self.log.say("stopping the fleet in order; open trades are NOT closed");
+            let text = "stopping the fleet in order; open trades are NOT closed";
+            self.report.info("stopping", text);
             self.events.push_back(Event::StopAll { limit });
         }
     }
@@ -295,7 +308,7 @@ impl<'a> Runtime<'a> {
         let post = self.post();
         let hear = move |said| post.send(Message::Said(id, life, said));
         let starter = Starter { locks: self.locks, scripts_lock: self.scripts_lock };
-        let begun = match starter.start(component, &self.log, hear) {
+        let begun = match starter.start(component, self.report.folder(), hear) {
             Ok(begun) => begun,
             Err(why) => {
                 if why != NotStarted::Busy {
@@ -316,16 +329,16 @@ impl<'a> Runtime<'a> {
             return;
         }
         for remark in remarks {
-            self.log.say(&remark);
+            self.say_of(id, Level::Info, "reclaimed", &remark);
         }
-        let shown = log.strip_prefix(&self.fleet.root).unwrap_or(&log).display();
-        self.log.say(&format!("starting {}, log {shown}", component.name));
+        self.tell_starting(id, &log);
+        let log = log.ok();
         let running = Running {
             life,
             identity: (!is_wrapped).then(|| child.identity().clone()),
             child: Some(child),
             process: None,
-            log: Some(log),
+            log,
             looker,
             heart,
             began: self.now(),
@@ -358,11 +371,11 @@ impl<'a> Runtime<'a> {
         // The life that the machine gives to what it adopts.
         let life = 1;
         self.watcher.watch(&adopted.process, token(id, life))?;
-        let log = self.log.latest(&adopted.name);
+        let log = self.report.folder().latest(&adopted.name);
         let component = self.roster.get(id);
         let heart = component.and_then(|component| Heart::new(component, log.as_deref()));
         let identity = adopted.process.identity().clone();
-        self.log.say(&format!("adopted {} (PID {})", adopted.name, identity.pid));
+        self.tell_adopted(id, identity.pid, log.as_deref());
         let running = Running {
             life,
             child: None,
@@ -452,8 +465,7 @@ impl<'a> Runtime<'a> {
         let answers = ask_all(&asked, how);
         for ((id, _), answer) in processes.iter().zip(answers) {
             if let Err(error) = answer {
-                let name = self.roster.name(*id);
-                self.log.say(&format!("WARNING: {name}: {error}; {}", error.hint()));
+                self.say_of(*id, Level::Warning, "stop", &format!("{error}; {}", error.hint()));
             }
         }
     }
@@ -469,8 +481,7 @@ impl<'a> Runtime<'a> {
         }
         for process in processes {
             if let Err(error) = process.kill() {
-                let name = self.roster.name(id);
-                self.log.say(&format!("WARNING: {name}: {error}; {}", error.hint()));
+                self.say_of(id, Level::Warning, "kill", &format!("{error}; {}", error.hint()));
             }
         }
     }

@@ -10,7 +10,7 @@ use qc_lock_core::{LockDir, LockError, StartError};
 use qc_process::{Child, Console, Identity, LOCKS_ARE_INHERITED, Output, Spawn, here, listener};
 use qc_supervise::NotStarted;
 
-use crate::log::Log;
+use crate::logs::LogFolder;
 use crate::probe::{Heart, Looker};
 
 /// A thread that reads a line or two needs no large stack.
@@ -22,7 +22,8 @@ pub(crate) struct Begun {
     pub(crate) child: Child,
     /// Whether a wrapper will say when the component itself runs.
     pub(crate) is_wrapped: bool,
-    pub(crate) log: PathBuf,
+    /// Where its output goes; without a log, nowhere, and why.
+    pub(crate) log: io::Result<PathBuf>,
     /// What shows that it is ready, where that has to be looked for.
     pub(crate) looker: Option<Looker>,
     pub(crate) heart: Option<Heart>,
@@ -50,25 +51,22 @@ impl Starter<'_> {
     pub(crate) fn start(
         &self,
         component: &Component,
-        log: &Log,
+        logs: &LogFolder,
         hear: impl Fn(Said) + Send + 'static,
     ) -> Result<Begun, NotStarted> {
         for &port in &component.ports {
             refuse_busy(port)?;
         }
-        let (file, path) = log.child(component.name.as_str()).map_err(failed)?;
-        let looker = Looker::new(component, &path).map_err(NotStarted::Failed)?;
-        let heart = Heart::new(component, Some(&path));
+        let name = component.name.as_str();
+        let (file, log) = logs.open_or_nowhere(name).map_err(failed)?;
+        let path = log.as_deref().ok();
+        let looker = Looker::new(component, logs, path).map_err(NotStarted::Failed)?;
+        let heart = Heart::new(component, path);
+        let written = path.map_or_else(|| logs.next(name), PathBuf::from);
         let command: Vec<OsString> =
             component.command.iter().map(|word| word.value().into()).collect();
-        let begun = |child, is_wrapped, remarks| Begun {
-            child,
-            is_wrapped,
-            log: path.clone(),
-            looker,
-            heart,
-            remarks,
-        };
+        let begun =
+            |child, is_wrapped, remarks| Begun { child, is_wrapped, log, looker, heart, remarks };
         if self.scripts_lock {
             let spawn = spawn_of(command, component, Output::File(&file));
             return Ok(begun(spawn.start(|_| Ok(())).map_err(failed)?, false, Vec::new()));
@@ -76,7 +74,7 @@ impl Starter<'_> {
         if !LOCKS_ARE_INHERITED {
             // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
             let (reader, writer) = io::pipe().map_err(failed)?;
-            let wrapper = self.wrapped(component, &path, command).map_err(failed)?;
+            let wrapper = self.wrapped(component, &written, command).map_err(failed)?;
             let spawn = spawn_of(wrapper, component, Output::Pipe(&writer));
             let child = spawn.start(|_| Ok(())).map_err(failed)?;
             listen(reader, hear).map_err(failed)?;

@@ -47,9 +47,8 @@ pub(crate) fn stop(
             plan.targets().filter(|one| is_its(one)).map(|one| one.component.clone()).collect();
         let dir = elsewhere.as_ref().map_or(lock_dir.to_path_buf(), |root| root.join(".locks"));
         let answer = tell(dir, if ends { None } else { Some(names.clone()) });
-        let is_told = |target: &Target| {
-            is_its(target) && (ends || names.iter().any(|name| *name == target.component))
-        };
+        let is_told =
+            |target: &Target| is_its(target) && (ends || names.contains(&target.component));
         match &answer {
             Answer::Obeys => {
                 stopping.note_told(is_told);

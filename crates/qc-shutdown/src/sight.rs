@@ -16,6 +16,9 @@ pub(crate) struct Sight<'a> {
     cli: &'a Cli,
 }
 
+/// Tells whether a component, the key of its account and its account are what the user means.
+type IsMeant<'a> = dyn Fn(&str, Option<&str>, Option<&str>) -> bool + 'a;
+
 impl<'a> Sight<'a> {
     pub(crate) fn new(place: &Place, locks: &'a LockDir, cli: &'a Cli) -> Result<Self, Failure> {
         let (fleet, trouble) = match place.fleet() {
@@ -60,7 +63,7 @@ impl<'a> Sight<'a> {
             let hint = "leave --name out to stop everything, or use `qc-launch stop`";
             return Err(Failure::new(Exit::Usage, message, hint));
         }
-        let known = |wanted: &str, of: &dyn Fn(&str, Option<&str>, Option<&str>) -> bool| {
+        let known = |wanted: &str, of: &IsMeant<'_>| {
             let configured = self.fleet.components.iter().any(|one| {
                 let account = one.account.as_ref().map(qc_lock_core::Account::as_str);
                 of(one.name.as_str(), one.account_key.as_deref(), account)

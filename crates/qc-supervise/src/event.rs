@@ -67,13 +67,6 @@ pub enum Event {
         /// Its life.
         life: u32,
     },
-    /// It runs, but its lock is not held any more.
-    LockLost {
-        /// The component.
-        id: Id,
-        /// Its life.
-        life: u32,
-    },
     /// The process has ended.
     Exited {
         /// The component.

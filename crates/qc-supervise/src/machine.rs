@@ -10,12 +10,12 @@ use std::mem;
 use std::time::Duration;
 
 use crate::agenda::Agenda;
-use crate::component::{Component, Phase, Rest, Start, Step, Then};
+use crate::component::{Component, Phase, Rest, Start, Step};
 
 use crate::random::Random;
 use crate::start_queue::StartQueue;
 use crate::stop_queue::StopQueue;
-use crate::{Action, Cause, Event, Id, Note, Spec, State, View};
+use crate::{Action, Event, Id, Note, Spec, State, View};
 
 /// Decides when components are started, restarted and stopped. All times are since one moment
 /// that the caller chooses, and never go back.
@@ -191,13 +191,6 @@ impl Machine {
             }
             Event::Pulse { id, life } => self.looked(id, life, true),
             Event::Silent { id, life } => self.looked(id, life, false),
-            Event::LockLost { id, life } => {
-                let runs = |it: &Component| matches!(it.phase, Phase::Starting | Phase::Ready(_));
-                if self.alive(id, life).is_some_and(runs) && !self.is_to_stop(id) {
-                    self.say(id, Note::LockLost);
-                    self.stop(id, Then::Fail(Cause::LockLost));
-                }
-            }
             Event::Exited { id, life, exit } => self.exited(id, life, exit),
         }
     }

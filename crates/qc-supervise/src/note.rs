@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::{Exit, Id};
 
+/// The exit code of a component that found its lock held.
+pub const LOCK_HELD: i32 = 75;
+
 /// Something that people should learn about a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
@@ -22,8 +25,6 @@ pub enum Note {
     Hung(Duration),
     /// It was not ready in time; it is stopped, and then treated as if it had failed.
     NotReady(Duration),
-    /// It runs, but its lock is not held any more; it is stopped, and started again under its lock.
-    LockLost,
     /// It is asked to stop, because this watchdog of its account does not run any more.
     Unguarded(Id),
     /// It did not end in time and is killed.
@@ -45,8 +46,6 @@ pub enum Cause {
     NotReady(Duration),
     /// It gave no sign of life for this long.
     Hung(Duration),
-    /// Its lock was not held any more.
-    LockLost,
 }
 
 /// Why a component is not started again by itself.
@@ -74,7 +73,6 @@ impl Note {
             | Self::GaveUp(_)
             | Self::Hung(_)
             | Self::NotReady(_)
-            | Self::LockLost
             | Self::Unguarded(_)
             | Self::Killed(_)
             | Self::Survived => true,
@@ -86,8 +84,6 @@ impl Note {
 impl Reason {
     /// Returns the reason as a sentence; `name` tells how a component is called.
     pub fn text(&self, name: impl Fn(Id) -> String) -> String {
-        /// The exit code of a component that found its lock held.
-        const LOCK_HELD: i32 = 75;
         match self {
             Self::TooOften(cause, restarts) => format!("{cause} after {restarts} restarts"),
             Self::NoRestart(cause) => format!("{cause}, and its settings allow no restart"),
@@ -112,7 +108,6 @@ impl fmt::Display for Cause {
             Self::NotStarted(why) => write!(f, "it could not be started: {why}"),
             Self::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
             Self::Hung(silence) => write!(f, "it gave no sign of life for {silence:?}"),
-            Self::LockLost => f.write_str("its lock was not held any more"),
         }
     }
 }

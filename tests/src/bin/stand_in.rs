@@ -73,8 +73,11 @@ fn main() -> ExitCode {
         Some("run") => return run(&args[2..]),
         Some("ask") => return ask(&args[2..]),
         Some("tell") => return tell(&args[2..]),
-        Some("count") => return count(&args[2..]),
         Some("reuse") => return reuse(&args[2..]),
+        Some("count") => {
+            count(number(&args[2]));
+            return ExitCode::SUCCESS;
+        }
         _ => {}
     }
     let script = args[1..].iter().find(|word| word.to_lowercase().ends_with(".py"));
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
             ["say", name] => say(name),
             ["enter", name] => enter(name),
             ["sleep", millis] => thread::sleep(Duration::from_millis(number(millis))),
+            ["count", lines] => count(number(lines)),
             ["die"] => std::process::abort(),
             ["listen", port] => listen(number(port)),
             ["touch", file, millis, times] => touch(file, number(millis), number(times)),
@@ -235,15 +239,13 @@ fn tell(args: &[String]) -> ExitCode {
     }
 }
 
-fn count(args: &[String]) -> ExitCode {
-    let [number] = args else { panic!("usage: stand-in count NUMBER") };
-    for line in 0..number.parse::<usize>().expect("a number") {
+fn count(lines: usize) {
+    for line in 0..lines {
         println!("line {line}");
         if line % 100 == 0 {
             thread::sleep(Duration::from_millis(2));
         }
     }
-    ExitCode::SUCCESS
 }
 
 fn append(file: &Path, text: &str) {

@@ -256,6 +256,94 @@ fn a_stop_during_the_start_leaves_nothing() {
     }
 }
 
+/// Moves the wall clock of one launcher and what it starts, as an administrator or a time server
+/// moves that of the machine; the clock that only runs is left alone, as they leave it.
+struct WallClock {
+    library: String,
+    offset: std::path::PathBuf,
+}
+
+impl WallClock {
+    /// `None` where libfaketime is not installed; it is no program for Windows.
+    fn of(fleet: &SampleFleet) -> Option<Self> {
+        let folders = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
+        let library = folders
+            .map(|folder| format!("/usr/lib/{folder}/faketime/libfaketimeMT.so.1"))
+            .into_iter()
+            .find(|library| Path::new(library).exists())?;
+        let clock = Self { library, offset: fleet.root().join("offset") };
+        clock.set(0);
+        Some(clock)
+    }
+
+    fn set(&self, hours: i64) {
+        std::fs::write(&self.offset, format!("{:+}\n", hours * 3600)).expect("it can be written");
+    }
+
+    fn launch(&self, fleet: &SampleFleet) -> Program {
+        let offset = self.offset.to_str().expect("a temporary folder is Unicode");
+        let env = [
+            ("LD_PRELOAD", &*self.library),
+            ("FAKETIME_TIMESTAMP_FILE", offset),
+            ("FAKETIME_NO_CACHE", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ("NO_FAKE_STAT", "1"),
+        ];
+        Program::start(&fleet.tools.tool("qc-launch"), &[], fleet.root(), &env, |_| ())
+    }
+}
+
+#[test]
+fn promises_are_kept_when_the_wall_clock_is_moved_by_hours() {
+    let settings = json!({ "defaults": { "restart": { "cooldown": 1, "max_restarts": 3 } } });
+    let fleet = crowd(2, "", &settings);
+    let Some(clock) = WallClock::of(&fleet) else {
+        eprintln!(
+            "NOT TESTED: a moved clock, because it can't be moved here for one program alone (Linux: install faketime)"
+        );
+        return;
+    };
+    let told_at = |line: &str| {
+        let time = line.get(1..20).expect("a line begins with its time");
+        let time = chrono::NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M:%S");
+        time.expect("it is a time")
+    };
+    let mut launch = clock.launch(&fleet);
+    let mut last = told_at(&launch.wait_for("started PART_0"));
+    let find = |name: &str| {
+        let is_it = |one: &Value| one["name"] == name && one["pid"].is_u64();
+        let all = wait_for(&fleet, name, |components| components.iter().any(is_it));
+        let one: Vec<Value> = all.into_iter().filter(is_it).collect();
+        identities(&one).remove(0)
+    };
+    let other = find("PART_1");
+    // An hour is more than what counts as running well: restarts must not be forgotten for that, nor
+    // must one wait until a clock that was set back has caught up.
+    for moved in [1, 0, -1] {
+        clock.set(moved);
+        kill(&find("PART_0"));
+        let line = launch.wait_for("PART_0 ended with");
+        assert!(line.contains("; restarting "), "{line}");
+        let now = told_at(&launch.wait_for("started PART_0"));
+        assert!((now - last).num_minutes().abs() >= 58, "the clock was not moved: {last} {now}");
+        last = now;
+    }
+    clock.set(1);
+    kill(&find("PART_0"));
+    launch.wait_for("GAVE UP PART_0");
+    assert_eq!(find("PART_1"), other, "who has nothing to do with it runs on");
+
+    // What was left running while the clock was moved is the same as before.
+    launch.kill();
+    drop(launch);
+    clock.set(-2);
+    let mut launch = clock.launch(&fleet);
+    launch.wait_for("adopted PART_1");
+    launch.wait_for("started PART_0");
+    assert_eq!(find("PART_1"), other);
+    stop(&fleet, launch);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_suspended_launcher_goes_on_where_it_was() {

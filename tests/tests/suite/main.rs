@@ -16,6 +16,7 @@ mod listing;
 mod locks;
 mod logs;
 mod notify;
+mod report;
 mod repository;
 mod run;
 #[cfg(windows)]

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the server treats a request.
 #[derive(Debug, Clone, Copy)]
-enum Mood {
+pub(crate) enum Mood {
     /// Answers with this status.
     Answer(u16),
     /// Closes the connection.
@@ -28,13 +28,13 @@ enum Mood {
 }
 
 /// A server that treats one request after the other as it is told, and the last way from then on.
-struct Server {
-    address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     requests: Receiver<(String, Value)>,
 }
 
 impl Server {
-    fn start(moods: &'static [Mood]) -> Self {
+    pub(crate) fn start(moods: &'static [Mood]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = format!("http://{}/secret-path", listener.local_addr().expect("it has one"));
         let (sender, requests) = mpsc::channel();
@@ -58,7 +58,7 @@ impl Server {
     }
 
     /// Returns the first line and the body of the next request.
-    fn next(&self) -> (String, Value) {
+    pub(crate) fn next(&self) -> (String, Value) {
         self.requests.recv_timeout(PATIENCE).expect("a request in time")
     }
 }

@@ -141,13 +141,13 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 ///
 /// Whoever reads the log looks here first, and at [`was_cut`] then: if both say no, nothing had
 /// been cut off before the first look. The other way round, a cut could end between the two.
-pub(super) fn is_being_cut(folder: &LogFolder, rest: &LogName, part: u32) -> bool {
+pub(crate) fn is_being_cut(folder: &LogFolder, rest: &LogName, part: u32) -> bool {
     let part = folder.path().join(rest.with_part(part).file_name());
     fs::exists(with_ending(&part, CUTTING)).unwrap_or(false)
 }
 
 /// Whether this part of a log has been cut off.
-pub(super) fn was_cut(folder: &LogFolder, rest: &LogName, part: u32) -> bool {
+pub(crate) fn was_cut(folder: &LogFolder, rest: &LogName, part: u32) -> bool {
     fs::exists(folder.path().join(rest.with_part(part).file_name())).unwrap_or(false)
 }
 

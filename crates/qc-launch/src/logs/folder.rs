@@ -51,8 +51,23 @@ impl LogFolder {
     /// Whatever the system reports, such as a full disk.
     pub fn open(&self, component: &str) -> io::Result<(File, PathBuf)> {
         fs::create_dir_all(&self.path)?;
-        let path = self.path.join(LogName::new(component, Local::now()).file_name());
+        let path = self.next(component);
         Ok((file::open_for_append(&path)?, path))
+    }
+
+    /// Returns where the output of a component that is started now goes: `<component>_<now>.log`.
+    pub fn next(&self, component: &str) -> PathBuf {
+        self.path.join(LogName::new(component, Local::now()).file_name())
+    }
+
+    /// Returns the file that a component's last start writes to.
+    pub fn latest(&self, component: &str) -> Option<PathBuf> {
+        let files = self.list().ok()?;
+        let mine = files.into_iter().filter(|file| {
+            file.name.component().eq_ignore_ascii_case(component) && file.name.part().is_none()
+        });
+        // By when it was written to, as the clock may have been set back between two starts.
+        mine.max_by_key(|file| file.modified).map(|file| file.path)
     }
 
     /// Opens a component's log for its output as [`LogFolder::open`] does. Where that fails, output

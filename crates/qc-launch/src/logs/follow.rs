@@ -260,7 +260,7 @@ fn start_of_last(text: &[u8], lines: usize) -> usize {
 
 /// Reads at most `most` bytes from `offset` on; also returns how long the file is. A file that is gone
 /// has nothing more to say.
-fn read_from(path: &Path, offset: u64, most: u64) -> io::Result<(Vec<u8>, u64)> {
+pub(crate) fn read_from(path: &Path, offset: u64, most: u64) -> io::Result<(Vec<u8>, u64)> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), offset)),

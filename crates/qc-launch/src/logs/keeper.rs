@@ -65,6 +65,7 @@ pub struct Keeper {
 enum Message {
     Opened(PathBuf),
     Closed(PathBuf),
+    Change(Settings),
 }
 
 impl Keeper {
@@ -102,6 +103,11 @@ impl Keeper {
     /// Says that the process which wrote to this file has ended.
     pub fn closed(&self, path: &Path) {
         self.send(Message::Closed(path.into()));
+    }
+
+    /// Keeps by these settings from now on.
+    pub fn change(&self, settings: Settings) {
+        self.send(Message::Change(settings));
     }
 
     fn send(&self, message: Message) {
@@ -156,6 +162,7 @@ impl Work {
             match message {
                 Ok(Message::Opened(path)) => self.opened(path),
                 Ok(Message::Closed(path)) => drop(self.in_use.remove(&path)),
+                Ok(Message::Change(settings)) => self.change(settings),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let now = Instant::now();
@@ -179,6 +186,17 @@ impl Work {
             });
         }
         self.in_use.insert(path, None);
+        self.look_soon();
+    }
+
+    fn change(&mut self, settings: Settings) {
+        self.settings = settings;
+        // What is known of sizes was measured against another limit.
+        self.in_use.values_mut().for_each(|look| *look = None);
+        self.look_soon();
+    }
+
+    fn look_soon(&mut self) {
         let now = Instant::now();
         if self.settings.retention != Retention::default() {
             self.tidy = Some(now + SETTLE);

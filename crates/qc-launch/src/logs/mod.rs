@@ -16,8 +16,10 @@ mod retention;
 
 pub(crate) use cli::{LogsArgs, logs};
 pub use cut::{Cut, cut, recover};
+pub(crate) use cut::{is_being_cut, was_cut};
 pub use folder::{Found, LogFolder};
 pub use follow::Follower;
+pub(crate) use follow::read_from;
 pub use journal::{Format, Journal, Level, Line};
 pub use keeper::{Keeper, Settings};
 pub use name::LogName;

@@ -10,6 +10,7 @@ use qc_supervise::{Event, Id, State, View};
 
 use super::Message;
 use super::Runtime;
+use crate::report::Report;
 use crate::selected;
 
 /// How long an answer may take: the loop is never busy for long.
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Runtime<'_> {
     /// Lets other programs of this user ask. Without that the fleet runs all the same.
-    pub(crate) fn serve(mut self) -> Self {
+    pub(crate) fn serve(self) -> Self {
         let post = self.post.clone();
         let handler = move |request| {
             let (sender, answer) = mpsc::sync_channel(1);
@@ -28,9 +29,10 @@ impl Runtime<'_> {
             })
         };
         if let Err(error) = Server::start(self.locks.path(), Arc::new(handler)) {
-            self.log.say(&format!(
-                "WARNING: `qc-launch status`, `stop` and their like will not reach this one: {error}"
-            ));
+            let text = format!(
+                "`qc-launch status`, `stop` and their like will not reach this one: {error}"
+            );
+            self.report.warn("control", &text);
         }
         self
     }
@@ -43,7 +45,7 @@ impl Runtime<'_> {
                 Ok(Vec::new())
             }
             Request::Stop { names } => self.ids(names).map(|ids| {
-                self.log.say(&format!("asked to stop {}", names.join(", ")));
+                self.report.info("asked", &format!("asked to stop {}", names.join(", ")));
                 self.events.push_back(Event::Stop(ids));
                 Vec::new()
             }),
@@ -82,7 +84,7 @@ impl Runtime<'_> {
             ));
         }
         let ids = self.ids(names)?;
-        self.log.say(&format!("asked to {word} {}", names.join(", ")));
+        self.report.info("asked", &format!("asked to {word} {}", names.join(", ")));
         self.events.extend(ids.into_iter().map(event));
         Ok(Vec::new())
     }
@@ -106,10 +108,12 @@ impl Runtime<'_> {
         }
         let read = self.place.fleet_to_start().and_then(|fleet| {
             let (components, warnings) = selected(&fleet, self.args, self.locks)?;
+            Report::check(&fleet)?;
             Ok((fleet, components, warnings))
         });
         let (fleet, components, mut text) = read.map_err(|failure| {
-            self.log.say(&format!("the config was not reloaded: {}", failure.message()));
+            let text = format!("the config was not reloaded: {}", failure.message());
+            self.report.warn("reload", &text);
             let message = format!("nothing was changed: {}", failure.message());
             refusal(&message, failure.hint(), true)
         })?;
@@ -118,6 +122,10 @@ impl Runtime<'_> {
             return Err(refusal(&message, "wait until it has ended, and reload again", false));
         }
         let changes = self.roster.change(components, &fleet.timing);
+        for name in &changes.added {
+            self.report.metrics().up(name, false);
+        }
+        let told = self.report.change(&fleet);
         self.fleet = fleet;
         for (names, what) in [
             (&changes.gone, "stopping"),
@@ -129,11 +137,13 @@ impl Runtime<'_> {
                 text.push(format!("{what} {}", names.join(", ")));
             }
         }
-        if changes.changes.is_empty() {
+        let nothing_else = told.is_empty();
+        text.extend(told);
+        if changes.changes.is_empty() && nothing_else {
             text.push("nothing has changed".into());
         }
         for line in &text {
-            self.log.say(&format!("config reloaded: {line}"));
+            self.report.info("reload", &format!("config reloaded: {line}"));
         }
         self.events.push_back(Event::Reload(changes.changes));
         Ok(text)

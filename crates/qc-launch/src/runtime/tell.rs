@@ -1,24 +1,85 @@
 //! What is written down and told, and what is left to do at the end.
 
 use std::io;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use chrono::DateTime;
 use qc_cli::describe;
-use qc_fleet::{Outcome, Place, Progress, Snapshot, StopPlan, Stopped, perform};
+use qc_fleet::{NotifyEvent, Outcome, Place, Progress, Snapshot, StopPlan, Stopped, perform};
 use qc_lock_core::{Entry, Event as Told};
-use qc_process::LOCKS_ARE_INHERITED;
-use qc_supervise::{Exit, Id, Note, Reason, State};
+use qc_process::{Ended, LOCKS_ARE_INHERITED};
+use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Note, Reason, State, View};
 
 use super::{End, Runtime};
+use crate::logs::{Level, Line};
+use crate::notify::Notice;
 
 /// How often what is left over is stopped.
 const SWEEPS: u32 = 3;
 
 impl Runtime<'_> {
+    /// Says one line about a component.
+    pub(super) fn say_of(&mut self, id: Id, level: Level, event: &str, text: &str) {
+        let name = self.roster.name(id);
+        let text = if text.contains(&name) { text.into() } else { format!("{name}: {text}") };
+        let account = self.account(id);
+        let mut line = Line::new(level, event, &text).component(&name).account(account.as_deref());
+        if let Some(&pid) = self.pids.get(&id) {
+            line = line.pid(pid);
+        }
+        self.report.say(&line);
+    }
+
+    fn account(&self, id: Id) -> Option<String> {
+        self.roster.get(id)?.account.as_ref().map(ToString::to_string)
+    }
+
+    /// A component's process is being started; says where its output goes.
+    pub(super) fn tell_starting(&mut self, id: Id, log: &io::Result<PathBuf>) {
+        self.pids.remove(&id);
+        let name = self.roster.name(id);
+        match log {
+            Ok(log) => {
+                self.report.log_opened(log);
+                let shown = log.strip_prefix(&self.fleet.root).unwrap_or(log).display();
+                let text = format!("starting {name}, log {shown}");
+                self.say_of(id, Level::Info, "starting", &text);
+            }
+            Err(error) => {
+                let text =
+                    format!("starting {name}, its output is lost: no log can be opened: {error}");
+                self.say_of(id, Level::Warning, "starting", &text);
+            }
+        }
+    }
+
+    pub(super) fn tell_adopted(&mut self, id: Id, pid: u32, log: Option<&Path>) {
+        self.pids.insert(id, pid);
+        if let Some(log) = log {
+            self.report.log_opened(log);
+        }
+        let name = self.roster.name(id);
+        self.say_of(id, Level::Info, "adopted", &format!("adopted {name} (PID {pid})"));
+        self.note_up(id, &name);
+    }
+
     pub(super) fn tell_start(&mut self, id: Id, pid: Option<u32>) {
+        self.pids.extend(pid.map(|pid| (id, pid)));
         let shown = pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
-        self.log.say(&format!("started {}{shown}", self.roster.name(id)));
+        let name = self.roster.name(id);
+        self.say_of(id, Level::Info, "started", &format!("started {name}{shown}"));
         self.append(Told::Started, id, pid, None);
+        self.note_up(id, &name);
+    }
+
+    /// Notes that it runs, and since when it holds its lock.
+    fn note_up(&self, id: Id, name: &str) {
+        let record = self.roster.get(id).and_then(|one| self.locks.record(&one.name));
+        let since = record.and_then(|record| DateTime::parse_from_rfc3339(&record.timestamp).ok());
+        let metrics = self.report.metrics();
+        metrics.up(name, true);
+        metrics.held_since(name, since.map(SystemTime::from));
     }
 
     /// Writes down how a process ended; what follows from it, the machine says.
@@ -26,62 +87,121 @@ impl Runtime<'_> {
         let Some(running) = self.running(id) else { return };
         let pid = running.identity.as_ref().map(|identity| identity.pid);
         let was_asked = self.machine.view(id).is_some_and(|view| view.state == State::Stopping);
+        if let Some(log) = &running.log {
+            self.report.log_closed(log);
+        }
         let (event, detail) = match (running.was_killed, was_asked) {
             (true, _) => (Told::Killed, "did not end in time".into()),
             (false, true) => (Told::Stopped, exit.to_string()),
             (false, false) => (Told::Exited, exit.to_string()),
         };
         self.append(event, id, pid, Some(detail));
+        let (name, metrics) = (self.roster.name(id), self.report.metrics());
+        metrics.up(&name, false);
+        metrics.held_since(&name, None);
+        match exit {
+            Exit::Code(code) => metrics.exited(&name, code),
+            Exit::Signal(signal) => metrics.exited(&name, Ended::Signal(signal).code()),
+            // It was adopted.
+            Exit::Unknown => {}
+        }
     }
 
     pub(super) fn tell(&mut self, id: Id, note: &Note) {
         let name = self.roster.name(id);
-        let line = match note {
-            Note::Waits(other) => format!("{name} waits for {}", self.roster.name(*other)),
-            Note::Ready(took) => format!("{name} is ready after {}", seconds(*took)),
+        let (event, text) = match note {
+            Note::Waits(other) => {
+                ("waiting", format!("{name} waits for {}", self.roster.name(*other)))
+            }
+            Note::Ready(took) => {
+                self.report.metrics().started_in(&name, *took);
+                ("ready", format!("{name} is ready after {}", seconds(*took)))
+            }
             Note::Restarting(cause, wait) => {
                 let when =
                     if wait.is_zero() { "now".into() } else { format!("in {}", seconds(*wait)) };
                 self.append(Told::Restarting, id, None, Some(when.clone()));
+                self.report.metrics().restarted(&name);
                 let cause = cause.to_string();
-                format!("{name} {}; restarting {when}", cause.strip_prefix("it ").unwrap_or(&cause))
+                let cause = cause.strip_prefix("it ").unwrap_or(&cause);
+                ("restarting", format!("{name} {cause}; restarting {when}"))
             }
             Note::GaveUp(reason) => {
                 let reason = self.reason(reason);
                 self.append(Told::GaveUp, id, None, Some(reason.clone()));
                 self.ended.push(name.clone());
-                format!("GAVE UP {name}: {reason}")
+                ("gave-up", format!("GAVE UP {name}: {reason}"))
             }
             Note::Finished(exit) => {
                 self.ended.push(name.clone());
-                format!("{name} has finished with {exit}")
+                ("finished", format!("{name} has finished with {exit}"))
             }
             Note::Hung(silence) => {
-                format!("{name} HANGS: no sign of life for {}; stopping it", seconds(*silence))
+                let silence = seconds(*silence);
+                ("hung", format!("{name} HANGS: no sign of life for {silence}; stopping it"))
             }
             Note::NotReady(waited) => {
-                format!("{name} is NOT READY after {}; stopping it", seconds(*waited))
+                let waited = seconds(*waited);
+                ("not-ready", format!("{name} is NOT READY after {waited}; stopping it"))
             }
-            Note::LockLost => format!("{name} has LOST ITS LOCK; stopping it"),
             Note::Unguarded(guard) => {
-                format!("stopping {name}: its watchdog {} does not run", self.roster.name(*guard))
+                let guard = self.roster.name(*guard);
+                ("unguarded", format!("stopping {name}: its watchdog {guard} does not run"))
             }
             Note::Killed(waited) => {
-                format!("{name} did not end within {}; killing it", seconds(*waited))
+                let waited = seconds(*waited);
+                ("killed", format!("{name} did not end within {waited}; killing it"))
             }
             Note::Stopped(exit, took) => {
                 self.ended.push(name.clone());
-                match exit {
-                    Exit::Signal(9) => format!("{name} was KILLED after {}", seconds(*took)),
-                    _ => format!("{name} ended by itself after {} with {exit}", seconds(*took)),
-                }
+                let took = seconds(*took);
+                let text = match exit {
+                    Exit::Signal(9) => format!("{name} was KILLED after {took}"),
+                    _ => format!("{name} ended by itself after {took} with {exit}"),
+                };
+                ("stopped", text)
             }
             Note::Survived => {
                 self.append(Told::Survived, id, None, None);
-                format!("{name} is STILL RUNNING although it was killed")
+                ("survived", format!("{name} is STILL RUNNING although it was killed"))
             }
         };
-        self.log.say(&line);
+        let level = match note {
+            Note::GaveUp(_) | Note::Survived => Level::Error,
+            _ if note.is_alarm() => Level::Warning,
+            _ => Level::Info,
+        };
+        self.say_of(id, level, event, &text);
+        if let Some(event) = self.news(id, note) {
+            let notice = Notice::new(event, name, text).account(self.account(id));
+            self.report.notifier().send(notice.pid(self.pids.get(&id).copied()));
+        }
+    }
+
+    /// Returns what people are told about: each trouble once, when it is known what follows.
+    fn news(&self, id: Id, note: &Note) -> Option<NotifyEvent> {
+        let blocked = match self.report.notifier().wants(NotifyEvent::Blocked) {
+            true => NotifyEvent::Blocked,
+            false => NotifyEvent::GaveUp,
+        };
+        match note {
+            Note::Restarting(Cause::Hung(_), _) => None,
+            Note::Restarting(..) => Some(NotifyEvent::Crash),
+            Note::GaveUp(Reason::Refused(_) | Reason::NeverAfter(LOCK_HELD)) => Some(blocked),
+            Note::GaveUp(_) | Note::Unguarded(_) => Some(NotifyEvent::GaveUp),
+            Note::Hung(_) | Note::Survived => Some(NotifyEvent::Hung),
+            // Of all together, it is told once, at the end.
+            Note::Stopped(..) if self.machine.is_stopping() => None,
+            Note::Stopped(..) => {
+                let stays = |view: View| view.state == State::Stopped;
+                self.machine.view(id).is_none_or(stays).then_some(NotifyEvent::Stopped)
+            }
+            Note::Waits(_)
+            | Note::Ready(_)
+            | Note::Finished(_)
+            | Note::NotReady(_)
+            | Note::Killed(_) => None,
+        }
     }
 
     pub(super) fn reason(&self, reason: &Reason) -> String {
@@ -103,6 +223,8 @@ impl Runtime<'_> {
         };
         if self.roster.iter().all(|(id, _)| settled(id)) {
             self.announce = false;
+            // What was said until now comes first.
+            self.report.flush();
             crate::detach::announce(&self.missing());
         }
     }
@@ -136,12 +258,12 @@ impl Runtime<'_> {
         match self.locks.clear_dead(names) {
             Ok(cleared) => {
                 for error in cleared.failed.iter().chain(&cleared.history_error) {
-                    self.log.say(&format!("WARNING: {}", describe(error)));
+                    self.report.warn("locks", &describe(error));
                 }
                 cleared.kept.iter().all(|entry| entry.state.is_live())
             }
             Err(error) => {
-                self.log.say(&format!("WARNING: {}", describe(&error)));
+                self.report.warn("locks", &describe(&error));
                 false
             }
         }
@@ -167,7 +289,22 @@ impl Runtime<'_> {
             }
             self.clear(&names);
         }
+        self.tell_all_ended(end);
         Ok(end)
+    }
+
+    /// Tells people that the fleet does not run any more.
+    fn tell_all_ended(&mut self, end: End) {
+        let (event, text) = match end {
+            End::Stopped => (NotifyEvent::Stopped, "the fleet was stopped, as asked"),
+            End::NothingLeft => (NotifyEvent::GaveUp, "nothing is left to supervise"),
+            End::Survivors => (NotifyEvent::Hung, "not everything could be stopped"),
+        };
+        let level = if end == End::Stopped { Level::Info } else { Level::Error };
+        self.report.say(&Line::new(level, "ended", text));
+        let name = self.fleet.orchestrator.as_str();
+        let notice = Notice::new(event, name, text).pid(Some(std::process::id()));
+        self.report.notifier().send(notice);
     }
 
     /// Stops what else runs of these components; returns whether nothing is left.
@@ -183,10 +320,15 @@ impl Runtime<'_> {
             if plan.is_empty() {
                 return Ok(true);
             }
-            let log = &mut self.log;
+            let report = &mut self.report;
             let results = perform(&plan, &mut |progress| {
                 if let Progress::Done(Stopped { target, outcome, took }) = progress {
-                    log.say(&stop_line(&target.component, outcome, *took));
+                    let text = stop_line(&target.component, outcome, *took);
+                    report.say(
+                        &Line::new(Level::Info, "stopped", &text)
+                            .component(&target.component)
+                            .pid(target.identity.pid),
+                    );
                 }
             })?;
             for Stopped { target, outcome, .. } in &results {
@@ -217,7 +359,7 @@ impl Runtime<'_> {
 
     fn append_entry(&mut self, entry: &Entry) {
         if let Err(error) = self.locks.append(entry) {
-            self.log.say(&format!("WARNING: {}", describe(&error)));
+            self.report.warn("history", &describe(&error));
         }
     }
 }

@@ -132,7 +132,6 @@ impl Referee {
             | Event::Reload(_)
             | Event::Pulse { .. }
             | Event::Silent { .. }
-            | Event::LockLost { .. }
             | Event::Tick => {}
         }
     }
