@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: how fast qc is, side by side with others in one run, as ratios.
 
 mod contest;
+#[cfg(unix)]
+mod launch;
 mod lock;
 mod lock_here;
 mod ps;
@@ -46,6 +48,9 @@ pub(crate) enum BenchCommand {
         #[arg(long, default_value_t = 7)]
         rounds: usize,
     },
+    /// Start, supervise and stop 10, 100 and 1000 children
+    #[cfg(unix)]
+    Launch(launch::LaunchArgs),
     /// Simulate up to ten thousand components for a virtual week, and print what an event costs
     Supervise,
     /// Measure the programs in a folder, without others beside them
@@ -65,6 +70,8 @@ pub(crate) fn run(command: BenchCommand) -> Result<()> {
         BenchCommand::Ps { counts, rounds } => ps::run(&counts, rounds),
         BenchCommand::Shutdown { counts, rounds } => shutdown::run(&counts, rounds),
         BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 16),
+        #[cfg(unix)]
+        BenchCommand::Launch(args) => launch::run(&args),
         BenchCommand::Supervise => supervise(),
         BenchCommand::Lock { pairs, rounds, contenders } => lock::run(pairs, rounds, contenders),
     }
@@ -94,6 +101,24 @@ fn compile(source: &str, into: &Path, options: &[&str]) -> Result<PathBuf> {
     let status = compile.status().context("there is no C compiler; install gcc")?;
     ensure!(status.success(), "{source} does not compile; see above");
     Ok(program)
+}
+
+/// Installs a package for Python into an environment in `dir`; returns the environment's Python.
+fn python_with(dir: &Path, package: &str) -> Result<PathBuf> {
+    let environment = dir.join("venv");
+    let python = environment.join("bin/python");
+    if !python.exists() {
+        quietly(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    }
+    quietly(Command::new(&python).args(["-m", "pip", "install", "--quiet", package]))?;
+    Ok(python)
+}
+
+fn quietly(command: &mut Command) -> Result<()> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
 }
 
 /// Runs a program to its end, and returns how long that took. What it prints goes nowhere.

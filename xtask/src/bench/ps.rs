@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{compile, keep, machine, median, release, time, version};
+use super::{compile, keep, machine, median, python_with, quietly, release, time, version};
 
 /// How many of many are of the fleet, in the case where few are.
 const FEW: usize = 20;
@@ -30,7 +30,7 @@ pub(crate) fn run(counts: &[usize], rounds: usize) -> Result<()> {
         qc_ps: release("qc-ps")?,
         c: compile("list.c", &dir, &[])?,
         sleeper: compile("sleeper.c", &dir, &["-static"])?,
-        psutil: psutil(&dir),
+        psutil: python_with(&dir, "psutil"),
         procs: procs(&dir),
     };
     let mut text = format!(
@@ -142,17 +142,6 @@ impl Bench {
     }
 }
 
-/// A Python with psutil.
-pub(super) fn psutil(dir: &Path) -> Result<PathBuf> {
-    let environment = dir.join("venv");
-    let python = environment.join("bin/python");
-    if !python.exists() {
-        quietly(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    }
-    quietly(Command::new(&python).args(["-m", "pip", "install", "--quiet", "psutil"]))?;
-    Ok(python)
-}
-
 fn procs(dir: &Path) -> Result<PathBuf> {
     let procs = dir.join("bin/procs");
     if !procs.exists() {
@@ -160,13 +149,6 @@ fn procs(dir: &Path) -> Result<PathBuf> {
         quietly(install.args(["install", "--quiet", "--locked", "procs", "--root"]).arg(dir))?;
     }
     Ok(procs)
-}
-
-fn quietly(command: &mut Command) -> Result<()> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
-    ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(())
 }
 
 /// Many processes, some of which look like brains of the fleet in `root`.

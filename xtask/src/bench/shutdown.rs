@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::ps::psutil;
-use super::{compile, keep, machine, median, release, time, version};
+use super::{compile, keep, machine, median, python_with, release, time, version};
 
 /// The time that the stubborn get.
 const GRACE: Duration = Duration::from_secs(1);
@@ -52,7 +51,7 @@ pub(crate) fn run(counts: &[usize], rounds: usize) -> Result<()> {
         list: compile("list.c", &dir, &[])?,
         stop: compile("stop.c", &dir, &[])?,
         sleeper: compile("sleeper.c", &dir, &["-static"])?,
-        psutil: psutil(&dir),
+        psutil: python_with(&dir, "psutil"),
     };
     let mut text = format!(
         "`cargo xtask bench shutdown`: {rounds} rounds on {}. {}.\n\n\

@@ -1,0 +1,152 @@
+//! One supervisor with its children, from start to end, measured.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use qc_process::{Ask, Process, ask_all, identity_of, wait_any};
+
+use super::births::{Birth, Births};
+use super::peers::{Peer, Scene};
+use super::usage::{Own, Work};
+
+/// The longest that stopping may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The longest that one supervisor is killed children of; the slow ones take a second for each.
+const KILLING: Duration = Duration::from_secs(10);
+
+/// What is measured besides start and stop.
+#[derive(Clone, Copy)]
+pub(super) struct Depth {
+    /// How long it is watched idle.
+    pub(super) idle: Duration,
+    pub(super) kills: usize,
+}
+
+pub(super) struct Measured {
+    /// In milliseconds, as all times here.
+    pub(super) start: f64,
+    pub(super) stop: f64,
+    pub(super) deep: Option<Deep>,
+}
+
+pub(super) struct Deep {
+    pub(super) processes: usize,
+    pub(super) memory: u64,
+    pub(super) idle: Work,
+    pub(super) replacements: Vec<f64>,
+}
+
+/// A supervisor that runs; killed when dropped, and its children with it.
+struct Running {
+    child: Child,
+    children: Vec<Process>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // All only so that nothing is left behind. The supervisor first: it would start them anew.
+        let below = Own::find(self.child.id(), &HashSet::new());
+        let below = below.map(|own| own.pids().to_vec()).unwrap_or_default();
+        let below: Vec<Process> = below.into_iter().skip(1).flat_map(open).collect();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for process in below.iter().chain(&self.children) {
+            let _ = process.kill();
+        }
+    }
+}
+
+/// Runs `peer` with `count` children.
+pub(super) fn run(
+    peer: &Peer,
+    child: &Path,
+    count: usize,
+    depth: Option<Depth>,
+) -> Result<Measured> {
+    let dir = tempfile::tempdir()?;
+    let births = Births::new(dir.path().join("births"))?;
+    let scene = Scene { dir: dir.path(), child, fifo: births.path(), count };
+    let mut command = peer.lay_out(&scene)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+
+    let began = Instant::now();
+    let started = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
+    let mut running = Running { child: started, children: Vec::new() };
+    let born: Vec<Birth> = (0..count).map(|_| births.next()).collect::<Result<_>>()?;
+    let start = milliseconds(born.last().map_or(Duration::ZERO, |last| last.at - began));
+    running.children = born.iter().map(|birth| open(birth.pid)).collect::<Result<_>>()?;
+    let deep = depth.map(|depth| running.look_deep(&births, depth)).transpose()?;
+    ensure!(!births.is_another(), "more children run than were asked for");
+    let stop = running.stop(peer)?;
+    Ok(Measured { start, stop, deep })
+}
+
+impl Running {
+    fn look_deep(&mut self, births: &Births, depth: Depth) -> Result<Deep> {
+        // Whatever it still does about the start is not idleness.
+        thread::sleep(Duration::from_secs(2));
+        let children = self.children.iter().map(|child| child.identity().pid).collect();
+        let own = Own::find(self.child.id(), &children)?;
+        let memory = own.memory()?;
+        let before = own.work()?;
+        thread::sleep(depth.idle);
+        let idle = own.work()?.since(before);
+        let replacements = self.replacements(births, depth.kills)?;
+        Ok(Deep { processes: own.count(), memory, idle, replacements })
+    }
+
+    /// Kills one child after the other, each another one, and waits for the one that follows.
+    fn replacements(&mut self, births: &Births, kills: usize) -> Result<Vec<f64>> {
+        let mut took = Vec::with_capacity(kills);
+        let begun = Instant::now();
+        for number in 0..kills {
+            let index = number % self.children.len();
+            let killed = Instant::now();
+            self.children[index].kill()?;
+            let birth = births.next()?;
+            took.push(milliseconds(birth.at - killed));
+            self.children[index] = open(birth.pid)?;
+            if begun.elapsed() > KILLING {
+                break;
+            }
+        }
+        Ok(took)
+    }
+
+    /// Returns how long it took until it and all its children had ended.
+    fn stop(mut self, peer: &Peer) -> Result<f64> {
+        let supervisor = open(self.child.id())?;
+        let began = Instant::now();
+        match peer.stop_signal {
+            None => ask_all(&[&supervisor], Ask::Firmly).remove(0)?,
+            Some(signal) => {
+                let pid = self.child.id().to_string();
+                let sent = Command::new("kill").args([signal, &pid]).status()?;
+                ensure!(sent.success(), "kill {signal} failed");
+            }
+        }
+        ensure!(!wait_any(&[&supervisor], PATIENCE)?.is_empty(), "it does not end");
+        let mut took = began.elapsed();
+        for child in &self.children {
+            if wait_any(&[child], Duration::ZERO)?.is_empty() {
+                ensure!(!wait_any(&[child], PATIENCE)?.is_empty(), "a child does not end");
+                took = began.elapsed();
+            }
+        }
+        self.child.wait()?;
+        Ok(milliseconds(took))
+    }
+}
+
+fn open(pid: u32) -> Result<Process> {
+    Process::open(&identity_of(pid)?)?.context("it has ended")
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
