@@ -70,8 +70,9 @@ impl Tools {
     }
 }
 
-/// Puts a copy of a program at `to`. Linked where that can be: a child that another test starts
-/// while a copy is being written would hold it open, and a file open for writing can't be run.
+/// Puts a copy of a program at `to`. On Unix it is linked where that can be: a child that another
+/// test starts while a copy is being written would hold it open, and a file open for writing can't
+/// be run. Windows tells the first name of a linked program.
 ///
 /// # Panics
 /// If it can't be done.

@@ -2,8 +2,9 @@
 //! runs, runs on; nothing new gets a lock. It survives a reboot, and in doubt it is set.
 
 use std::fmt;
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use qc_process::{file, here};
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,12 @@ impl LockDir {
     /// Returns what forbids every start, if something does. A latch that can't be read forbids it,
     /// too, and says so as its reason.
     pub fn latch(&self) -> Option<Latch> {
-        match file::read_limited(&self.store.latch(), LIMIT) {
+        let path = self.store.latch();
+        // One that is not there needs no file to be opened, of which there may be too many.
+        if is_missing(&path) {
+            return None;
+        }
+        match file::read_limited(&path, LIMIT) {
             Ok(bytes) => Some(Latch::parse(&bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(Latch::unreadable(error)),
@@ -119,9 +125,12 @@ impl LockDir {
     }
 }
 
+fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
 
     use super::*;
     use crate::{LockName, Request};

@@ -186,20 +186,20 @@ struct Terminals {
 }
 
 impl Terminals {
-    fn start(fleet: &SampleFleet) -> Self {
+    fn start(fleet: &SampleFleet, keys: &[String; 2]) -> Self {
+        let [one, other] = keys.each_ref().map(|key| format!("BRAIN_{key}.py"));
         let name = format!("terminal64{}", if cfg!(windows) { ".exe" } else { "" });
-        fleet.script("BRAIN_ATLAS.py", &format!("start {name}"));
-        let mut brain =
-            Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
+        fleet.script(&one, &format!("start {name}"));
+        let mut brain = Program::start(&fleet.python(), &[&one], fleet.root(), &[], |_| ());
         let line = brain.wait_for("started terminal64");
         let child = identity_of(line.rsplit(' ').next().unwrap().parse().unwrap()).unwrap();
         brain.wait_for("ready");
         let terminal = fleet.root().join(&name);
         let python = fleet.python();
-        let args = ["run", python.to_str().unwrap(), "BRAIN_BOREAS.py"];
+        let args = ["run", python.to_str().unwrap(), &other];
         let mut parent = Program::start(&terminal, &args, fleet.root(), &[], |_| ());
         parent.wait_for("ready");
-        let args = ["BRAIN_ATLAS.py.ini", "/portable"];
+        let args = [&*format!("{one}.ini"), "/portable"];
         let mut sibling = Program::start(&terminal, &args, fleet.root(), &[], |_| ());
         sibling.wait_for("ready");
         let identities = vec![child, parent.identity().clone(), sibling.identity().clone()];
@@ -222,17 +222,21 @@ impl Terminals {
 
 #[test]
 fn a_terminal_survives_every_mode_as_child_parent_and_sibling_of_brains() {
+    // Names that no other fleet on this machine has: `--all-roots` must reach none of those.
+    let keys = ["A", "B"].map(|key| format!("{key}{}", std::process::id()));
+    let [one, other] = keys.each_ref().map(String::as_str);
+    let name = format!("BRAIN_{one}");
     for args in [
         &["--yes"][..],
-        &["--yes", "--all-roots", "--account", "ATLAS", "BOREAS"],
+        &["--yes", "--all-roots", "--account", one, other],
         &["--yes", "--role", "brain"],
-        &["--yes", "--name", "BRAIN_ATLAS"],
+        &["--yes", "--name", &name],
         &["--yes", "--keep-watchdogs"],
         &["--yes", "--timeout", "0s"],
         &["--yes", "--latch", "test"],
     ] {
-        let fleet = SampleFleet::new(tools(), &TWO);
-        let terminals = Terminals::start(&fleet);
+        let fleet = SampleFleet::new(tools(), &[(one, 11), (other, 12)]);
+        let terminals = Terminals::start(&fleet, &keys);
         let dry = shutdown(&fleet, &[args, &["--dry-run"]].concat());
         terminals.assert_untouched(&dry, true);
         let stopped = shutdown(&fleet, args);
@@ -240,6 +244,22 @@ fn a_terminal_survives_every_mode_as_child_parent_and_sibling_of_brains() {
         terminals.assert_untouched(&stopped, false);
         assert_eq!(liveness(terminals.brains[0].identity()), Liveness::Dead, "{args:?}");
     }
+}
+
+#[test]
+fn copies_in_other_folders_are_stopped_only_with_all_roots() {
+    let key = format!("C{}", std::process::id());
+    let accounts = [(key.as_str(), 11)];
+    let (fleet, other) =
+        (SampleFleet::new(tools(), &accounts), SampleFleet::new(tools(), &accounts));
+    let script = format!("BRAIN_{key}.py");
+    let (ours, theirs) = (by_hand(&fleet, &[&script]), by_hand(&other, &[&script]));
+    assert_eq!(shutdown(&fleet, &["--yes", "--account", &key]).code, 0);
+    assert_eq!(liveness(ours.identity()), Liveness::Dead);
+    assert_eq!(liveness(theirs.identity()), Liveness::Alive);
+    let stopped = shutdown(&fleet, &["--yes", "--account", &key, "--all-roots"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert_eq!(liveness(theirs.identity()), Liveness::Dead);
 }
 
 #[test]

@@ -29,8 +29,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, PROCESS_QUERY_LIMITED_INFORMATION};
 
+use crate::AtLogOn;
 use crate::imp::Share;
-use crate::{AtLogOn, ProcessInfo};
 
 pub(crate) use console::{on_interrupt, run_helper};
 pub(crate) use list::{describe, scan};
