@@ -36,8 +36,8 @@ export CARGO=/usr/bin/cargo RUSTC=$TOOLS/bin/rustc RUSTDOC=$TOOLS/bin/rustdoc
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine-run.sh
 export CC_x86_64_pc_windows_gnu=x86_64-w64-mingw32-gcc AR_x86_64_pc_windows_gnu=x86_64-w64-mingw32-ar
-# For a target that is only checked any compiler does.
-export CC_x86_64_pc_windows_msvc=x86_64-w64-mingw32-gcc AR_x86_64_pc_windows_msvc=x86_64-w64-mingw32-ar
+# For a target that is only checked any compiler does, and an archiver that makes empty archives.
+export CC_x86_64_pc_windows_msvc=x86_64-w64-mingw32-gcc AR_x86_64_pc_windows_msvc=msvc-lib.sh
 workspace=$(cargo locate-project --workspace --message-format plain)
 export CARGO_TARGET_DIR=${QC_TARGET_DIR:-$(dirname "$workspace")/target/windows}
 export CARGO_BUILD_TARGET=${QC_TARGET:-x86_64-pc-windows-gnu}
