@@ -6,6 +6,8 @@
 
 int main(int count, char **words) {
     alarm(600);
+    /* What a shell starts in the background ignores it, and would not be well-behaved. */
+    signal(SIGINT, SIG_DFL);
     for (int one = 1; one < count; one++)
         if (strcmp(words[one], "--stubborn") == 0) {
             signal(SIGINT, SIG_IGN);
