@@ -6,15 +6,16 @@ rem --no-pause, or the variable QC_NO_PAUSE, leaves out the pause at the end.
 
 set "HERE=%~dp0"
 set ARGS=%*
+if defined ARGS set ARGS=%ARGS:"--no-pause"=%
 if defined ARGS set ARGS=%ARGS:--no-pause=%
 set ROOT=
 if exist "%HERE%MASTER_CONFIG.json" set ROOT=--root "%HERE%."
 
 :scan
-if [%1]==[] goto find
-if /i [%1]==[--no-pause] set QC_NO_PAUSE=1
-if [%1]==[--root] set ROOT=
-if [%1]==[--config] set ROOT=
+if "%~1"=="" goto find
+if /i "%~1"=="--no-pause" set QC_NO_PAUSE=1
+if "%~1"=="--root" set ROOT=
+if "%~1"=="--config" set ROOT=
 shift
 goto scan
 

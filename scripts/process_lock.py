@@ -41,6 +41,7 @@ LATE_RELEASE = 2.0  # how long Windows may take to free the lock of a process th
 PAUSE, LONGEST_PAUSE = 0.005, 0.05  # between two looks: doubled each time
 LEFTOVER = 60.0  # from this age a temporary file belongs to nobody
 CLOCK_SLACK = 5.0  # a start is read to the second, and the clock may have been set a little since
+LONGEST_FOLDER = 150  # with what is in it, Windows still takes the path as it is
 TOKEN_VARIABLE = "QC_LOCK_TOKEN"
 SHARE_HINT = "let all who share the locks write there, or run this as the user who may"
 SHUTDOWN_HINT = "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely."
@@ -79,6 +80,15 @@ def _default_lock_dir():
 
 #: The folder of the locks. Read whenever it is used, so it can be set after the import.
 LOCK_DIR = _default_lock_dir()
+
+
+def _lock_folder():
+    """The folder of the locks, as the system takes it."""
+    text = os.path.abspath(LOCK_DIR)
+    # Unless it is set up otherwise, Windows takes no path of 260 characters, but in this form.
+    if os.name == "nt" and len(text) > LONGEST_FOLDER and not text.startswith("\\\\?\\"):
+        text = "\\\\?\\UNC" + text[1:] if text.startswith("\\\\") else "\\\\?\\" + text
+    return Path(text)
 
 
 # --- What the operating system knows -------------------------------------------------------------
@@ -438,15 +448,17 @@ def _why(error, path):
 
 def _retried(operation, *arguments):
     """Calls a file operation that a virus scanner's or a reader's open file may block for a moment."""
-    # Replacing and removing wait longer: many may look at a record at once.
-    for _ in range(299 if operation in (os.replace, os.unlink) else 39):
+    # Replacing and removing wait longer: many may look at a record at once. That access is denied
+    # (5) when opening is mostly final, but a file that is being deleted looks like this, too.
+    changes = operation in (os.replace, os.unlink)
+    tries = dict.fromkeys((5, 32, 33, 303), 300) if changes else {5: 40, 32: 200, 33: 200, 303: 200}
+    for tried in itertools.count(1):
         try:
             return operation(*arguments)
         except OSError as error:
-            if getattr(error, "winerror", None) not in (5, 32, 33, 303):
+            if tried >= tries.get(getattr(error, "winerror", None), 0):
                 raise
             time.sleep(0.01)
-    return operation(*arguments)
 
 
 # --- Names and resources ---------------------------------------------------------------------------
@@ -713,7 +725,7 @@ def _write(folder, record):
     temporary = folder / f".{record['name']}.{os.getpid()}.{next(_counter)}.tmp"
     try:
         try:
-            os.unlink(temporary)  # left by a process that had this pid before and is gone
+            _retried(os.unlink, temporary)  # left by a process that had this pid before and is gone
         except FileNotFoundError:
             pass
         with open(temporary, "x", encoding="utf-8") as file:
@@ -722,7 +734,7 @@ def _write(folder, record):
         _retried(os.replace, temporary, path)
     except OSError as error:
         try:
-            os.unlink(temporary)
+            _retried(os.unlink, temporary)
         except OSError:
             pass  # cleared with the stale records
         raise LockError(
@@ -887,7 +899,7 @@ class ProcessLock:
 
     def get_lock_info(self):
         """Returns the record of this lock as a dict, or None if there is none that can be read."""
-        for found in _records(Path(LOCK_DIR)):
+        for found in _records(_lock_folder()):
             if found.name.lower() == self.name.lower():
                 return found.record
         return None
@@ -904,7 +916,7 @@ class ProcessLock:
         with _mutex:
             if self._guards is not None:
                 return
-            folder = Path(os.path.abspath(LOCK_DIR))
+            folder = _lock_folder()
             _create(folder)
             _claim(folder)
             began, pause = time.monotonic(), PAUSE
@@ -1096,7 +1108,7 @@ def _forget_all():
 def list_active_locks():
     """Returns the records of all locks that are, or may be, held, each with its `state`."""
     active = []
-    for found in _records(Path(LOCK_DIR)):
+    for found in _records(_lock_folder()):
         state = found.state()
         if state in ("held", "legacy", "foreign"):
             old_keys = {key: found.text(key) for key in ("name", "account", "timestamp", "host")}
@@ -1115,7 +1127,7 @@ def clear_all_locks():
 
 
 def _clear(states, reason):
-    folder = Path(os.path.abspath(LOCK_DIR))
+    folder = _lock_folder()
     count = 0
     for found in _records(folder):
         if found.state() in states and _remove_if(folder, found, states):

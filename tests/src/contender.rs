@@ -1,16 +1,21 @@
 //! A program that wants a lock, and keeps it until it is told to give it back.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use qc_process::{Identity, Liveness, Process, identity_of, liveness, wait_any};
 
 use crate::Finished;
+use crate::deadline::Deadline;
+use crate::lines::{Lines, all_of};
 use crate::tools::{spawn, without_settings};
 
 /// The longest that a killed process may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Longer than any of them lives.
+const LIFETIME: Duration = Duration::from_secs(180);
 
 /// What a program prints once it holds its lock, before its pid.
 const HELD: &str = "held by PID ";
@@ -21,8 +26,7 @@ const HELD: &str = "held by PID ";
 pub struct Contender {
     child: Child,
     input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-    seen: Vec<String>,
+    output: Lines,
     /// Its processes once it holds the lock, the outermost first; the last one does the work.
     processes: Vec<Process>,
     /// The one that does the work, once it holds the lock and if it has not ended meanwhile.
@@ -37,14 +41,14 @@ impl Contender {
         let mut child =
             spawn(command).unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let input = child.stdin.take();
-        let output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
-        Self { child, input, output, seen: Vec::new(), processes: Vec::new(), worker: None }
+        let output = Lines::of(child.stdout.take().expect("its output is a pipe"), |_| ());
+        Self { child, input, output, processes: Vec::new(), worker: None }
     }
 
     /// Waits until it holds its lock, or has closed its output without; returns the pid that the
     /// record should name.
     pub fn holds(&mut self) -> Option<u32> {
-        let line = self.line_with(|line| line.starts_with(HELD))?;
+        let line = self.line_with(HELD, |line| line.starts_with(HELD))?;
         let pid = line[HELD.len()..].split(' ').next().and_then(|pid| pid.parse().ok());
         let pid = pid.unwrap_or_else(|| panic!("no pid: {line}"));
         for pid in [self.child.id(), pid] {
@@ -71,7 +75,7 @@ impl Contender {
 
     /// Returns what it has printed so far, as far as it was awaited.
     pub fn seen(&self) -> &[String] {
-        &self.seen
+        self.output.seen()
     }
 
     /// Sends it a line.
@@ -82,17 +86,17 @@ impl Contender {
 
     /// Waits until it prints a line that holds `text`.
     pub fn wait_for(&mut self, text: &str) {
-        if self.line_with(|line| line.contains(text)).is_none() {
+        if self.line_with(text, |line| line.contains(text)).is_none() {
             let mut errors = String::new();
             // More to show, if there is more.
             let _ = self.child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut errors));
-            panic!("ended without `{text}`; seen: {:#?} {errors}", self.seen);
+            panic!("ended without `{text}`; seen: {:#?} {errors}", self.seen());
         }
     }
 
     /// Waits until it prints a line, whatever it is; `None` if its output has ended.
     pub fn next_line(&mut self) -> Option<String> {
-        self.line_with(|_| true)
+        self.line_with("line", |_| true)
     }
 
     /// Kills all its processes, as a crash would, the outermost first so that none can tidy up.
@@ -136,37 +140,26 @@ impl Contender {
     /// Lets it give the lock back, and waits until all its processes have ended.
     pub fn finish(mut self) -> Finished {
         drop(self.input.take());
-        let mut rest = String::new();
-        self.output.read_to_string(&mut rest).expect("its output is text");
-        self.seen.extend(rest.lines().map(str::to_owned));
-        let mut errors = Vec::new();
-        let mut stderr = self.child.stderr.take().expect("finished once");
-        stderr.read_to_end(&mut errors).expect("its errors can be read");
+        let all = self.processes.iter().map(|process| process.identity().clone());
+        let deadline = Deadline::of(all.chain(identity_of(self.child.id())).collect());
+        let errors = all_of(self.child.stderr.take().expect("finished once"));
         let status = self.child.wait().expect("cannot wait");
         self.processes.iter().for_each(wait_for_end);
-        Finished {
+        let finished = Finished {
             code: status.code().unwrap_or(-1),
-            stdout: self.seen.join("\n"),
-            stderr: String::from_utf8_lossy(&errors).replace("\r\n", "\n"),
-        }
+            stdout: self.output.finish().join("\n"),
+            stderr: String::from_utf8_lossy(&errors()).replace("\r\n", "\n"),
+        };
+        deadline.met(&format!("{finished:?}"));
+        finished
     }
 
     fn worker(&self) -> &Process {
         self.processes.last().expect("it holds its lock")
     }
 
-    fn line_with(&mut self, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        loop {
-            let mut line = String::new();
-            if self.output.read_line(&mut line).expect("its output is text") == 0 {
-                return None;
-            }
-            let line = line.trim_end().to_owned();
-            self.seen.push(line.clone());
-            if wanted(&line) {
-                return Some(line);
-            }
-        }
+    fn line_with(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        self.output.wait_for(what, LIFETIME, wanted)
     }
 }
 

@@ -5,7 +5,8 @@ use std::io;
 
 use qc_process::fault;
 
-/// The environment variable: `die 7` or `wait 7`, where 7 is the number of the step.
+/// The environment variable: `die 7` or `wait 7`, where 7 is the number of the step, or
+/// `hang at this`, where `at this` is its name.
 pub const FAULT_VARIABLE: &str = "QC_TEST_FAULT";
 
 /// What a program prints on standard error before it dies at a step.
@@ -21,7 +22,14 @@ pub const WAITS: &str = "waits at: ";
 /// If the variable can't be understood.
 pub fn arm_fault() {
     let Ok(text) = env::var(FAULT_VARIABLE) else { return };
-    let (what, step) = text.split_once(' ').expect("a word and a number");
+    let (what, step) = text.split_once(' ').expect("a word and a step");
+    if what == "hang" {
+        return fault::arm_step(step.into(), |_| {
+            loop {
+                std::thread::park();
+            }
+        });
+    }
     let step = step.parse().expect("the number of a step");
     match what {
         "die" => fault::arm(step, |name| {
@@ -32,6 +40,6 @@ pub fn arm_fault() {
             println!("{WAITS}{name}");
             io::stdin().read_line(&mut String::new()).expect("standard input can be read");
         }),
-        _ => panic!("{FAULT_VARIABLE} says neither `die` nor `wait`: {text}"),
+        _ => panic!("{FAULT_VARIABLE} says neither `die` nor `wait` nor `hang`: {text}"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use qc_lock_core::LockDir;
 use qc_process::{PYTHON_IN_ENVIRONMENT, Process};
@@ -126,7 +127,8 @@ impl SampleFleet {
 }
 
 impl Drop for SampleFleet {
-    /// Kills what a failed test has left running in this folder, and nothing else.
+    /// Kills what a test has left running in this folder, and nothing else. It is gone before its
+    /// config is: a brain of which nobody can say which account it trades is a finding elsewhere.
     fn drop(&mut self) {
         let Ok(listing) = qc_process::list() else { return };
         let root = fs::canonicalize(self.root()).unwrap_or_else(|_| self.root().into());
@@ -135,6 +137,7 @@ impl Drop for SampleFleet {
             if let Ok(Some(process)) = Process::open(&process.identity) {
                 // It may be ending by itself.
                 let _ = process.kill();
+                let _ = qc_process::wait_any(&[&process], Duration::from_secs(5));
             }
         }
     }

@@ -1,24 +1,37 @@
 //! What the tests and the demo share: the tools, a sample fleet, a lock directory with all who
 //! speak its protocol, and programs whose output is awaited line by line.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod contender;
+mod deadline;
+#[cfg(windows)]
+#[expect(unsafe_code, reason = "system calls")]
+mod desktop;
 mod fault;
 mod fleet;
+mod lines;
 mod locks;
 mod program;
 mod python;
 mod random;
+mod scanner;
+mod screen;
+mod suspend;
 mod tools;
 mod untested;
 
 pub use contender::Contender;
+#[cfg(windows)]
+pub use desktop::{Closing, end_session, has_desktop, show_window};
 pub use fault::{DIES, FAULT_VARIABLE, WAITS, arm_fault};
 pub use fleet::{ACCOUNTS, SampleFleet, section};
 pub use locks::{Attempt, SampleLocks, Speaker};
 pub use program::Program;
 pub use python::python;
 pub use random::{Random, stress_ports};
+pub use scanner::Scanner;
+pub use screen::Screen;
+pub use suspend::{resume, suspend};
 pub use tools::{Finished, Tools, copy_program, run};
 pub use untested::cannot_test;

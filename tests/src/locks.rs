@@ -36,6 +36,7 @@ pub enum Attempt {
 /// A lock directory in a folder that goes away.
 pub struct SampleLocks {
     folder: TempDir,
+    dir: PathBuf,
     tools: Tools,
 }
 
@@ -95,6 +96,12 @@ impl SampleLocks {
         Self::under(&std::env::temp_dir(), tools)
     }
 
+    /// Makes the folder, with the lock directory somewhere below it.
+    pub fn below(path: &Path, tools: Tools) -> Self {
+        let locks = Self::new(tools);
+        Self { dir: locks.folder().join(path).join(".locks"), ..locks }
+    }
+
     /// Makes the folder in another folder.
     pub fn under(parent: &Path, tools: Tools) -> Self {
         let folder = tempfile::Builder::new().prefix("qc locks ").tempdir_in(parent);
@@ -106,17 +113,17 @@ impl SampleLocks {
         ] {
             fs::write(folder.path().join(name), text).expect("cannot write a script");
         }
-        Self { folder, tools }
+        Self { dir: folder.path().join(".locks"), folder, tools }
     }
 
-    /// Returns the folder that the lock directory is in.
+    /// Returns the folder that goes away, with the drop-in in it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Returns the lock directory.
     pub fn dir(&self) -> PathBuf {
-        self.folder().join(".locks")
+        self.dir.clone()
     }
 
     /// Returns the locks, as the Rust library sees them.

@@ -1,15 +1,15 @@
 //! A program that runs beside the test.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use qc_process::{Child, Console, Ended, Identity, Output, Process, Spawn};
+use qc_process::{Child, Console, Ended, Identity, Output, Spawn};
 
+use crate::deadline::{Deadline, kill};
+use crate::lines::Lines;
 use crate::{Tools, run};
 
 /// The longest that anything may take here; slow machines and Wine included.
@@ -19,8 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Program {
     identity: Identity,
     child: Option<Child>,
-    lines: Receiver<String>,
-    seen: Vec<String>,
+    lines: Lines,
 }
 
 impl Program {
@@ -50,17 +49,8 @@ impl Program {
             .start(|_| Ok(()))
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
         drop(writer);
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(reader).lines().map_while(Result::ok) {
-                let line = line.trim_end().to_owned();
-                echo(&line);
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { identity: child.identity().clone(), child: Some(child), lines, seen: Vec::new() }
+        let lines = Lines::of(reader, echo);
+        Self { identity: child.identity().clone(), child: Some(child), lines }
     }
 
     /// Returns who it is.
@@ -75,32 +65,18 @@ impl Program {
 
     /// Waits until it prints a line that `wanted` accepts; `what` says what is awaited.
     pub fn wait_until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if wanted(&line) {
-                        return line;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    panic!("no `{what}` in time; seen: {:#?}", self.seen)
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    panic!("ended without `{what}`; seen: {:#?}", self.seen)
-                }
-            }
-        }
+        let found = self.lines.wait_for(what, PATIENCE, wanted);
+        found.unwrap_or_else(|| panic!("ended without `{what}`; seen: {:#?}", self.lines.seen()))
     }
 
     /// Waits until it ends; returns how, and all lines it has printed.
     pub fn finish(mut self) -> (Ended, Vec<String>) {
         let mut child = self.child.take().expect("finished once");
+        let deadline = Deadline::of(vec![self.identity.clone()]);
         let ended = child.wait().expect("cannot wait");
-        let rest: Vec<String> = self.lines.iter().collect();
-        self.seen.extend(rest);
-        (ended, std::mem::take(&mut self.seen))
+        let lines = self.lines.finish();
+        deadline.met(&format!("{lines:#?}"));
+        (ended, lines)
     }
 
     /// Asks it to stop, as a user would with Ctrl-C or SIGTERM. The stand-in does it, because on
@@ -128,14 +104,4 @@ impl Drop for Program {
             }
         }
     }
-}
-
-/// Kills one process, by identity; returns whether it may be touched.
-fn kill(identity: &Identity) -> bool {
-    let opened = Process::open(identity);
-    if let Ok(Some(process)) = &opened {
-        // It may end by itself at this moment.
-        let _ = process.kill();
-    }
-    opened.is_ok()
 }

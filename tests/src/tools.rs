@@ -9,7 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use qc_process::identity_of;
 use serde_json::Value;
+
+use crate::deadline::Deadline;
+use crate::lines::all_of;
 
 /// A folder with the tools and the stand-in.
 #[derive(Debug, Clone)]
@@ -77,7 +81,7 @@ impl Tools {
 /// # Panics
 /// If it can't be done.
 pub fn copy_program(from: &Path, to: &Path) {
-    if fs::hard_link(from, to).is_err() {
+    if cfg!(windows) || fs::hard_link(from, to).is_err() {
         fs::copy(from, to)
             .unwrap_or_else(|error| panic!("cannot copy {}: {error}", from.display()));
     }
@@ -94,13 +98,18 @@ pub fn run(command: &mut Command, input: &str) -> Finished {
         // A program that refuses at once reads nothing.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let output = child.wait_with_output().expect("cannot wait");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\r\n", "\n");
-    Finished {
-        code: output.status.code().unwrap_or(-1),
-        stdout: text(&output.stdout),
-        stderr: text(&output.stderr),
-    }
+    let deadline = Deadline::of(identity_of(child.id()).into_iter().collect());
+    let stdout = all_of(child.stdout.take().expect("it was set to a pipe above"));
+    let stderr = all_of(child.stderr.take().expect("it was set to a pipe above"));
+    let status = child.wait().expect("cannot wait");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+    let finished = Finished {
+        code: status.code().unwrap_or(-1),
+        stdout: text(stdout()),
+        stderr: text(stderr()),
+    };
+    deadline.met(&format!("{command:?}: {finished:?}"));
+    finished
 }
 
 /// Starts `command`. Under load Wine now and then fails with an internal error of its own; nothing

@@ -41,7 +41,7 @@ fn after_comma(rest: &str) -> &str {
 }
 
 /// Reads a text, or the text of a `format!`, at the start of `rest`.
-fn literal(rest: &str) -> Option<String> {
+pub(crate) fn literal(rest: &str) -> Option<String> {
     let rest = rest.trim_start();
     let inner = rest.strip_prefix("format!(").or_else(|| rest.strip_prefix("String::from("));
     let rest = inner.unwrap_or(rest).trim_start();

@@ -4,12 +4,18 @@
 
 mod bench;
 mod demo;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod dependencies;
 mod dist;
 mod docs;
 #[cfg(test)]
 mod errors;
 mod fuzz;
+mod pictures;
 mod release;
+#[cfg(test)]
+mod untested;
 mod windows;
 
 use std::ffi::OsString;
@@ -45,6 +51,12 @@ enum Command {
     },
     /// Write docs/CONFIG.md anew, from the types that read the config
     Docs,
+    /// Make the pictures in docs/pictures anew, from a real run on a sample fleet
+    Pictures {
+        /// Folder with the programs, instead of building them
+        #[arg(long, value_name = "DIR")]
+        bin_dir: Option<PathBuf>,
+    },
     /// Let many processes contend for locks, with kills and deletions, watched by two referees
     Stress {
         /// How long
@@ -77,6 +89,7 @@ fn main() -> ExitCode {
         Command::Dist(args) => dist::run(&args),
         Command::Day { root, bin_dir } => dist::day(&root, &bin_dir),
         Command::Docs => docs::run(),
+        Command::Pictures { bin_dir } => pictures::run(bin_dir),
         Command::Stress { seconds, contenders } => stress(seconds, contenders),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target),
         Command::Bench(command) => bench::run(command),

@@ -23,11 +23,24 @@ impl Target {
         }
     }
 
+    /// Returns how it is named on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Windows => "windows",
+        }
+    }
+
     /// Returns what the compiler is told.
     fn flags(self) -> &'static [&'static str] {
         match self {
             // Without position independence they have nothing to relocate.
-            Self::Linux => &["-Ctarget-feature=+crt-static", "-Crelocation-model=static"],
+            Self::Linux => &[
+                "-Ctarget-feature=+crt-static",
+                "-Crelocation-model=static",
+                // A static program can't look whether its C library has the call, and reads files.
+                "--cfg=getrandom_backend=\"linux_getrandom\"",
+            ],
             // The linker would write the time of the build into the program.
             Self::Windows => {
                 &["-Ctarget-feature=+crt-static", "-Clink-arg=-Wl,--no-insert-timestamp"]

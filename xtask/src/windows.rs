@@ -1,17 +1,24 @@
 //! `cargo xtask windows`: builds for Windows on Debian, and runs the results under Wine.
 //!
-//! The work is done by the scripts in `xtask/windows-lab`; this module finds them, sets the lab up
-//! where it is needed, and counts tests. On Windows itself there is no lab, and plain cargo runs.
+//! The work is done by the scripts in `xtask/windows-lab`; this module finds them, and sets the
+//! lab up where it is needed. On Windows itself there is no lab, and plain cargo runs.
 //! Wine is not Windows: what it can't show has to be tried there.
+
+mod display;
+mod testing;
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Write};
-use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+
+/// What the table of supervising says.
+const SUPERVISING: &str = "\nThe child tells that it runs over a connection to the benchmark, and ends when asked. *Plain* starts as many children with a log file each, and knows nothing else.\n\
+    As Windows has no locks that a child inherits, each component has a wrapper, a copy of `qc-launch`, which holds its lock and ends with it; *memory* is the working set of the launcher.\n\
+    There are no goals: under Wine each start of a process, each lock and each wait is a question to Wine's server, a single thread, and a process of Wine takes tens of MiB, so 1000 children and their wrappers do not fit.\n\
+    What they use while idle can't be measured: Wine tells whoever asks for the processor time of a process its own.\n";
 
 /// Build and test for Windows, on Debian under Wine
 ///
@@ -49,7 +56,7 @@ pub(crate) enum WindowsCommand {
     },
     /// Build the tools and run the demo with them
     Demo,
-    /// Measure locks, and keep the table in docs/BENCHMARKS.md
+    /// Measure locks and supervising, and keep the tables in docs/BENCHMARKS.md
     Bench,
 }
 
@@ -59,7 +66,7 @@ pub(crate) enum WindowsCommand {
 /// If the lab can't be set up or used, or a program in it fails.
 pub(crate) fn run(args: WindowsCommand) -> Result<()> {
     match args {
-        WindowsCommand::Test { args } => test(&args),
+        WindowsCommand::Test { args } => testing::run(&args),
         _ if cfg!(windows) => bail!(
             "this is Windows, and needs no lab: use `cargo build`, `cargo test --workspace`, `cargo xtask demo`"
         ),
@@ -87,32 +94,6 @@ pub(crate) fn run(args: WindowsCommand) -> Result<()> {
     }
 }
 
-fn test(args: &[OsString]) -> Result<()> {
-    let mut cargo = cargo("test");
-    if !cfg!(windows) {
-        set_up()?;
-        if env::var_os("QC_TEST_PYTHON").is_none()
-            && let Some(python) = python()
-        {
-            cargo.env("QC_TEST_PYTHON", windows_path(&python));
-        }
-    }
-    cargo.arg("--workspace").args(args).stdout(Stdio::piped());
-    let mut child = cargo.spawn().with_context(|| cannot_start(&cargo))?;
-    let output = child.stdout.take().expect("standard output was set to a pipe above");
-    let total = pass_on(BufReader::new(output), io::stdout().lock())?;
-    let status = child.wait()?;
-    println!(
-        "Windows tests: {} passed, {} failed, {} ignored",
-        total.passed, total.failed, total.ignored
-    );
-    ensure!(
-        status.success() && total.failed == 0,
-        "the tests ended with {status}, see above; with `-- --no-fail-fast` all run in spite of a failure"
-    );
-    Ok(())
-}
-
 fn demo() -> Result<()> {
     let bins = build_demo()?;
     let mut demo = script("wine-run.sh");
@@ -138,17 +119,25 @@ fn bench() -> Result<()> {
     set_up()?;
     let mut build = cargo("build");
     build.args(["--release", "--package", "qc-lock", "--package", "qc-lock-core"]);
-    build.args(["--package", "qc-tests", "--package", "xtask", "--example", "acquire"]);
-    finish(build.args(["--bin", "qc-lock", "--bin", "stand-in", "--bin", "xtask"]))?;
+    build.args(["--package", "qc-launch", "--package", "qc-tests", "--package", "xtask"]);
+    build.args(["--example", "acquire", "--bin", "qc-lock", "--bin", "qc-launch"]);
+    finish(build.args(["--bin", "stand-in", "--bin", "xtask"]))?;
+    keep_table("lock-here", "Locks, as Windows programs under Wine", "")?;
+    keep_table("launch-here", "Supervising, as a Windows program under Wine", SUPERVISING)
+}
+
+/// Runs a benchmark as a Windows program, and keeps what it prints, and `notes`, under `heading`.
+fn keep_table(benchmark: &str, heading: &str, notes: &str) -> Result<()> {
     let bins = built("release");
     let mut bench = script("wine-run.sh");
-    bench.arg(bins.join("xtask.exe")).args(["bench", "lock-here"]).arg(windows_path(&bins));
+    bench.arg(bins.join("xtask.exe")).args(["bench", benchmark]).arg(windows_path(&bins));
     let output = bench.stderr(Stdio::inherit()).output().with_context(|| cannot_start(&bench))?;
     ensure!(output.status.success(), "the benchmark ended with {}", output.status);
     let table = String::from_utf8_lossy(&output.stdout).replace('\r', "");
-    let text = format!("`cargo xtask windows bench` on {}.\n\n{table}", crate::bench::machine());
+    let text =
+        format!("`cargo xtask windows bench` on {}.\n\n{table}{notes}", crate::bench::machine());
     println!("{text}");
-    crate::bench::keep("Locks, as Windows programs under Wine", &text)
+    crate::bench::keep(heading, &text)
 }
 
 /// Returns the folder of the programs that were built for Windows.
@@ -221,70 +210,9 @@ pub(crate) fn windows_path(path: &Path) -> String {
     format!("Z:{}", path.to_string_lossy().replace('/', "\\"))
 }
 
-/// How many tests ended how.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-    ignored: u64,
-}
-
-impl Counts {
-    /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; ...`; counts nothing in other lines.
-    fn from_line(line: &str) -> Self {
-        let mut counts = Self::default();
-        let Some(result) = line.strip_prefix("test result: ") else { return counts };
-        for part in result.split(['.', ';']) {
-            let Some((number, word)) = part.trim().split_once(' ') else { continue };
-            let number = number.parse().unwrap_or(0);
-            match word {
-                "passed" => counts.passed = number,
-                "failed" => counts.failed = number,
-                "ignored" => counts.ignored = number,
-                _ => {}
-            }
-        }
-        counts
-    }
-}
-
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.ignored += other.ignored;
-    }
-}
-
-/// Copies `input` to `output` line by line, and sums up the results in it.
-fn pass_on(mut input: impl BufRead, mut output: impl Write) -> io::Result<Counts> {
-    let mut total = Counts::default();
-    let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line)? > 0 {
-        output.write_all(&line)?;
-        output.flush()?;
-        total += Counts::from_line(&String::from_utf8_lossy(&line));
-        line.clear();
-    }
-    Ok(total)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn results_are_summed_and_passed_on() {
-        let output = "running 3 tests\r\n\
-            test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.01s\r\n\
-            not a test result: ok. 9 passed; \u{fffd}\n\
-            test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n\
-            no line end";
-        let mut copy = Vec::new();
-        let total = pass_on(output.as_bytes(), &mut copy).unwrap();
-        assert_eq!(total, Counts { passed: 4, failed: 2, ignored: 1 });
-        assert_eq!(copy, output.as_bytes());
-    }
 
     #[test]
     fn a_unix_path_lies_on_drive_z() {

@@ -48,6 +48,8 @@ case $command in
   test | run | bench | nextest)
     # Held shared while the prefix is in use. No program may inherit it.
     exec 8>"$QC_WINEPREFIX/.qc-users.lock"
+    # A desktop keeps the display that it began with, or none.
+    if flock -n -x 8; then stop; fi
     flock -s 8
     code=0
     if [[ $command == nextest ]]; then cargo-nextest nextest "$@" 8>&- || code=$?; else

@@ -20,7 +20,7 @@ HOST=x86_64-unknown-linux-gnu
 LAB=${QC_LAB_DIR:-$HOME/.cache/qc-windows-lab}
 PREFIX=${QC_WINEPREFIX:-$LAB/wine}
 SELF=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-PACKAGES=(gcc-mingw-w64-x86-64 rustc-web cargo-web rust-web-src rust-web-clippy wine64 wine)
+PACKAGES=(gcc-mingw-w64-x86-64 rustc-web cargo-web rust-web-src rust-web-clippy wine64 wine xvfb)
 ELSEWHERE="On Windows no lab is needed: run \`cargo test --workspace\`."
 
 # A rustup toolchain, or the caller's flags, must not leak into the lab's toolchain.
@@ -84,7 +84,7 @@ build_toolchain() {
 
 # Puts std for a target, compiled from the compiler's own sources, into the sysroot.
 compile_std() {
-  local target=$1 work=$LAB/std-build compiler sources
+  local target=$1 work=$LAB/std-build compiler sources flags
   compiler=$(dpkg-query -W -f='${Version}' rustc-web)
   sources=$(dpkg-query -W -f='${Version}' rust-web-src)
   [[ $compiler == "$sources" ]] ||
@@ -95,8 +95,11 @@ compile_std() {
   echo '#![no_std]' >"$work/src/lib.rs"
   printf '%s\n' '[package]' 'name = "stdseed"' 'version = "0.0.0"' 'edition = "2021"' '[workspace]' \
     >"$work/Cargo.toml"
-  (cd "$work" && RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Cembed-bitcode=yes' /usr/bin/cargo build --release \
-    --quiet --target "$target" -Zbuild-std=std,panic_unwind,panic_abort,test,proc_macro) ||
+  # Programs must not tell whose folders std was compiled in.
+  flags=$(printf '%s\x1f' -Cembed-bitcode=yes "--remap-path-prefix=$work=/std" \
+    "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo")
+  (cd "$work" && RUSTC_BOOTSTRAP=1 CARGO_ENCODED_RUSTFLAGS=${flags%$'\x1f'} /usr/bin/cargo build \
+    --release --quiet --target "$target" -Zbuild-std=std,panic_unwind,panic_abort,test,proc_macro) ||
     die "std could not be compiled. See the message above; upgrade the packages and run setup again."
   find "$work/target/$target/release/deps" -name '*.rlib' ! -name 'libstdseed-*' \
     -exec cp -t "$LAB/toolchain/lib/rustlib/$target/lib" {} +

@@ -146,7 +146,7 @@ pub fn describe(error: &LockError) -> String {
 }
 
 /// Joins an error and all that caused it into one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -128,7 +128,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
 /// Opens the file for the command's output. Where it can't be written to, the command runs all the
 /// same: a full disk must not keep a watchdog from its work.
 fn open_output(path: &Path) -> io::Result<File> {
-    file::open_for_append(path).or_else(|error| {
+    file::open_output(path).or_else(|error| {
         let path = path.display();
         // Where nobody listens any more, there is nobody to tell.
         let _ = writeln!(io::stderr(), "WARNING: its output is lost, as {path}: {error}");

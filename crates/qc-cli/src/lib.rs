@@ -11,7 +11,7 @@ mod prompt;
 mod usage;
 
 pub use args::{ColorChoice, Place, PlaceArgs};
-pub use exit::{Exit, Failure, describe, run_tool, warn};
+pub use exit::{Exit, Failure, chain, describe, run_tool, warn};
 pub use hold::{HoldArgs, hold};
 pub use output::{
     Text, Tone, duration, local_time, memory, print_json, table, terminal_width, uses_color,

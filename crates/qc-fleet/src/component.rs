@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use qc_lock_core::{Account, LockName, Request, Terminal};
 use qc_supervise::Settings;
@@ -75,7 +76,7 @@ pub struct Component {
     /// The ports at which it will listen, which must be free before it starts.
     pub ports: Vec<u16>,
     /// How it is supervised.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// Whether the config wants it to run.
     pub enabled: bool,
 }
@@ -171,7 +172,7 @@ pub struct Fleet {
     pub accounts: Vec<AccountEntry>,
     /// The server, the watchdogs, the brains, the others, as far as nothing depends on a later one:
     /// the order of starting.
-    pub components: Vec<Component>,
+    pub components: Vec<Arc<Component>>,
     /// The pace.
     pub timing: Timing,
     /// The name under which the orchestrator locks.
@@ -243,7 +244,8 @@ impl Fleet {
 
     /// Returns the component of this name, whatever its case.
     pub fn component(&self, name: &str) -> Option<&Component> {
-        self.components.iter().find(|component| component.name.as_str().eq_ignore_ascii_case(name))
+        let named = |component: &&Component| component.name.as_str().eq_ignore_ascii_case(name);
+        self.components.iter().map(Arc::as_ref).find(named)
     }
 }
 
@@ -251,7 +253,7 @@ impl Fleet {
 /// role have is locked by neither, for only one of them would get it. Their accounts and names are
 /// locked as ever, so still nothing runs twice; that nothing outside this fleet uses the terminal
 /// is then for the user to see to.
-pub fn share_terminals(components: &mut [Component]) {
+pub fn share_terminals(components: &mut [Arc<Component>]) {
     let shared = |one: &Component, other: &Component| {
         one.name != other.name
             && one.terminal.is_some()
@@ -262,7 +264,7 @@ pub fn share_terminals(components: &mut [Component]) {
         components.iter().map(|one| components.iter().any(|other| shared(one, other))).collect();
     for (component, _) in components.iter_mut().zip(of_several).filter(|(_, is_shared)| *is_shared)
     {
-        component.terminal = None;
+        Arc::make_mut(component).terminal = None;
     }
 }
 

@@ -5,13 +5,18 @@
 //! arguments. A brain that starts another copy of itself fulfils all three, too; so a Python is
 //! folded only into one that is known to do nothing but start the interpreter, and only the first
 //! that it started. In doubt there are two.
+//!
+//! Pythons that it starts to work for it, as `multiprocessing` does, run no script of the fleet, or
+//! they are copies that it made of itself, which the system tells from a script that was started
+//! again. They belong to it as its workers.
 
 use std::collections::{HashMap, HashSet};
 
-use qc_process::ProcessInfo;
+use qc_process::{ProcessInfo, is_terminal};
 
-use crate::call::{ScriptCall, is_wrapper, names_call};
-use crate::matching::{Match, call_of};
+use crate::Role;
+use crate::call::{ScriptCall, is_wrapper, names_call, path_name};
+use crate::matching::{Match, call_of, runs_python};
 
 /// Processes of one instance, as positions in the list that [`fold`] was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,9 @@ pub(crate) struct Folded {
     pub(crate) wrappers: Vec<usize>,
     /// The Python and the stubs before it; the last one does the work.
     pub(crate) chain: Vec<usize>,
+    /// The Pythons that descend from it through nothing but Pythons, and run no script of the fleet
+    /// themselves.
+    pub(crate) workers: Vec<usize>,
     /// All that it descends from, the nearest first; its wrappers are among them.
     pub(crate) ancestors: Vec<usize>,
 }
@@ -43,8 +51,16 @@ pub(crate) fn fold(processes: &[ProcessInfo], found: &[Option<Match>]) -> Vec<Fo
         }
     }
 
+    // A copy that a program made of itself is no second start of its script.
+    let is_copy = |one: usize| {
+        let name = |one: usize| found[one].as_ref().map(|found| &found.component);
+        let is_of = |parent: usize| name(parent).is_some() && name(parent) == name(one);
+        processes[one].is_fork && tree.parents[one].is_some_and(is_of)
+    };
+
     let mut taken = HashSet::new();
-    let heads = matched.into_iter().filter(|one| !started_by_stub.contains(one));
+    let is_head = |one: &usize| !started_by_stub.contains(one) && !is_copy(*one);
+    let heads = matched.into_iter().filter(is_head);
     let folded = heads.map(|head| {
         let next = |one: &usize| interpreters.get(one).copied();
         let chain: Vec<usize> = std::iter::successors(Some(head), next).collect();
@@ -58,9 +74,31 @@ pub(crate) fn fold(processes: &[ProcessInfo], found: &[Option<Match>]) -> Vec<Fo
         let mut wrappers: Vec<usize> =
             ancestors.iter().copied().take_while(|&one| is_its_wrapper(one)).collect();
         wrappers.reverse();
-        Folded { wrappers, chain, ancestors }
+        Folded { wrappers, chain, workers: Vec::new(), ancestors }
     });
-    folded.collect()
+    let mut folded: Vec<Folded> = folded.collect();
+
+    let owners: HashMap<usize, usize> = (0..folded.len())
+        .flat_map(|owner| folded[owner].chain.iter().map(move |&one| (one, owner)))
+        .collect();
+    let can_work = |one: usize| !taken.contains(&one) && is_worker_program(&processes[one]);
+    for one in (0..processes.len()).filter(|one| !owners.contains_key(one) && can_work(*one)) {
+        let between = |ancestor: &usize| !owners.contains_key(ancestor) && can_work(*ancestor);
+        let nearest = tree.ancestors(one).find(|ancestor| !between(ancestor));
+        let Some(&owner) = nearest.and_then(|nearest| owners.get(&nearest)) else { continue };
+        // What an orchestrator starts does not work for it.
+        let role = found[folded[owner].chain[0]].as_ref().map(|found| found.role);
+        if role != Some(Role::Orchestrator) || is_copy(one) {
+            folded[owner].workers.push(one);
+        }
+    }
+    folded
+}
+
+fn is_worker_program(process: &ProcessInfo) -> bool {
+    let exe = process.exe.as_deref().map(path_name);
+    let mut names = process.args.first().into_iter().chain([&process.name]).chain(&exe);
+    runs_python(process) && !names.any(|name| is_terminal(name))
 }
 
 /// Whether `stub` is there to start `child`: it starts the same script with the same arguments,
@@ -111,7 +149,8 @@ mod tests {
     use crate::snapshot::tests::{fleet, process};
 
     /// One process per line: `PID PARENT [STARTED] EXE: ARGUMENTS`, where `EXE` tells what it is:
-    /// a stub if it is `stub` or `py`. Returns the instances as `wrappers > chain`.
+    /// a stub if it is `stub` or `py`, a copy of its parent if it is `fork`. Returns the instances as
+    /// `wrappers > chain + workers`.
     fn folded(lines: &[&str]) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
         let fleet = fleet(root.path());
@@ -123,9 +162,11 @@ mod tests {
             let pids = of.iter().map(|&one| processes[one].identity.pid.to_string());
             pids.collect::<Vec<_>>().join(" ")
         };
-        let shown = |one: &Folded| match pids(&one.wrappers) {
-            wrappers if wrappers.is_empty() => pids(&one.chain),
-            wrappers => format!("{wrappers} > {}", pids(&one.chain)),
+        let shown = |one: &Folded| {
+            let (wrappers, workers) = (pids(&one.wrappers), pids(&one.workers));
+            let wrappers = if wrappers.is_empty() { wrappers } else { wrappers + " > " };
+            let workers = if workers.is_empty() { workers } else { format!(" + {workers}") };
+            format!("{wrappers}{}{workers}", pids(&one.chain))
         };
         fold(&processes, &found).iter().map(shown).collect()
     }
@@ -141,6 +182,7 @@ mod tests {
         }
         info.exe = (*exe != "hidden").then(|| exe.into());
         info.is_stub = matches!(*exe, "stub" | "py");
+        info.is_fork = *exe == "fork";
         info
     }
 
@@ -296,6 +338,79 @@ mod tests {
                     "11 9 base: python BRAIN_A.py",
                 ],
                 &["9 > 10", "11"],
+            ),
+        ];
+        for (what, lines, expected) in cases {
+            assert_eq!(folded(lines), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn pythons_that_work_for_one_are_its_workers() {
+        let cases: [(&str, &[&str], &[&str]); 9] = [
+            (
+                "started anew, and what they start",
+                &[
+                    "10 1 stub: python BRAIN_A.py",
+                    "11 10 base: python BRAIN_A.py",
+                    "12 11 base: python -c x",
+                    "13 12 base: python -c y",
+                ],
+                &["10 11 + 12 13"],
+            ),
+            (
+                "copies of it",
+                &[
+                    "10 1 base: python BRAIN_A.py",
+                    "11 10 fork: python BRAIN_A.py",
+                    "12 11 fork: python BRAIN_A.py",
+                ],
+                &["10 + 11 12"],
+            ),
+            (
+                "a copy whose parent has ended, which may be anything",
+                &["10 1 base: python BRAIN_A.py", "11 1 fork: python BRAIN_A.py"],
+                &["10", "11"],
+            ),
+            (
+                "a copy of a shell, which runs the script",
+                &["9 1 sh: sh", "10 9 fork: python BRAIN_A.py"],
+                &["10"],
+            ),
+            (
+                "another brain has its own",
+                &[
+                    "10 1 base: python BRAIN_A.py",
+                    "11 10 base: python BRAIN_B.py",
+                    "12 11 base: python -c x",
+                ],
+                &["10", "11 + 12"],
+            ),
+            (
+                "behind a shell or a terminal it is somebody else's",
+                &[
+                    "10 1 base: python BRAIN_A.py",
+                    "11 10 sh: sh",
+                    "12 11 base: python -c x",
+                    r"13 10 terminal: C:\MT5\terminal64.exe",
+                    "14 13 base: python -c x",
+                ],
+                &["10"],
+            ),
+            (
+                "what carries a terminal's name is none",
+                &["10 1 base: python BRAIN_A.py", "11 10 terminal64.exe: python -c x"],
+                &["10"],
+            ),
+            (
+                "what a launcher starts is none",
+                &["10 1 launch: qc-launch", "11 10 base: python -c x"],
+                &["10"],
+            ),
+            (
+                "a parent's pid that was used again",
+                &["20 1 9 base: python BRAIN_A.py", "11 20 8 base: python -c x"],
+                &["20"],
             ),
         ];
         for (what, lines, expected) in cases {

@@ -28,6 +28,7 @@ mod encoding;
 mod error;
 mod finding;
 mod fold;
+mod interpreted;
 mod mask;
 mod matching;
 mod order;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use qc_process::ProcessInfo;
 
 use crate::call::{ScriptCall, file_name, is_python, option, path_name, program_stem, script_call};
+use crate::interpreted::Interpreted;
 use crate::{Component, Fleet, Role, Text, same_folder};
 
 /// The script of all watchdogs, unless the config says otherwise.
@@ -47,6 +48,8 @@ pub struct Matcher<'a> {
     scripts: HashMap<String, Vec<&'a Component>>,
     /// The components that are no Python scripts, by the name of their program.
     programs: HashMap<String, Vec<&'a Component>>,
+    /// Those of them that another program runs.
+    interpreted: Vec<Interpreted<'a>>,
     /// Whether two folders are the same, as far as that was asked: the system has to be asked.
     same: HashMap<(PathBuf, PathBuf), bool>,
 }
@@ -56,14 +59,18 @@ impl<'a> Matcher<'a> {
     pub fn new(fleet: &'a Fleet) -> Self {
         let mut scripts: HashMap<String, Vec<&Component>> = HashMap::new();
         let mut programs: HashMap<String, Vec<&Component>> = HashMap::new();
+        let mut interpreted = Vec::new();
         for component in &fleet.components {
             let file = component.script_file();
             match &component.script {
                 Some(_) => scripts.entry(file.to_lowercase()).or_default().push(component),
-                None => programs.entry(program_stem(&file)).or_default().push(component),
+                None => {
+                    programs.entry(program_stem(&file)).or_default().push(component);
+                    interpreted.extend(Interpreted::new(component));
+                }
             }
         }
-        Self { fleet, scripts, programs, same: HashMap::new() }
+        Self { fleet, scripts, programs, interpreted, same: HashMap::new() }
     }
 
     /// Whether a process with this command line may be of interest, whatever else there is to it.
@@ -71,9 +78,12 @@ impl<'a> Matcher<'a> {
     pub fn may_find(&self, args: &[String]) -> bool {
         let is_program = |program: &String| self.programs.contains_key(&program_stem(program));
         is_orchestrator(args)
+            // A Python may work for one that runs a script.
+            || args.first().is_some_and(|program| is_python(program))
             || args.iter().skip(1).any(|word| self.is_script(word))
             || script_call(args).is_some_and(|call| self.is_script(&call.script))
             || (!self.programs.is_empty() && args.first().is_some_and(is_program))
+            || self.interpreted.iter().any(|one| one.may_be(args))
     }
 
     /// Tells which component `process` is, if any.
@@ -86,7 +96,7 @@ impl<'a> Matcher<'a> {
         }
         let Some(call) = call_of(process) else { return self.program(&process.args, current_dir) };
         if !self.is_script(&call.script) {
-            return None;
+            return self.program(&process.args, current_dir);
         }
         let path = Path::new(&call.script);
         let folder = if path.is_absolute() {
@@ -129,15 +139,17 @@ impl<'a> Matcher<'a> {
         Some(self.found(stem.to_owned(), Role::Brain, Some(key), folder, home))
     }
 
-    /// A component that is no Python script: the same program with the same arguments in the same
-    /// folder, for anybody may use the program for something else.
+    /// A component that is no Python script of the fleet: the same program with the same arguments in
+    /// the same folder, for anybody may use the program for something else.
     fn program(&mut self, args: &[String], current_dir: Option<&Path>) -> Option<Match> {
         let (program, rest) = args.split_first()?;
-        let candidates = self.programs.get(&program_stem(program))?.clone();
         let dir = current_dir?;
-        let one = candidates
-            .into_iter()
-            .find(|one| has_args(one, rest) && self.is_same(dir, &one.cwd))?;
+        let named = self.programs.get(&program_stem(program)).into_iter().flatten();
+        let named = named.copied().filter(|one| has_args(one, rest));
+        let interpreted = self.interpreted.iter().filter(|one| one.may_be(args));
+        let candidates: Vec<&Component> =
+            named.chain(interpreted.map(|one| one.component)).collect();
+        let one = candidates.into_iter().find(|one| self.is_same(dir, &one.cwd))?;
         Some(self.found_as(one, Some(dir.to_path_buf()), &one.cwd))
     }
 
@@ -193,10 +205,14 @@ pub(crate) fn script_in(command: &[Text]) -> Option<(PathBuf, usize)> {
 /// Returns the script that a process runs; `None` if it is no Python. One that was started under
 /// another name is known by its program's name or file.
 pub(crate) fn call_of(process: &ProcessInfo) -> Option<ScriptCall<'_>> {
-    let runs_python = is_python(process.args.first()?)
+    runs_python(process).then(|| script_call(&process.args)).flatten()
+}
+
+/// Whether a process is a Python, whatever that runs.
+pub(crate) fn runs_python(process: &ProcessInfo) -> bool {
+    process.args.first().is_some_and(|program| is_python(program))
         || is_python(&process.name)
-        || process.exe.as_deref().is_some_and(|exe| is_python(&path_name(exe)));
-    runs_python.then(|| script_call(&process.args)).flatten()
+        || process.exe.as_deref().is_some_and(|exe| is_python(&path_name(exe)))
 }
 
 fn stem(file: &str) -> &str {
@@ -275,6 +291,8 @@ mod tests {
             exe: None,
             current_dir: dir.map(Path::to_path_buf),
             is_stub: false,
+            is_fork: false,
+            session: None,
             since: std::time::SystemTime::now(),
             cpu_time: std::time::Duration::ZERO,
             memory_bytes: 0,
@@ -341,6 +359,24 @@ mod tests {
             assert!(matcher.may_find(&named.args));
             assert!(matcher.find(&named).is_some(), "{named:?}");
         }
+    }
+
+    /// Opening a FIFO waits for somebody who writes.
+    #[cfg(unix)]
+    #[test]
+    fn a_program_that_is_no_file_keeps_nobody_waiting() {
+        let root = tempfile::tempdir().unwrap();
+        let fifo = root.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let config = root.path().join("MASTER_CONFIG.json");
+        let text = r#"{"ACCOUNTS": {}, "PROCESS_MANAGER": {"components": {"X": {"command": ["./fifo"]}}}}"#;
+        std::fs::write(&config, text).unwrap();
+        let (sender, done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let fleet = Fleet::load(&config).unwrap();
+            sender.send(Matcher::new(&fleet).interpreted.len())
+        });
+        assert_eq!(done.recv_timeout(std::time::Duration::from_secs(60)), Ok(0));
     }
 
     proptest::proptest! {

@@ -1,6 +1,7 @@
 //! The order of starting.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::Component;
 
@@ -8,8 +9,8 @@ use crate::Component;
 ///
 /// # Errors
 /// The names of components that wait for one another.
-pub(crate) fn order(mut waiting: Vec<Component>) -> Result<Vec<Component>, Vec<String>> {
-    let mut ordered: Vec<Component> = Vec::with_capacity(waiting.len());
+pub(crate) fn order(mut waiting: Vec<Component>) -> Result<Vec<Arc<Component>>, Vec<String>> {
+    let mut ordered = Vec::with_capacity(waiting.len());
     let mut done = HashSet::new();
     while !waiting.is_empty() {
         let before = ordered.len();
@@ -17,7 +18,7 @@ pub(crate) fn order(mut waiting: Vec<Component>) -> Result<Vec<Component>, Vec<S
         for one in waiting {
             if one.depends_on.iter().all(|name| done.contains(name)) {
                 done.insert(one.name.clone());
-                ordered.push(one);
+                ordered.push(Arc::new(one));
             } else {
                 left.push(one);
             }

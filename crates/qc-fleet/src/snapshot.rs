@@ -9,7 +9,7 @@ use qc_process::{Listing, ProcessInfo};
 
 use crate::fold::{Folded, fold};
 use crate::matching::{Match, Matcher, Place};
-use crate::root::{CONFIG_FILE, find_root};
+use crate::root::{CONFIG_FILE, find_root, same_folder};
 use crate::supervision::Orchestrators;
 use crate::{Component, Fleet, Role, shown_command};
 
@@ -30,18 +30,23 @@ pub struct Instance {
     pub place: Place,
     /// The folder of its script; `None` if the process does not let us see it.
     pub folder: Option<PathBuf>,
+    /// The folder of the other fleet that it belongs to, spelt the same for all that do; `None` for
+    /// this fleet.
+    pub other_root: Option<PathBuf>,
     /// The programs that started it and wait for it, such as a shell or `qc-lock run`, the
     /// outermost first. They are not the program itself: they are neither counted nor stopped.
     pub wrappers: Vec<ProcessInfo>,
     /// Its processes; the last one does the work.
     pub processes: Vec<ProcessInfo>,
+    /// Pythons that it started to work for it, such as those of `multiprocessing`.
+    pub workers: Vec<ProcessInfo>,
     /// The lock that one of its processes holds, or that one of its wrappers holds for it.
     pub lock: Option<LockEntry>,
     /// The command of the process that does the work, as it may be shown.
     pub command: String,
-    /// The commands of its wrappers and processes, as they may be shown.
+    /// The commands of its wrappers, processes and workers, as they may be shown.
     pub commands: Vec<String>,
-    /// Whether a living orchestrator of this fleet supervises it; `None` where that can't be told.
+    /// Whether a living orchestrator of its fleet supervises it; `None` where that can't be told.
     pub supervised: Option<bool>,
 }
 
@@ -71,9 +76,10 @@ impl Instance {
         self.processes.iter().map(|process| process.identity.pid).collect()
     }
 
-    /// Whether `pid` is one of its processes or wrappers.
-    fn includes(&self, pid: u32) -> bool {
-        self.wrappers.iter().chain(&self.processes).any(|one| one.identity.pid == pid)
+    /// Whether `pid` is one of its processes, wrappers or workers.
+    pub fn includes(&self, pid: u32) -> bool {
+        let mut all = self.wrappers.iter().chain(&self.processes).chain(&self.workers);
+        all.any(|one| one.identity.pid == pid)
     }
 }
 
@@ -96,7 +102,10 @@ impl Snapshot {
         let mut matcher = Matcher::new(fleet);
         let found: Vec<Option<Match>> = processes.iter().map(|one| matcher.find(one)).collect();
         let folded = fold(&processes, &found);
-        let orchestrators = Orchestrators::new(fleet, &processes, &found, &locks);
+        let mut roots = OtherRoots { own: &fleet.root, by_folder: HashMap::new() };
+        let roots: Vec<Option<PathBuf>> =
+            found.iter().map(|one| roots.root_of(one.as_ref()?)).collect();
+        let orchestrators = Orchestrators::new(fleet, &processes, &found, &roots, &locks);
         let holders = Holders::new(&locks);
         let one = |folded: &Folded| {
             let head = *folded.chain.first()?;
@@ -110,15 +119,14 @@ impl Snapshot {
                 terminal: None,
                 place: found.place,
                 folder: found.folder,
+                other_root: roots[head].clone(),
                 wrappers: take(&folded.wrappers),
                 processes: take(&folded.chain),
+                workers: take(&folded.workers),
                 lock: None,
                 command: String::new(),
                 commands: Vec::new(),
-                supervised: match found.place {
-                    Place::Fleet => orchestrators.supervise(head, &folded.ancestors),
-                    Place::Foreign => None,
-                },
+                supervised: orchestrators.supervise(head, &roots[head], &folded.ancestors),
             };
             instance.lock = holders.lock_of(&instance).cloned();
             instance.know(fleet);
@@ -154,8 +162,10 @@ impl Snapshot {
                 terminal: None,
                 place: Place::Fleet,
                 folder: None,
+                other_root: None,
                 wrappers: Vec::new(),
                 processes: vec![process],
+                workers: Vec::new(),
                 lock: None,
                 command: String::new(),
                 commands: Vec::new(),
@@ -198,6 +208,29 @@ impl Snapshot {
     }
 }
 
+/// The folders of other fleets, by those of their scripts.
+struct OtherRoots<'a> {
+    own: &'a Path,
+    by_folder: HashMap<PathBuf, PathBuf>,
+}
+
+impl OtherRoots<'_> {
+    /// The nearest folder with a config, as an orchestrator finds its own. Without one, or with the
+    /// one of this fleet, the script's folder stands for itself.
+    fn root_of(&mut self, found: &Match) -> Option<PathBuf> {
+        let folder = found.folder.as_ref().filter(|_| found.place == Place::Foreign)?;
+        if let Some(root) = self.by_folder.get(folder) {
+            return Some(root.clone());
+        }
+        let root = find_root(folder).filter(|root| !same_folder(root, self.own));
+        let root = root.unwrap_or_else(|| folder.clone());
+        let known = self.by_folder.values().find(|known| same_folder(known, &root)).cloned();
+        let root = known.unwrap_or(root);
+        self.by_folder.insert(folder.clone(), root.clone());
+        Some(root)
+    }
+}
+
 /// What a lock of this name is usually for.
 fn role_of(name: &str) -> Role {
     match name.to_ascii_lowercase().as_str() {
@@ -221,6 +254,8 @@ impl Instance {
         let own = self.processes.iter().map(|one| shown_process(component, &one.args));
         self.commands = wrappers.chain(own).collect();
         self.command = self.commands.last().cloned().unwrap_or_default();
+        let workers = self.workers.iter().map(|one| shown_wrapper(component, &one.args));
+        self.commands.extend(workers);
         if self.place == Place::Fleet {
             self.know_component(fleet);
         }
@@ -245,7 +280,7 @@ fn shown_process(component: Option<&Component>, args: &[String]) -> String {
     component.map_or_else(|| shown_command(args), |component| component.shown_command_of(args))
 }
 
-/// A wrapper's command ends in that of the component. Where it does not, a shell has all of it in
+/// A wrapper's or worker's command ends in that of the component. Where it does not, a shell has all of it in
 /// one word, and the values of variables in it can't be told from the rest.
 fn shown_wrapper(component: Option<&Component>, args: &[String]) -> String {
     match component {
@@ -272,7 +307,7 @@ impl<'a> Holders<'a> {
 
     /// The instance's own lock, or else one that it holds under another name.
     fn lock_of(&self, instance: &Instance) -> Option<&'a LockEntry> {
-        let members = instance.processes.iter().chain(&instance.wrappers);
+        let members = instance.processes.iter().chain(&instance.wrappers).chain(&instance.workers);
         let mine: Vec<&LockEntry> =
             members.filter_map(|one| self.0.get(&one.identity.pid)).flatten().copied().collect();
         let named = mine.iter().find(|lock| lock.name.eq_ignore_ascii_case(&instance.component));
@@ -306,6 +341,8 @@ pub(crate) mod tests {
             exe: None,
             current_dir: Some(root.into()),
             is_stub: false,
+            is_fork: false,
+            session: None,
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(pid.into()),
             cpu_time: Duration::ZERO,
             memory_bytes: 0,

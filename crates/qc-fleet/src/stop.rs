@@ -28,8 +28,14 @@ pub struct Target {
     pub account_key: Option<String>,
     /// Its account.
     pub account: Option<String>,
-    /// The folder of its script, if that is not this fleet's.
+    /// The folder of its fleet, if that is not this one.
     pub elsewhere: Option<PathBuf>,
+    /// Whether it is known that no orchestrator looks after it, such as a second copy that
+    /// somebody started by hand.
+    pub is_stray: bool,
+    /// Whether it works for the component's own process, which is to end it: it is only asked when
+    /// that has ended, or after three quarters of its time.
+    pub is_worker: bool,
     /// Who it is.
     pub identity: Identity,
     /// How long it gets to end after it was asked to, before it is killed.

@@ -10,8 +10,9 @@ use serde::{Serialize, Serializer};
 /// config, used as it is meant. What stands in the environment may be a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text {
-    written: String,
-    value: OsString,
+    value: Box<OsStr>,
+    /// How it is shown, where that is not as it is used.
+    written: Option<Box<str>>,
     has_variables: bool,
 }
 
@@ -21,18 +22,25 @@ impl Text {
         value: impl Into<OsString>,
         has_variables: bool,
     ) -> Self {
-        Self { written: written.into(), value: value.into(), has_variables }
+        let (written, value) = (written.into(), value.into());
+        let written = Some(written).filter(|written| value != **written);
+        Self {
+            value: value.into_boxed_os_str(),
+            written: written.map(String::into_boxed_str),
+            has_variables,
+        }
     }
 
     /// Makes a text that is shown as it is used.
     pub(crate) fn plain(value: impl Into<OsString>) -> Self {
         let value = value.into();
-        Self { written: value.to_string_lossy().into_owned(), value, has_variables: false }
+        Self::new(value.to_string_lossy().into_owned(), value, false)
     }
 
     /// Returns the text as the config writes it, with paths made absolute.
     pub fn written(&self) -> &str {
-        &self.written
+        // What is shown as it is used can be shown.
+        self.written.as_deref().or(self.value.to_str()).unwrap_or_default()
     }
 
     /// Whether it names environment variables, so that what it stands for is not to be shown.
@@ -43,7 +51,7 @@ impl Text {
     /// Whether `word` may be what it stands for: a process that was started with other variables
     /// than are set here has another one.
     pub(crate) fn may_be(&self, word: &str) -> bool {
-        self.has_variables || self.value == OsStr::new(word)
+        self.has_variables || *self.value == *OsStr::new(word)
     }
 
     /// Returns what it stands for. Not to be shown.
@@ -59,19 +67,19 @@ impl Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
+        f.write_str(self.written())
     }
 }
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.written, f)
+        fmt::Debug::fmt(self.written(), f)
     }
 }
 
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.written)
+        serializer.serialize_str(self.written())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Taking over what an earlier launcher has left running: each component that holds its own lock.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ pub(crate) struct Adopted {
 /// Finds what may be taken over; refuses, with the full list, if anything else is alive.
 pub(crate) fn adopt(
     fleet: &Fleet,
-    components: &[Component],
+    components: &[Arc<Component>],
     locks: &LockDir,
     wanted: bool,
 ) -> Result<Vec<Adopted>, Failure> {
@@ -55,7 +56,7 @@ pub(crate) fn adopt(
 /// component, whatever it looks like; and only one can.
 fn sort(
     mut snapshot: Snapshot,
-    components: &[Component],
+    components: &[Arc<Component>],
     locks: &LockDir,
 ) -> (Vec<(String, Identity)>, Snapshot) {
     let mut found = Vec::new();

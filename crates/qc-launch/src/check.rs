@@ -1,6 +1,7 @@
 //! `qc-launch check`: the checklist before a start. A start goes through the same one.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use qc_cli::{ColorChoice, Exit, Failure, Place, Text, Tone, print_json, table};
 use qc_fleet::check::{Check, Facts, Verdict, busy_ports, check, running, worst};
@@ -47,14 +48,16 @@ pub(crate) fn run(
 /// Refuses a start of `components` that can't go well, whatever runs; returns what to warn of.
 pub(crate) fn before_start(
     fleet: &Fleet,
-    components: &[Component],
+    components: &[Arc<Component>],
     locks: &LockDir,
 ) -> Result<Vec<String>, Failure> {
     let checks = check(fleet, components, &gather(fleet, components, locks)?);
-    let of = |verdict| checks.iter().filter(move |check| check.verdict == verdict);
-    let errors: Vec<&Check> = of(Verdict::Error).collect();
+    let errors: Vec<&Check> = checks.iter().filter(|check| check.refuses_start()).collect();
     match &errors[..] {
-        [] => Ok(of(Verdict::Warning).map(|it| format!("{}; {}", it.text, it.advice)).collect()),
+        [] => {
+            let warnings = checks.iter().filter(|check| check.verdict != Verdict::Ok);
+            Ok(warnings.map(|it| format!("{}; {}", it.text, it.advice)).collect())
+        }
         [one] => Err(Failure::new(Exit::Usage, &one.text, &one.advice)),
         several => {
             let lines: String = several.iter().map(|one| format!("\n  {}", one.text)).collect();
@@ -64,7 +67,7 @@ pub(crate) fn before_start(
     }
 }
 
-fn gather(fleet: &Fleet, components: &[Component], locks: &LockDir) -> Result<Facts, Failure> {
+fn gather(fleet: &Fleet, components: &[Arc<Component>], locks: &LockDir) -> Result<Facts, Failure> {
     let ports = busy_ports(components);
     let snapshot = Snapshot::take(fleet, locks.list()?)?;
     let variables = |name: &str| std::env::var_os(name);

@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use qc_cli::{ColorChoice, HoldArgs, PlaceArgs};
 
 use crate::autostart::AutostartArgs;
+use crate::drill::{DrillArgs, PartArgs};
 use crate::logs::{Format, LogsArgs};
 use crate::metrics::LocalAddress;
 
@@ -168,6 +169,17 @@ pub(crate) enum Command {
     Autostart(AutostartArgs),
     /// Show the end of a component's log
     Logs(LogsArgs),
+    /// Try out on this machine what qc relies on, with a throw-away fleet
+    ///
+    /// Starts copies of this program in a temporary folder, kills and stops them, and says of each
+    /// thing what was seen: locks and their late release, Ctrl-C and Ctrl-Break, files that are
+    /// open or denied, long paths, terminals that must be spared. No fleet of this machine is
+    /// looked at or touched. docs/WINDOWS.md explains each line. Exit codes: 0 nothing failed,
+    /// 3 something did.
+    Drill(DrillArgs),
+    /// Play a part in a drill; used by `qc-launch drill` itself
+    #[command(hide = true)]
+    DrillPart(PartArgs),
     /// Hold a component's lock while it runs; used by qc-launch itself where a child can't inherit it
     #[command(hide = true)]
     Hold(HoldArgs),

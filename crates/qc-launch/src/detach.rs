@@ -8,10 +8,10 @@ use qc_cli::{Exit, Failure};
 use qc_process::{Console, Output, Spawn};
 
 /// What the copy says about each component that should run and does not.
-const MISSING: &str = "MISSING ";
+pub(crate) const MISSING: &str = "MISSING ";
 
 /// What the copy says when nothing changes by itself any more.
-const SETTLED: &str = "SETTLED";
+pub(crate) const SETTLED: &str = "SETTLED";
 
 /// The flag that makes this program a copy that stays.
 const STAY: &str = "--announce";

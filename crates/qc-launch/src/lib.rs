@@ -8,6 +8,7 @@ pub mod autostart;
 mod check;
 mod cli;
 mod detach;
+mod drill;
 mod init;
 pub mod logs;
 pub mod metrics;
@@ -21,6 +22,7 @@ mod start;
 mod unlatch;
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use cli::{Cli, Command, UpArgs};
@@ -56,6 +58,8 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             print_json(output, &qc_fleet::schema())?;
             Ok(Exit::Done)
         }
+        Some(Command::Drill(args)) => drill::run(args, output),
+        Some(Command::DrillPart(args)) => drill::play(args, output),
         Some(Command::Status(args)) => ask::status(args, &place, output),
         Some(Command::Stop(args)) => ask::stop(args, &place, output),
         Some(Command::Start(args)) => ask::start(args, &place, output),
@@ -152,7 +156,7 @@ fn selected(
     fleet: &Fleet,
     args: &UpArgs,
     locks: &LockDir,
-) -> Result<(Vec<Component>, Vec<String>), Failure> {
+) -> Result<(Vec<Arc<Component>>, Vec<String>), Failure> {
     let mut wanted = wanted(fleet, &args.accounts)?;
     if args.allow_shared_terminal {
         share_terminals(&mut wanted);
@@ -185,7 +189,7 @@ fn clear_stale(locks: &LockDir, report: &mut Report) -> Result<(), Failure> {
 
 fn write_plan(
     fleet: &Fleet,
-    components: &[Component],
+    components: &[Arc<Component>],
     warnings: &[String],
     output: &mut dyn Write,
 ) -> Result<(), Failure> {

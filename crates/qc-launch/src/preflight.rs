@@ -1,12 +1,14 @@
 //! Before the first start: what is to be started, and whether anything runs beside it.
 
+use std::sync::Arc;
+
 use qc_cli::{Exit, Failure};
 use qc_fleet::{Component, Fleet, Instance, Snapshot};
 use qc_lock_core::LockEntry;
 
 /// Returns the enabled components of the wanted accounts, with or without a script; no accounts are
 /// all accounts.
-pub(crate) fn wanted(fleet: &Fleet, accounts: &[String]) -> Result<Vec<Component>, Failure> {
+pub(crate) fn wanted(fleet: &Fleet, accounts: &[String]) -> Result<Vec<Arc<Component>>, Failure> {
     for key in accounts {
         match fleet.accounts.iter().find(|entry| entry.key == *key) {
             None => {
@@ -31,7 +33,7 @@ pub(crate) fn wanted(fleet: &Fleet, accounts: &[String]) -> Result<Vec<Component
             Some(_) => {}
         }
     }
-    let is_wanted = |component: &&Component| match &component.account_key {
+    let is_wanted = |component: &&Arc<Component>| match &component.account_key {
         Some(key) => component.enabled && (accounts.is_empty() || accounts.contains(key)),
         None => component.enabled,
     };
@@ -82,7 +84,7 @@ mod tests {
         Fleet::load(&config).unwrap()
     }
 
-    fn names(components: &[Component]) -> Vec<&str> {
+    fn names(components: &[Arc<Component>]) -> Vec<&str> {
         components.iter().map(|component| component.name.as_str()).collect()
     }
 

@@ -2,6 +2,7 @@
 //! after all logs, which goes with it.
 
 use std::io::{self, Write};
+use std::mem;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -11,7 +12,7 @@ use qc_cli::{Exit, Failure};
 use qc_fleet::{Fleet, LogSettings, NotifySettings};
 
 use crate::cli::UpArgs;
-use crate::logs::{Journal, Keeper, Level, Line, LogFolder};
+use crate::logs::{Journal, Keeper, Level, Line, Lines, LogFolder};
 use crate::metrics::{LocalAddress, Metrics, Server};
 use crate::notify::{BadAddress, Notice, Notifier};
 
@@ -29,6 +30,10 @@ pub(crate) struct Report {
     journal: Journal,
     /// The journal's file, as the keeper knows it.
     journal_path: PathBuf,
+    /// What was noted since the last write.
+    lines: Lines,
+    opened: Vec<PathBuf>,
+    closed: Vec<PathBuf>,
     folder: LogFolder,
     keeper: Keeper,
     notifier: Notifier,
@@ -71,12 +76,15 @@ impl Report {
         let telling = tell(&journal, "log");
         let keeper = Keeper::start(folder.clone(), (&fleet.logs).into(), telling)?;
         let journal_path = journal.path();
-        keeper.opened(&journal_path);
+        keeper.changed(vec![journal_path.clone()], Vec::new());
         let notifier =
             notifier(&fleet.notify, tell(&journal, "notify")).map_err(|error| bad(&error))?;
         let mut report = Self {
             journal,
             journal_path,
+            lines: Lines::default(),
+            opened: Vec::new(),
+            closed: Vec::new(),
             folder,
             keeper,
             notifier,
@@ -89,15 +97,30 @@ impl Report {
         Ok(report)
     }
 
-    /// Says one line.
+    /// Says one line at once, and before it what was noted.
     pub(crate) fn say(&mut self, line: &Line<'_>) {
-        self.journal.say(line);
-        // It was removed, and is another one now.
-        let path = self.journal.path();
-        if path != self.journal_path {
-            self.keeper.closed(&self.journal_path);
-            self.keeper.opened(&path);
-            self.journal_path = path;
+        self.note(line);
+        self.write();
+    }
+
+    /// Notes a line, which is said by the next [`Report::write`].
+    pub(crate) fn note(&mut self, line: &Line<'_>) {
+        self.lines.add(&self.journal, line);
+    }
+
+    /// Says what was noted.
+    pub(crate) fn write(&mut self) {
+        if !self.lines.is_empty() {
+            self.journal.say_all(mem::take(&mut self.lines));
+            // It was removed, and is another one now.
+            let path = self.journal.path();
+            if path != self.journal_path {
+                self.opened.push(path.clone());
+                self.closed.push(mem::replace(&mut self.journal_path, path));
+            }
+        }
+        if !self.opened.is_empty() || !self.closed.is_empty() {
+            self.keeper.changed(mem::take(&mut self.opened), mem::take(&mut self.closed));
         }
     }
 
@@ -126,14 +149,14 @@ impl Report {
         &self.folder
     }
 
-    /// A child writes to this log from now on.
-    pub(crate) fn log_opened(&self, path: &Path) {
-        self.keeper.opened(path);
+    /// Notes that a child writes to this log from now on.
+    pub(crate) fn log_opened(&mut self, path: &Path) {
+        self.opened.push(path.into());
     }
 
-    /// The child that wrote to this log has ended.
-    pub(crate) fn log_closed(&self, path: &Path) {
-        self.keeper.closed(path);
+    /// Notes that the child which wrote to this log has ended.
+    pub(crate) fn log_closed(&mut self, path: PathBuf) {
+        self.closed.push(path);
     }
 
     /// Sees whether [`Report::change`] can do what the config says now.
@@ -214,12 +237,14 @@ impl Report {
     }
 
     /// Waits, but not for long, until the terminal shows everything.
-    pub(crate) fn flush(&self) {
+    pub(crate) fn flush(&mut self) {
+        self.write();
         self.journal.flush(LAST_LINES);
     }
 
     /// Tells what is still to be told, in a limited time.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(mut self) {
+        self.write();
         let waiting = self.notifier.finish(LAST_NOTICES);
         if waiting > 0 {
             let text = format!("{waiting} notices were not delivered in time");

@@ -1,6 +1,7 @@
 //! Which component of the config is which one of the machine, and how it is to be treated.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use qc_fleet::{Component, Role, Timing};
@@ -16,7 +17,7 @@ pub(crate) struct Roster {
 
 #[derive(Debug)]
 struct Entry {
-    component: Component,
+    component: Arc<Component>,
     spec: Spec,
     /// It is not in the config any more, and is being stopped.
     is_leaving: bool,
@@ -24,7 +25,7 @@ struct Entry {
 
 impl Roster {
     /// Takes up the components of a fleet that starts.
-    pub(crate) fn new(components: Vec<Component>, timing: &Timing) -> (Self, Vec<Spec>) {
+    pub(crate) fn new(components: Vec<Arc<Component>>, timing: &Timing) -> (Self, Vec<Spec>) {
         let mut roster = Self::default();
         let Changes { changes, .. } = roster.change(components, timing);
         let specs = changes.into_iter().filter_map(|change| match change {
@@ -54,14 +55,14 @@ impl Roster {
         (0..)
             .map(Id)
             .zip(&self.entries)
-            .filter_map(|(id, entry)| Some((id, &entry.as_ref()?.component)))
+            .filter_map(|(id, entry)| Some((id, &*entry.as_ref()?.component)))
     }
 
     /// Returns one that is still being stopped although the config names it again.
-    pub(crate) fn leaving_among(&self, components: &[Component]) -> Option<&Component> {
+    pub(crate) fn leaving_among(&self, components: &[Arc<Component>]) -> Option<&Component> {
         let leaving = self.entries.iter().flatten().filter(|entry| entry.is_leaving);
         leaving
-            .map(|entry| &entry.component)
+            .map(|entry| &*entry.component)
             .find(|leaving| components.iter().any(|other| other.name.key() == leaving.name.key()))
     }
 
@@ -73,7 +74,7 @@ impl Roster {
     }
 
     /// Compares with what the config says now, and takes that over.
-    pub(crate) fn change(&mut self, components: Vec<Component>, timing: &Timing) -> Changes {
+    pub(crate) fn change(&mut self, components: Vec<Arc<Component>>, timing: &Timing) -> Changes {
         let mut ids = HashMap::new();
         let mut next = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         for component in &components {
@@ -150,18 +151,18 @@ fn runs_alike(one: &Component, other: &Component) -> bool {
 
 fn spec(
     component: &Component,
-    all: &[Component],
+    all: &[Arc<Component>],
     ids: &HashMap<String, Id>,
     timing: &Timing,
 ) -> Spec {
     let id = |name: &qc_lock_core::LockName| ids.get(&name.key()).copied();
-    let is_guard = |other: &&Component| {
+    let is_guard = |other: &&Arc<Component>| {
         other.role == Role::Watchdog && other.account_key == component.account_key
     };
     let guard = all.iter().find(is_guard).filter(|_| component.role == Role::Brain);
     let has_own_sign = component.settings.ready.probe != Probe::Started;
     Spec {
-        settings: component.settings.clone(),
+        settings: Arc::clone(&component.settings),
         stop_rank: match component.role {
             Role::Orchestrator | Role::Brain => 0,
             Role::Watchdog => 1,

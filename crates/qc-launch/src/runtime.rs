@@ -2,23 +2,30 @@
 //! sleeps until a process ends, somebody asks for something, or something is due.
 
 mod control;
+mod ending;
+mod left_over;
+mod refusals;
+mod starting;
+mod strays;
 mod tell;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
+use std::mem;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use qc_cli::Place;
 use qc_control::{Answer, Request};
-use qc_fleet::Fleet;
-use qc_lock_core::LockDir;
+use qc_fleet::{Fleet, Stopped};
+use qc_lock_core::{Entry, LockDir};
 use qc_process::{
-    Ask, CLOSE_LIMIT, Child, Ended, Identity, Interrupt, LOCKS_ARE_INHERITED, Process, Waker,
-    Watcher, ask_all, on_interrupt,
+    Ask, CLOSE_LIMIT, Child, Identity, Interrupt, Process, Waker, Watcher, on_interrupt,
+    watch_session,
 };
-use qc_supervise::{Action, Event, Exit, Id, Machine, NotStarted};
+use qc_supervise::{Action, Event, Id, Machine};
 
 use crate::adopt::Adopted;
 use crate::cli::UpArgs;
@@ -26,15 +33,16 @@ use crate::logs::Level;
 use crate::probe::{Heart, Looker};
 use crate::report::Report;
 use crate::roster::Roster;
-use crate::start::{Begun, Said, Starter};
+use crate::start::Said;
 
 /// The share of each stage where the system ends this program some time after its console closes.
 const CLOSE_SHARE: u32 = 5;
 
-/// How long after its start, and how often, a component is looked at whether it is ready: a tenth
-/// of the time that it has taken so far, within these bounds.
-const SOONEST_LOOK: Duration = Duration::from_millis(20);
-const LATEST_LOOK: Duration = Duration::from_millis(250);
+/// How much of the history may be left to write while other things are to be done.
+const MOST_UNWRITTEN: usize = 1000;
+
+/// How many components are started before it is written down that they run.
+const STARTED_TOGETHER: usize = 256;
 
 /// Open files beside those of the components: logs, locks, clients.
 const SPARE_FILES: u64 = 128;
@@ -44,6 +52,12 @@ pub(crate) enum Message {
     /// A wrapper says something.
     Said(Id, u32, Said),
     Interrupted(Interrupt),
+    /// Somebody was refused a lock.
+    Refused(Entry),
+    /// What a component has left behind was ended.
+    LeftOverEnded(Id, io::Result<Vec<Stopped>>),
+    /// Stray brains were stopped.
+    StraysEnded(io::Result<Vec<Stopped>>),
     /// Somebody asks for something, and waits for the answer.
     Asked(Request, SyncSender<Answer>),
 }
@@ -71,7 +85,7 @@ pub(crate) struct Run<'a> {
     pub(crate) locks: &'a LockDir,
     /// Whether the scripts lock by themselves with the old module.
     pub(crate) scripts_lock: bool,
-    pub(crate) components: Vec<qc_fleet::Component>,
+    pub(crate) components: Vec<Arc<qc_fleet::Component>>,
     pub(crate) adopted: Vec<Adopted>,
     pub(crate) report: &'a mut Report,
 }
@@ -87,22 +101,30 @@ pub(crate) enum End {
     Survivors,
 }
 
-/// What runs for a component.
+/// What runs for a component. What few have is kept apart: there may be a thousand.
 struct Running {
     life: u32,
     /// Its process, or that of its wrapper; none if it was adopted.
     child: Option<Child>,
     /// Its process, if it was adopted.
-    process: Option<Process>,
+    process: Option<Box<Process>>,
     /// Who it is; unknown until its wrapper has told.
     identity: Option<Identity>,
     log: Option<PathBuf>,
-    looker: Option<Looker>,
-    heart: Option<Heart>,
+    looker: Option<Box<Looker>>,
+    heart: Option<Box<Heart>>,
     /// When it was started, and when to look next whether it is ready.
     began: Duration,
     next_look: Option<Duration>,
     was_killed: bool,
+}
+
+impl Running {
+    /// Returns the pids that are known of it.
+    fn pids(&self) -> impl Iterator<Item = u32> {
+        let child = self.child.as_ref().map(Child::identity);
+        self.identity.iter().chain(child).map(|identity| identity.pid)
+    }
 }
 
 pub(crate) struct Runtime<'a> {
@@ -119,12 +141,24 @@ pub(crate) struct Runtime<'a> {
     running: Vec<Option<Running>>,
     /// The process that each had last, for those who are told about its end.
     pids: HashMap<Id, u32>,
+    /// Those whose last process did not end well.
+    crashed: HashSet<Id>,
+    /// Those of which something that was left behind is being ended.
+    ending: HashSet<Id>,
     /// Those that are looked at whether they are ready.
     looking: Vec<Id>,
     /// What the machine is still to hear.
     events: VecDeque<Event>,
     /// Those whose process has ended and is not followed by another one.
     ended: Vec<String>,
+    /// The limit of a stop of everything that waits until stray brains have ended.
+    held_back: Option<Option<Duration>>,
+    /// Whether refusals are looked for in the history.
+    watches_refusals: bool,
+    /// What is still to be written into the history.
+    history: Vec<Entry>,
+    /// Whether much was just done, such as reading the config, that is not done again soon.
+    was_busy: bool,
     watcher: Watcher,
     inbox: Receiver<Message>,
     post: Post,
@@ -152,9 +186,15 @@ impl<'a> Runtime<'a> {
             machine: Machine::new(specs, seed),
             running: Vec::new(),
             pids: HashMap::new(),
+            crashed: HashSet::new(),
+            ending: HashSet::new(),
             looking: Vec::new(),
             events: VecDeque::new(),
             ended: Vec::new(),
+            held_back: None,
+            watches_refusals: false,
+            history: Vec::new(),
+            was_busy: true,
             watcher,
             inbox,
             post,
@@ -190,6 +230,9 @@ impl<'a> Runtime<'a> {
     pub(crate) fn run(mut self) -> io::Result<End> {
         let post = self.post();
         on_interrupt(move |interrupt| post.send(Message::Interrupted(interrupt)))?;
+        // Where it is not to be had there is no desktop, and so nobody who logs off.
+        let _ = watch_session();
+        self.watch_refusals();
         self.events.push_back(Event::StartAll);
         loop {
             while let Some(event) = self.events.pop_front() {
@@ -201,8 +244,7 @@ impl<'a> Runtime<'a> {
             }
             self.announce_once();
             self.clear_records();
-            let timeout = self.next_due().map(|due| due.saturating_sub(self.now()));
-            for token in self.watcher.wait(timeout)? {
+            for token in self.wait()? {
                 self.process_ended(token);
             }
             self.hear_messages();
@@ -211,6 +253,33 @@ impl<'a> Runtime<'a> {
             self.events.push_back(Event::Tick);
         }
         self.end()
+    }
+
+    /// Waits until processes end, somebody says something, or something is due; returns the tokens of
+    /// those that have ended. What has happened so far is written down when nothing else is to be
+    /// done, all at once: a thousand may start or end together.
+    fn wait(&mut self) -> io::Result<Vec<u64>> {
+        let ended = self.watcher.wait(Some(Duration::ZERO))?;
+        // Who said something has ended that wait.
+        self.hear_messages();
+        let is_busy = !ended.is_empty() || !self.events.is_empty();
+        if is_busy && self.history.len() < MOST_UNWRITTEN {
+            return Ok(ended);
+        }
+        self.write();
+        if is_busy {
+            return Ok(ended);
+        }
+        if mem::take(&mut self.was_busy) {
+            qc_process::return_memory();
+        }
+        let timeout = self.next_due().map(|due| due.saturating_sub(self.now()));
+        self.watcher.wait(timeout)
+    }
+
+    fn write(&mut self) {
+        self.write_history();
+        self.report.write();
     }
 
     fn now(&self) -> Duration {
@@ -239,15 +308,16 @@ impl<'a> Runtime<'a> {
     }
 
     fn handle(&mut self, event: Event) {
-        let mut asked = (Vec::new(), Vec::new());
+        let (mut lives, mut asked) = (Vec::new(), (Vec::new(), Vec::new()));
         for action in self.machine.handle(event, self.began.elapsed()) {
             match action {
-                Action::Spawn { id, life } => self.start(id, life),
+                Action::Spawn { id, life } => lives.push((id, life)),
                 Action::Ask { id, firmly: false } => asked.0.push(id),
                 Action::Ask { id, firmly: true } => asked.1.push(id),
                 Action::Kill(id) => self.kill(id),
                 Action::Look { id, life } => {
-                    let heart = self.running_mut(id).and_then(|running| running.heart.as_mut());
+                    let heart =
+                        self.running_mut(id).and_then(|running| running.heart.as_deref_mut());
                     // What can't be looked at must not be taken for hung.
                     let beats = heart.is_none_or(Heart::has_beaten);
                     self.events.push_back(if beats {
@@ -261,8 +331,13 @@ impl<'a> Runtime<'a> {
                     self.report.metrics().forget(&self.roster.name(id));
                     self.roster.forget(id);
                     self.pids.remove(&id);
+                    self.crashed.remove(&id);
                 }
             }
+        }
+        self.was_busy |= lives.len() >= STARTED_TOGETHER;
+        for lives in lives.chunks(STARTED_TOGETHER) {
+            self.start_all(lives);
         }
         self.ask(&asked.0, Ask::Gently);
         self.ask(&asked.1, Ask::Firmly);
@@ -274,7 +349,7 @@ impl<'a> Runtime<'a> {
                 Message::Said(id, life, Said::Started(identity)) => {
                     if let Some(running) = self.running_mut(id).filter(|it| it.life == life) {
                         running.identity = Some(identity);
-                        self.note_start(id, life);
+                        self.note_start(id, life, None);
                     }
                 }
                 Message::Said(id, _, Said::Line(line)) => {
@@ -284,204 +359,16 @@ impl<'a> Runtime<'a> {
                     let limit = CLOSE_LIMIT.filter(|_| interrupt == Interrupt::Close);
                     self.stop_all(limit.map(|limit| limit / CLOSE_SHARE));
                 }
+                Message::Refused(entry) => self.tell_refused(&entry),
+                Message::LeftOverEnded(id, stopped) => self.left_over_ended(id, &stopped),
+                Message::StraysEnded(stopped) => self.strays_ended(&stopped),
                 Message::Asked(request, answer) => {
+                    // Whoever is told of it may look there next.
+                    self.write();
                     let answered = self.answer(&request);
                     // Who does not wait any more does not miss it.
                     let _ = answer.send(answered);
                 }
-            }
-        }
-    }
-
-    fn stop_all(&mut self, limit: Option<Duration>) {
-        if !self.machine.is_stopping() {
-            let text = "stopping the fleet in order; open trades are NOT closed";
-            self.report.info("stopping", text);
-            self.events.push_back(Event::StopAll { limit });
-        }
-    }
-
-    // Starting.
-
-    fn start(&mut self, id: Id, life: u32) {
-        let Some(component) = self.roster.get(id) else { return };
-        let post = self.post();
-        let hear = move |said| post.send(Message::Said(id, life, said));
-        let starter = Starter { locks: self.locks, scripts_lock: self.scripts_lock };
-        let begun = match starter.start(component, self.report.folder(), hear) {
-            Ok(begun) => begun,
-            Err(why) => {
-                if why != NotStarted::Busy {
-                    self.ended.push(component.name.to_string());
-                }
-                self.events.push_back(Event::NotStarted { id, life, why });
-                return;
-            }
-        };
-        let Begun { child, is_wrapped, log, looker, heart, remarks } = begun;
-        if let Err(error) = self.watcher.watch_child(&child, token(id, life)) {
-            // Nobody would notice its end, so it must not run.
-            if let Ok(Some(process)) = Process::open(child.identity()) {
-                let _ = process.kill();
-            }
-            let why = NotStarted::Failed(format!("it cannot be watched: {error}"));
-            self.events.push_back(Event::NotStarted { id, life, why });
-            return;
-        }
-        for remark in remarks {
-            self.say_of(id, Level::Info, "reclaimed", &remark);
-        }
-        self.tell_starting(id, &log);
-        let log = log.ok();
-        let running = Running {
-            life,
-            identity: (!is_wrapped).then(|| child.identity().clone()),
-            child: Some(child),
-            process: None,
-            log,
-            looker,
-            heart,
-            began: self.now(),
-            next_look: None,
-            was_killed: false,
-        };
-        self.put(id, Some(running));
-        if !is_wrapped {
-            self.note_start(id, life);
-        }
-    }
-
-    /// A component's process runs.
-    fn note_start(&mut self, id: Id, life: u32) {
-        let now = self.now();
-        let Some(running) = self.running_mut(id) else { return };
-        let pid = running.identity.as_ref().map(|identity| identity.pid);
-        running.began = now;
-        if running.looker.is_some() {
-            running.next_look = Some(now + SOONEST_LOOK);
-            self.looking.push(id);
-        }
-        self.tell_start(id, pid);
-        self.events.push_back(Event::Started { id, life });
-    }
-
-    /// Takes over a process that an earlier launcher has left.
-    fn adopt(&mut self, adopted: Adopted) -> io::Result<()> {
-        let Some(id) = self.roster.id(&adopted.name) else { return Ok(()) };
-        // The life that the machine gives to what it adopts.
-        let life = 1;
-        self.watcher.watch(&adopted.process, token(id, life))?;
-        let log = self.report.folder().latest(&adopted.name);
-        let component = self.roster.get(id);
-        let heart = component.and_then(|component| Heart::new(component, log.as_deref()));
-        let identity = adopted.process.identity().clone();
-        self.tell_adopted(id, identity.pid, log.as_deref());
-        let running = Running {
-            life,
-            child: None,
-            process: Some(adopted.process),
-            identity: Some(identity),
-            log,
-            looker: None,
-            heart,
-            began: self.now(),
-            next_look: None,
-            was_killed: false,
-        };
-        self.put(id, Some(running));
-        self.events.push_back(Event::Adopted(id));
-        Ok(())
-    }
-
-    /// Looks at those that are starting whether they are ready.
-    fn look(&mut self) {
-        let now = self.now();
-        let (locks, roster) = (self.locks, &self.roster);
-        let (running, events) = (&mut self.running, &mut self.events);
-        self.looking.retain(|&id| {
-            let Some(Some(one)) = running.get_mut(id.0 as usize) else { return false };
-            let (Some(looker), Some(component)) = (&mut one.looker, roster.get(id)) else {
-                return false;
-            };
-            if one.next_look.is_some_and(|next| now < next) {
-                return true;
-            }
-            if looker.sees(component, locks) {
-                events.push_back(Event::Ready { id, life: one.life });
-                one.looker = None;
-                one.next_look = None;
-                return false;
-            }
-            let pause = ((now - one.began) / 10).clamp(SOONEST_LOOK, LATEST_LOOK);
-            one.next_look = Some(now + pause);
-            true
-        });
-    }
-
-    // Ending.
-
-    fn process_ended(&mut self, token: u64) {
-        let (id, life) = of_token(token);
-        let Some(running) = self.running_mut(id).filter(|running| running.life == life) else {
-            return;
-        };
-        let exit = match (&mut running.child, &running.process) {
-            // That it has ended is what counts.
-            (Some(child), _) => child.wait().map_or(Exit::Unknown, exit),
-            (None, process) => process.as_ref().and_then(Process::exit).map_or(Exit::Unknown, exit),
-        };
-        self.tell_end(id, exit);
-        self.put(id, None);
-        self.events.push_back(Event::Exited { id, life, exit });
-    }
-
-    /// Returns the processes to ask or to end for a component: its own, and, where that is another
-    /// one, the one that does the work behind a virtual environment's stub.
-    fn processes(&self, id: Id, also_behind: bool) -> Vec<Process> {
-        let Some(running) = self.running(id) else { return Vec::new() };
-        let mut identities: Vec<Identity> = running.identity.iter().cloned().collect();
-        if let Some(component) = self.roster.get(id).filter(|_| also_behind)
-            && let Some(record) = self.locks.record(&component.name)
-            && record.wrapper_pid.is_some()
-            && !identities.contains(&record.identity())
-        {
-            identities.push(record.identity());
-        }
-        let opened = identities.iter().map(Process::open);
-        // One that can't be opened has ended, or can't be touched either way.
-        opened.filter_map(|process| process.ok().flatten()).collect()
-    }
-
-    fn ask(&mut self, ids: &[Id], how: Ask) {
-        let also_behind = how == Ask::Firmly || !LOCKS_ARE_INHERITED;
-        let processes: Vec<(Id, Process)> = ids
-            .iter()
-            .flat_map(|&id| self.processes(id, also_behind).into_iter().map(move |it| (id, it)))
-            .collect();
-        if processes.is_empty() {
-            return;
-        }
-        let asked: Vec<&Process> = processes.iter().map(|(_, process)| process).collect();
-        let answers = ask_all(&asked, how);
-        for ((id, _), answer) in processes.iter().zip(answers) {
-            if let Err(error) = answer {
-                self.say_of(*id, Level::Warning, "stop", &format!("{error}; {}", error.hint()));
-            }
-        }
-    }
-
-    fn kill(&mut self, id: Id) {
-        let mut processes = self.processes(id, true);
-        if let Some(running) = self.running_mut(id) {
-            running.was_killed = true;
-            // A wrapper that has not told whom it holds takes it along.
-            if let (None, Some(child)) = (&running.identity, &running.child) {
-                processes.extend(Process::open(child.identity()).ok().flatten());
-            }
-        }
-        for process in processes {
-            if let Err(error) = process.kill() {
-                self.say_of(id, Level::Warning, "kill", &format!("{error}; {}", error.hint()));
             }
         }
     }
@@ -495,11 +382,4 @@ fn token(id: Id, life: u32) -> u64 {
 fn of_token(token: u64) -> (Id, u32) {
     let [high, low] = [token >> 32, token & u64::from(u32::MAX)];
     (Id(u32::try_from(high).unwrap_or(u32::MAX)), u32::try_from(low).unwrap_or(u32::MAX))
-}
-
-fn exit(ended: Ended) -> Exit {
-    match ended {
-        Ended::Code(code) => Exit::Code(code),
-        Ended::Signal(signal) => Exit::Signal(signal),
-    }
 }

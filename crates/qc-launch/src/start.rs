@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, PipeReader};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::SystemTime;
 
 use qc_fleet::Component;
 use qc_lock_core::{LockDir, LockError, StartError};
@@ -22,6 +23,8 @@ pub(crate) struct Begun {
     pub(crate) child: Child,
     /// Whether a wrapper will say when the component itself runs.
     pub(crate) is_wrapped: bool,
+    /// Since when it holds its lock, if that is known.
+    pub(crate) held_since: Option<SystemTime>,
     /// Where its output goes; without a log, nowhere, and why.
     pub(crate) log: io::Result<PathBuf>,
     /// What shows that it is ready, where that has to be looked for.
@@ -65,11 +68,18 @@ impl Starter<'_> {
         let written = path.map_or_else(|| logs.next(name), PathBuf::from);
         let command: Vec<OsString> =
             component.command.iter().map(|word| word.value().into()).collect();
-        let begun =
-            |child, is_wrapped, remarks| Begun { child, is_wrapped, log, looker, heart, remarks };
+        let begun = |child, is_wrapped| Begun {
+            child,
+            is_wrapped,
+            held_since: None,
+            log,
+            looker,
+            heart,
+            remarks: Vec::new(),
+        };
         if self.scripts_lock {
             let spawn = spawn_of(command, component, Output::File(&file));
-            return Ok(begun(spawn.start(|_| Ok(())).map_err(failed)?, false, Vec::new()));
+            return Ok(begun(spawn.start(|_| Ok(())).map_err(failed)?, false));
         }
         if !LOCKS_ARE_INHERITED {
             // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
@@ -78,7 +88,7 @@ impl Starter<'_> {
             let spawn = spawn_of(wrapper, component, Output::Pipe(&writer));
             let child = spawn.start(|_| Ok(())).map_err(failed)?;
             listen(reader, hear).map_err(failed)?;
-            return Ok(begun(child, true, Vec::new()));
+            return Ok(begun(child, true));
         }
         let request = component.request().at_once();
         let lock = self.locks.acquire_for_child(&request).map_err(not_locked)?;
@@ -92,8 +102,9 @@ impl Starter<'_> {
             })?;
         let remarks = lock.reclaimed().iter();
         let remarks = remarks.map(|it| format!("reclaimed lock {} {it}", component.name)).collect();
+        let held_since = lock.record().since();
         lock.leave_to_child();
-        Ok(begun(child, false, remarks))
+        Ok(Begun { held_since, remarks, ..begun(child, false) })
     }
 
     fn wrapped(

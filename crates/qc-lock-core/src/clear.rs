@@ -1,13 +1,18 @@
 //! Removing records that describe nothing living.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use qc_process::in_parts;
+
 use crate::list::entry_of;
-use crate::store::Found;
 use crate::{Event, LockDir, LockEntry, LockError, LockName, LockState, Resource};
 
 /// From this age a temporary file belongs to nobody.
 const LEFTOVER: Duration = Duration::from_secs(60);
+
+/// How many records are cleared one after the other before another processor is worth it.
+const CLEARED_AT_ONCE: usize = 16;
 
 /// What was removed and what was not.
 #[derive(Debug, Default)]
@@ -40,10 +45,10 @@ impl LockDir {
     /// # Errors
     /// As [`LockDir::clear_stale`].
     pub fn clear_dead(&self, names: &[String]) -> Result<Cleared, LockError> {
-        let wanted = |name: &str| names.iter().any(|one| one.eq_ignore_ascii_case(name));
+        let names: HashSet<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
         self.clear(
             |state| matches!(state, LockState::Stale | LockState::Corrupt),
-            wanted,
+            |name| names.contains(&name.to_ascii_lowercase()),
             "its process has ended",
         )
     }
@@ -63,57 +68,73 @@ impl LockDir {
 
     fn clear(
         &self,
-        may_go: impl Fn(LockState) -> bool,
+        may_go: impl Fn(LockState) -> bool + Sync,
         wanted: impl Fn(&str) -> bool,
         reason: &str,
     ) -> Result<Cleared, LockError> {
+        let mut names = self.store.names()?;
+        names.retain(|name| wanted(name));
+        names.sort();
+        if !names.is_empty() {
+            self.store.create()?;
+        }
         let mut result = Cleared::default();
-        for found in &self.store.records(wanted)? {
-            let entry = entry_of(found);
-            let removed =
-                if may_go(entry.state) { self.remove_if(found, &may_go) } else { Ok(false) };
-            match removed {
-                Ok(true) => {
-                    let line = self
-                        .entry(Event::Cleared, &entry.name)
-                        .pid(entry.pid)
-                        .account(entry.account.clone());
-                    let line = line.detail(format!("{}, {reason}", entry.state.word()));
-                    result.history_error = result.history_error.or(self.append(&line).err());
-                    result.cleared.push(entry);
-                }
-                Ok(false) => result.kept.push(entry),
-                // One that can't be removed is no reason to leave the others.
-                Err(error) => result.failed.push(error),
-            }
+        let clear = |names: &[String]| self.clear_part(names, &may_go, reason);
+        for part in in_parts(&names, CLEARED_AT_ONCE, clear) {
+            result.cleared.extend(part.cleared);
+            result.kept.extend(part.kept);
+            result.failed.extend(part.failed);
+            result.history_error = result.history_error.or(part.history_error);
         }
         self.store.remove_leftovers(LEFTOVER);
         Ok(result)
     }
 
-    /// Removes a record with its guard in hand, so that nobody can be taking the lock meanwhile.
-    fn remove_if(
+    fn clear_part(
         &self,
-        found: &Found,
+        names: &[String],
         may_go: impl Fn(LockState) -> bool,
-    ) -> Result<bool, LockError> {
-        // A file whose name is no lock's has no guard and nobody takes it.
-        let guard = match found.name.parse::<LockName>() {
-            Ok(name) => {
-                self.store.create()?;
-                let Some(guard) = self.take_guard(&Resource::name(&name))? else {
-                    return Ok(false);
-                };
-                Some(guard)
+        reason: &str,
+    ) -> Cleared {
+        let mut result = Cleared::default();
+        let mut lines = Vec::new();
+        for name in names {
+            match self.clear_one(name, &may_go) {
+                Some(Ok((entry, true))) => {
+                    let line = self.entry(Event::Cleared, &entry.name).pid(entry.pid);
+                    let line = line.account(entry.account.clone());
+                    lines.push(line.detail(format!("{}, {reason}", entry.state.word())));
+                    result.cleared.push(entry);
+                }
+                Some(Ok((entry, false))) => result.kept.push(entry),
+                // One that can't be removed is no reason to leave the others.
+                Some(Err(error)) => result.failed.push(error),
+                None => {}
             }
-            Err(_) => None,
-        };
-        let still = self.store.find(&found.name);
-        let goes = still.as_ref().is_none_or(|found| may_go(entry_of(found).state));
-        if goes {
-            self.store.remove(&found.path)?;
         }
-        drop(guard);
-        Ok(goes)
+        result.history_error = self.append_all(&lines).err();
+        result
+    }
+
+    /// Removes the record of `name` if it may go, and says whether it did; `None` if there is none
+    /// any more. Judged with its guard in hand, so that nobody can be taking the lock meanwhile.
+    fn clear_one(
+        &self,
+        name: &str,
+        may_go: impl Fn(LockState) -> bool,
+    ) -> Option<Result<(LockEntry, bool), LockError>> {
+        // A file whose name is no lock's has no guard and nobody takes it.
+        let guard =
+            name.parse::<LockName>().ok().map(|name| self.take_guard(&Resource::name(&name)));
+        let found = self.store.find(name)?;
+        let entry = entry_of(&found);
+        let goes = may_go(entry.state);
+        Some(match guard {
+            // Whoever has it is taking the lock, or is what the dead have left running.
+            Some(Ok(None)) => Ok((entry, false)),
+            Some(Err(error)) if goes => Err(error),
+            _ if goes => self.store.remove(&found.path).map(|()| (entry, true)),
+            _ => Ok((entry, false)),
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! The lock directory, and how a lock in it is taken.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,7 @@ use crate::judge::{Holder, Suspect, Verdict, judge};
 use crate::lock::{Lock, LockForChild, Reclaimed};
 use crate::record::{self, Reading};
 use crate::store::{Found, Store};
-use crate::{
-    Account, Entry, Event, History, Latch, LockError, LockName, Record, Resource, Terminal, history,
-};
+use crate::{Entry, Event, History, Latch, LockError, Record, Request, Resource, history};
 
 /// How long a record may take to appear after its guard was locked.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -26,75 +24,13 @@ const LATE_RELEASE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub struct Request {
-    name: LockName,
-    account: Option<Account>,
-    terminal: Option<Terminal>,
-    program: Option<String>,
-    wait: Duration,
-    at_once: bool,
-}
-
-impl Request {
-    /// Asks for the lock `name`, alone and without waiting.
-    pub fn new(name: LockName) -> Self {
-        Self {
-            name,
-            account: None,
-            terminal: None,
-            program: None,
-            wait: Duration::ZERO,
-            at_once: false,
-        }
-    }
-
-    /// Asks also for the account, in the role that the name speaks of.
-    pub fn account(self, account: Account) -> Self {
-        Self { account: Some(account), ..self }
-    }
-
-    /// Asks also for the terminal, in the role that the name speaks of.
-    pub fn terminal(self, terminal: Terminal) -> Self {
-        Self { terminal: Some(terminal), ..self }
-    }
-
-    /// Sets the file name of the program that will do the work, for the record. Without it, the
-    /// record names this program.
-    pub fn program(self, program: impl Into<String>) -> Self {
-        Self { program: Some(program.into()), ..self }
-    }
-
-    /// Waits up to `wait` for a lock that is held.
-    pub fn wait(self, wait: Duration) -> Self {
-        Self { wait, ..self }
-    }
-
-    /// Looks once and never waits, not even where that would show who holds the lock: then it is
-    /// refused with a holder without a pid, and the history is not told. For programs that have
-    /// other things to do meanwhile, and ask again.
-    pub fn at_once(self) -> Self {
-        Self { at_once: true, ..self }
-    }
-
-    /// Returns what is to be protected, in the order in which guards are taken.
-    pub fn resources(&self) -> Vec<Resource> {
-        let account = self.account.iter().map(|account| Resource::account(account, &self.name));
-        let terminal =
-            self.terminal.iter().map(|terminal| Resource::terminal(terminal, &self.name));
-        let mut resources: Vec<Resource> =
-            account.chain(terminal).chain([Resource::name(&self.name)]).collect();
-        resources.sort();
-        resources
-    }
-}
-
 /// A folder of locks.
 #[derive(Debug, Clone)]
 pub struct LockDir {
     pub(crate) store: Store,
     program: Option<String>,
+    /// The names of the records, where they were listed for many locks together.
+    listed: Option<Arc<[String]>>,
 }
 
 /// One try to take a lock.
@@ -109,13 +45,26 @@ enum Attempt {
 impl LockDir {
     /// Uses the folder `path`, which is made when the first lock is taken.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { store: Store::new(path.into()), program: None }
+        Self { store: Store::new(path.into()), program: None, listed: None }
     }
 
     /// Sets the name under which this program stands in records and in the history. Without it,
     /// that is its file name.
     pub fn by(self, program: impl Into<String>) -> Self {
         Self { program: Some(program.into()), ..self }
+    }
+
+    /// Returns the same folder for taking many locks right after one another: its records are listed
+    /// now, and not once more for each lock on a name alone.
+    ///
+    /// A record that appears later is found by the lock's name all the same. One under that name in
+    /// another case is not, where the file system tells the two apart: only the old module can write
+    /// such a one while the lock is free.
+    ///
+    /// # Errors
+    /// [`LockError::Directory`].
+    pub fn listed(&self) -> Result<Self, LockError> {
+        Ok(Self { listed: Some(self.store.names()?.into()), ..self.clone() })
     }
 
     /// Returns the folder.
@@ -235,8 +184,14 @@ impl LockDir {
         }
         // Nobody who speaks this protocol holds any of it. What is left over comes from the dead,
         // from the old module, from another machine, or from somebody who lost his guards.
+        let records = match &resources[..] {
+            [_name] if self.is_listed_alone(request.name.as_str()) => {
+                self.store.find(request.name.as_str()).into_iter().collect()
+            }
+            _ => self.records_about(&resources)?,
+        };
         let mut left_over = Vec::new();
-        for found in self.records_about(&resources)? {
+        for found in records {
             let theirs = found.resources();
             let Some(resource) =
                 resources.iter().find(|resource| theirs.iter().any(|one| one == resource.as_str()))
@@ -292,6 +247,13 @@ impl LockDir {
     /// that a lock on a name alone costs the same however many others there are.
     fn records_about(&self, resources: &[Resource]) -> Result<Vec<Found>, LockError> {
         self.store.records_here(|name| resources.iter().any(|resource| resource.may_be_of(name)))
+    }
+
+    /// Whether a record of `name` can only be found under it as it is written: none was listed under
+    /// that name in another case.
+    fn is_listed_alone(&self, name: &str) -> bool {
+        let is_other = |other: &String| other != name && other.eq_ignore_ascii_case(name);
+        self.listed.as_ref().is_some_and(|listed| !listed.iter().any(is_other))
     }
 
     /// Finds out who holds `resource`.
@@ -435,3 +397,6 @@ fn held(request: &Request, resource: &Resource, holder: Holder, foreign: bool) -
         foreign,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::record::{now, parse_time};
 const ROTATE_AT: u64 = 4 * 1024 * 1024;
 
 /// The most that is read of one history file.
-const LIMIT: u64 = 64 * 1024 * 1024;
+pub(crate) const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +212,7 @@ pub(crate) fn read(file: &Path) -> io::Result<History> {
     Ok(history)
 }
 
-fn previous(file: &Path) -> PathBuf {
+pub(crate) fn previous(file: &Path) -> PathBuf {
     file.with_extension("1.jsonl")
 }
 

@@ -37,12 +37,14 @@ mod list;
 mod lock;
 mod name;
 mod record;
+mod request;
 mod resource;
 mod run;
 mod store;
+mod tail;
 
 pub use clear::Cleared;
-pub use dir::{LockDir, Request};
+pub use dir::LockDir;
 pub use error::LockError;
 pub use history::{Entry, Event, History};
 pub use judge::Holder;
@@ -51,8 +53,10 @@ pub use list::{LockEntry, LockState};
 pub use lock::{Lock, LockForChild, Reclaimed, StartError};
 pub use name::{LockName, NameError};
 pub use record::{Reading, Record};
+pub use request::Request;
 pub use resource::{Account, AccountError, Resource, Terminal};
 pub use run::run_held;
+pub use tail::HistoryTail;
 
 /// The environment variable that tells a child which lock is held for it.
 pub const TOKEN_VARIABLE: &str = "QC_LOCK_TOKEN";

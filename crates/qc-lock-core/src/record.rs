@@ -1,6 +1,8 @@
 //! Records: who holds a lock, for people and for old scripts. A record never decides whether a
 //! lock is held.
 
+use std::time::SystemTime;
+
 use chrono::{DateTime, FixedOffset, Local, NaiveDateTime, SecondsFormat, TimeZone};
 use qc_process::{Host, Identity};
 use serde::{Deserialize, Serialize};
@@ -79,6 +81,11 @@ impl Record {
     /// Returns the identity of the process that does the work.
     pub fn identity(&self) -> Identity {
         Identity { pid: self.pid, started: self.started, boot_id: self.boot_id.clone() }
+    }
+
+    /// Returns since when the lock is held, if the record says so in a way that can be read.
+    pub fn since(&self) -> Option<SystemTime> {
+        parse_time(&self.timestamp).map(SystemTime::from)
     }
 
     /// Whether the record was written on this machine, in this PID namespace: otherwise its pid

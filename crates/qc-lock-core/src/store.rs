@@ -8,10 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use qc_process::fault::point;
-use qc_process::file;
+use qc_process::{file, in_parts};
 
 use crate::record::{LIMIT, Reading};
 use crate::{LockError, LockName, Record, Resource};
+
+/// How many records are read one after the other before another processor is worth it.
+const READ_AT_ONCE: usize = 64;
 
 /// A record file that was found, and what it holds.
 #[derive(Debug, Clone)]
@@ -92,6 +95,14 @@ impl Store {
         Ok(())
     }
 
+    /// Returns the names of all records. A directory that is not there holds none.
+    pub(crate) fn names(&self) -> Result<Vec<String>, LockError> {
+        let files = file::list_directory(&self.dir);
+        let files =
+            files.map_err(|source| LockError::Directory { path: self.dir.clone(), source })?;
+        Ok(record_names(&files).map(str::to_owned).collect())
+    }
+
     /// Reads the records of the names that are `wanted`. A directory that is not there holds none.
     pub(crate) fn records(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>, LockError> {
         self.read(file::list_directory(&self.dir), wanted)
@@ -112,9 +123,11 @@ impl Store {
     ) -> Result<Vec<Found>, LockError> {
         let failed = |source| LockError::Directory { path: self.dir.clone(), source };
         let files = files.map_err(failed)?;
-        let names = files.iter().filter_map(|file| file.to_str()?.strip_suffix(".lock"));
-        let mut found: Vec<Found> =
-            names.filter(|name| wanted(name)).filter_map(|name| self.find(name)).collect();
+        let names: Vec<&str> = record_names(&files).filter(|name| wanted(name)).collect();
+        let find = |names: &[&str]| -> Vec<Found> {
+            names.iter().filter_map(|name| self.find(name)).collect()
+        };
+        let mut found = in_parts(&names, READ_AT_ONCE, find).concat();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
@@ -174,6 +187,10 @@ impl Store {
             }
         }
     }
+}
+
+fn record_names(files: &[OsString]) -> impl Iterator<Item = &str> {
+    files.iter().filter_map(|file| file.to_str()?.strip_suffix(".lock"))
 }
 
 fn is_no_file(path: &Path) -> bool {

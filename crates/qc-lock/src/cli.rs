@@ -81,4 +81,7 @@ pub(crate) struct HistoryArgs {
     /// Show only this lock
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<LockName>,
+    /// Go on showing what happens, until Ctrl-C; with --json, one object per line
+    #[arg(short, long)]
+    pub(crate) follow: bool,
 }

@@ -4,7 +4,9 @@
 
 mod cli;
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::thread;
+use std::time::Duration;
 
 use cli::{Cli, Command, HistoryArgs};
 use qc_cli::{
@@ -13,6 +15,9 @@ use qc_cli::{
 };
 use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState};
 use serde_json::json;
+
+/// The pause between two looks at a history that is followed.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs the program.
 pub fn main() -> ! {
@@ -130,7 +135,6 @@ fn history(
     json: bool,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let history = locks.history()?;
     let from = args.since.and_then(|since| {
         chrono::Local::now().checked_sub_signed(chrono::TimeDelta::from_std(since).ok()?)
     });
@@ -139,6 +143,10 @@ fn history(
         recent
             && args.name.as_ref().is_none_or(|name| entry.name.eq_ignore_ascii_case(name.as_str()))
     };
+    if args.follow {
+        return follow(locks, wanted, json, output);
+    }
+    let history = locks.history()?;
     let entries: Vec<&Entry> = history.entries.iter().filter(wanted).collect();
     if json {
         print_json(
@@ -148,21 +156,7 @@ fn history(
         return Ok(Exit::Done);
     }
     for entry in &entries {
-        let event = serde_json::to_value(entry.event)
-            .ok()
-            .and_then(|word| word.as_str().map(str::to_owned));
-        let event = event.filter(|_| entry.event != Event::Unknown).unwrap_or_else(|| "?".into());
-        write!(output, "{}  {event:<10}  {}", local_time(&entry.time), entry.name)?;
-        if let Some(pid) = entry.pid {
-            write!(output, "  PID {pid}")?;
-        }
-        if let Some(detail) = &entry.detail {
-            write!(output, "  {detail}")?;
-        }
-        if let (Some(by), Some(pid)) = (&entry.by, entry.by_pid) {
-            write!(output, "  [{by} {pid}]")?;
-        }
-        writeln!(output)?;
+        show(entry, output)?;
     }
     if entries.is_empty() {
         writeln!(output, "No history.")?;
@@ -171,4 +165,43 @@ fn history(
         writeln!(output, "{} lines could not be read.", history.unreadable)?;
     }
     Ok(Exit::Done)
+}
+
+/// Shows what is `wanted` of the history, and goes on with what is added.
+fn follow(
+    locks: &LockDir,
+    wanted: impl Fn(&&Entry) -> bool,
+    json: bool,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let mut tail = locks.history_tail();
+    loop {
+        let added = tail.read()?;
+        for entry in added.entries.iter().filter(&wanted) {
+            if json {
+                writeln!(output, "{}", serde_json::to_string(entry).map_err(io::Error::from)?)?;
+            } else {
+                show(entry, output)?;
+            }
+        }
+        output.flush()?;
+        thread::sleep(LOOK);
+    }
+}
+
+fn show(entry: &Entry, output: &mut dyn Write) -> io::Result<()> {
+    let event =
+        serde_json::to_value(entry.event).ok().and_then(|word| word.as_str().map(str::to_owned));
+    let event = event.filter(|_| entry.event != Event::Unknown).unwrap_or_else(|| "?".into());
+    write!(output, "{}  {event:<10}  {}", local_time(&entry.time), entry.name)?;
+    if let Some(pid) = entry.pid {
+        write!(output, "  PID {pid}")?;
+    }
+    if let Some(detail) = &entry.detail {
+        write!(output, "  {detail}")?;
+    }
+    if let (Some(by), Some(pid)) = (&entry.by, entry.by_pid) {
+        write!(output, "  [{by} {pid}]")?;
+    }
+    writeln!(output)
 }

@@ -12,7 +12,7 @@
 pub fn point(_step: &str) {}
 
 #[cfg(feature = "fault")]
-pub use armed::{arm, die, point};
+pub use armed::{arm, arm_step, die, point};
 
 #[cfg(feature = "fault")]
 mod armed {
@@ -22,6 +22,8 @@ mod armed {
     use crate::imp;
 
     struct Armed {
+        /// The only step that counts, if not all do.
+        step: Option<String>,
         /// How many points are still to be passed; one that is reached at 1 is the one.
         left: AtomicU64,
         act: Box<dyn Fn(&str) + Send + Sync>,
@@ -32,12 +34,21 @@ mod armed {
     /// Calls `act` at point number `at`, counted from 1 on, with the name of its step. The first
     /// call counts, later ones do nothing.
     pub fn arm(at: u64, act: impl Fn(&str) + Send + Sync + 'static) {
-        ARMED.get_or_init(|| Armed { left: AtomicU64::new(at), act: Box::new(act) });
+        ARMED.get_or_init(|| Armed { step: None, left: AtomicU64::new(at), act: Box::new(act) });
+    }
+
+    /// Does the same at the first point of the step called `step`.
+    pub fn arm_step(step: String, act: impl Fn(&str) + Send + Sync + 'static) {
+        let (step, left) = (Some(step), AtomicU64::new(1));
+        ARMED.get_or_init(|| Armed { step, left, act: Box::new(act) });
     }
 
     /// Marks a step of what this program does to files and processes.
     pub fn point(step: &str) {
         let Some(armed) = ARMED.get() else { return };
+        if armed.step.as_ref().is_some_and(|wanted| wanted != step) {
+            return;
+        }
         let left = armed.left.try_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if left == Ok(1) {
             (armed.act)(step);

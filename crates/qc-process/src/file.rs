@@ -2,7 +2,7 @@ mod explained;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -12,15 +12,23 @@ use crate::fault::point;
 use crate::imp;
 
 /// The pause between two tries of an operation that another program's open file blocks: virus
-/// scanners and indexers open new files for up to some hundred milliseconds.
+/// scanners and indexers open new files for up to some hundred milliseconds, and one may follow
+/// the other.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How often reading is tried.
-const READ_TRIES: u32 = 40;
+/// How often opening is tried while somebody has the file open without sharing it.
+const OPEN_TRIES: u32 = 200;
+
+/// How often opening is tried where access is denied: a file that is being deleted looks like this,
+/// but mostly it is final.
+const DENIED_TRIES: u32 = 40;
 
 /// How often replacing and removing is tried: whoever does it has the right to, and many readers
 /// may look at the file at once.
-const WRITE_TRIES: u32 = 300;
+const CHANGE_TRIES: u32 = 300;
+
+/// The room that a program finds for its output on a disk that counts as having any, in bytes.
+const LEAST_ROOM: u64 = 64 * 1024;
 
 /// A guard that is open, and which file it is.
 #[derive(Debug)]
@@ -39,7 +47,7 @@ impl GuardFile {
     /// Whatever the system reports; `InvalidInput` if `path` is no regular file.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = loop {
-            match open_guard(path) {
+            match opened(|| open_guard(path)) {
                 // Made or deleted by somebody else meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 opened => break opened.map_err(|error| explained(error, path))?,
@@ -159,16 +167,26 @@ fn check_directory(found: &fs::Metadata) -> io::Result<()> {
 /// # Errors
 /// Whatever the system reports; `InvalidInput` if `path` is no regular file.
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_limited_from(path, 0, limit)
+}
+
+/// Does the same from the byte at `offset` on.
+///
+/// # Errors
+/// As [`read_limited`].
+pub fn read_limited_from(path: &Path, offset: u64, limit: u64) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
     imp::prepare(&mut options, imp::Share::Everything);
     point("open for reading");
-    let file =
-        with_retries(READ_TRIES, || options.open(path)).map_err(|error| explained(error, path))?;
+    let mut file = opened(|| options.open(path)).map_err(|error| explained(error, path))?;
     regular(&file)?;
     point("read");
-    // Most are small, and then read in one piece.
-    let mut bytes = Vec::with_capacity(4096);
+    if offset > 0 {
+        file.seek(SeekFrom::Start(offset))?;
+    }
+    // Most are small, and then read in one piece, into room that the allocator has at hand.
+    let mut bytes = Vec::with_capacity(1024);
     file.take(limit + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -217,7 +235,7 @@ fn create(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = match create() {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             point("remove left over");
-            fs::remove_file(path)?;
+            changed(|| fs::remove_file(path))?;
             point("create");
             create()?
         }
@@ -242,8 +260,7 @@ fn open_to_append(path: &Path) -> io::Result<(File, fs::Metadata)> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     imp::prepare(&mut options, imp::Share::Everything);
-    let file =
-        with_retries(READ_TRIES, || options.open(path)).map_err(|error| explained(error, path))?;
+    let file = opened(|| options.open(path)).map_err(|error| explained(error, path))?;
     let found = regular(&file)?;
     Ok((file, found))
 }
@@ -257,9 +274,23 @@ pub fn open_for_cutting(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     imp::prepare(&mut options, imp::Share::Everything);
-    let file = with_retries(READ_TRIES, || options.open(path))?;
+    let file = opened(|| options.open(path))?;
     regular(&file)?;
     Ok(file)
+}
+
+/// Opens the file at `path` for the output of a child, which is appended to it.
+///
+/// # Errors
+/// Whatever the system reports; `StorageFull` if hardly anything more fits on the disk: most
+/// programs end when their output can't be written.
+pub fn open_output(path: &Path) -> io::Result<File> {
+    let dir = path.parent().unwrap_or(path);
+    // Where the room is not known, the file is written to until it can't be.
+    if imp::volume(dir).is_ok_and(|volume| volume.free_bytes < LEAST_ROOM) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    open_for_append(path)
 }
 
 /// Opens a file that swallows what is written to it.
@@ -316,7 +347,7 @@ pub fn point_at(pointer: &Path, name: &OsStr) -> io::Result<()> {
 /// Whatever the system reports, after retries where another program holds one of the files.
 pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
     point("rename");
-    with_retries(WRITE_TRIES, || fs::rename(from, to)).map_err(|error| denied(error, to))
+    changed(|| fs::rename(from, to)).map_err(|error| denied(error, to))
 }
 
 /// Removes the file at `path`; one that is already gone is fine.
@@ -325,7 +356,7 @@ pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
 /// Whatever the system reports, after retries where another program holds the file.
 pub fn remove(path: &Path) -> io::Result<()> {
     point("remove");
-    match with_retries(WRITE_TRIES, || fs::remove_file(path)) {
+    match changed(|| fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(|error| denied(error, path)),
     }
@@ -337,14 +368,31 @@ fn regular(file: &File) -> io::Result<fs::Metadata> {
     if found.is_file() { Ok(found) } else { Err(not_regular(&found)) }
 }
 
-fn with_retries<T>(tries: u32, mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    for _ in 1..tries {
+/// Opens a file that somebody else may have open for a moment.
+fn opened<T>(operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    with_retries(|error| if is_denied(error) { DENIED_TRIES } else { OPEN_TRIES }, operation)
+}
+
+/// Replaces or removes a file that somebody else may have open for a moment.
+fn changed<T>(operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    with_retries(|_| CHANGE_TRIES, operation)
+}
+
+fn with_retries<T>(
+    tries: impl Fn(&io::Error) -> u32,
+    mut operation: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    let mut tried = 1;
+    loop {
         match operation() {
-            Err(error) if imp::is_transient(&error) => thread::sleep(PAUSE),
+            Err(error) if imp::is_transient(&error) && tried < tries(&error) => {
+                thread::sleep(PAUSE);
+                tried += 1;
+            }
             result => return result,
         }
     }
-    operation()
 }
 
 #[cfg(test)]

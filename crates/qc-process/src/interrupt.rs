@@ -38,3 +38,37 @@ impl Interrupt {
 pub fn on_interrupt(act: impl Fn(Interrupt) + Send + Sync + 'static) -> io::Result<()> {
     imp::on_interrupt(Box::new(act))
 }
+
+/// Calls `act` on a thread of its own when the terminal at standard input is gone, which not every
+/// program is told of by [`Interrupt::Close`].
+///
+/// On Windows there is nothing to do: a console that closes tells everybody.
+///
+/// # Errors
+/// If no thread can be started.
+pub fn on_hang_up(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    imp::on_hang_up(Box::new(act))
+}
+
+/// Lets this program hear of the end of the session as [`Interrupt::Close`], before the programs are
+/// told that it has started. For those that look after others; [`on_interrupt`] comes first.
+///
+/// Windows tells a program that looks at windows only through a window, and ends the programs of a
+/// session in no order that anybody knows. On Unix there is nothing to do: signals tell of it.
+///
+/// # Errors
+/// On Windows whatever the system reports, as where there is no desktop. Then nobody can log off
+/// there either.
+pub fn watch_session() -> io::Result<()> {
+    imp::watch_session()
+}
+
+/// Presses Ctrl-Break at this program's own console, to see that it is heard. Nobody else may sit
+/// there, as everybody hears it.
+///
+/// # Errors
+/// `Unsupported` on Unix, which has no such key. On Windows if others sit at the console, if there
+/// is none, or whatever the system reports.
+pub fn press_ctrl_break() -> io::Result<()> {
+    imp::press_ctrl_break()
+}

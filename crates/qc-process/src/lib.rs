@@ -22,6 +22,7 @@ mod interrupt;
 mod list;
 mod listener;
 mod local;
+mod parts;
 mod relay;
 mod stop;
 mod volume;
@@ -30,10 +31,11 @@ mod watch;
 pub use child::{Child, Console, Ended, Output, Spawn};
 pub use host::{Host, here};
 pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
-pub use interrupt::{Interrupt, on_interrupt};
-pub use list::{Listing, ProcessInfo, describe, lineage, list, list_wanted};
+pub use interrupt::{Interrupt, on_hang_up, on_interrupt, press_ctrl_break, watch_session};
+pub use list::{Listing, ProcessInfo, Wanted, describe, lineage, list, list_wanted};
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
+pub use parts::in_parts;
 pub use relay::Relay;
 pub use stop::{Ask, Process, StopError, ask_all, is_terminal, wait_any};
 pub use volume::{Volume, VolumePlace, volume};
@@ -70,6 +72,25 @@ pub fn set_apart(command: &mut std::process::Command) {
     imp::set_apart(command);
 }
 
+/// How the console behind standard output is set. On Windows that outlives the program that sets
+/// it, for example by drawing in place; a Unix terminal has no such setting.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputMode(Option<u32>);
+
+impl OutputMode {
+    /// Looks how it is set now.
+    pub fn now() -> Self {
+        Self(imp::output_mode())
+    }
+
+    /// Sets it as it was then.
+    pub fn put_back(self) {
+        if let Some(mode) = self.0 {
+            imp::set_output_mode(mode);
+        }
+    }
+}
+
 /// Ends this program with any exit code that the system knows, as the last thing `main` does.
 pub fn end_program(code: i32) -> ! {
     std::process::exit(code)
@@ -79,6 +100,12 @@ pub fn end_program(code: i32) -> ! {
 /// What this program starts from then on gets the same. On Windows there is no such limit.
 pub fn allow_open_files(count: u64) -> u64 {
     imp::allow_open_files(count)
+}
+
+/// Gives memory that this program does not use any more back to the system, where its allocator keeps
+/// it: for a program that has done much, and will do little from now on.
+pub fn return_memory() {
+    imp::return_memory();
 }
 
 /// How long after [`Interrupt::Close`] the system ends this program; `None` if it does not.

@@ -27,6 +27,12 @@ pub struct ProcessInfo {
     /// and the `python.exe` of a virtual environment. Never on Unix, where both become the
     /// interpreter.
     pub is_stub: bool,
+    /// Whether its parent made it as a copy of itself, as `multiprocessing` can, and it has run no
+    /// other program since. Never on Windows, which makes no such copies.
+    pub is_fork: bool,
+    /// The pid of the process that began its session, which may be long gone. Never on Windows, where
+    /// sessions are those of users.
+    pub session: Option<u32>,
     /// When it was started, by the wall clock.
     pub since: SystemTime,
     /// The processor time it has used so far.
@@ -58,6 +64,9 @@ pub struct Listing {
     pub hides_others: bool,
 }
 
+/// Tells from a program and its arguments whether a process is wanted. Several threads ask.
+pub type Wanted<'a> = dyn Fn(&[String]) -> bool + Sync + 'a;
+
 /// Lists the processes of this machine.
 ///
 /// # Errors
@@ -74,7 +83,7 @@ pub fn list() -> io::Result<Listing> {
 ///
 /// # Errors
 /// If the system's process list can't be read at all.
-pub fn list_wanted(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
+pub fn list_wanted(wanted: &Wanted<'_>) -> io::Result<Listing> {
     let mut listing = imp::scan(wanted)?;
     let mut known: HashSet<u32> = listing.processes.iter().map(|one| one.identity.pid).collect();
     let mut from = 0;

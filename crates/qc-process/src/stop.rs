@@ -4,7 +4,10 @@
 use std::io;
 use std::time::Duration;
 
-use crate::{Ended, Identity, Interrupt, imp, own_identity};
+use crate::{Child, Ended, Identity, Interrupt, imp, in_parts, own_identity};
+
+/// How many processes are opened one after the other before another processor is worth it.
+const OPENED_AT_ONCE: usize = 64;
 
 /// A running process that is held open, so that what is done reaches it or nobody.
 #[derive(Debug)]
@@ -95,13 +98,36 @@ impl Process {
         if pid <= 1 || pid == own_identity().pid {
             return Err(StopError::Untouchable { pid });
         }
-        let handle = imp::open_process(identity).map_err(|error| StopError::from_io(pid, error))?;
+        Self::opened(identity, imp::open_process(identity))
+    }
+
+    /// Opens a process that this program has started, which takes less; `None` if it has been waited
+    /// for.
+    ///
+    /// # Errors
+    /// As for [`Process::open`].
+    pub fn of_child(child: &Child) -> Result<Option<Self>, StopError> {
+        Self::opened(child.identity(), imp::open_child(child.identity(), &child.handle))
+    }
+
+    fn opened(
+        identity: &Identity,
+        handle: io::Result<Option<imp::ProcessHandle>>,
+    ) -> Result<Option<Self>, StopError> {
+        let pid = identity.pid;
+        let handle = handle.map_err(|error| StopError::from_io(pid, error))?;
         let Some(handle) = handle else { return Ok(None) };
         let images = handle.images(pid);
         if let Some(image) = images.iter().find(|image| is_terminal(image)) {
             return Err(StopError::Terminal { image: image.clone() });
         }
         Ok(Some(Self { identity: identity.clone(), images, handle }))
+    }
+
+    /// Opens many at once; one result each, in their order.
+    pub fn open_all(identities: &[&Identity]) -> Vec<Result<Option<Self>, StopError>> {
+        let open = |part: &[&Identity]| part.iter().map(|one| Self::open(one)).collect::<Vec<_>>();
+        in_parts(identities, OPENED_AT_ONCE, open).into_iter().flatten().collect()
     }
 
     /// Returns who it is.

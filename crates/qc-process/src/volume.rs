@@ -12,7 +12,7 @@ pub struct Volume {
     pub place: VolumePlace,
     /// What the system calls its kind, such as `nfs`; empty if that is not known.
     pub kind: String,
-    /// How many bytes this user can still write to it.
+    /// How many bytes this user can still write to it; `u64::MAX` if it has no size of its own.
     pub free_bytes: u64,
 }
 

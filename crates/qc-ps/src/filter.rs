@@ -15,7 +15,7 @@ impl FilterArgs {
                 let number = one.account.as_ref().map(Account::as_str);
                 is_account(account, one.account_key.as_deref(), number)
             };
-            if !fleet.components.iter().any(is_it)
+            if !fleet.components.iter().any(|one| is_it(one))
                 && !rows.iter().any(|row| has_account(row, account))
             {
                 let mut keys: Vec<&str> =

@@ -22,6 +22,9 @@ pub(crate) struct Report {
     /// The same, as rows of the list.
     #[serde(skip)]
     loose: Vec<Row>,
+    /// Whether anything of this fleet runs, wanted or not.
+    #[serde(skip)]
+    is_running: bool,
     /// What the rows are sorted by.
     #[serde(skip)]
     orders: Vec<Order>,
@@ -77,6 +80,7 @@ impl Report {
             processes,
             locks,
             loose,
+            is_running: snapshot.own().next().is_some(),
             orders: cli.sort.clone(),
             findings,
             latch,
@@ -147,7 +151,11 @@ impl Report {
             header.insert(0, String::new());
         }
         if !self.processes.iter().any(|row| row.state != State::Foreign) {
-            writeln!(output, "Nothing of the fleet is running.")?;
+            let nothing = match self.is_running {
+                false => "Nothing of the fleet is running.",
+                true => "Nothing of the fleet that runs fits the filters.",
+            };
+            writeln!(output, "{nothing}")?;
         }
         if !rows.is_empty() {
             let header: Vec<&str> = header.iter().map(String::as_str).collect();

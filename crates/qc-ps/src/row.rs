@@ -18,6 +18,8 @@ pub(crate) struct Row {
     pub(crate) pids: Vec<u32>,
     /// The programs that started it and wait for it, the outermost first.
     pub(crate) wrapper_pids: Vec<u32>,
+    /// The Pythons that it started to work for it.
+    pub(crate) worker_pids: Vec<u32>,
     pub(crate) lock: Option<Lock>,
     pub(crate) state: State,
     /// Whether a living orchestrator looks after it; null where that can't be told.
@@ -64,6 +66,8 @@ pub(crate) enum Kind {
     Stub,
     /// Does the work.
     Program,
+    /// Was started by the program to work for it.
+    Worker,
 }
 
 impl Kind {
@@ -72,6 +76,7 @@ impl Kind {
             Self::Wrapper => "wrapper",
             Self::Stub => "stub",
             Self::Program => "program",
+            Self::Worker => "worker",
         }
     }
 }
@@ -89,6 +94,7 @@ impl Row {
             account: instance.account.clone(),
             pids: instance.pids(),
             wrapper_pids: instance.wrappers.iter().map(|one| one.identity.pid).collect(),
+            worker_pids: instance.workers.iter().map(|one| one.identity.pid).collect(),
             lock: lock.map(|lock| Lock { name: lock.name.clone(), state: lock.state }),
             state,
             supervised: instance.supervised,
@@ -125,6 +131,7 @@ impl Row {
             account: lock.account.clone().or(account),
             pids: lock.pid.into_iter().collect(),
             wrapper_pids: Vec::new(),
+            worker_pids: Vec::new(),
             lock: Some(Lock { name: lock.name.clone(), state: lock.state }),
             state: State::of_lock(lock),
             supervised: None,
@@ -167,7 +174,8 @@ fn parts(instance: &Instance, now: SystemTime) -> Vec<Part> {
             kind: match own {
                 None => Kind::Wrapper,
                 Some(at) if at + 1 < instance.processes.len() => Kind::Stub,
-                Some(_) => Kind::Program,
+                Some(at) if at < instance.processes.len() => Kind::Program,
+                Some(_) => Kind::Worker,
             },
             name: process.name.clone(),
             pid: process.identity.pid,
@@ -178,7 +186,8 @@ fn parts(instance: &Instance, now: SystemTime) -> Vec<Part> {
             command: instance.commands.get(at).cloned().unwrap_or_default(),
         }
     };
-    instance.wrappers.iter().chain(&instance.processes).enumerate().map(part).collect()
+    let all = instance.wrappers.iter().chain(&instance.processes).chain(&instance.workers);
+    all.enumerate().map(part).collect()
 }
 
 fn age(since: SystemTime, now: SystemTime) -> Duration {
@@ -207,6 +216,7 @@ pub(crate) mod tests {
             account: None,
             pids: vec![pid],
             wrapper_pids: Vec::new(),
+            worker_pids: Vec::new(),
             lock: None,
             state: State::Running,
             supervised: None,

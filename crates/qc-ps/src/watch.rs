@@ -13,7 +13,7 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use qc_cli::{Exit, Failure, Text, Tone};
-use qc_process::on_interrupt;
+use qc_process::{OutputMode, on_hang_up, on_interrupt};
 
 use crate::row::Row;
 
@@ -72,18 +72,23 @@ fn ends(key: &KeyEvent) -> Option<Exit> {
 struct Screen {
     /// Held while drawing, so that nothing is drawn after the terminal was given back.
     drawing: Arc<Mutex<()>>,
+    /// How it was.
+    mode: OutputMode,
 }
 
 impl Screen {
     fn open() -> Result<Self, Failure> {
-        let screen = Self { drawing: Arc::default() };
+        let mode = OutputMode::now();
+        let screen = Self { drawing: Arc::default(), mode };
         let drawing = Arc::clone(&screen.drawing);
         // Ctrl-C is a key here; this is SIGTERM, and a console that closes.
         on_interrupt(move |_| {
             let _drawing = drawing.lock().unwrap_or_else(PoisonError::into_inner);
-            give_back();
+            give_back(mode);
             qc_process::end_program(Exit::Interrupted.code());
         })?;
+        // Keys are read from it, for ever if need be.
+        on_hang_up(|| qc_process::end_program(Exit::Interrupted.code()))?;
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
         Ok(screen)
@@ -120,14 +125,15 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        give_back();
+        give_back(self.mode);
     }
 }
 
-fn give_back() {
+fn give_back(mode: OutputMode) {
     // Where the terminal is gone, there is nothing to give back.
     let _ = execute!(io::stdout(), LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
+    mode.put_back();
 }
 
 /// What the rows were at the last look, to mark what has changed since.

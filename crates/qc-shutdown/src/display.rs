@@ -44,24 +44,35 @@ impl<'a> Display<'a> {
                 let how = how(&stopped.outcome, stopped.took);
                 format!("  {} (PID {}): {how}", target.component, target.identity.pid)
             }
+            Progress::Waiting => return self.flush(),
         };
         self.say(&line);
         let Some(bars) = &mut self.bars else { return };
         match progress {
             Progress::Stage(_, targets) => bars.wait_for(targets),
             Progress::Done(stopped) => bars.ended(&stopped.target.identity),
+            Progress::Waiting => {}
         }
     }
 
-    /// Writes a line. Where the reader has gone away, stopping goes on all the same.
-    pub(crate) fn say(&mut self, line: &str) {
+    /// Writes a line, which is seen at once only between the bars. Where the reader has gone away,
+    /// stopping goes on all the same.
+    fn say(&mut self, line: &str) {
         let Some(output) = &mut self.output else { return };
-        let mut write = || {
-            let _ = writeln!(output, "{line}").and_then(|()| output.flush());
-        };
         match &self.bars {
-            Some(bars) => bars.all.suspend(write),
-            None => write(),
+            Some(bars) => bars.all.suspend(|| {
+                let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+            }),
+            None => {
+                let _ = writeln!(output, "{line}");
+            }
+        }
+    }
+
+    /// Lets everything be seen that was said.
+    fn flush(&mut self) {
+        if let Some(output) = &mut self.output {
+            let _ = output.flush();
         }
     }
 }
@@ -87,6 +98,8 @@ impl Bars {
             bar.enable_steady_tick(TICK);
             self.waiting.push((target.identity.clone(), bar));
         }
+        // Nothing has ended yet that would show it.
+        self.total.tick();
     }
 
     fn ended(&mut self, identity: &Identity) {

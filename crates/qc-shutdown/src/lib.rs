@@ -9,7 +9,7 @@ mod records;
 mod report;
 mod sight;
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use cli::Cli;
 use display::Display;
@@ -24,7 +24,12 @@ const LOOKS: u32 = 5;
 
 /// Runs the program.
 pub fn main() -> ! {
-    run_tool("qc-shutdown", |output| run(&parse()?, output))
+    run_tool("qc-shutdown", |output| {
+        let mut output = BufWriter::new(output);
+        let exit = run(&parse()?, &mut output)?;
+        output.flush()?;
+        Ok(exit)
+    })
 }
 
 /// Returns the command line that the program takes, for completions and man pages.
@@ -47,6 +52,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     if !cli.dry_run {
         let acts = !plan.is_empty() || cli.latch.is_some();
         if acts && !cli.yes {
+            output.flush()?;
             // Without its config a fleet is nothing that anybody has asked to stop.
             ask(&plan).map_err(|cancelled| sight.trouble.take().unwrap_or(cancelled))?;
         }
@@ -73,6 +79,10 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         return Ok(Exit::Interrupted);
     }
     match sight.trouble.take() {
+        Some(trouble) if report.has_results() => {
+            let hint = "correct the file before the next start; what is listed above was stopped";
+            Err(Failure::new(trouble.exit(), trouble.message(), hint))
+        }
         Some(trouble) => Err(trouble),
         None if report.is_left() => Ok(Exit::Failed),
         None => Ok(Exit::Done),
@@ -126,11 +136,12 @@ fn stop_everything(
     let began = chrono::Local::now();
     let mut show = |progress: Progress<'_>| display.show(&progress);
     let mut stopping = Stopping::new(&mut show)?;
+    // An interrupt before the next step ends this program, which has not asked anybody yet.
+    stopping.add(plan.targets());
     qc_process::on_interrupt({
         let interrupt = stopping.interrupter();
         move |_| interrupt()
     })?;
-    stopping.add(plan.targets());
     let obeyed = orchestrator::stop(&mut stopping, plan, locks.path(), &mut |warning| {
         // Where standard error is closed, nobody wants to know.
         let _ = writeln!(io::stderr(), "WARNING: {warning}");

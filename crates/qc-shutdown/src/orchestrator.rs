@@ -22,6 +22,29 @@ enum Answer {
     Silent(String),
 }
 
+/// The orchestrators of one folder: those of the plan, or those that run on.
+struct Group<'a> {
+    elsewhere: &'a Option<PathBuf>,
+    lock_dir: PathBuf,
+    /// Whether they end with their fleet.
+    ends: bool,
+    /// What of their fleet is to be stopped, by name.
+    names: Vec<String>,
+}
+
+impl Group<'_> {
+    fn includes(&self, target: &Target) -> bool {
+        target.elsewhere == *self.elsewhere
+    }
+
+    /// Whether it stops this one when it is told.
+    fn knows(&self, target: &Target) -> bool {
+        self.includes(target)
+            && !target.is_stray
+            && (self.ends || self.names.contains(&target.component))
+    }
+}
+
 /// Stops what the orchestrators of the plan can be told to stop, and those that end with their
 /// fleet. Returns the pids of those that obeyed.
 pub(crate) fn stop(
@@ -30,50 +53,123 @@ pub(crate) fn stop(
     lock_dir: &Path,
     warn: &mut dyn FnMut(&str),
 ) -> Vec<u32> {
-    let ending = plan.stages.iter().filter(|stage| stage.role == Role::Orchestrator);
-    let ending: Vec<&Target> = ending.flat_map(|stage| &stage.targets).collect();
-    let mut groups: Vec<(&Option<PathBuf>, bool)> = Vec::new();
-    for (target, ends) in
-        ending.iter().map(|&one| (one, true)).chain(plan.told.iter().map(|one| (one, false)))
-    {
-        if !groups.iter().any(|(elsewhere, _)| **elsewhere == target.elsewhere) {
-            groups.push((&target.elsewhere, ends));
-        }
+    let mut groups = groups(plan, lock_dir);
+    // One that looks after all brains that are meant keeps the order by itself; but it does not know
+    // of their workers.
+    let is_alone = |one: &Target| {
+        is_brain(one) && (one.is_worker || !groups.iter().any(|group| group.knows(one)))
+    };
+    if groups.len() > 1 || (!groups.is_empty() && plan.targets().any(is_alone)) {
+        groups = brains_first(stopping, plan, groups, warn);
     }
     let mut obeyed = Vec::new();
-    for (elsewhere, ends) in groups {
-        let is_its = |target: &Target| target.elsewhere == *elsewhere;
-        let names: Vec<String> =
-            plan.targets().filter(|one| is_its(one)).map(|one| one.component.clone()).collect();
-        let dir = elsewhere.as_ref().map_or(lock_dir.to_path_buf(), |root| root.join(".locks"));
-        let answer = tell(dir, if ends { None } else { Some(names.clone()) });
-        let is_told =
-            |target: &Target| is_its(target) && (ends || names.contains(&target.component));
-        match &answer {
-            Answer::Obeys => {
-                stopping.note_told(is_told);
-                let pids = ending.iter().copied().chain(&plan.told).filter(|one| is_its(one));
-                obeyed.extend(pids.map(|one| one.identity.pid));
-                for role in STOP_ORDER.into_iter().filter(|&role| role != Role::Orchestrator) {
-                    stopping.stop_those(role, Pace::Told, &is_told);
-                }
-            }
-            Answer::NoChannel => {}
-            Answer::Silent(why) => warn(&format!(
-                "the orchestrator does not do as it is told ({why}); it is stopped, and the rest directly"
-            )),
+    for group in &groups {
+        let of_group = orchestrators(plan).filter(|one| group.includes(one));
+        let pids: Vec<u32> = of_group.map(|one| one.identity.pid).collect();
+        if stopping.is_interrupted() {
+            // What it has written of those that it has stopped counts.
+            obeyed.extend(pids);
+            continue;
         }
-        let pace = match (&answer, ends) {
-            (Answer::Obeys, false) => continue,
-            (Answer::Obeys | Answer::NoChannel, true) => Pace::Fleet,
-            (Answer::Silent(_), true) => Pace::Full,
-            // Asked, it would stop more than is meant.
-            (Answer::NoChannel | Answer::Silent(_), false) => Pace::Kill,
-        };
-        stopping.add(plan.told.iter().filter(|one| !ends && is_its(one)));
-        stopping.stop_those(Role::Orchestrator, pace, &is_its);
+        let all = if group.ends { None } else { Some(group.names.clone()) };
+        let answer = tell(group.lock_dir.clone(), all);
+        if matches!(answer, Answer::Obeys) {
+            stopping.note_told(|one| group.knows(one));
+            obeyed.extend(pids);
+            for role in STOP_ORDER.into_iter().filter(|&role| role != Role::Orchestrator) {
+                stopping.stop_those(role, Pace::Told, &|one| group.knows(one));
+            }
+        }
+        stop_itself(stopping, plan, group, &answer, warn);
     }
     obeyed
+}
+
+/// The orchestrators that the plan ends, and those that it only tells.
+fn orchestrators(plan: &StopPlan) -> impl Iterator<Item = &Target> {
+    plan.targets().filter(|one| one.role == Role::Orchestrator).chain(&plan.told)
+}
+
+fn groups<'a>(plan: &'a StopPlan, lock_dir: &Path) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for one in orchestrators(plan) {
+        if groups.iter().any(|group| group.includes(one)) {
+            continue;
+        }
+        let elsewhere = &one.elsewhere;
+        let names = plan.targets().filter(|other| other.elsewhere == *elsewhere);
+        groups.push(Group {
+            elsewhere,
+            lock_dir: elsewhere.as_ref().map_or(lock_dir.into(), |root| root.join(".locks")),
+            ends: !plan.told.contains(one),
+            names: names.map(|other| other.component.clone()).collect(),
+        });
+    }
+    groups
+}
+
+/// Stops the brains alone, those of all orchestrators and at the same time those that none of them
+/// looks after: an account may be guarded from one folder and traded from another, so no watchdog
+/// is to end before all brains have. Returns the orchestrators that are still to be stopped or
+/// told of the rest.
+fn brains_first<'a>(
+    stopping: &mut Stopping<'_>,
+    plan: &StopPlan,
+    groups: Vec<Group<'a>>,
+    warn: &mut dyn FnMut(&str),
+) -> Vec<Group<'a>> {
+    let (mut obedient, mut old) = (Vec::new(), Vec::new());
+    for group in groups {
+        let brains = plan.targets().filter(|one| is_brain(one) && group.includes(one));
+        let names = brains.map(|one| one.component.clone()).collect();
+        match tell(group.lock_dir.clone(), Some(names)) {
+            Answer::Obeys => {
+                stopping.note_told(|one| is_brain(one) && group.knows(one));
+                obedient.push(group);
+            }
+            // It can only be asked to end, and then stops its brains itself before its watchdogs.
+            Answer::NoChannel if group.ends => old.push(group),
+            // Its brains are stopped directly, so it must not start them again.
+            answer @ (Answer::NoChannel | Answer::Silent(_)) => {
+                stop_itself(stopping, plan, &group, &answer, warn);
+            }
+        }
+    }
+    // Those that still have brains come first.
+    old.append(&mut obedient);
+    let groups = old;
+    let is_known = |one: &Target| groups.iter().any(|group| group.knows(one));
+    stopping.stop_those(Role::Brain, Pace::Full, &|one| !is_known(one));
+    stopping.stop_those(Role::Brain, Pace::Told, &is_known);
+    groups
+}
+
+fn is_brain(target: &Target) -> bool {
+    target.role == Role::Brain
+}
+
+/// Stops orchestrators themselves, if they are to end or don't do as they are told.
+fn stop_itself(
+    stopping: &mut Stopping<'_>,
+    plan: &StopPlan,
+    group: &Group<'_>,
+    answer: &Answer,
+    warn: &mut dyn FnMut(&str),
+) {
+    if let Answer::Silent(why) = answer {
+        warn(&format!(
+            "the orchestrator does not do as it is told ({why}); it is stopped, and the rest directly"
+        ));
+    }
+    let pace = match (answer, group.ends) {
+        (Answer::Obeys, false) => return,
+        (Answer::Obeys | Answer::NoChannel, true) => Pace::Fleet,
+        (Answer::Silent(_), true) => Pace::Full,
+        // Asked, it would stop more than is meant.
+        (Answer::NoChannel | Answer::Silent(_), false) => Pace::Kill,
+    };
+    stopping.add(plan.told.iter().filter(|one| !group.ends && group.includes(one)));
+    stopping.stop_those(Role::Orchestrator, pace, &|one| group.includes(one));
 }
 
 /// Tells the orchestrator whose locks are in `lock_dir` to stop these components, or everything.

@@ -42,6 +42,10 @@ struct Planned {
     role: Role,
     account: Option<String>,
     pid: u32,
+    /// The folder of its fleet, if that is not this one.
+    folder: Option<String>,
+    /// Whether it is only stopped if it outlives the component that started it.
+    worker: bool,
     timeout_seconds: f64,
 }
 
@@ -63,6 +67,8 @@ impl From<&Target> for Planned {
             role: target.role,
             account: target.account.clone(),
             pid: target.identity.pid,
+            folder: target.elsewhere.as_ref().map(|folder| folder.display().to_string()),
+            worker: target.is_worker,
             timeout_seconds: target.timeout.as_secs_f64(),
         }
     }
@@ -104,6 +110,11 @@ impl Report {
             outcome: one.outcome.clone(),
             seconds: (one.took.as_secs_f64() * 1000.0).round() / 1000.0,
         }));
+    }
+
+    /// Whether anything was to be stopped.
+    pub(crate) fn has_results(&self) -> bool {
+        !self.results.is_empty()
     }
 
     /// Whether anything that was to be stopped may still run.
@@ -203,16 +214,20 @@ pub(crate) fn write_plan(
         )?;
     }
     if plan.is_empty() {
-        return writeln!(output, "Nothing of the fleet is running.");
+        let nothing = match snapshot.own().next() {
+            None => "Nothing of the fleet is running.",
+            Some(_) => "Nothing that is to be stopped is running.",
+        };
+        return writeln!(output, "{nothing}");
     }
     writeln!(output, "To be stopped, in this order:")?;
     for (number, stage) in plan.stages.iter().enumerate() {
         writeln!(output, "  {}. {}", number + 1, heading(stage.role))?;
-        for of_one in stage.targets.chunk_by(|one, other| one.component == other.component) {
+        for of_one in stage.targets.chunk_by(is_one_line) {
             writeln!(output, "       {}", line(of_one))?;
         }
     }
-    for of_one in plan.told.chunk_by(|one, other| one.component == other.component) {
+    for of_one in plan.told.chunk_by(is_one_line) {
         writeln!(
             output,
             "  {} runs on: it is told to stop these and not to start them again;\n\
@@ -226,10 +241,19 @@ pub(crate) fn write_plan(
     writeln!(output)
 }
 
+fn is_one_line(one: &Target, other: &Target) -> bool {
+    let key = |one: &Target| (one.component.clone(), one.elsewhere.clone(), one.is_worker);
+    key(one) == key(other)
+}
+
 /// `BRAIN_ATLAS (PID 12, 13, account 1234567)`
 fn line(of_one: &[Target]) -> String {
     let pids: Vec<String> = of_one.iter().map(|one| one.identity.pid.to_string()).collect();
     let first = &of_one[0];
+    if first.is_worker {
+        let (name, pids) = (&first.component, pids.join(", "));
+        return format!("what {name} started, where it runs on then (PID {pids})");
+    }
     let account = first.account.as_ref();
     let account = account.map(|account| format!(", account {account}")).unwrap_or_default();
     let elsewhere = first.elsewhere.as_ref();

@@ -37,6 +37,13 @@ impl Agenda {
         }
     }
 
+    /// Lets `id` be due by `due`, if it is due at all.
+    pub(crate) fn hasten(&mut self, id: Id, due: Duration) {
+        if self.due.get(id.0 as usize).is_some_and(|set| set.is_some_and(|set| set > due)) {
+            self.set(id, Some(due));
+        }
+    }
+
     /// Returns when the next one is due.
     pub(crate) fn next(&mut self) -> Option<Duration> {
         while let Some(Reverse((at, id))) = self.heap.peek().copied() {
@@ -72,6 +79,11 @@ mod tests {
         assert_eq!(agenda.next(), Some(seconds(2)));
         assert_eq!(agenda.pop(seconds(1)), None);
         assert_eq!(agenda.pop(seconds(9)), Some(Id(1)));
+        agenda.hasten(Id(1), seconds(1));
+        agenda.hasten(Id(0), seconds(4));
+        assert_eq!(agenda.next(), Some(seconds(3)));
+        agenda.hasten(Id(0), seconds(2));
+        assert_eq!(agenda.next(), Some(seconds(2)));
         agenda.set(Id(0), None);
         assert_eq!((agenda.pop(seconds(9)), agenda.next()), (None, None));
     }

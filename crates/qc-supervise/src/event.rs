@@ -21,7 +21,8 @@ pub enum Event {
     Restart(Id),
     /// These are to be stopped, in order, and with a watchdog the brains that it guards.
     Stop(Vec<Id>),
-    /// Everything is to be stopped, in order; each gets at most `limit` to end by itself.
+    /// Everything is to be stopped, in order; each gets at most `limit` to end by itself, those
+    /// too that are being stopped already.
     StopAll {
         /// The most that each gets, `None` for what its settings say.
         limit: Option<Duration>,

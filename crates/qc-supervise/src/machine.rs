@@ -175,8 +175,9 @@ impl Machine {
             Event::Stop(ids) => self.stop_in_order(&ids),
             Event::StopAll { limit } => {
                 self.stopping = true;
-                self.stop_limit = limit;
+                self.stop_limit = [self.stop_limit, limit].into_iter().flatten().min();
                 self.stop_in_order(&self.ids());
+                self.hasten_stops();
             }
             Event::Reload(changes) => self.reload(changes),
             Event::Adopted(id) => self.adopted(id),

@@ -1,5 +1,6 @@
 //! A component as the machine knows it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{Id, Settings};
@@ -8,7 +9,7 @@ use crate::{Id, Settings};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// Restarts, readiness, heartbeat, deadlines.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// When it is stopped: a lower rank goes first, and so does what depends on it.
     pub stop_rank: u32,
     /// The pause after its first start, before the next component is started for the first time.
@@ -23,6 +24,7 @@ pub struct Spec {
 impl Spec {
     /// Makes a component that needs no other.
     pub fn new(settings: Settings) -> Self {
+        let settings = Arc::new(settings);
         Self { settings, stop_rank: 0, pause: Duration::ZERO, depends_on: Vec::new(), guard: None }
     }
 }

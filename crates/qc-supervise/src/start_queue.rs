@@ -1,17 +1,17 @@
-//! First starts: one after the other, with pauses.
+//! First starts, in their order, with pauses.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::Id;
 
-/// Those whose turn will come, in their order. Nothing is started while another one is still
-/// starting, nor before the pause after the one before is over.
+/// Those whose turn will come, in their order. Nothing is started before the pause after the one
+/// before is over, which begins when that one runs; those without a pause are started together.
 #[derive(Debug, Default)]
 pub(crate) struct StartQueue {
     waiting: BTreeSet<Id>,
-    /// How many processes are being started right now.
-    spawning: usize,
+    /// Whose processes are being started right now, and are followed by a pause.
+    spawning: BTreeSet<Id>,
     /// When the last pause is over.
     open_at: Duration,
 }
@@ -25,13 +25,16 @@ impl StartQueue {
         self.waiting.remove(&id);
     }
 
-    pub(crate) fn spawning(&mut self) {
-        self.spawning += 1;
+    /// A process is being started.
+    pub(crate) fn spawning(&mut self, id: Id, pause: Duration) {
+        if !pause.is_zero() {
+            self.spawning.insert(id);
+        }
     }
 
     /// A process has been started, or could not be.
-    pub(crate) fn spawned(&mut self) {
-        self.spawning -= 1;
+    pub(crate) fn spawned(&mut self, id: Id) {
+        self.spawning.remove(&id);
     }
 
     pub(crate) fn pause_until(&mut self, time: Duration) {
@@ -40,7 +43,7 @@ impl StartQueue {
 
     /// Returns when the next one may be started, if nothing else happens before.
     pub(crate) fn next(&self) -> Option<Duration> {
-        (self.spawning == 0 && !self.waiting.is_empty()).then_some(self.open_at)
+        (self.spawning.is_empty() && !self.waiting.is_empty()).then_some(self.open_at)
     }
 
     /// Takes out the one whose turn it is.

@@ -1,5 +1,6 @@
 //! `qc-shutdown` for the tests.
 
 fn main() {
+    qc_tests::arm_fault();
     qc_shutdown::main()
 }

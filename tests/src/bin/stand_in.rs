@@ -13,6 +13,7 @@
 //! - `die`: end as by a crash
 //! - `listen PORT`: listen at this port of 127.0.0.1
 //! - `touch FILE MS TIMES`: write FILE anew every MS milliseconds, so many times
+//! - `window`: on Windows, show a window and end when that is asked to close, and at nothing else
 //! - `start PROGRAM`: start PROGRAM, a copy of this one, as a child that runs on
 //! - `start interpreter`: start the same script with the interpreter that `pyvenv.cfg` names, as a
 //!   virtual environment's stub does on Windows, and end with it
@@ -30,13 +31,17 @@
 //! numbered lines, with a short pause after each hundred. Under the name `systemctl` or
 //! `schtasks` it appends its arguments to the file that STAND_IN_CALLS names, one line per call, and
 //! ends with the code in the file that STAND_IN_EXIT names.
+//! As `stand-in report PORT` it tells its pid at this port of 127.0.0.1, stays connected, and ends when
+//! asked to stop.
+//! As `stand-in at-terminal PROGRAM ...` it runs PROGRAM and says its exit code, and before and after how
+//! the terminal is set.
 //! Whatever it plays, it ends by itself after two minutes.
 
 use std::env;
 use std::error::Error;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -73,7 +78,9 @@ fn main() -> ExitCode {
         Some("run") => return run(&args[2..]),
         Some("ask") => return ask(&args[2..]),
         Some("tell") => return tell(&args[2..]),
+        Some("at-terminal") => return at_terminal(&args[2..]),
         Some("reuse") => return reuse(&args[2..]),
+        Some("report") => return report(number(&args[2])),
         Some("count") => {
             count(number(&args[2]));
             return ExitCode::SUCCESS;
@@ -103,6 +110,7 @@ fn main() -> ExitCode {
             ["sleep", millis] => thread::sleep(Duration::from_millis(number(millis))),
             ["count", lines] => count(number(lines)),
             ["die"] => std::process::abort(),
+            ["window"] => return window(),
             ["listen", port] => listen(number(port)),
             ["touch", file, millis, times] => touch(file, number(millis), number(times)),
             _ => panic!("unknown directive {words:?}"),
@@ -123,6 +131,18 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+#[cfg(windows)]
+fn window() -> ExitCode {
+    qc_tests::show_window(|| println!("ready"));
+    println!("closed its window");
+    ExitCode::SUCCESS
+}
+
+#[cfg(not(windows))]
+fn window() -> ExitCode {
+    panic!("only Windows has windows")
 }
 
 fn say(name: &str) {
@@ -164,6 +184,15 @@ fn listen(port: u16) {
     thread::spawn(move || socket.incoming().for_each(drop));
 }
 
+fn report(port: u16) -> ExitCode {
+    let stops = stops();
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).expect("nobody listens");
+    connection.write_all(&std::process::id().to_le_bytes()).expect("nobody hears");
+    // An end of waiting is as good.
+    let _ = stops.recv();
+    ExitCode::SUCCESS
+}
+
 fn touch(file: &str, millis: u64, times: u64) {
     let file = file.to_owned();
     thread::spawn(move || {
@@ -194,6 +223,34 @@ fn start_copy(args: &[String]) {
 fn run(words: &[String]) -> ExitCode {
     let [program, args @ ..] = words else { panic!("usage: stand-in run PROGRAM ...") };
     run_to_end(Command::new(program).args(args))
+}
+
+fn at_terminal(words: &[String]) -> ExitCode {
+    let [program, args @ ..] = words else { panic!("usage: stand-in at-terminal PROGRAM ...") };
+    // Ctrl-C is for the program.
+    let _stops = stops();
+    println!("before {};", terminal_settings());
+    let status = Command::new(program).args(args).status().expect("cannot run it");
+    println!("code {:?};", status.code());
+    println!("after {};", terminal_settings());
+    ExitCode::SUCCESS
+}
+
+#[cfg(unix)]
+fn terminal_settings() -> String {
+    let stty = Command::new("stty").arg("--save").stdin(Stdio::inherit()).output();
+    String::from_utf8_lossy(&stty.expect("cannot run stty").stdout).trim().to_owned()
+}
+
+/// The modes of a console's input and output.
+#[cfg(windows)]
+fn terminal_settings() -> String {
+    use crossterm_winapi::{ConsoleMode, Handle};
+
+    let mode = |handle: io::Result<Handle>| {
+        ConsoleMode::from(handle.expect("there is a console")).mode().expect("it has a mode")
+    };
+    format!("{:#x} {:#x}", mode(Handle::current_in_handle()), mode(Handle::current_out_handle()))
 }
 
 fn run_to_end(command: &mut Command) -> ExitCode {

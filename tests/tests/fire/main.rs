@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use qc_process::{Ended, Identity, Liveness, Process, identity_of, liveness};
-use qc_tests::{Program, Random, SampleFleet, Tools};
+use qc_tests::{Program, Random, SampleFleet, Tools, cannot_test, resume, suspend};
 use serde_json::{Map, Value, json};
 
 use referee::Referee;
@@ -85,12 +85,14 @@ fn kill(identity: &Identity) {
     }
 }
 
-fn stop(fleet: &SampleFleet, launch: Program) {
+/// Stops everything; returns what the launcher has said.
+fn stop(fleet: &SampleFleet, launch: Program) -> Vec<String> {
     let stopped = fleet.run("qc-launch", &["stop"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
     let (ended, lines) = launch.finish();
     assert_eq!(ended, Ended::Code(0), "{:#?}", &lines[lines.len().saturating_sub(30)..]);
     assert_eq!(fleet.run("qc-lock", &["list"]).stdout, "No active locks.\n");
+    lines
 }
 
 const QUICK: &str = r#"{ "restart": { "cooldown": 0, "max_restarts": 1000000 } }"#;
@@ -345,22 +347,22 @@ fn promises_are_kept_when_the_wall_clock_is_moved_by_hours() {
     stop(&fleet, launch);
 }
 
-#[cfg(unix)]
 #[test]
 fn a_suspended_launcher_goes_on_where_it_was() {
     let fleet = crowd(3, "", &quick());
     let launch = fleet.launch(&[], |_| ());
     let before = identities(&wait_for_launcher(&fleet));
-    let signal = |signal: &str| {
-        let pid = launch.identity().pid.to_string();
-        let sent = std::process::Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(sent.success());
-    };
-    signal("-STOP");
+    if !suspend(launch.identity()) {
+        return cannot_test(
+            "a suspended launcher",
+            "without a Python nothing here lets one stand still",
+        );
+    }
     kill(&before[0]);
     kill(&before[1]);
+    // Long enough for one that is not suspended to start them again.
     std::thread::sleep(Duration::from_millis(500));
-    signal("-CONT");
+    resume(launch.identity());
     wait_for(&fleet, "two restarts", |components| {
         all_are(components, "running")
             && components.iter().filter(|one| one["restarts"] == 1).count() == 2
@@ -396,7 +398,10 @@ fn pss(pid: u32) -> u64 {
 #[cfg(unix)]
 #[test]
 fn a_full_disk_for_logs_does_not_stop_supervision() {
-    let fleet = crowd(1, "", &quick());
+    let mut section = quick();
+    // So that each has written what it has to say before the disk is full.
+    section["defaults"]["ready"] = json!({ "log": "^ready" });
+    let fleet = crowd(1, "", &section);
     let logs = fleet.root().join("orchestrator_logs");
     std::fs::create_dir(&logs).unwrap();
     let Some(_mounted) = Tiny::mount(&logs) else {
@@ -411,7 +416,12 @@ fn a_full_disk_for_logs_does_not_stop_supervision() {
     wait_for(&fleet, "a restart", |components| {
         all_are(components, "running") && components.iter().any(|one| one["restarts"] == 1)
     });
-    stop(&fleet, launch);
+    let lines = stop(&fleet, launch);
+    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    // It would end by the first line that it can't write, and be started again, and again.
+    assert_eq!(count("restarting"), 1, "{lines:#?}");
+    assert_eq!(count("starting PART_0, its output is lost"), 1, "{lines:#?}");
+    assert_eq!(count("PART_0 ended by itself"), 1, "{lines:#?}");
 }
 
 /// A file system of one MiB.

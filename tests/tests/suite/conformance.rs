@@ -2,7 +2,8 @@
 //! the one who holds and as the one who asks.
 
 use std::fs::{self, File};
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{Local, TimeDelta};
 use qc_process::{LOCKS_ARE_INHERITED, here, own_identity};
@@ -204,6 +205,40 @@ fn a_killed_holder_is_reclaimed() {
         let reclaimed = history.entries.iter().find(|entry| entry.detail.is_some()).unwrap();
         assert_eq!((&*reclaimed.name, reclaimed.pid), (NAME, Some(dead.pid())), "{reclaimed:?}");
         assert!(!locks.record(NAME).exists());
+    }
+}
+
+#[test]
+fn a_guard_that_is_freed_late_is_waited_for() {
+    // Windows frees what a dead process has locked some time after its death. Played by somebody
+    // who holds the guard on, while the record names the dead.
+    let hold_guard = |locks: &SampleLocks| {
+        let guard = locks.dir().join(".guards").join(format!("name@{}", NAME.to_lowercase()));
+        let guard = File::options().read(true).write(true).open(guard).unwrap();
+        guard.try_lock().unwrap();
+        guard
+    };
+    for asker in askers() {
+        let locks = sample();
+        locks.leave_dead(NAME, ACCOUNT);
+        let guard = hold_guard(&locks);
+        let late = Duration::from_secs(1);
+        let freed = thread::spawn(move || {
+            thread::sleep(late);
+            drop(guard);
+        });
+        let began = Instant::now();
+        assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 1);
+        assert!(began.elapsed() >= late * 9 / 10, "taken after {:?}", began.elapsed());
+        freed.join().unwrap();
+
+        // One that stays locked is somebody's, such as a child that has inherited it.
+        locks.leave_dead(NAME, ACCOUNT);
+        let guard = hold_guard(&locks);
+        let text = locks.attempt(asker, NAME, ACCOUNT).refused();
+        assert!(text.contains("a process whose record is missing or can't be read"), "{text}");
+        drop(guard);
+        assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 1);
     }
 }
 

@@ -143,7 +143,8 @@ fn a_killed_brain_is_restarted_under_its_lock() {
     launch.wait_for("started BRAIN_ATLAS");
     assert_ne!(holder(&fleet, "BRAIN_ATLAS"), before);
     assert_eq!(fleet.processes().len(), 6);
-    assert_eq!(fleet.run("qc-ps", &["--check"]).code, 0);
+    let check = fleet.run("qc-ps", &["--check"]);
+    assert_eq!(check.code, 0, "{check:?}");
 }
 
 #[test]

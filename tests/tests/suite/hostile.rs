@@ -5,6 +5,8 @@
 mod limits;
 mod links;
 mod namespaces;
+mod paths;
+mod scanners;
 mod users;
 
 use std::process::Command;

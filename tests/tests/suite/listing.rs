@@ -5,10 +5,11 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use qc_process::{LOCKS_ARE_INHERITED, Process, list_wanted};
-use qc_tests::{Finished, Program, SampleFleet, copy_program, python, run};
+use qc_process::{Ended, LOCKS_ARE_INHERITED, Process, list_wanted};
+use qc_tests::{Finished, Program, SampleFleet, Screen, copy_program, python, run};
 use serde_json::{Value, json};
 
+use crate::bad_input::cannot_test;
 use crate::tools;
 
 /// Accounts that no other test uses: a copy that trades the same one is a finding.
@@ -306,6 +307,11 @@ fn the_list_is_filtered_sorted_and_cut_as_asked() {
         let only_rogue: &[&str] = if args.contains(&"--state") { &[] } else { &rogue };
         assert_eq!(csv(&[args, only_rogue].concat()), expected, "{args:?}");
     }
+    let none = ps(&fleet, &["--role", "other"]);
+    assert!(
+        none.stdout.starts_with("Nothing of the fleet that runs fits the filters.\n"),
+        "{none:?}"
+    );
     for (args, why) in [
         (["--account", "LEDAA"], "there is no account `LEDAA`\nhint: the accounts are LEDA, MAIA"),
         (["--name", "BRAIN_X"], "there is no component `BRAIN_X`"),
@@ -436,8 +442,6 @@ fn terminals_are_listed_with_their_accounts() {
 #[cfg(unix)]
 #[test]
 fn processes_that_are_hidden_are_not_passed_over() {
-    use crate::bad_input::cannot_test;
-
     let fleet = SampleFleet::new(tools(), &ONE);
     let mut brain = Program::start(&fleet.python(), &["BRAIN_LEDA.py"], fleet.root(), &[], |_| ());
     brain.wait_for("ready");
@@ -474,65 +478,21 @@ fn processes_that_are_hidden_are_not_passed_over() {
     assert!(table.stdout.contains("! at least 0 run; the processes"), "{table:?}");
 }
 
-/// A terminal, as `script` makes one; what is typed goes in, what is shown comes out.
-#[cfg(unix)]
-struct Screen {
-    script: Child,
-    shown: BufReader<std::process::ChildStdout>,
-    seen: String,
-}
-
-#[cfg(unix)]
-impl Screen {
-    fn start(fleet: &SampleFleet, command: &str) -> Self {
-        let command = format!("stty cols 100 rows 20; {command}; echo \"code $?\"; stty -a");
-        let mut script = Command::new("script");
-        script.args(["--quiet", "--command", &command, "/dev/null"]).current_dir(fleet.root());
-        script.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut script = script.spawn().expect("util-linux is there");
-        let shown = BufReader::new(script.stdout.take().unwrap());
-        Self { script, shown, seen: String::new() }
-    }
-
-    /// Waits until `text` is shown; returns what was shown since the last time.
-    fn wait_for(&mut self, text: &str) -> String {
-        loop {
-            if let Some(at) = self.seen.find(text) {
-                return self.seen.drain(..at + text.len()).collect();
-            }
-            let bytes = self.shown.fill_buf().expect("the terminal can be read").to_vec();
-            assert!(!bytes.is_empty(), "no `{text}` in {:?}", self.seen);
-            self.shown.consume(bytes.len());
-            self.seen.push_str(&String::from_utf8_lossy(&bytes));
-        }
-    }
-
-    fn type_in(&mut self, keys: &str) {
-        use std::io::Write;
-        self.script.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // Its terminal closes with it, which ends what runs there.
-        let _ = self.script.kill();
-        let _ = self.script.wait();
-    }
-}
-
-#[cfg(unix)]
 #[test]
 fn the_list_is_watched_in_place_until_a_key_ends_it() {
     const ENTER: &str = "\x1b[?1049h";
     const LEAVE: &str = "\x1b[?1049l";
+    const SHOW_CURSOR: &str = "\x1b[?25h";
 
+    if !Screen::can_be_played() {
+        return cannot_test("the list at a terminal", "only under Wine one can be played");
+    }
     let fleet = SampleFleet::new(tools(), &ONE);
-    let qc_ps = fleet.tools.tool("qc-ps").display().to_string();
-    let watch = format!("NO_COLOR=1 '{qc_ps}' --watch 200ms --account LEDA --state rogue");
-    for (keys, code) in [("q", "code 0"), ("\x03", "code 130"), ("\x1b", "code 0")] {
-        let mut screen = Screen::start(&fleet, &watch);
+    let words = "--watch 200ms --account LEDA --state rogue";
+    for (keys, code) in [("q", 0), ("\x03", 130), ("\x1b", 0)] {
+        let mut screen = Screen::start(&fleet.tools, "qc-ps", words, fleet.root());
+        screen.wait_for("before ");
+        let before = screen.wait_for(";");
         screen.wait_for(ENTER);
         screen.wait_for("q ends");
         let mut brain =
@@ -545,15 +505,14 @@ fn the_list_is_watched_in_place_until_a_key_ends_it() {
         drop(brain);
         let gone = screen.wait_for(&format!("- BRAIN_LEDA (PID {pid}) is gone"));
         assert!(!gone.contains("\x1b[2J"), "it is drawn over, not cleared: {gone:?}");
+        assert!(gone.contains("\x1b[1;1H"), "from the first line on: {gone:?}");
         screen.type_in(keys);
         screen.wait_for(LEAVE);
-        let after = screen.wait_for(code);
-        assert!(after.contains("\x1b[?25h"), "the cursor is shown again: {after:?}");
+        let after = screen.wait_for(&format!("code Some({code});"));
+        assert!(after.contains(SHOW_CURSOR), "the cursor is shown again: {after:?}");
         // The terminal is as it was: Ctrl-C means something, and what is typed is shown.
-        let settings = screen.wait_for("tostop");
-        for setting in ["isig", "icanon", "echo"] {
-            assert!(settings.split_whitespace().any(|word| word == setting), "{settings}");
-        }
+        screen.wait_for("after ");
+        assert_eq!(screen.wait_for(";"), before);
     }
 }
 
@@ -562,8 +521,8 @@ fn the_list_is_watched_in_place_until_a_key_ends_it() {
 fn a_watch_that_is_ended_from_outside_gives_the_terminal_back() {
     let fleet = SampleFleet::new(tools(), &ONE);
     let qc_ps = fleet.tools.tool("qc-ps").display().to_string();
-    let command = format!("'{qc_ps}' --watch & echo \"pid $! \"; fg; wait");
-    let mut screen = Screen::start(&fleet, &format!("bash -mc '{}'", command.replace('\'', "\"")));
+    let command = format!("bash -mc '\"{qc_ps}\" --watch & echo \"pid $! \"; fg; wait'; stty -a");
+    let mut screen = Screen::run(&command, fleet.root());
     screen.wait_for("pid ");
     let pid = screen.wait_for(" ");
     screen.wait_for("q ends");
@@ -574,10 +533,66 @@ fn a_watch_that_is_ended_from_outside_gives_the_terminal_back() {
     assert!(settings.split_whitespace().any(|word| word == "icanon"), "{settings}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_watch_whose_terminal_is_gone_ends() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let qc_ps = fleet.tools.tool("qc-ps").display().to_string();
+    // Nobody tells it.
+    let command = format!("bash -c 'trap \"\" HUP; echo \"pid $$ \"; exec \"{qc_ps}\" --watch'");
+    let mut screen = Screen::run(&command, fleet.root());
+    screen.wait_for("pid ");
+    let pid: u32 = screen.wait_for(" ").trim().parse().unwrap();
+    screen.wait_for("q ends");
+    let watch = Process::open(&qc_process::identity_of(pid).unwrap()).unwrap().unwrap();
+    drop(screen);
+    let ended = qc_process::wait_any(&[&watch], std::time::Duration::from_secs(60)).unwrap();
+    watch.kill().unwrap();
+    assert!(!ended.is_empty(), "it runs on");
+}
+
 #[test]
 fn a_terminal_that_is_no_terminal_is_refused() {
     let fleet = SampleFleet::new(tools(), &ONE);
     let watch = ps(&fleet, &["--watch", "1s"]);
     assert_eq!(watch.code, 2, "{watch:?}");
     assert!(watch.stderr.starts_with("qc-ps: --watch needs a terminal\nhint: "), "{watch:?}");
+}
+
+#[test]
+fn a_script_that_another_program_runs_is_listed_with_its_component() {
+    let fleet = SampleFleet::new(tools(), &[]);
+    let root = fleet.root();
+    let stand_in = fleet.tools.stand_in();
+    let (file, text) = match cfg!(windows) {
+        true => ("feed.bat", format!("@echo ready\r\n@\"{}\" wait\r\n", stand_in.display())),
+        false => ("feed", "#!/bin/sh\necho ready\nwhile :; do sleep 0.1; done\n".to_owned()),
+    };
+    fs::write(root.join(file), text).unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(root.join(file), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let feed = json!({
+        "command": [format!("./{file}"), "one two"],
+        "ready": { "log": "^ready" }, "stop": { "timeout": 2 },
+    });
+    fleet.configure(&json!({
+        "ACCOUNTS": {}, "PROCESS_MANAGER": { "server": { "enabled": false }, "components": { "FEED": feed } },
+    }));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("FEED is ready");
+    let rows = fleet.processes();
+    let row = rows.iter().find(|row| row["component"] == "FEED");
+    let row = row.unwrap_or_else(|| panic!("{rows:#?}"));
+    assert_eq!(
+        (&row["state"], &row["lock"]["state"]),
+        (&json!("running"), &json!("held")),
+        "{row:#}"
+    );
+    assert_eq!(rows.iter().filter(|row| row["component"] == "FEED").count(), 1, "{rows:#?}");
+    let check = ps(&fleet, &["--check"]);
+    assert_eq!(check.code, 0, "{check:?}");
+    assert_eq!(fleet.run("qc-launch", &["stop"]).code, 0);
+    let (ended, lines) = launch.finish();
+    assert_eq!(ended, Ended::Code(0), "{lines:#?}");
 }

@@ -7,6 +7,7 @@ use assert_cmd::Command;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::{contains, diff};
 use qc_lock_core::{LockDir, Request};
+use qc_tests::Program;
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -72,6 +73,36 @@ fn facts_are_printed_as_json_of_version_one() {
     let events: Vec<&Value> =
         history["entries"].as_array().unwrap().iter().map(|entry| &entry["event"]).collect();
     assert_eq!(events, ["acquired", "cleared", "cleared"]);
+}
+
+#[test]
+fn the_history_is_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let locks = LockDir::new(dir.path());
+    let request = |name: &str| Request::new(name.parse().unwrap());
+    let held = locks.acquire(&request("HELD")).unwrap();
+    let follow = |args: &[&str]| {
+        let args = [&["--lock-dir", dir.path().to_str().unwrap(), "history"], args].concat();
+        Program::start(&tools().tool("qc-lock"), &args, dir.path(), &[], |_| ())
+    };
+    let mut shown = follow(&["--follow"]);
+    let mut json = follow(&["-f", "--json", "--name", "HELD"]);
+    shown.wait_for("acquired    HELD  PID ");
+    json.wait_for(r#""event":"acquired","name":"HELD""#);
+    drop(locks.acquire(&request("OTHER")).unwrap());
+    locks.acquire(&request("HELD")).unwrap_err();
+    shown.wait_for("released    OTHER  PID ");
+    shown.wait_for("held by PID ");
+    let line = json.wait_for("held by PID ");
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["event"], "blocked");
+    drop(held);
+    shown.wait_for("released    HELD  PID ");
+    for follower in [shown, json] {
+        follower.kill();
+        let (_, lines) = follower.finish();
+        assert!(!lines.concat().contains("could not be read"), "{lines:#?}");
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_log_is_shown_and_followed_while_it_is_cut_and_started_anew() {
         cut.send(line.to_owned()).expect("the test listens");
     });
     let keeper = keeper.expect("it can be started");
-    keeper.opened(&path);
+    keeper.changed(vec![path.clone()], Vec::new());
     writer.write_all(&b"a long line\n".repeat(10_000)).expect("it can be written");
     writer.write_all(b"before the cut\n").expect("it can be written");
     let line = cuts.recv().expect("the log is cut");

@@ -5,9 +5,12 @@
 mod autostart;
 mod bad_input;
 mod check;
+#[cfg(windows)]
+mod closing;
 mod config;
 mod conformance;
 mod crash_points;
+mod drill;
 mod fleet;
 mod hostile;
 mod inputs;

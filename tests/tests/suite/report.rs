@@ -112,6 +112,19 @@ fn a_crash_is_in_the_log_as_json_and_told_to_a_command_and_a_server_and_counted(
         (&json!("blocked"), &json!("MASTER_LAUNCH"))
     );
 
+    // So is a second brain, of which the launcher tells.
+    let python = fleet.python();
+    let brain = [python.to_str().unwrap(), "BRAIN_ATLAS.py"];
+    let refused = fleet.run("qc-lock", &[&["run", "BRAIN_ATLAS", "--"], &brain[..]].concat());
+    assert_eq!(refused.code, 75, "{refused:?}");
+    let (_, blocked) = server.next();
+    assert_eq!(
+        (&blocked["event"], &blocked["component"]),
+        (&json!("blocked"), &json!("BRAIN_ATLAS"))
+    );
+    let text = blocked["text"].as_str().unwrap();
+    assert!(text.starts_with("a second BRAIN_ATLAS was refused: held by PID "), "{text}");
+
     launch.ask_to_stop(&fleet.tools);
     let (ended, lines) = launch.finish();
     assert_eq!(ended, Ended::Code(0), "{lines:#?}");
@@ -128,7 +141,7 @@ fn a_crash_is_in_the_log_as_json_and_told_to_a_command_and_a_server_and_counted(
             line["event"].as_str().expect("an event").to_owned()
         })
         .collect();
-    for event in ["launcher", "starting", "restarting", "stopping", "stopped", "ended"] {
+    for event in ["launcher", "starting", "restarting", "blocked", "stopping", "stopped", "ended"] {
         assert!(events.iter().any(|one| one == event), "no {event} in {lines:#?}");
     }
     // The command was told the same.
@@ -138,7 +151,7 @@ fn a_crash_is_in_the_log_as_json_and_told_to_a_command_and_a_server_and_counted(
         .collect::<Result<_, _>>()
         .expect("it is JSON");
     let told: Vec<&Value> = told.iter().map(|notice| &notice["event"]).collect();
-    assert_eq!(told, ["crash", "blocked", "stopped"]);
+    assert_eq!(told, ["crash", "blocked", "blocked", "stopped"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! this module exists.
 
 use std::fs;
+use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -67,4 +68,29 @@ fn a_missing_program_is_said() {
     let shutdown = script(&fleet, "SAFE_SHUTDOWN.bat", &[], "YES\n");
     assert_eq!(shutdown.code, 127, "{shutdown:?}");
     assert!(shutdown.stderr.contains("qc-shutdown.exe"), "{shutdown:?}");
+}
+
+#[test]
+fn words_may_stand_in_quotes() {
+    let fleet = installed();
+    let elsewhere = SampleFleet::new(tools(), &[("BOREAS", 12)]);
+    let root = elsewhere.root().display();
+    // What the command line says, the account that is seen, and whether a key is waited for.
+    for (line, account, pauses) in [
+        (r#""--no-pause" --dry-run"#.to_owned(), "ATLAS", false),
+        (r#"--dry-run "--no-pause""#.to_owned(), "ATLAS", false),
+        (r#""--dry-run""#.to_owned(), "ATLAS", true),
+        (format!(r#"--dry-run "--root" "{root}" --no-pause"#), "BOREAS", false),
+        (format!(r#"--root "{root}" --dry-run"#), "BOREAS", true),
+    ] {
+        for name in ["MASTER_LAUNCH.bat", "SAFE_SHUTDOWN.bat"] {
+            let mut command = Command::new(fleet.root().join(name));
+            let done = run(command.raw_arg(&line).env_remove("QC_NO_PAUSE"), "\n");
+            assert_eq!(done.code, 0, "{name} {line}: {done:?}");
+            // Nothing runs that could be shut down.
+            let shows_account = done.stdout.contains(&format!("BRAIN_{account}"));
+            assert_eq!(shows_account, name == "MASTER_LAUNCH.bat", "{name} {line}: {done:?}");
+            assert_eq!(done.stdout.contains("any key"), pauses, "{name} {line}: {done:?}");
+        }
+    }
 }

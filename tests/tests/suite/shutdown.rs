@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use qc_process::{Identity, Liveness, identity_of, liveness};
-use qc_tests::{Finished, Program, SampleFleet, run};
+use qc_process::{Ended, Identity, Liveness, identity_of, liveness};
+#[cfg(windows)]
+use qc_tests::FAULT_VARIABLE;
+use qc_tests::{Finished, Program, SampleFleet, Screen, copy_program, python, run, suspend};
 use serde_json::{Value, json};
 
 use crate::bad_input::cannot_test;
@@ -86,6 +88,98 @@ fn the_orchestrator_stops_its_fleet_in_order_and_what_was_planned_is_what_is_don
     assert_eq!(fleet.run("qc-lock", &["list"]).stdout, "No active locks.\n");
 }
 
+/// Sees that these copies of a brain were asked and have ended, and that no watchdog has before
+/// any brain.
+fn assert_copies_end_before_watchdogs(stopped: &Finished, copies: &[Program]) {
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let report = stopped.json();
+    let results = report["results"].as_array().unwrap();
+    let position = |pid: u32| results.iter().position(|one| one["pid"] == pid).unwrap();
+    let watchdog = results.iter().position(|one| one["role"] == "watchdog").unwrap();
+    for copy in copies {
+        assert!(position(copy.identity().pid) < watchdog, "{results:#?}");
+        let result = &results[position(copy.identity().pid)];
+        assert_eq!(result["outcome"], "stopped");
+        // One that an orchestrator was told of in vain is asked after three quarters of its time.
+        let time = report["plan"][0]["targets"][0]["timeout_seconds"].as_f64().unwrap();
+        assert!(result["seconds"].as_f64().unwrap() < time / 2.0, "{result:#}");
+    }
+    assert!(
+        results[watchdog..].iter().all(|one| one["role"] != "brain"),
+        "a watchdog ended before a brain: {results:#?}"
+    );
+}
+
+#[test]
+fn copies_that_the_orchestrator_knows_nothing_of_end_before_any_watchdog() {
+    for (args, left) in [
+        (&["--yes", "--json"][..], &[][..]),
+        (
+            &["--account", "ATLAS", "--yes", "--json"],
+            &["BRAIN_BOREAS", "MASTER_LAUNCH", "WATCHDOG_BOREAS", "quantum_server"],
+        ),
+    ] {
+        let fleet = SampleFleet::new(tools(), &TWO);
+        let _launch = launch(&fleet);
+        let copies = [(); 2].map(|()| by_hand(&fleet, &["BRAIN_ATLAS.py"]));
+        assert_copies_end_before_watchdogs(&shutdown(&fleet, args), &copies);
+        assert_eq!(running(&fleet), left);
+        shutdown(&fleet, &["--yes"]);
+    }
+}
+
+#[test]
+fn a_launcher_that_is_stopped_itself_ends_them_before_any_watchdog_too() {
+    let fleet = SampleFleet::new(tools(), &TWO);
+    let launch = launch(&fleet);
+    let copies = [(); 2].map(|()| by_hand(&fleet, &["BRAIN_ATLAS.py"]));
+    let stopped = fleet.run("qc-launch", &["stop"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let (ended, lines) = launch.finish();
+    assert_eq!(ended, Ended::Code(0), "{lines:#?}");
+    let position = |text: &str| lines.iter().position(|line| line.contains(text));
+    let watchdog = position("WATCHDOG_ATLAS ended by itself").expect("it was stopped");
+    for copy in copies {
+        let text =
+            format!("BRAIN_ATLAS (PID {}, not started here) ended by itself", copy.identity().pid);
+        let copy = position(&text).unwrap_or_else(|| panic!("no `{text}`: {lines:#?}"));
+        assert!(copy < watchdog, "{lines:#?}");
+    }
+    assert_eq!(running(&fleet), [""; 0]);
+    let history = fleet.run("qc-lock", &["history", "--name", "BRAIN_ATLAS", "--json"]).stdout;
+    assert_eq!(history.matches("\"event\": \"stopped\"").count(), 3, "{history}");
+}
+
+#[test]
+fn no_watchdog_of_any_folder_ends_before_the_brains_of_all_folders() {
+    let key = format!("W{}", std::process::id());
+    let accounts = [(key.as_str(), 11)];
+    let start = || {
+        let fleet = SampleFleet::new(tools(), &accounts);
+        let mut launch = fleet.launch(&[], |_| ());
+        launch.wait_for(&format!("started BRAIN_{key}"));
+        (fleet, launch)
+    };
+    let script = format!("BRAIN_{key}.py");
+    let args = ["--yes", "--json", "--all-roots", "--account", &key, "--timeout", "20s"];
+    let left = ["MASTER_LAUNCH", "quantum_server"];
+    {
+        // Each folder has an orchestrator, and the other one copies that its own knows nothing of.
+        let ((fleet, _ours), (other, _theirs)) = (start(), start());
+        let copies = [(); 2].map(|()| by_hand(&other, &[&script]));
+        assert_copies_end_before_watchdogs(&shutdown(&fleet, &args), &copies);
+        assert_eq!(
+            (running(&fleet), running(&other)),
+            (left.map(Into::into).into(), left.map(Into::into).into())
+        );
+    }
+    // The other folder has no orchestrator, and trades an account that is guarded from here.
+    let ((fleet, _ours), other) = (start(), SampleFleet::new(tools(), &accounts));
+    let copies = [by_hand(&other, &[&script])];
+    assert_copies_end_before_watchdogs(&shutdown(&fleet, &args), &copies);
+    assert_eq!(running(&fleet), left);
+}
+
 #[test]
 fn a_part_is_stopped_by_the_orchestrator_which_runs_on_and_does_not_start_it_again() {
     let fleet = SampleFleet::new(tools(), &TWO);
@@ -120,6 +214,19 @@ fn a_part_is_stopped_by_the_orchestrator_which_runs_on_and_does_not_start_it_aga
     assert_eq!(running(&fleet), [""; 0]);
 }
 
+#[cfg(windows)]
+#[test]
+fn a_console_that_does_not_answer_keeps_nobody_waiting() {
+    let fleet = SampleFleet::new(tools(), &TWO);
+    let brains = ["BRAIN_ATLAS.py", "BRAIN_BOREAS.py"].map(|script| by_hand(&fleet, &[script]));
+    let mut command = Command::new(fleet.tools.tool("qc-shutdown"));
+    command.args(["--yes", "--json", "--timeout", "1s"]).current_dir(fleet.root());
+    let stopped = run(command.env(FAULT_VARIABLE, "hang visit console"), "");
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert_eq!(outcomes(&stopped.json()), ["BRAIN_ATLAS killed", "BRAIN_BOREAS killed"]);
+    drop(brains);
+}
+
 #[test]
 fn what_names_nothing_is_refused() {
     let fleet = SampleFleet::new(tools(), &ONE);
@@ -138,24 +245,8 @@ fn what_names_nothing_is_refused() {
     assert_eq!(liveness(brain.identity()), Liveness::Alive);
 }
 
-/// Lets a process stand still, so that it answers nobody.
-#[cfg(target_os = "linux")]
-fn freeze(identity: &Identity) {
-    let stop = run(Command::new("kill").args(["-STOP", &identity.pid.to_string()]), "");
-    assert_eq!(stop.code, 0, "{stop:?}");
-}
-
-#[cfg(not(target_os = "linux"))]
-fn freeze(_: &Identity) {}
-
 #[test]
 fn an_orchestrator_that_does_not_answer_is_stopped_and_starts_nothing_again() {
-    if !cfg!(target_os = "linux") {
-        return cannot_test(
-            "an orchestrator that does not answer",
-            "nothing here lets one stand still",
-        );
-    }
     for (args, expected) in [
         (
             &["--account", "ATLAS", "--yes", "--timeout", "3s"][..],
@@ -165,7 +256,12 @@ fn an_orchestrator_that_does_not_answer_is_stopped_and_starts_nothing_again() {
     ] {
         let fleet = SampleFleet::new(tools(), &TWO);
         let launch = launch(&fleet);
-        freeze(launch.identity());
+        if !suspend(launch.identity()) {
+            return cannot_test(
+                "an orchestrator that does not answer",
+                "without a Python nothing here lets one stand still",
+            );
+        }
         let stopped = shutdown(&fleet, args);
         assert_eq!(stopped.code, 0, "{stopped:?}");
         assert!(
@@ -254,12 +350,88 @@ fn copies_in_other_folders_are_stopped_only_with_all_roots() {
         (SampleFleet::new(tools(), &accounts), SampleFleet::new(tools(), &accounts));
     let script = format!("BRAIN_{key}.py");
     let (ours, theirs) = (by_hand(&fleet, &[&script]), by_hand(&other, &[&script]));
+    // Whoever reads the plan sees that a copy in another folder is meant.
+    let args = ["--dry-run", "--account", &key, "--all-roots"];
+    let plan = shutdown(&fleet, &args).stdout;
+    let line = |brain: &Program, more: &str| {
+        format!("BRAIN_{key} (PID {}, account 11{more})\n", brain.identity().pid)
+    };
+    let targets = shutdown(&fleet, &[&args[..], &["--json"]].concat()).json();
+    let targets = targets["plan"][0]["targets"].as_array().unwrap().clone();
+    let folder = targets.iter().find_map(|one| one["folder"].as_str()).unwrap();
+    assert!(folder.ends_with(other.root().file_name().unwrap().to_str().unwrap()), "{folder}");
+    assert!(plan.contains(&line(&ours, "")), "{plan}");
+    assert!(plan.contains(&line(&theirs, &format!(", in {folder}"))), "{plan}");
     assert_eq!(shutdown(&fleet, &["--yes", "--account", &key]).code, 0);
+    let rest = by_hand(&fleet, &["quantum_server.py"]);
+    let nothing = shutdown(&fleet, &["--yes", "--account", &key]);
+    let text = "Nothing that is to be stopped is running.\n";
+    assert_eq!((nothing.code, &*nothing.stdout), (0, text), "{nothing:?}");
+    drop(rest);
     assert_eq!(liveness(ours.identity()), Liveness::Dead);
     assert_eq!(liveness(theirs.identity()), Liveness::Alive);
     let stopped = shutdown(&fleet, &["--yes", "--account", &key, "--all-roots"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
     assert_eq!(liveness(theirs.identity()), Liveness::Dead);
+}
+
+/// A brain that lets other Pythons work for it, and does not care for them when it ends.
+const WITH_WORKERS: &str = "
+import multiprocessing, os, subprocess, sys, time
+
+def work():
+    print(f'worker {os.getpid()}', flush=True)
+    time.sleep(100)
+
+if __name__ == '__main__':
+    multiprocessing.set_start_method(sys.argv[1])
+    terminal = subprocess.Popen([sys.argv[2]], stdout=subprocess.DEVNULL)
+    print(f'terminal {terminal.pid}', flush=True)
+    multiprocessing.Process(target=work, daemon=True).start()
+    try:
+        time.sleep(100)
+    finally:
+        os._exit(0)
+";
+
+#[test]
+fn workers_of_a_brain_are_no_copies_and_do_not_outlive_it() {
+    let Some(python) = python() else { return };
+    let methods: &[&str] = if cfg!(windows) { &["spawn"] } else { &["spawn", "fork"] };
+    for method in methods {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        fs::write(fleet.root().join("BRAIN_ATLAS.py"), WITH_WORKERS).unwrap();
+        let terminal = fleet.root().join(format!("terminal64{}", std::env::consts::EXE_SUFFIX));
+        copy_program(&fleet.tools.stand_in(), &terminal);
+        let args = ["BRAIN_ATLAS.py", method, terminal.to_str().unwrap()];
+        let start = || {
+            let mut brain = Program::start(python, &args, fleet.root(), &[], |_| ());
+            let [terminal, worker] = ["terminal ", "worker "].map(|word| {
+                let line = brain.wait_until(word, |line| line.starts_with(word));
+                let pid = line[word.len()..].parse().unwrap_or_else(|_| panic!("{line:?}"));
+                identity_of(pid).unwrap()
+            });
+            (brain, terminal, worker)
+        };
+        let one = start();
+        let rows = fleet.processes();
+        assert_eq!(rows.len(), 1, "a worker is no second copy: {rows:#?}");
+        let pids = rows[0]["worker_pids"].as_array().unwrap();
+        assert!(pids.contains(&json!(one.2.pid)), "{method}: {rows:#?}");
+        let other = start();
+        assert_eq!(fleet.processes().len(), 2, "a second copy is one");
+
+        let plan = shutdown(&fleet, &["--dry-run"]).stdout;
+        let text = "what BRAIN_ATLAS started, where it runs on then (PID ";
+        assert!(plan.contains(text) && plan.contains(&one.2.pid.to_string()), "{plan}");
+        let stopped = shutdown(&fleet, &["--yes", "--timeout", "5s"]);
+        assert_eq!(stopped.code, 0, "{stopped:?}");
+        for (brain, terminal, worker) in [&one, &other] {
+            assert_eq!(liveness(brain.identity()), Liveness::Dead, "{method}: {stopped:?}");
+            assert_eq!(liveness(worker), Liveness::Dead, "{method}: {stopped:?}");
+            assert_eq!(liveness(terminal), Liveness::Alive, "{method}: {stopped:?}");
+        }
+    }
 }
 
 #[test]
@@ -316,6 +488,29 @@ fn an_interrupted_stop_says_what_is_done_and_what_is_not() {
     for program in [&deaf, &watchdog] {
         assert_eq!(liveness(program.identity()), Liveness::Alive);
     }
+}
+
+#[test]
+fn at_a_terminal_it_asks_and_shows_what_it_waits_for() {
+    if !Screen::can_be_played() {
+        return cannot_test("stopping at a terminal", "only under Wine one can be played");
+    }
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fleet.script("BRAIN_ATLAS.py", "ignore stop");
+    let brain = by_hand(&fleet, &["BRAIN_ATLAS.py"]);
+    let mut screen = Screen::start(&fleet.tools, "qc-shutdown", "--timeout 2s", fleet.root());
+    screen.wait_for("before ");
+    let before = screen.wait_for(";");
+    screen.wait_for("Type YES to stop them");
+    screen.type_in("YES\r");
+    screen.wait_for("Stopping brains ...");
+    screen.wait_for(&format!("BRAIN_ATLAS (PID {}) 1s of 2s", brain.identity().pid));
+    screen.wait_for("0 of 1 have ended");
+    screen.wait_for(": KILLED after 2.0 s");
+    screen.wait_for("0 ended gracefully, 1 had to be killed.");
+    screen.wait_for("code Some(0);");
+    screen.wait_for("after ");
+    assert_eq!(screen.wait_for(";"), before);
 }
 
 #[test]
@@ -392,6 +587,7 @@ fn a_config_that_cannot_be_read_keeps_nothing_from_being_stopped() {
         assert!(stopped.stdout.contains(text), "no `{text}`: {stopped:?}");
     }
     assert!(stopped.stderr.contains("MASTER_CONFIG.json"), "{stopped:?}");
+    assert!(stopped.stderr.contains("what is listed above was stopped"), "{stopped:?}");
     assert_eq!(liveness(brain.identity()), Liveness::Dead);
     odd.finish();
     let json = shutdown(&fleet, &["--dry-run", "--json"]);

@@ -1,10 +1,11 @@
 //! The supervisor as a user sees it: adoption, control, readiness, heartbeat, running in the
 //! background.
 
+use std::fs;
 use std::net::TcpListener;
 
 use qc_process::{Ended, Identity, Liveness, Process, identity_of, liveness};
-use qc_tests::{Finished, Program, SampleFleet};
+use qc_tests::{Finished, Program, SampleFleet, python};
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -294,4 +295,80 @@ fn in_the_background_the_exit_code_tells_of_what_is_missing() {
     let up = fleet.run("qc-launch", &["up", "--detach"]);
     assert_eq!(up.code, 1, "{up:?}");
     assert!(up.stderr.contains("nothing is left to supervise"), "{up:?}");
+}
+
+/// A script that claims its lock once there is a file `go`.
+const CLAIMING: &str = "
+import os, time
+from process_lock import ProcessLock
+
+while not os.path.exists('go'):
+    time.sleep(0.01)
+lock = ProcessLock('CLAIMING')
+assert lock.acquire()
+time.sleep(100)
+";
+
+#[test]
+fn a_component_is_ready_by_its_lock_once_it_has_claimed_it() {
+    let Some(python) = python() else { return };
+    let claiming = json!({ "command": [python, "claiming.py"], "ready": { "lock": true } });
+    let components = json!({ "components": { "CLAIMING": claiming } });
+    let fleet = fleet(&ONE, &components);
+    fs::write(fleet.root().join("claiming.py"), CLAIMING).unwrap();
+    let module = include_str!("../../../scripts/process_lock.py");
+    fs::write(fleet.root().join("process_lock.py"), module).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started CLAIMING");
+    launch.wait_for("BRAIN_ATLAS is ready");
+    assert_eq!(component(&fleet, "CLAIMING")["state"], "starting");
+    fs::write(fleet.root().join("go"), "").unwrap();
+    launch.wait_for("CLAIMING is ready");
+    assert_ok(&fleet.run("qc-launch", &["stop"]));
+}
+
+/// A script that makes a copy of itself, which works on when the script is killed.
+const FORKING: &str = "
+import multiprocessing, os, sys, time
+
+def work():
+    print(f'worker {os.getpid()}', flush=True)
+    time.sleep(100)
+
+if __name__ == '__main__':
+    multiprocessing.set_start_method(sys.argv[1])
+    multiprocessing.Process(target=work, daemon=True).start()
+    time.sleep(100)
+";
+
+#[test]
+fn what_a_crashed_component_leaves_behind_keeps_it_from_nothing() {
+    let Some(python) = python() else { return };
+    let methods: &[&str] = if cfg!(windows) { &["spawn"] } else { &["spawn", "fork"] };
+    for method in methods {
+        let forking = json!({
+            "command": [python, "forking.py", method], "ready": { "log": "^worker " },
+            "restart": { "cooldown": 0 }, "stop": { "timeout": 1 },
+        });
+        let fleet = fleet(&ONE, &json!({ "components": { "FORKING": forking } }));
+        fs::write(fleet.root().join("forking.py"), FORKING).unwrap();
+        let mut launch = fleet.launch(&[], |_| ());
+        let worker = |launch: &mut Program| {
+            launch.wait_for("FORKING is ready");
+            let log = fleet.run("qc-launch", &["logs", "FORKING", "-n", "1"]).stdout;
+            let pid = log.lines().find_map(|line| line.trim().strip_prefix("worker "));
+            identity_of(pid.unwrap_or_else(|| panic!("{log}")).parse().unwrap()).unwrap()
+        };
+        let before = worker(&mut launch);
+        kill(&identity(&fleet, "FORKING"));
+        let after = worker(&mut launch);
+        assert_ne!(before, after, "{method}");
+        if *method == "fork" {
+            assert_eq!(liveness(&before), Liveness::Dead, "{method}");
+        }
+        assert_ok(&fleet.run("qc-launch", &["stop"]));
+        let (ended, lines) = launch.finish();
+        assert_eq!(ended, Ended::Code(0), "{lines:#?}");
+        assert_eq!(liveness(&after), Liveness::Dead, "{method}: {lines:#?}");
+    }
 }

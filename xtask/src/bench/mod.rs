@@ -3,6 +3,7 @@
 mod contest;
 #[cfg(unix)]
 mod launch;
+mod launch_here;
 mod lock;
 mod lock_here;
 mod ps;
@@ -59,6 +60,12 @@ pub(crate) enum BenchCommand {
         /// The folder
         bin_dir: PathBuf,
     },
+    /// Let `qc-launch` in a folder keep children, without others beside it
+    #[command(hide = true)]
+    LaunchHere {
+        /// The folder
+        bin_dir: PathBuf,
+    },
 }
 
 /// Measures what was asked for.
@@ -70,6 +77,7 @@ pub(crate) fn run(command: BenchCommand) -> Result<()> {
         BenchCommand::Ps { counts, rounds } => ps::run(&counts, rounds),
         BenchCommand::Shutdown { counts, rounds } => shutdown::run(&counts, rounds),
         BenchCommand::LockHere { bin_dir } => lock_here::run(&bin_dir, 20, 10, 16),
+        BenchCommand::LaunchHere { bin_dir } => launch_here::run(&bin_dir, &[10, 100], 20),
         #[cfg(unix)]
         BenchCommand::Launch(args) => launch::run(&args),
         BenchCommand::Supervise => supervise(),
@@ -86,10 +94,16 @@ fn supervise() -> Result<()> {
     Ok(())
 }
 
-/// Builds a tool as users get it; returns its path.
+/// Builds a tool as users get it, and copies it as an installer does: of a file as the linker left
+/// it, Linux maps fewer pages at once, and the program starts later. Returns the copy's path.
 fn release(tool: &str) -> Result<PathBuf> {
     let dir = crate::release::build(&["--package", tool, "--bin", tool])?;
-    Ok(dir.join(format!("{tool}{}", std::env::consts::EXE_SUFFIX)))
+    let program = format!("{tool}{}", std::env::consts::EXE_SUFFIX);
+    let installed = crate::workspace().join("target/bench/installed");
+    fs::create_dir_all(&installed)?;
+    let installed = installed.join(&program);
+    fs::copy(dir.join(&program), &installed)?;
+    Ok(installed)
 }
 
 /// Compiles one of the C programs that stand beside this file.

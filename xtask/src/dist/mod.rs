@@ -8,6 +8,7 @@ mod manifests;
 mod pages;
 mod programs;
 mod trial;
+mod twice;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,10 @@ pub(crate) struct DistArgs {
     /// play a day of a user there
     #[arg(long = "try")]
     try_out: bool,
+    /// Afterwards build the archives of the last commit once more, in another folder, and see that
+    /// they are the same
+    #[arg(long)]
+    twice: bool,
 }
 
 /// Builds the archives into `target/dist`.
@@ -57,6 +62,9 @@ pub(crate) fn run(args: &DistArgs) -> Result<()> {
     }
     write(&dist, &[File::new("SHA256SUMS", sums(&archives_in(&dist)?))])?;
     println!("{} lists the archives", dist.join("SHA256SUMS").display());
+    if args.twice {
+        twice::run(args, &dist)?;
+    }
     Ok(())
 }
 
@@ -106,6 +114,7 @@ fn contents(programs: Vec<File>, target: Target) -> Result<Vec<File>> {
         files.push(File::new(page, fs::read(crate::workspace().join(page))?));
     }
     files.extend(folder("docs", |_| true)?);
+    files.extend(folder("docs/pictures", |_| true)?);
     files.push(File::new("LICENSES.md", licences::page(&crates, target)?));
     files.push(File::new("qc.cdx.json", pretty(&bill::cyclonedx(VERSION, &crates))?));
     files.push(File::new("examples/MASTER_CONFIG.json", qc_fleet::template()));
@@ -220,6 +229,7 @@ mod tests {
             "completions/qc-launch.bash",
             "man/qc-lock-run.1",
             "docs/CONFIG.md",
+            "docs/pictures/qc-ps.svg",
             "examples/MASTER_CONFIG.json",
             "LICENSES.md",
             "qc.cdx.json",

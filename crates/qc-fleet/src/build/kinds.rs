@@ -1,6 +1,7 @@
 //! The three kinds of components that follow from the accounts: the server, watchdogs, brains.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use qc_lock_core::Terminal;
 use qc_supervise::Probe;
@@ -24,12 +25,13 @@ impl Builder<'_> {
         // That the server settles is a rule of its kind; it stands above what is said of all.
         let settle = self.manager.server_settle_seconds;
         if settle.is_some() || !self.manager.defaults.0.rules().ready.has_probe() {
-            component.settings.ready.probe = match self.manager.timing().server_settle {
-                settle if settle.is_zero() => Probe::Started,
-                settle => Probe::Delay(settle),
-            };
+            Arc::make_mut(&mut component.settings).ready.probe =
+                match self.manager.timing().server_settle {
+                    settle if settle.is_zero() => Probe::Started,
+                    settle => Probe::Delay(settle),
+                };
         }
-        self.apply(server, &mut component.settings, &at)?;
+        self.adjust(server, &mut component, &at)?;
         let has_other = matches!(component.settings.ready.probe, Probe::Port(_));
         let default = (!has_other).then_some(Port(8000));
         component.ports = ports(server.port.unwrap_or(default));
@@ -60,7 +62,7 @@ impl Builder<'_> {
         let mut component = self.of_account(position, &name, Role::Watchdog, program)?;
         component.depends_on = depends_on.into_iter().collect();
         self.place(&mut component, watchdogs.cwd.as_ref(), &watchdogs.env, &at)?;
-        self.apply(watchdogs, &mut component.settings, &at)?;
+        self.adjust(watchdogs, &mut component, &at)?;
         self.add_for(position, component)
     }
 
@@ -85,7 +87,7 @@ impl Builder<'_> {
         let mut component = self.of_account(position, &name, Role::Brain, program)?;
         component.depends_on = vec![watchdog];
         self.place(&mut component, brains.cwd.as_ref(), &brains.env, &at)?;
-        self.apply(brains, &mut component.settings, &at)?;
+        self.adjust(brains, &mut component, &at)?;
         self.add_for(position, component)
     }
 

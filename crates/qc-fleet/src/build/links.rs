@@ -1,6 +1,7 @@
 //! What can only be checked when all components are known.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use qc_lock_core::LockName;
 use qc_supervise::Probe;
@@ -48,10 +49,11 @@ impl Builder<'_> {
     /// Draws what follows from how components get ready.
     pub(super) fn complete_readiness(&mut self) {
         for component in &mut self.components {
-            let ready = &mut component.settings.ready;
-            match ready.probe {
+            match component.settings.ready.probe {
                 // A delay that is waited for must fit into the time that waiting may take.
-                Probe::Delay(delay) => ready.timeout += delay,
+                Probe::Delay(delay) => {
+                    Arc::make_mut(&mut component.settings).ready.timeout += delay;
+                }
                 Probe::Port(port) if !component.ports.contains(&port) => component.ports.push(port),
                 _ => {}
             }
@@ -110,13 +112,13 @@ mod tests {
         let fleet = fleet("");
         let server = one(&fleet, "quantum_server");
         let settle = Readiness { probe: Probe::Delay(seconds(5)), timeout: seconds(65) };
-        assert_eq!(server.settings, Settings { ready: settle, ..Settings::default() });
+        assert_eq!(*server.settings, Settings { ready: settle, ..Settings::default() });
         assert_eq!((server.ports, server.depends_on), (vec![8000], vec![]));
         let watchdog = one(&fleet, "WATCHDOG_A");
-        assert_eq!(watchdog.settings, Settings::default());
+        assert_eq!(*watchdog.settings, Settings::default());
         assert_eq!(watchdog.depends_on, [server.name]);
         let brain = one(&fleet, "BRAIN_A");
-        assert_eq!(brain.settings, Settings::default());
+        assert_eq!(*brain.settings, Settings::default());
         assert_eq!(brain.depends_on, [watchdog.name]);
         assert_eq!((brain.cwd, brain.env), (root(), vec![]));
         assert!(!fleet.notify.is_on());
@@ -136,7 +138,7 @@ mod tests {
         );
         let server = one(&fleet, "quantum_server").settings;
         assert_eq!((server.restart.max_restarts, server.restart.window), (2, Some(seconds(600))));
-        assert_eq!((server.stop_timeout, server.ready.probe), (seconds(60), Probe::Started));
+        assert_eq!((server.stop_timeout, &server.ready.probe), (seconds(60), &Probe::Started));
         assert_eq!(server.heartbeat, Some(Heartbeat { pulse: Pulse::Output, within: seconds(60) }));
         assert_eq!(one(&fleet, "WATCHDOG_A").settings.heartbeat, None);
         let expected = Settings {
@@ -155,7 +157,7 @@ mod tests {
             stop_timeout: seconds(60),
             when_unguarded: WhenUnguarded::Keep,
         };
-        assert_eq!(one(&fleet, "BRAIN_A").settings, expected);
+        assert_eq!(*one(&fleet, "BRAIN_A").settings, expected);
     }
 
     #[test]

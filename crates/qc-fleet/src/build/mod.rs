@@ -7,6 +7,7 @@ mod single;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use qc_lock_core::{Account, LockName};
 use qc_supervise::{RestartDelay, Settings};
@@ -47,7 +48,7 @@ pub(crate) fn fleet(
         interpreter,
         orchestrator,
         limit,
-        defaults: Settings::default(),
+        defaults: Arc::default(),
         accounts: Vec::new(),
         components: Vec::new(),
         positions: HashMap::new(),
@@ -116,7 +117,7 @@ struct Builder<'a> {
     orchestrator: LockName,
     limit: Option<String>,
     /// The settings of a component of which nothing more is said.
-    defaults: Settings,
+    defaults: Arc<Settings>,
     accounts: Vec<AccountEntry>,
     components: Vec<Component>,
     /// Where each stands, by the key of its name.
@@ -136,7 +137,7 @@ impl Builder<'_> {
             settings.stop_timeout = timeout;
         }
         self.apply(&self.manager.defaults.0, &mut settings, &self.section.key("defaults"))?;
-        self.defaults = settings;
+        self.defaults = Arc::new(settings);
         Ok(())
     }
 
@@ -147,6 +148,21 @@ impl Builder<'_> {
         at: &KeyPath,
     ) -> Result<(), Mistake> {
         level.rules().apply(settings, at, &|text, at| self.paths.file(text, at))
+    }
+
+    /// Applies what is said of one component, or of one kind. Most say nothing, and share their settings.
+    fn adjust(
+        &self,
+        level: &impl HasRules,
+        component: &mut Component,
+        at: &KeyPath,
+    ) -> Result<(), Mistake> {
+        let mut settings = Settings::clone(&component.settings);
+        self.apply(level, &mut settings, at)?;
+        if settings != *component.settings {
+            component.settings = Arc::new(settings);
+        }
+        Ok(())
     }
 
     fn add_account(&mut self, key: &str, account: &AccountConfig) -> Result<(), Mistake> {
@@ -183,7 +199,7 @@ impl Builder<'_> {
             env: Vec::new(),
             depends_on: Vec::new(),
             ports: Vec::new(),
-            settings: self.defaults.clone(),
+            settings: Arc::clone(&self.defaults),
             enabled: true,
         }
     }

@@ -60,6 +60,8 @@ impl<'a> Paths<'a> {
         };
         let mut command = self.words(words, at)?;
         command[0] = self.program(program, &at.index(0))?;
+        // It is kept, and there may be many.
+        command.shrink_to_fit();
         Ok(command)
     }
 

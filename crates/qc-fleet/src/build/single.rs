@@ -59,7 +59,7 @@ impl Builder<'_> {
                 .map(|(index, name)| lock_name(name, &at.key("depends_on").index(index)))
                 .collect::<Result<_, _>>()?;
         }
-        self.apply(one, &mut component.settings, &at)?;
+        self.adjust(one, &mut component, &at)?;
         if let Some(port) = one.port {
             component.ports = ports(port);
         }

@@ -1,6 +1,7 @@
 //! What no two accounts may share.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use qc_lock_core::Resource;
 
@@ -10,7 +11,7 @@ use crate::{AccountEntry, Component, Fleet, Role};
 /// The accounts that `components` work for.
 pub(super) fn traded<'a>(
     fleet: &'a Fleet,
-    components: &[Component],
+    components: &[Arc<Component>],
 ) -> impl Iterator<Item = &'a AccountEntry> {
     let keys: HashSet<&str> =
         components.iter().filter_map(|one| one.account_key.as_deref()).collect();
@@ -20,11 +21,11 @@ pub(super) fn traded<'a>(
 
 pub(super) fn nothing_to_start(
     fleet: &Fleet,
-    components: &[Component],
+    components: &[Arc<Component>],
     facts: &Facts,
 ) -> Vec<Check> {
     let can_start = |one: &Component| one.script.as_ref().is_none_or(|path| !facts.lacks(path));
-    if !components.iter().any(can_start) {
+    if !components.iter().any(|one| can_start(one)) {
         let root = fleet.root.display();
         let text = format!("nothing to start: {root} has no script of an enabled account");
         let advice = "see whether --root names the folder with the scripts";
@@ -37,7 +38,7 @@ pub(super) fn nothing_to_start(
     Vec::new()
 }
 
-pub(super) fn same_number(fleet: &Fleet, components: &[Component]) -> Vec<Check> {
+pub(super) fn same_number(fleet: &Fleet, components: &[Arc<Component>]) -> Vec<Check> {
     let accounts: Vec<_> =
         traded(fleet, components).map(|one| (one, one.account.as_str())).collect();
     groups(&accounts)
@@ -50,7 +51,7 @@ pub(super) fn same_number(fleet: &Fleet, components: &[Component]) -> Vec<Check>
         .collect()
 }
 
-pub(super) fn same_magic(fleet: &Fleet, components: &[Component]) -> Vec<Check> {
+pub(super) fn same_magic(fleet: &Fleet, components: &[Arc<Component>]) -> Vec<Check> {
     let accounts: Vec<_> =
         traded(fleet, components).filter_map(|one| Some((one, one.magic.as_deref()?))).collect();
     groups(&accounts)
@@ -59,13 +60,13 @@ pub(super) fn same_magic(fleet: &Fleet, components: &[Component]) -> Vec<Check> 
             let text = format!("{keys} have one magic number, {magic}");
             let advice =
                 "give each its own, so that no brain takes the orders of another for its own";
-            Check::warning(Subject::Magic, text, advice)
+            Check::error(Subject::Magic, text, advice)
         })
         .collect()
 }
 
 /// Compares the terminals as they are locked: after case, separators, links and short names.
-pub(super) fn same_terminal(fleet: &Fleet, components: &[Component]) -> Vec<Check> {
+pub(super) fn same_terminal(fleet: &Fleet, components: &[Arc<Component>]) -> Vec<Check> {
     let terminals: HashMap<&str, &str> = components
         .iter()
         .filter_map(|one| Some((one.account_key.as_deref()?, one.terminal.as_ref()?.as_str())))
@@ -85,7 +86,7 @@ pub(super) fn same_terminal(fleet: &Fleet, components: &[Component]) -> Vec<Chec
 }
 
 /// Finds what would ask for the same lock besides accounts: a component of its own beside a brain.
-pub(super) fn same_resource(components: &[Component]) -> Vec<Check> {
+pub(super) fn same_resource(components: &[Arc<Component>]) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut first: HashMap<Resource, &Component> = HashMap::new();
     for one in components {

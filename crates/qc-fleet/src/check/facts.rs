@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use qc_process::{Volume, listener, volume};
 
@@ -68,7 +69,7 @@ impl Facts {
     /// the environment's: `PATH`, and where services keep their folders.
     pub fn gather(
         fleet: &Fleet,
-        components: &[Component],
+        components: &[Arc<Component>],
         ports: Vec<BusyPort>,
         snapshot: Snapshot,
         lock_dir: &Path,
@@ -124,7 +125,7 @@ fn unwritable(path: &Path) -> Option<String> {
 }
 
 /// Returns which ports of `components` are in use.
-pub fn busy_ports(components: &[Component]) -> Vec<BusyPort> {
+pub fn busy_ports(components: &[Arc<Component>]) -> Vec<BusyPort> {
     let mut numbers: Vec<u16> = components.iter().flat_map(|one| one.ports.clone()).collect();
     numbers.sort_unstable();
     numbers.dedup();

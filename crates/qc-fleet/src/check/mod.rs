@@ -10,6 +10,8 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::{Component, Fleet};
@@ -25,7 +27,7 @@ pub enum Verdict {
     Ok,
     /// To be looked at; no reason not to start.
     Warning,
-    /// A start is refused.
+    /// Wrong. Most of what is wrong refuses a start, see [`Check::refuses_start`].
     Error,
 }
 
@@ -101,6 +103,12 @@ pub struct Check {
 }
 
 impl Check {
+    /// Whether a start is refused for it. Not for two accounts with one magic number: each broker
+    /// account has its own orders, and a fleet that has run like that is not left standing.
+    pub fn refuses_start(&self) -> bool {
+        self.verdict == Verdict::Error && self.subject != Subject::Magic
+    }
+
     fn ok(subject: Subject, text: impl Into<String>) -> Self {
         Self { verdict: Verdict::Ok, subject, text: text.into(), advice: String::new() }
     }
@@ -118,7 +126,7 @@ impl Check {
 
 /// Checks everything but what runs, see [`running`]: for a start of these enabled `components` of
 /// the fleet, those without a script included.
-pub fn check(fleet: &Fleet, components: &[Component], facts: &Facts) -> Vec<Check> {
+pub fn check(fleet: &Fleet, components: &[Arc<Component>], facts: &Facts) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut about = |subject: Subject, found: Vec<Check>, fine: &str| {
         checks.extend(if found.is_empty() && !fine.is_empty() {

@@ -1,12 +1,13 @@
 //! What must be there, and what must be free.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::accounts::{listed, traded};
 use super::{Check, Facts, Subject};
 use crate::{Component, Fleet, Role};
 
-pub(super) fn missing_scripts(components: &[Component], facts: &Facts) -> Vec<Check> {
+pub(super) fn missing_scripts(components: &[Arc<Component>], facts: &Facts) -> Vec<Check> {
     let lacks_script = |one: &Component| one.script.as_ref().is_some_and(|path| facts.lacks(path));
     components
         .iter()
@@ -31,7 +32,7 @@ pub(super) fn missing_scripts(components: &[Component], facts: &Facts) -> Vec<Ch
 
 pub(super) fn missing_programs(
     fleet: &Fleet,
-    components: &[Component],
+    components: &[Arc<Component>],
     facts: &Facts,
 ) -> Vec<Check> {
     let mut checks: Vec<Check> = Vec::new();
@@ -70,7 +71,7 @@ pub(super) fn missing_programs(
 
 pub(super) fn missing_terminals(
     fleet: &Fleet,
-    components: &[Component],
+    components: &[Arc<Component>],
     facts: &Facts,
 ) -> Vec<Check> {
     traded(fleet, components)
@@ -85,7 +86,7 @@ pub(super) fn missing_terminals(
         .collect()
 }
 
-pub(super) fn same_port(components: &[Component]) -> Vec<Check> {
+pub(super) fn same_port(components: &[Arc<Component>]) -> Vec<Check> {
     let mut ports: Vec<u16> = components.iter().flat_map(|one| one.ports.clone()).collect();
     ports.sort_unstable();
     ports.dedup();
@@ -105,7 +106,7 @@ pub(super) fn same_port(components: &[Component]) -> Vec<Check> {
 }
 
 /// Finds ports at which something listens. One of a component that runs is its own, presumably.
-pub(super) fn taken_ports(components: &[Component], facts: &Facts) -> Vec<Check> {
+pub(super) fn taken_ports(components: &[Arc<Component>], facts: &Facts) -> Vec<Check> {
     let mut checks = Vec::new();
     for one in components {
         if facts.snapshot.own().any(|instance| instance.component == one.name.as_str()) {

@@ -1,5 +1,7 @@
 //! What lives already, and whether a start may take it over. The one place that decides this.
 
+use std::sync::Arc;
+
 use qc_lock_core::{LockEntry, LockState};
 
 use super::{Check, Subject};
@@ -9,7 +11,7 @@ use crate::{Component, Fleet, Instance, Role, Snapshot};
 /// under its lock is no obstacle: it is supervised from then on.
 pub fn running(
     fleet: &Fleet,
-    components: &[Component],
+    components: &[Arc<Component>],
     snapshot: &Snapshot,
     adopt: bool,
 ) -> Vec<Check> {
@@ -24,7 +26,12 @@ pub fn running(
     checks
 }
 
-fn judge(instance: &Instance, all: &[&Instance], components: &[Component], adopt: bool) -> Check {
+fn judge(
+    instance: &Instance,
+    all: &[&Instance],
+    components: &[Arc<Component>],
+    adopt: bool,
+) -> Check {
     const STOP: &str = "run SAFE_SHUTDOWN.bat (qc-shutdown) to stop it safely";
     let subject = Subject::Running;
     let name = &instance.component;
@@ -53,7 +60,12 @@ fn judge(instance: &Instance, all: &[&Instance], components: &[Component], adopt
 
 /// Judges a lock whose holder is not known to be a component: a program that does not look like
 /// one, or a process of another machine.
-fn judge_lock(lock: &LockEntry, fleet: &Fleet, components: &[Component], adopt: bool) -> Check {
+fn judge_lock(
+    lock: &LockEntry,
+    fleet: &Fleet,
+    components: &[Arc<Component>],
+    adopt: bool,
+) -> Check {
     let subject = Subject::Running;
     let pid = lock.pid.map(|pid| format!(" by PID {pid}")).unwrap_or_default();
     let host = lock.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Facts in, findings out.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use qc_lock_core::LockState;
 use qc_process::{Listing, Volume, VolumePlace};
@@ -18,7 +19,7 @@ fn fleet(accounts: &str, section: &str) -> Fleet {
     Fleet::load_for(Path::new("/fleet"), &path, &|_| None).unwrap()
 }
 
-fn enabled(fleet: &Fleet) -> Vec<Component> {
+fn enabled(fleet: &Fleet) -> Vec<Arc<Component>> {
     fleet.components.iter().filter(|one| one.enabled).cloned().collect()
 }
 
@@ -62,7 +63,7 @@ fn a_fleet_without_a_fault_has_every_line_ok() {
 #[test]
 fn what_two_enabled_accounts_share_is_named() {
     use Subject::{Accounts, Magic, Terminals};
-    use Verdict::{Error, Warning};
+    use Verdict::Error;
     let cases = [
         (
             r#""A": {"account": 1}, "B": {"account": 1}, "C": {"account": 1}"#,
@@ -71,7 +72,7 @@ fn what_two_enabled_accounts_share_is_named() {
         (r#""A": {"account": 1}, "B": {"account": 1, "enabled": false}"#, vec![]),
         (
             r#""A": {"account": 1, "magic": 7}, "B": {"account": 2, "magic": "7 "}"#,
-            vec![(Warning, Magic, "A and B have one magic number, 7")],
+            vec![(Error, Magic, "A and B have one magic number, 7")],
         ),
         (
             r#""A": {"account": 1, "terminal_path": "C:\\MT5\\Atlas\\terminal64.exe"},

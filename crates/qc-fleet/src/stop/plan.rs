@@ -7,7 +7,7 @@ use qc_process::ProcessInfo;
 use serde::Serialize;
 
 use super::{Scope, Target};
-use crate::{Fleet, Instance, Place, Role, Snapshot};
+use crate::{Fleet, Instance, Role, Snapshot};
 
 /// The order of stopping. Watchdogs outlive the brains whose positions they guard.
 pub const STOP_ORDER: [Role; 5] =
@@ -94,9 +94,13 @@ impl StopPlan {
                 plan.told = stay.flat_map(|(one, _)| targets(one)).collect();
             }
         }
-        if plan.is_empty() {
-            plan.told.clear();
-        }
+        // One that has nothing to do with it is left alone, as is its folder.
+        let Self { stages, told, .. } = &mut plan;
+        let has_part = |one: &Target| {
+            let mut targets = stages.iter().flat_map(|stage| &stage.targets);
+            targets.any(|target| target.elsewhere == one.elsewhere)
+        };
+        told.retain(has_part);
         plan
     }
 
@@ -155,8 +159,7 @@ fn same_account(one: &Instance, other: &Instance) -> bool {
         (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
         _ => false,
     };
-    one.place == other.place
-        && one.folder == other.folder
+    one.other_root == other.other_root
         && (same(&one.account_key, &other.account_key) || same(&one.account, &other.account))
 }
 
@@ -164,21 +167,27 @@ fn targets(fleet: &Fleet, instance: &Instance, timeout: Option<Duration>) -> Vec
     let configured = fleet.component(&instance.component);
     let configured = configured.map(|component| component.settings.stop_timeout);
     let timeout = timeout.or(configured).unwrap_or(fleet.timing.stop_timeout);
-    let target = |process: &ProcessInfo| Target {
+    let target = |process: &ProcessInfo, is_worker: bool| Target {
         component: instance.component.clone(),
         role: instance.role,
         account_key: instance.account_key.clone(),
         account: instance.account.clone(),
-        elsewhere: instance.folder.clone().filter(|_| instance.place == Place::Foreign),
+        elsewhere: instance.other_root.clone(),
+        is_stray: instance.supervised == Some(false),
+        is_worker,
         identity: process.identity.clone(),
         timeout,
     };
-    instance.processes.iter().map(target).collect()
+    let own = instance.processes.iter().map(|one| target(one, false));
+    // An orchestrator's part is stopped by name.
+    let workers = instance.workers.iter().filter(|_| instance.role != Role::Orchestrator);
+    own.chain(workers.map(|one| target(one, true))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
     use super::*;
     use crate::snapshot::tests::{fleet, process, snapshot};
@@ -236,6 +245,24 @@ mod tests {
     }
 
     #[test]
+    fn only_orchestrators_of_what_is_stopped_are_told() {
+        let [root, one, other] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let processes = vec![
+            process(root.path(), 10, 1, "qc-launch"),
+            process(one.path(), 11, 1, "qc-launch"),
+            process(one.path(), 12, 11, "python BRAIN_A.py"),
+            process(other.path(), 13, 1, "python MASTER_LAUNCH.py"),
+            process(other.path(), 14, 13, "python BRAIN_B.py"),
+        ];
+        let seen = snapshot(root.path(), processes, Vec::new());
+        let names = texts(&["BRAIN_A"]);
+        let scope = Scope { names, all_roots: true, ..Scope::default() };
+        let plan = StopPlan::new(&fleet(root.path()), &seen, &scope, None);
+        let told: Vec<u32> = plan.told.iter().map(|one| one.identity.pid).collect();
+        assert_eq!((pids(&plan), told), (vec![12], vec![11]));
+    }
+
+    #[test]
     fn what_the_one_who_asks_descends_from_is_spared_and_looked_after() {
         let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let seen = running(root.path(), elsewhere.path());
@@ -260,7 +287,8 @@ mod tests {
             plan.targets().next().unwrap().timeout.as_secs()
         };
         for component in &mut fleet.components {
-            component.settings.stop_timeout = Duration::from_secs(7);
+            let component = Arc::make_mut(component);
+            Arc::make_mut(&mut component.settings).stop_timeout = Duration::from_secs(7);
         }
         assert_eq!(timeout(&fleet, None), 7);
         assert_eq!(timeout(&fleet, Some(Duration::from_secs(3))), 3);

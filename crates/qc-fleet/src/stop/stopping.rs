@@ -1,12 +1,13 @@
 //! Performing a plan. All its processes are held open from the beginning, so that what is done
 //! reaches them or nobody, and their ends are told by the system instead of being looked for.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use qc_process::{Ask, Process, StopError, Watcher, allow_open_files, ask_all};
+use qc_process::{Ask, Identity, Process, StopError, Watcher, allow_open_files, ask_all};
 
 use super::{Outcome, Stopped, Target};
 use crate::Role;
@@ -27,6 +28,8 @@ pub enum Progress<'a> {
     Stage(Role, Vec<&'a Target>),
     /// A process ended, or could not be stopped.
     Done(&'a Stopped),
+    /// Nothing more happens until one of them ends, or its time is over.
+    Waiting,
 }
 
 /// How those of a stage are stopped.
@@ -106,16 +109,17 @@ impl<'a> Stopping<'a> {
 
     /// Takes processes in hand, as far as they are new; returns how many are.
     pub fn add<'b>(&mut self, targets: impl IntoIterator<Item = &'b Target>) -> usize {
-        let is_new = |target: &&Target| {
-            !self.running.iter().any(|one| one.target.identity == target.identity)
-        };
+        let mut known: HashSet<Identity> =
+            self.running.iter().map(|one| one.target.identity.clone()).collect();
+        let is_new = |target: &&Target| known.insert(target.identity.clone());
         let targets: Vec<Target> = targets.into_iter().filter(is_new).cloned().collect();
         let count = targets.len();
         // Each is an open file where that is how the system does it; more than are allowed fail
         // one by one below.
         allow_open_files((self.running.len() + count) as u64 + SPARE_FILES);
-        for target in targets {
-            let opened = Process::open(&target.identity);
+        let identities: Vec<&Identity> = targets.iter().map(|target| &target.identity).collect();
+        let opened = Process::open_all(&identities);
+        for (target, opened) in targets.into_iter().zip(opened) {
             let token = self.running.len() as u64;
             let mut running = Running {
                 target,
@@ -186,6 +190,8 @@ impl<'a> Stopping<'a> {
             one.began = now;
             one.due = match pace {
                 _ if one.step == Step::Killed => one.due,
+                // It is for the process that it works for to end it.
+                Pace::Full if one.target.is_worker => Some((Step::Asked, now + timeout * 3 / 4)),
                 Pace::Full => Some((Step::Asked, now)),
                 // An orchestrator that was told is not asked again before its time is over.
                 Pace::Fleet if one.is_told => Some((Step::AskedFirmly, now + timeout)),
@@ -199,6 +205,7 @@ impl<'a> Stopping<'a> {
         }
         (self.report)(Progress::Stage(role, stage));
         loop {
+            self.release_workers();
             self.act(pace, stages);
             let pending = |one: &&Running| !one.is_over && one.due.is_some();
             let next = self.running.iter().filter(pending).filter_map(|one| Some(one.due?.1)).min();
@@ -207,6 +214,7 @@ impl<'a> Stopping<'a> {
             if self.is_interrupted() || abandoned {
                 break;
             }
+            (self.report)(Progress::Waiting);
             match self.watcher.wait(Some(next.saturating_duration_since(Instant::now()))) {
                 Ok(tokens) => self.ended(&tokens),
                 // Without being told of ends, only what is due goes on: it is all killed in time.
@@ -244,6 +252,20 @@ impl<'a> Stopping<'a> {
         [Role::Brain, Role::Watchdog, Role::Server, Role::Other].into_iter().map(longest).sum()
     }
 
+    /// Lets workers be asked at once when nobody is left who could end them.
+    fn release_workers(&mut self) {
+        let pending = |one: &Running| !one.is_over && one.due.is_some();
+        if self.running.iter().any(|one| pending(one) && !one.target.is_worker) {
+            return;
+        }
+        let now = Instant::now();
+        let waiting = |one: &&mut Running| pending(one) && one.step == Step::Nothing;
+        for one in self.running.iter_mut().filter(waiting) {
+            one.began = now;
+            one.due = Some((Step::Asked, now));
+        }
+    }
+
     /// Does what is due.
     fn act(&mut self, pace: Pace, stages: Duration) {
         if self.is_interrupted() {
@@ -275,9 +297,12 @@ impl<'a> Stopping<'a> {
             // An orchestrator that can't be asked knows of nothing, and its fleet is stopped
             // directly.
             let deaf = pace == Pace::Fleet && one.unasked.is_some();
+            // A worker may be asked so late that it is not asked twice.
+            let late = one.target.is_worker && deadline - timeout / 4 <= now;
             one.due = match step {
                 Step::Asked if deaf => Some((Step::Killed, now)),
                 Step::Asked if pace == Pace::Told => Some((Step::Killed, deadline)),
+                Step::Asked if late => Some((Step::Killed, deadline)),
                 Step::Asked => Some((Step::AskedFirmly, deadline - timeout / 4)),
                 Step::AskedFirmly => Some((Step::Killed, deadline.max(now))),
                 Step::Killed => Some((Step::GivenUp, now + AFTER_KILL)),

@@ -52,7 +52,7 @@ impl LogFolder {
     pub fn open(&self, component: &str) -> io::Result<(File, PathBuf)> {
         fs::create_dir_all(&self.path)?;
         let path = self.next(component);
-        Ok((file::open_for_append(&path)?, path))
+        Ok((file::open_output(&path)?, path))
     }
 
     /// Returns where the output of a component that is started now goes: `<component>_<now>.log`.

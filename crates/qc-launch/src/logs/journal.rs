@@ -6,8 +6,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::logs::LogFolder;
 
 /// How many lines wait for a terminal that stands still; further ones are in the file only.
-const WAITING_LINES: usize = 1000;
+const WAITING_LINES: usize = 10_000;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -143,13 +143,19 @@ impl Journal {
 
     /// Says one line.
     pub fn say(&self, line: &Line<'_>) {
-        let text = line.render(Local::now(), self.format);
-        if let Some(terminal) = &self.terminal {
-            terminal.write(text.clone());
-        }
+        let mut lines = Lines::default();
+        lines.add(self, line);
+        self.say_all(lines);
+    }
+
+    /// Says several lines with one write.
+    pub fn say_all(&self, lines: Lines) {
         let notice =
             |text: &str| Line::new(Level::Warning, "log", text).render(Local::now(), self.format);
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).write(&text, notice);
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write(&lines, notice);
+        if let Some(terminal) = &self.terminal {
+            terminal.write(lines);
+        }
     }
 
     /// Waits until the terminal shows everything, but no longer than `limit`.
@@ -157,6 +163,26 @@ impl Journal {
         if let Some(terminal) = &self.terminal {
             terminal.flush(limit);
         }
+    }
+}
+
+/// Lines that are to be said together, each with the time at which it was added.
+#[derive(Debug, Default)]
+pub struct Lines {
+    text: String,
+    count: usize,
+}
+
+impl Lines {
+    /// Adds a line as `journal` writes it.
+    pub fn add(&mut self, journal: &Journal, line: &Line<'_>) {
+        self.text.push_str(&line.render(Local::now(), journal.format));
+        self.count += 1;
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 }
 
@@ -169,18 +195,18 @@ struct OwnFile {
     path: PathBuf,
     file: Option<File>,
     /// How many lines could not be written.
-    missed: u64,
+    missed: usize,
     /// Whether the last write stopped in the middle of a line.
     torn: bool,
 }
 
 impl OwnFile {
-    fn write(&mut self, text: &str, notice: impl Fn(&str) -> String) {
+    fn write(&mut self, lines: &Lines, notice: impl Fn(&str) -> String) {
         if self.file.is_none() || !self.path.exists() {
             self.reopen();
         }
         let Some(file) = &mut self.file else {
-            self.missed += 1;
+            self.missed += lines.count;
             return;
         };
         let mut all = String::new();
@@ -193,11 +219,11 @@ impl OwnFile {
                 self.missed
             )));
         }
-        all.push_str(text);
+        all.push_str(&lines.text);
         match write_whole(file, all.as_bytes()) {
             Ok(()) => (self.missed, self.torn) = (0, false),
             Err(written) => {
-                self.missed += 1;
+                self.missed += lines.count;
                 self.torn |= written > 0;
             }
         }
@@ -228,51 +254,67 @@ fn write_whole(file: &mut File, bytes: &[u8]) -> Result<(), usize> {
 /// The terminal, written to by a thread that may stand still.
 #[derive(Debug, Clone)]
 struct Terminal {
-    sender: SyncSender<Shown>,
-    /// How many lines found no room.
-    missed: Arc<AtomicU64>,
+    sender: Sender<Shown>,
+    counts: Arc<Counts>,
+}
+
+/// Counts of lines.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Those that wait to be shown.
+    waiting: AtomicUsize,
+    /// Those that found no room.
+    missed: AtomicUsize,
 }
 
 #[derive(Debug)]
 enum Shown {
-    Text(String),
+    Lines(Lines),
     /// Answered when all before it was written.
     Flush(Sender<()>),
 }
 
 impl Terminal {
     fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::sync_channel(WAITING_LINES);
-        let missed = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&missed);
+        let (sender, receiver) = mpsc::channel();
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
         let builder = thread::Builder::new().name("terminal".into()).stack_size(64 * 1024);
         builder.spawn(move || show(&receiver, output, &counted))?;
-        Ok(Self { sender, missed })
+        Ok(Self { sender, counts })
     }
 
-    fn write(&self, text: String) {
-        if self.sender.try_send(Shown::Text(text)).is_err() {
-            self.missed.fetch_add(1, Ordering::Relaxed);
+    fn write(&self, lines: Lines) {
+        let count = lines.count;
+        let waiting = self.counts.waiting.fetch_add(count, Ordering::Relaxed);
+        let is_sent =
+            waiting + count <= WAITING_LINES && self.sender.send(Shown::Lines(lines)).is_ok();
+        if !is_sent {
+            self.counts.waiting.fetch_sub(count, Ordering::Relaxed);
+            self.counts.missed.fetch_add(count, Ordering::Relaxed);
         }
     }
 
     fn flush(&self, limit: Duration) {
         let (sender, done) = mpsc::channel();
-        if self.sender.try_send(Shown::Flush(sender)).is_ok() {
+        if self.sender.send(Shown::Flush(sender)).is_ok() {
             // A terminal that stands still must not keep the program from ending.
             let _ = done.recv_timeout(limit);
         }
     }
 }
 
-fn show(lines: &Receiver<Shown>, mut output: impl Write, missed: &AtomicU64) {
-    for shown in lines {
+fn show(waiting: &Receiver<Shown>, mut output: impl Write, counts: &Counts) {
+    for shown in waiting {
         match shown {
-            // A terminal that has gone away is no reason to stop; the file has it all.
-            Shown::Text(text) => drop(output.write_all(text.as_bytes())),
+            Shown::Lines(lines) => {
+                // A terminal that has gone away is no reason to stop; the file has it all.
+                let _ = output.write_all(lines.text.as_bytes());
+                counts.waiting.fetch_sub(lines.count, Ordering::Relaxed);
+            }
             Shown::Flush(done) => drop(done.send(())),
         }
-        let gone = missed.swap(0, Ordering::Relaxed);
+        let gone = counts.missed.swap(0, Ordering::Relaxed);
         if gone > 0 {
             let _ = writeln!(output, "({gone} lines are not shown here; see the log)");
         }
@@ -365,21 +407,19 @@ mod tests {
         let (go_on, still) = mpsc::channel();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let terminal = Terminal::start(Still(still, Arc::clone(&seen))).unwrap();
-        // One line is being written, so many wait, and ten find no room.
-        for number in 0..WAITING_LINES + 11 {
-            terminal.write(format!("{number}\n"));
+        for number in 0..WAITING_LINES + 10 {
+            terminal.write(Lines { text: format!("{number}\n"), count: 1 });
         }
         terminal.flush(Duration::ZERO);
         drop(go_on);
         let text = loop {
             terminal.flush(Duration::from_secs(60));
             let text = String::from_utf8(seen.lock().unwrap().clone()).unwrap();
-            if text.contains("999\n") {
+            if text.contains(" lines are not shown here") {
                 break text;
             }
         };
-        assert!(text.starts_with("0\n"), "{text}");
-        assert!(text.contains(" lines are not shown here"), "{text}");
+        assert!(text.starts_with("0\n(10 lines are not shown here"), "{text}");
     }
 
     struct Gone;
@@ -397,8 +437,8 @@ mod tests {
     #[test]
     fn a_terminal_that_has_gone_away_is_no_reason_to_stop() {
         let terminal = Terminal::start(Gone).unwrap();
-        terminal.write("one\n".into());
+        terminal.write(Lines { text: "one\n".into(), count: 1 });
         terminal.flush(Duration::from_secs(60));
-        assert!(terminal.sender.try_send(Shown::Text("two\n".into())).is_ok(), "it still listens");
+        assert!(terminal.sender.send(Shown::Lines(Lines::default())).is_ok(), "it still listens");
     }
 }

@@ -63,8 +63,11 @@ pub struct Keeper {
 
 #[derive(Debug)]
 enum Message {
-    Opened(PathBuf),
-    Closed(PathBuf),
+    /// These are written to from now on, and those were until now.
+    Changed {
+        opened: Vec<PathBuf>,
+        closed: Vec<PathBuf>,
+    },
     Change(Settings),
 }
 
@@ -94,15 +97,11 @@ impl Keeper {
         Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
-    /// Says that a living process writes to this file, just started or adopted. The file becomes its
-    /// component's latest.
-    pub fn opened(&self, path: &Path) {
-        self.send(Message::Opened(path.into()));
-    }
-
-    /// Says that the process which wrote to this file has ended.
-    pub fn closed(&self, path: &Path) {
-        self.send(Message::Closed(path.into()));
+    /// Says that living processes write to the files that were `opened`, just started or adopted,
+    /// and that those which wrote to the ones that were `closed` have ended. The former become their
+    /// components' latest.
+    pub fn changed(&self, opened: Vec<PathBuf>, closed: Vec<PathBuf>) {
+        self.send(Message::Changed { opened, closed });
     }
 
     /// Keeps by these settings from now on.
@@ -160,8 +159,14 @@ impl Work {
                 Some(due) => receiver.recv_timeout(due.saturating_duration_since(Instant::now())),
             };
             match message {
-                Ok(Message::Opened(path)) => self.opened(path),
-                Ok(Message::Closed(path)) => drop(self.in_use.remove(&path)),
+                Ok(Message::Changed { opened, closed }) => {
+                    for path in closed {
+                        self.in_use.remove(&path);
+                    }
+                    for path in opened {
+                        self.opened(path);
+                    }
+                }
                 Ok(Message::Change(settings)) => self.change(settings),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
@@ -171,6 +176,8 @@ impl Work {
                     }
                     if self.tidy.is_some_and(|at| at <= now) {
                         self.attempt("remove old logs in", Self::remove_old);
+                        // All files were listed.
+                        qc_process::return_memory();
                         self.tidy = self.settings.retention.max_age.map(|_| now + AGE_LOOK);
                     }
                 }
@@ -362,7 +369,7 @@ mod tests {
 
         let retention = Retention { max_files: Some(2), ..Retention::default() };
         let (keeper, lines) = keeper(&folder, Settings { cut_at: Some(LEAST_SIZE), retention });
-        keeper.opened(&path);
+        keeper.changed(vec![path.clone()], Vec::new());
         fill(&mut writer, 100_000);
         wait_for(&lines, "bytes off a log");
         wait_for(&lines, "removed old log BRAIN_A_20200101_000000.log");
@@ -377,7 +384,7 @@ mod tests {
         wait_for(&lines, "bytes off a log");
         wait_for(&lines, &format!("removed old log {}", name.with_part(1).file_name()));
         assert!(path.exists());
-        keeper.closed(&path);
+        keeper.changed(Vec::new(), vec![path]);
     }
 
     #[test]
@@ -388,8 +395,7 @@ mod tests {
         // A folder stands where the pointer should.
         fs::create_dir_all(folder.path().join("BRAIN_A_latest.log/full")).unwrap();
         let (keeper, lines) = keeper(&folder, Settings::default());
-        keeper.opened(&path);
-        keeper.opened(&path);
+        keeper.changed(vec![path.clone(), path], Vec::new());
         wait_for(&lines, "WARNING: cannot make pointers to the latest logs in ");
         drop(keeper);
         assert_eq!(lines.iter().collect::<Vec<String>>(), [""; 0]);

@@ -20,7 +20,7 @@ pub(crate) use cut::{is_being_cut, was_cut};
 pub use folder::{Found, LogFolder};
 pub use follow::Follower;
 pub(crate) use follow::read_from;
-pub use journal::{Format, Journal, Level, Line};
+pub use journal::{Format, Journal, Level, Line, Lines};
 pub use keeper::{Keeper, Settings};
 pub use name::LogName;
 pub use retention::{Candidate, Retention, plan};

@@ -76,7 +76,7 @@ impl Runtime<'_> {
         word: &str,
         event: impl Fn(Id) -> Event,
     ) -> Result<Vec<String>, Refusal> {
-        if self.machine.is_stopping() {
+        if self.is_stopping() {
             return Err(refusal(
                 "the fleet is being stopped",
                 "wait until it has ended, and start it again",
@@ -103,7 +103,7 @@ impl Runtime<'_> {
 
     /// Reads the config again; a mistake in it changes nothing.
     fn reload(&mut self) -> Result<Vec<String>, Refusal> {
-        if self.machine.is_stopping() {
+        if self.is_stopping() {
             return Err(refusal("the fleet is being stopped", "start it again afterwards", false));
         }
         let read = self.place.fleet_to_start().and_then(|fleet| {
@@ -126,6 +126,7 @@ impl Runtime<'_> {
             self.report.metrics().up(name, false);
         }
         let told = self.report.change(&fleet);
+        self.watch_refusals();
         self.fleet = fleet;
         for (names, what) in [
             (&changes.gone, "stopping"),
@@ -156,7 +157,7 @@ impl Runtime<'_> {
         Status {
             text,
             pid: std::process::id(),
-            is_stopping: self.machine.is_stopping(),
+            is_stopping: self.is_stopping(),
             components: components.collect(),
         }
     }

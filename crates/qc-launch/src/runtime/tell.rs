@@ -4,19 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use chrono::DateTime;
 use qc_cli::describe;
-use qc_fleet::{NotifyEvent, Outcome, Place, Progress, Snapshot, StopPlan, Stopped, perform};
-use qc_lock_core::{Entry, Event as Told};
+use qc_fleet::NotifyEvent;
+use qc_lock_core::Event as Told;
 use qc_process::{Ended, LOCKS_ARE_INHERITED};
 use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Note, Reason, State, View};
 
 use super::{End, Runtime};
 use crate::logs::{Level, Line};
 use crate::notify::Notice;
-
-/// How often what is left over is stopped.
-const SWEEPS: u32 = 3;
 
 impl Runtime<'_> {
     /// Says one line about a component.
@@ -28,7 +24,7 @@ impl Runtime<'_> {
         if let Some(&pid) = self.pids.get(&id) {
             line = line.pid(pid);
         }
-        self.report.say(&line);
+        self.report.note(&line);
     }
 
     fn account(&self, id: Id) -> Option<String> {
@@ -61,36 +57,36 @@ impl Runtime<'_> {
         }
         let name = self.roster.name(id);
         self.say_of(id, Level::Info, "adopted", &format!("adopted {name} (PID {pid})"));
-        self.note_up(id, &name);
+        self.note_up(id, &name, None);
     }
 
-    pub(super) fn tell_start(&mut self, id: Id, pid: Option<u32>) {
+    pub(super) fn tell_start(&mut self, id: Id, pid: Option<u32>, held_since: Option<SystemTime>) {
         self.pids.extend(pid.map(|pid| (id, pid)));
         let shown = pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
         let name = self.roster.name(id);
         self.say_of(id, Level::Info, "started", &format!("started {name}{shown}"));
         self.append(Told::Started, id, pid, None);
-        self.note_up(id, &name);
+        self.note_up(id, &name, held_since);
     }
 
-    /// Notes that it runs, and since when it holds its lock.
-    fn note_up(&self, id: Id, name: &str) {
-        let record = self.roster.get(id).and_then(|one| self.locks.record(&one.name));
-        let since = record.and_then(|record| DateTime::parse_from_rfc3339(&record.timestamp).ok());
+    /// Notes that it runs, and since when it holds its lock, which else its record says.
+    fn note_up(&self, id: Id, name: &str, held_since: Option<SystemTime>) {
+        let recorded = || self.locks.record(&self.roster.get(id)?.name)?.since();
         let metrics = self.report.metrics();
         metrics.up(name, true);
-        metrics.held_since(name, since.map(SystemTime::from));
+        metrics.held_since(name, held_since.or_else(recorded));
     }
 
     /// Writes down how a process ended; what follows from it, the machine says.
     pub(super) fn tell_end(&mut self, id: Id, exit: Exit) {
-        let Some(running) = self.running(id) else { return };
-        let pid = running.identity.as_ref().map(|identity| identity.pid);
         let was_asked = self.machine.view(id).is_some_and(|view| view.state == State::Stopping);
-        if let Some(log) = &running.log {
+        let Some(running) = self.running_mut(id) else { return };
+        let pid = running.identity.as_ref().map(|identity| identity.pid);
+        let (was_killed, log) = (running.was_killed, running.log.take());
+        if let Some(log) = log {
             self.report.log_closed(log);
         }
-        let (event, detail) = match (running.was_killed, was_asked) {
+        let (event, detail) = match (was_killed, was_asked) {
             (true, _) => (Told::Killed, "did not end in time".into()),
             (false, true) => (Told::Stopped, exit.to_string()),
             (false, false) => (Told::Exited, exit.to_string()),
@@ -191,7 +187,7 @@ impl Runtime<'_> {
             Note::GaveUp(_) | Note::Unguarded(_) => Some(NotifyEvent::GaveUp),
             Note::Hung(_) | Note::Survived => Some(NotifyEvent::Hung),
             // Of all together, it is told once, at the end.
-            Note::Stopped(..) if self.machine.is_stopping() => None,
+            Note::Stopped(..) if self.is_stopping() => None,
             Note::Stopped(..) => {
                 let stays = |view: View| view.state == State::Stopped;
                 self.machine.view(id).is_none_or(stays).then_some(NotifyEvent::Stopped)
@@ -245,10 +241,12 @@ impl Runtime<'_> {
     /// Clears the records of those whose process has ended and is not followed by another. While
     /// everything stops, that is done once, at the end.
     pub(super) fn clear_records(&mut self) {
-        if self.ended.is_empty() || self.machine.is_stopping() {
+        if self.ended.is_empty() || self.is_stopping() {
             return;
         }
         let names = std::mem::take(&mut self.ended);
+        // Clearing writes lines of its own.
+        self.write_history();
         self.clear(&names);
     }
 
@@ -271,6 +269,7 @@ impl Runtime<'_> {
 
     /// Everything that was started has ended: see what else is left.
     pub(super) fn end(mut self) -> io::Result<End> {
+        self.write();
         let names: Vec<String> =
             self.roster.iter().map(|(_, component)| component.name.to_string()).collect();
         let all_clear = self.clear(&names);
@@ -284,7 +283,7 @@ impl Runtime<'_> {
         }
         // What a stub has started, or a script has left behind, is not known by its parent.
         if self.machine.is_stopping() && (!all_clear || self.scripts_lock || !LOCKS_ARE_INHERITED) {
-            if !self.sweep(&names)? {
+            if !self.sweep()? {
                 end = End::Survivors;
             }
             self.clear(&names);
@@ -307,79 +306,29 @@ impl Runtime<'_> {
         self.report.notifier().send(notice);
     }
 
-    /// Stops what else runs of these components; returns whether nothing is left.
-    fn sweep(&mut self, names: &[String]) -> io::Result<bool> {
-        let mine = |name: &str| names.iter().any(|one| one.eq_ignore_ascii_case(name));
-        for _ in 0..SWEEPS {
-            let snapshot = Snapshot::take(&self.fleet, self.locks.list().unwrap_or_default())?;
-            let left = snapshot
-                .instances
-                .iter()
-                .filter(|one| one.place == Place::Fleet && mine(&one.component));
-            let plan = StopPlan::of(&self.fleet, left);
-            if plan.is_empty() {
-                return Ok(true);
-            }
-            let report = &mut self.report;
-            let results = perform(&plan, &mut |progress| {
-                if let Progress::Done(Stopped { target, outcome, took }) = progress {
-                    let text = stop_line(&target.component, outcome, *took);
-                    report.say(
-                        &Line::new(Level::Info, "stopped", &text)
-                            .component(&target.component)
-                            .pid(target.identity.pid),
-                    );
-                }
-            })?;
-            for Stopped { target, outcome, .. } in &results {
-                let event = match outcome {
-                    Outcome::AlreadyGone => continue,
-                    Outcome::ByItself => Told::Exited,
-                    Outcome::Stopped => Told::Stopped,
-                    Outcome::Killed => Told::Killed,
-                    Outcome::Denied(_) | Outcome::Survived(_) | Outcome::Left(_) => Told::Survived,
-                };
-                let entry =
-                    self.locks.entry(event, &target.component).pid(Some(target.identity.pid));
-                self.append_entry(&entry.account(target.account.clone()));
-            }
-        }
-        Ok(false)
-    }
-
+    /// Notes what the history is to tell, see [`Runtime::write_history`].
     fn append(&mut self, event: Told, id: Id, pid: Option<u32>, detail: Option<String>) {
         let Some(component) = self.roster.get(id) else { return };
         let entry = self.locks.entry(event, component.name.as_str()).pid(pid);
         let entry = entry.account(component.account.as_ref().map(ToString::to_string));
-        self.append_entry(&match detail {
+        self.history.push(match detail {
             Some(detail) => entry.detail(detail),
             None => entry,
         });
     }
 
-    fn append_entry(&mut self, entry: &Entry) {
-        if let Err(error) = self.locks.append(entry) {
+    /// Writes what the history is to tell, all with one write: a thousand may end at once.
+    pub(super) fn write_history(&mut self) {
+        let entries = std::mem::take(&mut self.history);
+        if let Err(error) = self.locks.append_all(&entries) {
             self.report.warn("history", &describe(&error));
         }
     }
 }
 
-fn seconds(time: Duration) -> String {
+pub(super) fn seconds(time: Duration) -> String {
     match time.as_secs_f64() {
         long if long >= 10.0 => format!("{long:.0} s"),
         short => format!("{short:.1} s"),
-    }
-}
-
-fn stop_line(component: &str, outcome: &Outcome, took: Duration) -> String {
-    let took = seconds(took);
-    match outcome {
-        Outcome::AlreadyGone => format!("{component} has ended"),
-        Outcome::ByItself => format!("{component} ended before it was asked"),
-        Outcome::Stopped => format!("{component} ended by itself after {took}"),
-        Outcome::Killed => format!("{component} was KILLED after {took}"),
-        Outcome::Denied(reason) | Outcome::Survived(reason) | Outcome::Left(reason) => {
-            format!("{component} is STILL RUNNING: {reason}")
-        }
     }
 }

@@ -19,6 +19,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+
 use crate::imp::Share;
 use crate::{AtLogOn, Interrupt};
 
@@ -28,7 +30,8 @@ pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, child_handle, spawn};
 pub(crate) use stop::{
-    ProcessHandle, ask_all, exit_of, kill, open_process, pass_on, process_handle, wait_any,
+    ProcessHandle, ask_all, exit_of, kill, open_child, open_process, pass_on, process_handle,
+    wait_any,
 };
 pub(crate) use volume::volume;
 pub(crate) use watch::{Waker, Watcher};
@@ -44,9 +47,15 @@ pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
 ///
 /// # Errors
 /// `NotFound` if there is none or it has ended, `PermissionDenied` if it exists but is hidden.
-///
-/// Source: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
 pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
+    Ok(stat(pid)?.started)
+}
+
+/// Reads `/proc/PID/stat` of a process that runs.
+///
+/// # Errors
+/// As above.
+fn stat(pid: u32) -> io::Result<stat::Stat> {
     let text = match read_at_once(&format!("/proc/{pid}/stat")) {
         Ok(text) => text,
         // ESRCH: it ended between open and read.
@@ -61,17 +70,30 @@ pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
     };
     match stat::Stat::parse(&text) {
         Some(stat) if stat.has_ended() => Err(io::ErrorKind::NotFound.into()),
-        Some(stat) => Ok(stat.started),
+        Some(stat) => Ok(stat),
         None => Err(unreadable()),
     }
 }
 
-/// Reads a file of `/proc`, which has no length, in one piece.
+/// Reads a file of `/proc`, which has no length.
 fn read_at_once(path: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(4096);
-    // A `Take` does not ask for the length first.
-    File::open(path)?.take(1 << 20).read_to_end(&mut bytes)?;
+    // Enough for most, and little enough for the allocator to have it at hand.
+    let mut bytes = Vec::with_capacity(1024);
+    read_whole(&mut File::open(path)?, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Reads a file of `/proc` into the room that `bytes` has. That is almost always one call: what is
+/// shorter than the room for it was read to its end.
+fn read_whole(file: &mut File, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.resize(bytes.capacity(), 0);
+    let read = file.read(bytes)?;
+    let is_full = read == bytes.len();
+    bytes.truncate(read);
+    if is_full {
+        file.read_to_end(bytes)?;
+    }
+    Ok(())
 }
 
 /// Tells a process that does not exist from one that `/proc` hides (`hidepid`).
@@ -131,14 +153,31 @@ pub(crate) fn is_at(id: &FileId, path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Source: <https://man7.org/linux/man-pages/man3/malloc_trim.3.html>
+pub(crate) fn return_memory() {
+    // SAFETY: the call takes no pointers, and may come from any thread at any time.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
 /// Raises the soft limit, and only if it has to be: programs that use `select` break beyond 1024.
+/// The table of open files grows now: left to itself it doubles as it fills, and each time a
+/// program with threads waits until no processor uses the old one, some 10 ms.
 pub(crate) fn allow_open_files(count: u64) -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
     let wanted = count.min(hard);
     let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
-    if soft < wanted && setrlimit(Resource::Nofile, raised).is_ok() { wanted } else { soft }
+    let allowed =
+        if soft < wanted && setrlimit(Resource::Nofile, raised).is_ok() { wanted } else { soft };
+    if let Some(last) = wanted.min(allowed).checked_sub(1).and_then(|last| last.try_into().ok()) {
+        // It has grown when this returns; the file itself is not needed, nor is success.
+        drop(rustix::io::fcntl_dupfd_cloexec(io::stderr(), last));
+    }
+    allowed
 }
 
 pub(crate) fn whole_blocks(file: &File) -> io::Result<u64> {
@@ -206,6 +245,13 @@ pub(crate) fn is_transient(_error: &io::Error) -> bool {
     false
 }
 
+/// A terminal understands what is written to it without being set to.
+pub(crate) fn output_mode() -> Option<u32> {
+    None
+}
+
+pub(crate) fn set_output_mode(_mode: u32) {}
+
 pub(crate) fn on_interrupt(act: Box<dyn Fn(Interrupt) + Send + Sync>) -> io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new(heard_signals())?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -214,6 +260,34 @@ pub(crate) fn on_interrupt(act: Box<dyn Fn(Interrupt) + Send + Sync>) -> io::Res
         }
     })?;
     Ok(())
+}
+
+/// A signal tells of it only those who are in the terminal's foreground at that moment.
+pub(crate) fn on_hang_up(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    std::thread::Builder::new().name("terminal".into()).spawn(move || {
+        let terminal = io::stdin();
+        loop {
+            // Only that it is gone is waited for, which is always told.
+            let mut polled = [PollFd::new(&terminal, PollFlags::empty())];
+            match poll(&mut polled, None) {
+                Ok(_) => return act(),
+                Err(rustix::io::Errno::INTR) => {}
+                // Then nothing can be told.
+                Err(_) => return,
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Signals tell of it.
+pub(crate) fn watch_session() -> io::Result<()> {
+    Ok(())
+}
+
+/// There is no such key.
+pub(crate) fn press_ctrl_break() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Returns the signals that ask this program to stop; what was ignored when it started stays so.

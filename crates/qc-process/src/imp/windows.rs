@@ -1,15 +1,18 @@
 //! Windows.
 
 mod console;
+mod ctrl_c;
 mod list;
 mod listener;
 mod local;
 mod relay;
+mod session;
 mod spawn;
 mod stop;
 mod sys;
 mod volume;
 mod watch;
+mod window;
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -32,14 +35,17 @@ use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, PROCESS_QUERY_LIMI
 use crate::AtLogOn;
 use crate::imp::Share;
 
-pub(crate) use console::{on_interrupt, run_helper};
+pub(crate) use console::{on_interrupt, output_mode, press_ctrl_break, set_output_mode};
+pub(crate) use ctrl_c::run_helper;
 pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use relay::Relay;
+pub(crate) use session::watch_session;
 pub(crate) use spawn::{ChildHandle, child_handle, spawn};
 pub(crate) use stop::{
-    ProcessHandle, ask_all, exit_of, kill, open_process, pass_on, process_handle, wait_any,
+    ProcessHandle, ask_all, exit_of, kill, open_child, open_process, pass_on, process_handle,
+    wait_any,
 };
 pub(crate) use volume::volume;
 pub(crate) use watch::{Waker, Watcher};
@@ -50,6 +56,11 @@ pub(crate) const CLOSE_LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 pub(crate) const LOCKS_ARE_INHERITED: bool = false;
 pub(crate) const NOWHERE: &str = "NUL";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::TaskScheduler;
+
+/// A console that closes tells everybody.
+pub(crate) fn on_hang_up(_act: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    Ok(())
+}
 
 /// Returns when the process with `pid` was created, in 100 ns ticks since 1601-01-01 UTC.
 ///
@@ -88,6 +99,9 @@ pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
         .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS)
         .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | delete);
 }
+
+/// The system's heap does so by itself.
+pub(crate) fn return_memory() {}
 
 /// There is no limit.
 pub(crate) fn allow_open_files(_count: u64) -> u64 {

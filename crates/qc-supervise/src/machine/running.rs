@@ -47,7 +47,7 @@ impl Machine {
                 self.after_stop(id, then);
             }
             Phase::Spawning(_, then) => {
-                self.starts.spawned();
+                self.starts.spawned(id);
                 match then {
                     Some(then) => self.after_stop(id, then),
                     None => self.failed(id, Cause::Ended(exit), None),

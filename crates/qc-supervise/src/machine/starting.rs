@@ -126,11 +126,12 @@ impl Machine {
 
     pub(super) fn spawn(&mut self, id: Id, start: Start) {
         self.enter(id, Phase::Spawning(start, None), None);
-        self.starts.spawning();
         if let Some(component) = self.get_mut(id) {
+            let pause = component.spec.pause;
             component.life += 1;
             component.adopted = false;
             let life = component.life;
+            self.starts.spawning(id, pause);
             self.actions.push(Action::Spawn { id, life });
         }
     }
@@ -149,7 +150,7 @@ impl Machine {
         let Some(component) = self.alive(id, life) else { return };
         let Phase::Spawning(start, then) = component.phase.clone() else { return };
         let pause = component.spec.pause;
-        self.starts.spawned();
+        self.starts.spawned(id);
         if start == Start::First {
             self.starts.pause_until(self.now + pause);
         }
@@ -181,7 +182,7 @@ impl Machine {
         let Phase::Spawning(start, then) = component.phase.clone() else { return };
         let busy_since = component.busy_since.unwrap_or(self.now);
         let unwanted = self.stops.contains(component.turn(id));
-        self.starts.spawned();
+        self.starts.spawned(id);
         match (then, why) {
             (Some(then), _) => self.after_stop(id, then),
             (None, _) if unwanted => self.rest(id, Rest::Stopped),

@@ -70,6 +70,23 @@ impl Machine {
         }
     }
 
+    /// Leaves those that were asked before no more time than those that are asked now.
+    pub(super) fn hasten_stops(&mut self) {
+        for id in self.ids() {
+            let is_asked = self.get(id).is_some_and(|component| {
+                matches!(
+                    component.phase,
+                    Phase::Spawning(_, Some(_))
+                        | Phase::Stopping(Step::Asked | Step::AskedFirmly, _)
+                )
+            });
+            if is_asked {
+                let due = self.now + self.stop_timeout(id) * 3 / 4;
+                self.agenda.hasten(id, due);
+            }
+        }
+    }
+
     pub(super) fn stop_timeout(&self, id: Id) -> Duration {
         let timeout = self.get(id).map_or(Duration::ZERO, |it| it.spec.settings.stop_timeout);
         timeout.min(self.stop_limit.unwrap_or(Duration::MAX))

@@ -10,6 +10,7 @@
 mod referee;
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use qc_supervise::{
@@ -121,15 +122,16 @@ fn spec(random: &mut Random) -> Spec {
 
 /// What the machine is made to believe.
 fn told(mut spec: Spec, lie: Lie) -> Spec {
+    let settings = Arc::make_mut(&mut spec.settings);
     match lie {
-        Lie::LargerBudget => spec.settings.restart.max_restarts += 1,
+        Lie::LargerBudget => settings.restart.max_restarts += 1,
         Lie::ShorterCooldown => {
-            if let RestartDelay::Cooldown(pause) = &mut spec.settings.restart.delay {
+            if let RestartDelay::Cooldown(pause) = &mut settings.restart.delay {
                 *pause /= 2;
             }
         }
         Lie::NoGuards => spec.guard = None,
-        Lie::Impatient => spec.settings.stop_timeout /= 2,
+        Lie::Impatient => settings.stop_timeout /= 2,
         Lie::None | Lie::StopUnheard | Lie::EndToldEarly | Lie::OldNews | Lie::NoTicks => {}
     }
     spec
@@ -170,6 +172,15 @@ impl History {
         }
         let limit = self.random.chance(30).then(|| seconds(self.random.below(5)));
         self.handle(Event::StopAll { limit })?;
+        if self.random.chance(30) {
+            // The window is closed while a stop goes on.
+            let closed = self.world.now + self.random.time(seconds(60));
+            while !self.machine.is_over() && self.world.now < closed {
+                self.step(closed)?;
+            }
+            let limit = limit.map_or(seconds(1), |limit| limit / 2);
+            self.handle(Event::StopAll { limit: Some(limit) })?;
+        }
         let patience = self.world.now + seconds(300);
         while !self.machine.is_over() && self.world.now < patience {
             self.step(patience)?;
@@ -267,7 +278,7 @@ impl History {
             }
             _ => {
                 let mut changed = self.specs[id.0 as usize].clone();
-                changed.settings = settings(&mut self.random);
+                changed.settings = Arc::new(settings(&mut self.random));
                 self.specs[id.0 as usize] = changed.clone();
                 let restart = self.random.chance(50);
                 let resting = self.machine.view(id).map(|view| view.state);

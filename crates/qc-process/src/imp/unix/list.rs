@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -15,31 +15,43 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
 
 use super::stat::Stat;
-use crate::{Identity, Listing, ProcessInfo, here};
+use crate::list::Wanted;
+use crate::{Identity, Listing, ProcessInfo, here, in_parts};
+
+/// How many processes are read one after the other before another processor is worth it.
+const READ_AT_ONCE: usize = 64;
 
 /// No command line is that long.
 const FAR_BEHIND: u64 = 1 << 40;
 
 /// Reads the command line of every process, and all of those that `wanted` accepts.
-pub(crate) fn scan(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
-    let mut reader = Reader::new()?;
-    let mut listing = Listing { hides_others: true, ..Listing::default() };
-    let mut dir = Dir::read_from(&reader.proc)?;
+pub(crate) fn scan(wanted: &Wanted<'_>) -> io::Result<Listing> {
+    let system = Proc::open()?;
+    let mut pids: Vec<u32> = Vec::new();
+    let mut dir = Dir::read_from(&system.dir)?;
     while let Some(entry) = dir.read() {
-        let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        // Process 1 is there as long as the system, in every PID namespace.
-        listing.hides_others &= pid != 1;
-        match reader.command_line(pid) {
-            Ok((file, args)) if wanted(&args) => {
-                listing.processes.extend(reader.process(pid, args, &file));
+        pids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+    }
+    let parts = in_parts(&pids, READ_AT_ONCE, |pids| {
+        let mut reader = Reader::new(&system);
+        let mut part = Listing::default();
+        for &pid in pids {
+            match reader.command_line(pid) {
+                Ok((file, args)) if wanted(&args) => {
+                    part.processes.extend(reader.process(pid, args, &file));
+                }
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => {}
+                Err(_) => part.unreadable += 1,
             }
-            Ok(_) => {}
-            Err(error) if is_gone(&error) => {}
-            Err(_) => listing.unreadable += 1,
         }
+        part
+    });
+    // Process 1 is there as long as the system, in every PID namespace.
+    let mut listing = Listing { hides_others: !pids.contains(&1), ..Listing::default() };
+    for part in parts {
+        listing.processes.extend(part.processes);
+        listing.unreadable += part.unreadable;
     }
     Ok(listing)
 }
@@ -49,7 +61,8 @@ pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
     if pids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut reader = Reader::new()?;
+    let system = Proc::open()?;
+    let mut reader = Reader::new(&system);
     let described = pids.iter().filter_map(|&pid| {
         let (file, args) = reader.command_line(pid).ok()?;
         reader.process(pid, args, &file)
@@ -62,23 +75,34 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
 
-/// Reads files of processes, into one buffer.
-struct Reader {
-    proc: File,
+/// The folder with all processes.
+struct Proc {
+    dir: File,
     /// When this boot began, by the wall clock of now.
     boot: SystemTime,
+}
+
+impl Proc {
+    fn open() -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = File::from(openat(CWD, "/proc", flags, Mode::empty())?);
+        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let up = Duration::try_from(up).unwrap_or_default();
+        let boot = SystemTime::now().checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH);
+        Ok(Self { dir, boot })
+    }
+}
+
+/// Reads files of processes, into one buffer.
+struct Reader<'a> {
+    system: &'a Proc,
     path: String,
     bytes: Vec<u8>,
 }
 
-impl Reader {
-    fn new() -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let proc = File::from(openat(CWD, "/proc", flags, Mode::empty())?);
-        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let up = Duration::try_from(up).unwrap_or_default();
-        let boot = SystemTime::now().checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH);
-        Ok(Self { proc, boot, path: String::new(), bytes: Vec::with_capacity(4096) })
+impl<'a> Reader<'a> {
+    fn new(system: &'a Proc) -> Self {
+        Self { system, path: String::new(), bytes: Vec::with_capacity(4096) }
     }
 
     /// Returns the program and its arguments, and the file they were read from.
@@ -110,12 +134,14 @@ impl Reader {
         Some(ProcessInfo {
             identity: Identity { pid, started: stat.started, boot_id: here().boot_id.clone() },
             parent: Some(stat.parent).filter(|&parent| parent > 0),
+            is_fork: stat.is_fork(),
+            session: Some(stat.session),
             name: stat.name,
             args,
             exe,
             current_dir,
             is_stub: false,
-            since: self.boot + time(stat.started),
+            since: self.system.boot + time(stat.started),
             cpu_time: time(stat.cpu_ticks),
             memory_bytes: stat.resident_pages * page,
         })
@@ -125,23 +151,15 @@ impl Reader {
     fn read(&mut self, pid: u32, name: &str) -> io::Result<File> {
         self.name(pid, name);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&self.proc, &*self.path, flags, Mode::empty())?);
-        self.bytes.clear();
-        // Almost always one call: what is shorter than the room for it was read to its end.
-        self.bytes.resize(self.bytes.capacity(), 0);
-        let read = file.read(&mut self.bytes)?;
-        let is_full = read == self.bytes.len();
-        self.bytes.truncate(read);
-        if is_full {
-            file.read_to_end(&mut self.bytes)?;
-        }
+        let mut file = File::from(openat(&self.system.dir, &*self.path, flags, Mode::empty())?);
+        super::read_whole(&mut file, &mut self.bytes)?;
         Ok(file)
     }
 
     fn link(&mut self, pid: u32, name: &str) -> Option<PathBuf> {
         self.name(pid, name);
         self.bytes.resize(self.bytes.capacity(), 0);
-        let length = readlinkat_raw(&self.proc, &*self.path, &mut self.bytes[..]).ok()?;
+        let length = readlinkat_raw(&self.system.dir, &*self.path, &mut self.bytes[..]).ok()?;
         let target = &self.bytes[..length];
         let path = target.strip_suffix(b" (deleted)").unwrap_or(target);
         Some(OsStr::from_bytes(path).into())

@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::{mem, ptr};
 
 use libc::{c_int, c_void};
@@ -20,9 +22,16 @@ use crate::{Console, Ended, Identity, Output, Spawn, identity_of};
 /// Room for the few calls that the child makes before it runs its program.
 const STACK: usize = 16 * 1024;
 
+/// Held while a child is made and its pair of sockets with it. So a waiting child has the sockets of
+/// those before it, never of those after it; otherwise two could keep each other waiting for leave
+/// for ever, should this program be killed meanwhile.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 #[derive(Debug)]
 pub(crate) struct ChildHandle {
     pidfd: OwnedFd,
+    /// The file name of the program that it was started with.
+    program: Box<str>,
     ended: Option<Ended>,
 }
 
@@ -37,6 +46,16 @@ impl ChildHandle {
 
     pub(super) fn pidfd(&self) -> &OwnedFd {
         &self.pidfd
+    }
+
+    /// Returns what [`Spawn::program`] names.
+    pub(super) fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// Whether it was waited for: its number may be somebody else's.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Returns how it ended, once it has.
@@ -68,7 +87,6 @@ pub(crate) fn spawn(
     spawn: &Spawn<'_>,
     created: impl FnOnce(&Identity) -> io::Result<()>,
 ) -> io::Result<(Identity, ChildHandle)> {
-    let (mut ours, theirs) = UnixStream::pair()?;
     let blocked = BlockedSignals::new()?;
     let program = Prepared::new(spawn)?;
     let output: Option<OwnedFd> = match spawn.output {
@@ -77,6 +95,8 @@ pub(crate) fn spawn(
         Output::Pipe(pipe) => Some(pipe.try_clone()?.into()),
     };
     let nothing = output.as_ref().map(|_| File::open("/dev/null")).transpose()?;
+    let one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let (mut ours, theirs) = UnixStream::pair()?;
     let before = BeforeExec {
         program: &program,
         current_dir: spawn
@@ -95,6 +115,7 @@ pub(crate) fn spawn(
     };
     let waiting = Waiting::start(&before)?;
     drop(theirs);
+    drop(one_at_a_time);
     let identity = identity_of(waiting.pid.as_raw_nonzero().get().cast_unsigned())?;
     created(&identity)?;
     ours.write_all(b"!")?;
@@ -103,7 +124,9 @@ pub(crate) fn spawn(
     match ours.read_exact(&mut reason) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             let pidfd = waiting.let_go();
-            Ok((identity, ChildHandle { pidfd, ended: None }))
+            let program = Path::new(&spawn.program).file_name().unwrap_or_default();
+            let program = program.to_string_lossy().into();
+            Ok((identity, ChildHandle { pidfd, program, ended: None }))
         }
         Err(error) => Err(error),
         Ok(()) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(reason))),
@@ -157,7 +180,7 @@ impl Drop for Waiting<'_> {
         if let Some(pidfd) = self.pidfd.take() {
             // It has not been awaited, so it is there, and can be killed.
             let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
-            let _ = ChildHandle { pidfd, ended: None }.wait();
+            let _ = ChildHandle { pidfd, program: Box::default(), ended: None }.wait();
         }
     }
 }

@@ -8,23 +8,27 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::{Ask, Ended, Identity, Interrupt, Process};
+use super::ChildHandle;
+use crate::{Ask, Ended, Identity, Interrupt, Process, in_parts};
+
+/// How many are asked one after the other before another processor is worth it.
+const ASKED_AT_ONCE: usize = 64;
 
 /// An open pidfd.
 #[derive(Debug)]
-pub(crate) struct ProcessHandle(OwnedFd);
+pub(crate) struct ProcessHandle {
+    pidfd: OwnedFd,
+    name: String,
+}
 
 impl ProcessHandle {
     /// Returns the names under which the process's program is known.
     pub(crate) fn images(&self, pid: u32) -> Vec<String> {
-        let mut images = Vec::new();
-        if let Ok(name) = fs::read_to_string(format!("/proc/{pid}/comm")) {
-            images.push(name.trim_end().to_owned());
-        }
+        let mut images = vec![self.name.clone()];
         if let Ok(exe) = fs::read_link(format!("/proc/{pid}/exe")) {
             images.push(exe.to_string_lossy().into_owned());
         }
-        if let Ok(command) = fs::read(format!("/proc/{pid}/cmdline")) {
+        if let Ok(command) = super::read_at_once(&format!("/proc/{pid}/cmdline")) {
             let program = command.split(|&byte| byte == 0).next().unwrap_or_default();
             images.push(String::from_utf8_lossy(program).into_owned());
         }
@@ -34,7 +38,7 @@ impl ProcessHandle {
 
 /// Returns what can be watched.
 pub(crate) fn process_handle(process: &ProcessHandle) -> &OwnedFd {
-    &process.0
+    &process.pidfd
 }
 
 /// Only a parent learns how its child ends.
@@ -42,19 +46,34 @@ pub(crate) fn exit_of(_process: &ProcessHandle) -> Option<Ended> {
     None
 }
 
+/// Opens a child. As long as it is not waited for, its number is its own, and there is nothing to
+/// compare.
+pub(crate) fn open_child(
+    _identity: &Identity,
+    child: &ChildHandle,
+) -> io::Result<Option<ProcessHandle>> {
+    if child.has_ended() {
+        return Ok(None);
+    }
+    let pidfd = child.pidfd().try_clone()?;
+    Ok(Some(ProcessHandle { pidfd, name: child.program().to_owned() }))
+}
+
 pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHandle>> {
     let Some(pid) = i32::try_from(identity.pid).ok().and_then(Pid::from_raw) else {
         return Ok(None);
     };
-    let handle = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(handle) => handle,
+    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
         Err(rustix::io::Errno::SRCH) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     // Compared after opening: from here on the number can't change hands unnoticed.
-    match super::start_time(identity.pid) {
-        Ok(started) if started == identity.started && identity.boot_id == crate::here().boot_id => {
-            Ok(Some(ProcessHandle(handle)))
+    match super::stat(identity.pid) {
+        Ok(stat)
+            if stat.started == identity.started && identity.boot_id == crate::here().boot_id =>
+        {
+            Ok(Some(ProcessHandle { pidfd, name: stat.name }))
         }
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -63,7 +82,12 @@ pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHand
 }
 
 pub(crate) fn ask_all(processes: &[&Process], how: Ask) -> Vec<io::Result<()>> {
-    processes.iter().map(|process| send(&process.handle, signal_for(process, how))).collect()
+    let ask = |part: &[&Process]| {
+        part.iter()
+            .map(|process| send(&process.handle, signal_for(process, how)))
+            .collect::<Vec<_>>()
+    };
+    in_parts(processes, ASKED_AT_ONCE, ask).into_iter().flatten().collect()
 }
 
 pub(crate) fn kill(process: &Process) -> io::Result<()> {
@@ -86,7 +110,7 @@ pub(crate) fn pass_on(process: &Process, interrupt: Interrupt) {
 pub(crate) fn wait_any(processes: &[&Process], timeout: Duration) -> io::Result<Vec<usize>> {
     let deadline = Instant::now() + timeout;
     let mut fds: Vec<PollFd<'_>> =
-        processes.iter().map(|process| PollFd::new(&process.handle.0, PollFlags::IN)).collect();
+        processes.iter().map(|process| PollFd::new(&process.handle.pidfd, PollFlags::IN)).collect();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
@@ -105,7 +129,7 @@ pub(crate) fn wait_any(processes: &[&Process], timeout: Duration) -> io::Result<
 }
 
 fn send(handle: &ProcessHandle, signal: Signal) -> io::Result<()> {
-    match pidfd_send_signal(&handle.0, signal) {
+    match pidfd_send_signal(&handle.pidfd, signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -113,21 +137,16 @@ fn send(handle: &ProcessHandle, signal: Signal) -> io::Result<()> {
 
 /// A Python runs `finally:` on SIGINT, but is ended at once by SIGTERM.
 fn signal_for(process: &Process, how: Ask) -> Signal {
-    let pid = process.identity().pid;
     let is_python = process.images.iter().any(|image| {
         let file = image.rsplit('/').next().unwrap_or(image);
         file.starts_with("python") || file.starts_with("pypy")
     });
     match how {
-        Ask::Gently if is_python && !ignores(pid, libc::SIGINT) => Signal::INT,
+        Ask::Gently if is_python && !ignores(process, libc::SIGINT) => Signal::INT,
         Ask::Gently | Ask::Firmly => Signal::TERM,
     }
 }
 
-/// Tells whether the process ignores `signal`, as one started by a shell in the background does.
-pub(super) fn ignores(pid: u32, signal: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask >> (signal - 1) & 1 == 1
+fn ignores(process: &Process, signal: i32) -> bool {
+    super::stat(process.identity().pid).is_ok_and(|stat| stat.ignores(signal))
 }

@@ -43,6 +43,13 @@ pub(crate) fn volume(path: &Path) -> io::Result<Volume> {
         None => (VolumePlace::Local, ""),
     };
     let block = u64::try_from(found.f_bsize).unwrap_or(0);
-    let free_bytes = found.f_bavail.saturating_mul(block);
+    // Some blocks are kept for the superuser. A file system without a size, such as a network's or
+    // one in memory without limit, has no blocks at all.
+    let free_blocks = match found.f_blocks {
+        0 => u64::MAX,
+        _ if rustix::process::geteuid().is_root() => found.f_bfree,
+        _ => found.f_bavail,
+    };
+    let free_bytes = free_blocks.saturating_mul(block);
     Ok(Volume { place, kind: kind.into(), free_bytes })
 }

@@ -1,26 +1,28 @@
-//! Ctrl-C: receiving it, and sending it into another console.
+//! This program's console: what is heard there, and who sits at it.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::windows::io::AsHandle;
-use std::os::windows::process::CommandExt;
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use windows_sys::Win32::Foundation::{HWND, LPARAM, TRUE};
+use windows_sys::Win32::Foundation::TRUE;
 use windows_sys::Win32::System::Console::{
-    AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent,
-    GetConsoleProcessList, SetConsoleCtrlHandler,
-};
-use windows_sys::Win32::System::Threading::{DETACHED_PROCESS, PROCESS_QUERY_LIMITED_INFORMATION};
-use windows_sys::Win32::UI::WindowsAndMessaging::{
-    EnumWindows, GetWindowThreadProcessId, PostMessageW, WM_CLOSE,
+    CTRL_BREAK_EVENT, CTRL_C_EVENT, GenerateConsoleCtrlEvent, GetConsoleProcessList,
+    SetConsoleCtrlHandler,
 };
 
 use super::sys;
-use crate::helper::{self, HELPER};
-use crate::{Identity, Interrupt, Process, here, is_terminal};
+use crate::Interrupt;
+
+/// Returns how the console behind standard output is set, if there is one.
+pub(crate) fn output_mode() -> Option<u32> {
+    sys::console_mode(io::stdout().as_handle()).ok()
+}
+
+/// Where the console is gone, nothing is to be set.
+pub(crate) fn set_output_mode(mode: u32) {
+    let _ = sys::set_console_mode(io::stdout().as_handle(), mode);
+}
 
 type Act = Box<dyn Fn(Interrupt) + Send + Sync>;
 
@@ -32,6 +34,13 @@ static OWN_ECHOES: AtomicU32 = AtomicU32::new(0);
 pub(crate) fn on_interrupt(act: Act) -> io::Result<()> {
     ACT.set(act).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
     listen()
+}
+
+/// Expects so many Ctrl-C events that this program sends into its own console itself.
+pub(super) fn expect_echoes(count: usize) -> io::Result<()> {
+    listen()?;
+    OWN_ECHOES.fetch_add(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Relaxed);
+    Ok(())
 }
 
 fn listen() -> io::Result<()> {
@@ -59,151 +68,37 @@ unsafe extern "system" fn handle_event(event: u32) -> i32 {
         _ => Interrupt::Close,
     };
     // Without a listener the next handler decides, which is the system's and ends the program.
-    let Some(act) = ACT.get() else { return 0 };
+    i32::from(heard(interrupt))
+}
+
+/// Tells the listener of `interrupt`; `false` if there is none. Does not return after
+/// [`Interrupt::Close`].
+pub(super) fn heard(interrupt: Interrupt) -> bool {
+    let Some(act) = ACT.get() else { return false };
     act(interrupt);
     if interrupt == Interrupt::Close {
         loop {
             std::thread::park();
         }
     }
-    1
+    true
 }
 
-/// Sends WM_CLOSE to the windows of `processes` and Ctrl-C into their consoles; `NotConnected`
-/// for those that have neither.
-pub(super) fn ask_all(processes: &[&Process]) -> Vec<io::Result<()>> {
-    let windows = close_windows(processes);
-    let consoles = send_ctrl_c(processes);
-    let results = processes.iter().map(|process| {
-        let pid = process.identity().pid;
-        if windows.get(&pid).is_some_and(|&count| count > 0) {
-            return Ok(());
-        }
-        match &consoles {
-            Ok(reached) if reached.contains(&pid) => Ok(()),
-            Ok(_) => Err(io::ErrorKind::NotConnected.into()),
-            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
-        }
-    });
-    results.collect()
-}
-
-/// Lets a helper send the events; returns the pids that it reached.
-fn send_ctrl_c(processes: &[&Process]) -> io::Result<Vec<u32>> {
-    if !helper::is_ready() {
-        return Err(io::Error::other(
-            "this program does not call qc_process::helper::run_if_asked",
-        ));
+pub(crate) fn press_ctrl_break() -> io::Result<()> {
+    if own_console() != [std::process::id()] {
+        return Err(io::Error::other("this program is not alone at a console"));
     }
-    let beside_us = own_console();
-    let shared =
-        processes.iter().filter(|process| beside_us.contains(&process.identity().pid)).count();
-    if shared > 0 {
-        listen()?;
-        OWN_ECHOES.fetch_add(u32::try_from(shared).unwrap_or(u32::MAX), Ordering::Relaxed);
-    }
-    let targets = processes.iter().map(|process| {
-        let Identity { pid, started, .. } = process.identity();
-        format!("{pid}:{started}")
-    });
-    let output = Command::new(std::env::current_exe()?)
-        .arg(HELPER)
-        .args(targets)
-        .creation_flags(DETACHED_PROCESS)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()?;
-    let reached = String::from_utf8_lossy(&output.stdout);
-    Ok(reached.lines().filter_map(|line| line.trim().parse().ok()).collect())
-}
-
-/// The helper: visits the console of each `pid:started`, and prints the pids it reached.
-pub(crate) fn run_helper(args: impl Iterator<Item = String>) -> i32 {
-    // The event reaches everybody on the visited console, this helper too.
-    // SAFETY: without a function, the call only sets this process to ignore Ctrl-C.
-    unsafe { SetConsoleCtrlHandler(None, TRUE) };
-    let mut visited: Vec<u32> = Vec::new();
-    for target in args {
-        let Some((pid, started)) = target.split_once(':') else { return 2 };
-        let (Ok(pid), Ok(started)) = (pid.parse(), started.parse()) else { return 2 };
-        // Several targets can share a console, as a stub and its interpreter do; one event is enough.
-        if visited.contains(&pid)
-            || visit(&Identity { pid, started, boot_id: here().boot_id.clone() }, &mut visited)
-        {
-            println!("{pid}");
-        }
-    }
-    0
-}
-
-/// Sends Ctrl-C into the console of the process; `false` if it has none.
-fn visit(identity: &Identity, visited: &mut Vec<u32>) -> bool {
-    // Held open during the visit, so that the pid can't come to mean another process.
-    let Ok(Some(_process)) = super::open_process(identity) else { return false };
-    // SAFETY: the call takes no pointers; failing for want of a console is as good.
-    unsafe { FreeConsole() };
-    // SAFETY: the call takes no pointers.
-    if unsafe { AttachConsole(identity.pid) } == 0 {
-        return false;
-    }
-    let neighbours = own_console();
-    // A trading terminal has windows and no console. One that sits here all the same would hear
-    // the event, too: then nobody is asked.
-    let sent = !neighbours.iter().any(|&pid| is_terminal_process(pid)) && send_to_all();
-    if sent {
-        visited.extend(neighbours);
-    }
-    // SAFETY: the call takes no pointers.
-    unsafe { FreeConsole() };
-    sent
-}
-
-/// Sends Ctrl-C to everybody on the attached console.
-fn send_to_all() -> bool {
-    // SAFETY: the call takes no pointers. Group 0 is everybody.
-    unsafe { GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) != 0 }
-}
-
-fn is_terminal_process(pid: u32) -> bool {
-    let process = sys::open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION);
-    process
-        .and_then(|process| sys::image_path(process.as_handle()))
-        .is_ok_and(|image| is_terminal(&image))
+    // SAFETY: the call takes no pointers. Group 0 is everybody, and that is this program.
+    sys::checked(unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, 0) })
 }
 
 /// Returns the pids on this program's console; none if it has no console.
-fn own_console() -> Vec<u32> {
+pub(super) fn own_console() -> Vec<u32> {
     let mut pids = vec![0; 256];
     // SAFETY: `pids` has room for 256 entries.
     let count = unsafe { GetConsoleProcessList(pids.as_mut_ptr(), 256) };
     pids.truncate(usize::try_from(count).unwrap_or(0).min(256));
     pids
-}
-
-/// Posts WM_CLOSE to every top-level window of `processes`; returns the number of windows by pid.
-fn close_windows(processes: &[&Process]) -> HashMap<u32, u32> {
-    let mut windows: HashMap<u32, u32> =
-        processes.iter().map(|process| (process.identity().pid, 0)).collect();
-    let argument: LPARAM = std::ptr::from_mut(&mut windows) as LPARAM;
-    // SAFETY: `close_if_ours` gets `argument` during this call only, while `windows` is alive and
-    // used by nothing else.
-    unsafe { EnumWindows(Some(close_if_ours), argument) };
-    windows
-}
-
-unsafe extern "system" fn close_if_ours(window: HWND, argument: LPARAM) -> i32 {
-    let mut pid = 0;
-    // SAFETY: the out-pointer is a live local; a window that is gone leaves 0.
-    unsafe { GetWindowThreadProcessId(window, &mut pid) };
-    // SAFETY: `argument` is the map that `close_windows` passes, borrowed by nobody else.
-    let windows = unsafe { &mut *(argument as *mut HashMap<u32, u32>) };
-    if let Some(count) = windows.get_mut(&pid) {
-        // SAFETY: posting copies its plain arguments.
-        if unsafe { PostMessageW(window, WM_CLOSE, 0, 0) } != 0 {
-            *count += 1;
-        }
-    }
-    TRUE
 }
 
 /// Lets children hear Ctrl-C even if this program was started deaf to it, which they would inherit.

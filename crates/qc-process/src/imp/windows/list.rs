@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
+use crate::list::Wanted;
 use crate::{Identity, Listing, ProcessInfo, here};
 
 /// Seconds between 1601, where Windows starts counting, and 1970.
@@ -19,7 +20,7 @@ const TICKS: u64 = 10_000_000;
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// Reads the command line of every process, and all of those that `wanted` accepts.
-pub(crate) fn scan(wanted: &dyn Fn(&[String]) -> bool) -> io::Result<Listing> {
+pub(crate) fn scan(wanted: &Wanted<'_>) -> io::Result<Listing> {
     let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
     let command_lines = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, command_lines);
@@ -98,6 +99,8 @@ fn read(process: &sysinfo::Process) -> Option<ProcessInfo> {
         exe: process.exe().map(PathBuf::from),
         current_dir: process.cwd().map(PathBuf::from),
         is_stub: process.exe().is_some_and(is_stub),
+        is_fork: false,
+        session: None,
         since: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(started)) + ticks,
         cpu_time: Duration::from_millis(process.accumulated_cpu_time()),
         memory_bytes: process.memory(),

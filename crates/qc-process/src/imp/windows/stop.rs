@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_TERMINATE};
 
-use super::{console, sys};
+use super::{ChildHandle, ctrl_c, sys};
 use crate::{Ask, Ended, Identity, Interrupt, Process};
 
 /// An open process handle.
@@ -29,6 +29,13 @@ pub(crate) fn process_handle(process: &ProcessHandle) -> BorrowedHandle<'_> {
 pub(crate) fn exit_of(process: &ProcessHandle) -> Option<Ended> {
     let code = sys::exit_code(process.0.as_handle()).ok()??;
     Some(Ended::Code(code.cast_signed()))
+}
+
+pub(crate) fn open_child(
+    identity: &Identity,
+    _child: &ChildHandle,
+) -> io::Result<Option<ProcessHandle>> {
+    open_process(identity)
 }
 
 pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHandle>> {
@@ -54,7 +61,7 @@ pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHand
 
 pub(crate) fn ask_all(processes: &[&Process], how: Ask) -> Vec<io::Result<()>> {
     match how {
-        Ask::Gently => console::ask_all(processes),
+        Ask::Gently => ctrl_c::ask_all(processes),
         Ask::Firmly => processes.iter().map(|_| Ok(())).collect(),
     }
 }

@@ -13,6 +13,7 @@ use windows_sys::Win32::Security::{GetTokenInformation, TOKEN_QUERY, TOKEN_USER,
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle,
 };
+use windows_sys::Win32::System::Console::{CONSOLE_MODE, GetConsoleMode, SetConsoleMode};
 use windows_sys::Win32::System::Registry::{
     HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW,
 };
@@ -50,6 +51,30 @@ pub(super) fn open_process(pid: u32, access: PROCESS_ACCESS_RIGHTS) -> io::Resul
     } else {
         Err(io::ErrorKind::NotFound.into())
     }
+}
+
+/// Returns the mode of a console's input or output.
+///
+/// # Errors
+/// If `console` is none.
+///
+/// Source: <https://learn.microsoft.com/windows/console/getconsolemode>
+pub(super) fn console_mode(console: BorrowedHandle<'_>) -> io::Result<CONSOLE_MODE> {
+    let mut mode = 0;
+    // SAFETY: the borrow keeps the handle open, and the out-pointer is a live local.
+    checked(unsafe { GetConsoleMode(console.as_raw_handle(), &mut mode) })?;
+    Ok(mode)
+}
+
+/// Sets the mode of a console's input or output.
+///
+/// # Errors
+/// If `console` is none, or does not know the mode.
+///
+/// Source: <https://learn.microsoft.com/windows/console/setconsolemode>
+pub(super) fn set_console_mode(console: BorrowedHandle<'_>, mode: CONSOLE_MODE) -> io::Result<()> {
+    // SAFETY: the borrow keeps the handle open.
+    checked(unsafe { SetConsoleMode(console.as_raw_handle(), mode) })
 }
 
 /// Returns when `process` was created, in 100 ns ticks since 1601-01-01 UTC.

@@ -1,0 +1,34 @@
+//! The rows of the drill, in the order of the table in `docs/WINDOWS.md`, which names each.
+
+mod access;
+mod consoles;
+mod files;
+mod locks;
+mod processes;
+mod scripts;
+
+use super::ground::Ground;
+use super::outcome::Outcome;
+
+/// Tries one thing.
+pub(crate) type Check = fn(&Ground) -> Outcome;
+
+/// What is tried.
+pub(crate) const ROWS: [(&str, Check); 16] = [
+    ("mandatory locks", locks::mandatory),
+    ("late release", locks::late_release),
+    ("Ctrl-Break", consoles::ctrl_break),
+    ("Ctrl-C", consoles::ctrl_c),
+    ("closing the window", consoles::closing),
+    ("owner of a port", processes::port),
+    ("replaced while read", files::replaced_while_read),
+    ("deleted from outside", files::deleted_from_outside),
+    ("names and long paths", files::names_and_long_paths),
+    ("access lists", access::lists),
+    ("protected processes", access::protected),
+    ("links", access::links),
+    ("PowerShell", scripts::powershell),
+    ("spared terminals", processes::terminals),
+    ("killed wrapper", locks::killed_wrapper),
+    ("small fleet", processes::fleet),
+];

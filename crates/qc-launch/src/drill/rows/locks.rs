@@ -1,0 +1,101 @@
+//! Locks that other processes hold, and that they leave by dying.
+
+use std::fs;
+use std::time::Instant;
+
+use qc_lock_core::{LockState, Reading, Request};
+use qc_process::{LOCKS_ARE_INHERITED, Process, wait_any};
+
+use crate::drill::ground::{Ground, ON_WINDOWS, free, lock_name, refused};
+use crate::drill::outcome::{Outcome, failed};
+use crate::drill::part::PATIENCE;
+
+/// What describes a lock can be read while it is held, and nobody else gets it.
+pub(crate) fn mandatory(ground: &Ground) -> Outcome {
+    let (locks, name) = (ground.locks("mandatory")?, lock_name("BRAIN_DRILL")?);
+    let holder = ground.holder(&locks, &name)?;
+    let pid = holder.identity().pid;
+    let Some(entry) = locks.status(&name)? else { return failed("the holder is not listed") };
+    if entry.state != LockState::Held || entry.pid != Some(pid) {
+        return failed(format!(
+            "the holder is listed as {} by {:?}",
+            entry.state.word(),
+            entry.pid
+        ));
+    }
+    let bytes = fs::read(locks.path().join("BRAIN_DRILL.lock"))?;
+    if !matches!(Reading::from_bytes(&bytes), Reading::Record(record) if record.pid == pid) {
+        return failed("the record does not name the holder");
+    }
+    refused(&locks, &name)?;
+
+    // What a reader would meet if a record were locked.
+    let file = ground.path().join("locked bytes");
+    fs::write(&file, "bytes")?;
+    let _locked = ground.part(["lock".into(), file.clone().into()])?;
+    let readable = match fs::read(&file) {
+        Ok(_) if ON_WINDOWS => return failed("locked bytes can be read, which Windows denies"),
+        Ok(_) => "locked bytes can be read here".to_owned(),
+        Err(error) => format!("locked bytes can't be read ({error})"),
+    };
+    Ok(format!("listed, its record read, a second one refused; {readable}"))
+}
+
+/// A lock is free as soon as its holder has been killed.
+pub(crate) fn late_release(ground: &Ground) -> Outcome {
+    let (locks, name) = (ground.locks("late")?, lock_name("BRAIN_DRILL")?);
+    let mut longest = 0;
+    for _ in 0..3 {
+        let mut holder = ground.holder(&locks, &name)?;
+        holder.kill()?;
+        let began = Instant::now();
+        let lock = locks.acquire(&Request::new(name.clone()))?;
+        longest = longest.max(began.elapsed().as_millis());
+        if lock.reclaimed().first().and_then(|one| one.holder.pid) != Some(holder.identity().pid) {
+            return failed("the lock was not taken over from the one who was killed");
+        }
+        lock.release()?;
+    }
+    Ok(format!("taken at most {longest} ms after its holder was killed, three times"))
+}
+
+/// A killed wrapper takes its child along on Windows, and leaves it the lock on Unix.
+pub(crate) fn killed_wrapper(ground: &Ground) -> Outcome {
+    let (locks, name) = (ground.locks("wrapper")?, lock_name("BRAIN_DRILL")?);
+    let before = [
+        "hold".into(),
+        "--lock-dir".into(),
+        locks.path().into(),
+        name.as_str().into(),
+        "--".into(),
+        ground.program.clone().into(),
+    ];
+    let mut wrapper = ground.part_of(&ground.program, &before, ["sleep".into()])?;
+    let pid = wrapper.player.pid;
+    if pid == wrapper.identity().pid {
+        return failed("the wrapper has no child");
+    }
+    refused(&locks, &name)?;
+    let Some(child) = Process::open(&wrapper.player)? else {
+        return failed("the child has ended before its wrapper");
+    };
+    wrapper.kill()?;
+    if LOCKS_ARE_INHERITED {
+        let kept = refused(&locks, &name).and_then(|()| Ok(locks.status(&name)?));
+        child.kill()?;
+        if kept?.and_then(|entry| entry.pid) != Some(pid) {
+            return failed("the lock is not the child's");
+        }
+    }
+    if wait_any(&[&child], PATIENCE)?.is_empty() {
+        // By its identity; nothing of the drill may stay.
+        child.kill()?;
+        return failed("the child of the killed wrapper lives on");
+    }
+    free(&locks, &name)?;
+    Ok(match LOCKS_ARE_INHERITED {
+        true => "the child lived on and kept the lock; free after its end",
+        false => "the child ended with its wrapper, and the lock was free",
+    }
+    .into())
+}

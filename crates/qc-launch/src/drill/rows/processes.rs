@@ -1,0 +1,73 @@
+//! Who listens, who is never touched, and a fleet from its start to its end.
+
+use std::fs;
+
+use qc_process::{Ended, Liveness, Process, StopError, listener, liveness};
+
+use crate::detach;
+use crate::drill::ground::Ground;
+use crate::drill::outcome::{Outcome, failed};
+use crate::drill::part::run;
+
+/// Who listens at a port is named.
+pub(crate) fn port(ground: &Ground) -> Outcome {
+    let part = ground.part(["listen".into()])?;
+    let Ok(port) = part.word.parse() else { return failed("it listens nowhere") };
+    let pid = part.identity().pid;
+    match listener(port)?.map(|found| found.pid) {
+        Some(Some(found)) if found == pid => Ok(format!("port {port} is that of PID {pid}")),
+        Some(Some(found)) => failed(format!("port {port} of PID {pid} is said to be {found}'s")),
+        Some(None) => failed("something listens there, and the system does not say who"),
+        None => failed(format!("nobody is said to listen at port {port} of PID {pid}")),
+    }
+}
+
+/// What has a terminal's name is never stopped.
+pub(crate) fn terminals(ground: &Ground) -> Outcome {
+    let program = ground.folder("terminal")?.join("terminal64.exe");
+    fs::copy(&ground.program, &program)?;
+    let mut terminal = ground.part_of(&program, &[], ["sleep".into()])?;
+    let refusal = match Process::open(terminal.identity()) {
+        Err(error @ StopError::Terminal { .. }) => error.to_string(),
+        Err(error) => return Err(error.into()),
+        Ok(_) => return failed("a terminal could be opened, to be stopped"),
+    };
+    if liveness(terminal.identity()) != Liveness::Alive {
+        return failed("the terminal has ended");
+    }
+    match terminal.dismiss()? {
+        Ended::Code(0) => Ok(format!("it lives on: {refusal}")),
+        ended => failed(format!("the terminal ended with {ended}")),
+    }
+}
+
+/// A fleet starts, is told to stop, and every component cleans up and ends by itself.
+pub(crate) fn fleet(ground: &Ground) -> Outcome {
+    const NAMES: [&str; 2] = ["DRILL_ONE", "DRILL_TWO"];
+    let root = ground.folder("fleet")?;
+    let mut launcher = ground.launcher(&root, &NAMES)?;
+    let mut said = String::new();
+    loop {
+        match launcher.line() {
+            Ok(line) if line == detach::SETTLED => break,
+            Ok(line) if line.starts_with(detach::MISSING) => return failed(said),
+            Ok(line) => said = line,
+            Err(_) => return failed(format!("qc-launch said last: {said}")),
+        }
+    }
+    let (asked, lines) = run(&ground.program, &["stop"], &root)?;
+    if !asked.success() {
+        return failed(format!("`qc-launch stop` ended with {asked}: {}", lines.join(" ")));
+    }
+    let ended = launcher.end()?;
+    if !ended.success() {
+        return failed(format!("qc-launch ended with {ended}"));
+    }
+    match NAMES.iter().find(|name| !root.join(name).exists()) {
+        Some(name) => failed(format!("{name} has not cleaned up")),
+        None => {
+            Ok("started by a launcher, stopped by `qc-launch stop`; every component cleaned up"
+                .into())
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Starting components, taking over those that run, and looking whether they are ready.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use qc_process::{Process, in_parts};
+use qc_supervise::{Event, Id, NotStarted};
+
+use super::{Message, Running, Runtime, token};
+use crate::adopt::Adopted;
+use crate::logs::Level;
+use crate::probe::Heart;
+use crate::start::{Begun, Starter};
+
+/// How long after its start, and how often, a component is looked at whether it is ready: a tenth
+/// of the time that it has taken so far, within these bounds.
+const SOONEST_LOOK: Duration = Duration::from_millis(20);
+const LATEST_LOOK: Duration = Duration::from_millis(250);
+
+/// How many are started one after the other before another processor is worth it.
+const STARTED_AT_ONCE: usize = 4;
+
+impl Runtime<'_> {
+    /// Starts all of them, on all processors.
+    pub(super) fn start_all(&mut self, lives: &[(Id, u32)]) {
+        // Each lock that is taken writes its own line, which comes after those.
+        self.write_history();
+        // A folder that can't be listed is told with each lock.
+        let listed = (lives.len() > 1).then(|| self.locks.listed().ok()).flatten();
+        let locks = listed.as_ref().unwrap_or(self.locks);
+        let starter = Starter { locks, scripts_lock: self.scripts_lock };
+        let (roster, logs, post) = (&self.roster, self.report.folder(), &self.post);
+        let start = |&(id, life): &(Id, u32)| {
+            let post = post.clone();
+            let hear = move |said| post.send(Message::Said(id, life, said));
+            Some(starter.start(roster.get(id)?, logs, hear))
+        };
+        let start_part = |part: &[(Id, u32)]| part.iter().map(start).collect::<Vec<_>>();
+        let started = in_parts(lives, STARTED_AT_ONCE, start_part);
+        for (&(id, life), started) in lives.iter().zip(started.into_iter().flatten()) {
+            match started {
+                None => {}
+                Some(Ok(begun)) => self.begin(id, life, begun),
+                Some(Err(why)) => {
+                    match why {
+                        NotStarted::Busy => self.end_left_over(id),
+                        _ => self.ended.push(self.roster.name(id)),
+                    }
+                    self.events.push_back(Event::NotStarted { id, life, why });
+                }
+            }
+        }
+    }
+
+    /// Takes up what has just been started.
+    fn begin(&mut self, id: Id, life: u32, begun: Begun) {
+        let Begun { child, is_wrapped, held_since, log, looker, heart, remarks } = begun;
+        if let Err(error) = self.watcher.watch_child(&child, token(id, life)) {
+            // Nobody would notice its end, so it must not run.
+            if let Ok(Some(process)) = Process::open(child.identity()) {
+                let _ = process.kill();
+            }
+            let why = NotStarted::Failed(format!("it cannot be watched: {error}"));
+            self.events.push_back(Event::NotStarted { id, life, why });
+            return;
+        }
+        for remark in remarks {
+            self.say_of(id, Level::Info, "reclaimed", &remark);
+        }
+        self.tell_starting(id, &log);
+        let running = Running {
+            life,
+            identity: (!is_wrapped).then(|| child.identity().clone()),
+            child: Some(child),
+            process: None,
+            log: log.ok(),
+            looker: looker.map(Box::new),
+            heart: heart.map(Box::new),
+            began: self.now(),
+            next_look: None,
+            was_killed: false,
+        };
+        self.put(id, Some(running));
+        if !is_wrapped {
+            self.note_start(id, life, held_since);
+        }
+    }
+
+    /// A component's process runs, and holds its lock since then, if that is known.
+    pub(super) fn note_start(&mut self, id: Id, life: u32, held_since: Option<SystemTime>) {
+        let now = self.now();
+        let Some(running) = self.running_mut(id) else { return };
+        let pid = running.identity.as_ref().map(|identity| identity.pid);
+        running.began = now;
+        if running.looker.is_some() {
+            running.next_look = Some(now + SOONEST_LOOK);
+            self.looking.push(id);
+        }
+        self.crashed.remove(&id);
+        self.tell_start(id, pid, held_since);
+        self.events.push_back(Event::Started { id, life });
+    }
+
+    /// Takes over a process that an earlier launcher has left.
+    pub(super) fn adopt(&mut self, adopted: Adopted) -> io::Result<()> {
+        let Some(id) = self.roster.id(&adopted.name) else { return Ok(()) };
+        // The life that the machine gives to what it adopts.
+        let life = 1;
+        self.watcher.watch(&adopted.process, token(id, life))?;
+        let log = self.report.folder().latest(&adopted.name);
+        let component = self.roster.get(id);
+        let heart = component.and_then(|component| Heart::new(component, log.as_deref()));
+        let identity = adopted.process.identity().clone();
+        self.tell_adopted(id, identity.pid, log.as_deref());
+        let running = Running {
+            life,
+            child: None,
+            process: Some(Box::new(adopted.process)),
+            identity: Some(identity),
+            log,
+            looker: None,
+            heart: heart.map(Box::new),
+            began: self.now(),
+            next_look: None,
+            was_killed: false,
+        };
+        self.put(id, Some(running));
+        self.events.push_back(Event::Adopted(id));
+        Ok(())
+    }
+
+    /// Looks at those that are starting whether they are ready.
+    pub(super) fn look(&mut self) {
+        let now = self.now();
+        let (locks, roster) = (self.locks, &self.roster);
+        let (running, events) = (&mut self.running, &mut self.events);
+        self.looking.retain(|&id| {
+            let Some(Some(one)) = running.get_mut(id.0 as usize) else { return false };
+            let (Some(looker), Some(component)) = (&mut one.looker, roster.get(id)) else {
+                return false;
+            };
+            if one.next_look.is_some_and(|next| now < next) {
+                return true;
+            }
+            if looker.sees(component, locks) {
+                events.push_back(Event::Ready { id, life: one.life });
+                one.looker = None;
+                one.next_look = None;
+                return false;
+            }
+            let pause = ((now - one.began) / 10).clamp(SOONEST_LOOK, LATEST_LOOK);
+            one.next_look = Some(now + pause);
+            true
+        });
+    }
+}

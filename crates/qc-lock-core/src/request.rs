@@ -1,0 +1,69 @@
+//! What is asked of a lock directory.
+
+use std::time::Duration;
+
+use crate::{Account, LockName, Resource, Terminal};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub(crate) name: LockName,
+    pub(crate) account: Option<Account>,
+    pub(crate) terminal: Option<Terminal>,
+    pub(crate) program: Option<String>,
+    pub(crate) wait: Duration,
+    pub(crate) at_once: bool,
+}
+
+impl Request {
+    /// Asks for the lock `name`, alone and without waiting.
+    pub fn new(name: LockName) -> Self {
+        Self {
+            name,
+            account: None,
+            terminal: None,
+            program: None,
+            wait: Duration::ZERO,
+            at_once: false,
+        }
+    }
+
+    /// Asks also for the account, in the role that the name speaks of.
+    pub fn account(self, account: Account) -> Self {
+        Self { account: Some(account), ..self }
+    }
+
+    /// Asks also for the terminal, in the role that the name speaks of.
+    pub fn terminal(self, terminal: Terminal) -> Self {
+        Self { terminal: Some(terminal), ..self }
+    }
+
+    /// Sets the file name of the program that will do the work, for the record. Without it, the
+    /// record names this program.
+    pub fn program(self, program: impl Into<String>) -> Self {
+        Self { program: Some(program.into()), ..self }
+    }
+
+    /// Waits up to `wait` for a lock that is held.
+    pub fn wait(self, wait: Duration) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// Looks once and never waits, not even where that would show who holds the lock: then it is
+    /// refused with a holder without a pid, and the history is not told. For programs that have
+    /// other things to do meanwhile, and ask again.
+    pub fn at_once(self) -> Self {
+        Self { at_once: true, ..self }
+    }
+
+    /// Returns what is to be protected, in the order in which guards are taken.
+    pub fn resources(&self) -> Vec<Resource> {
+        let account = self.account.iter().map(|account| Resource::account(account, &self.name));
+        let terminal =
+            self.terminal.iter().map(|terminal| Resource::terminal(terminal, &self.name));
+        let mut resources: Vec<Resource> =
+            account.chain(terminal).chain([Resource::name(&self.name)]).collect();
+        resources.sort();
+        resources
+    }
+}

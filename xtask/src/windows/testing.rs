@@ -1,0 +1,230 @@
+//! Runs all tests as Windows programs, counts them, and ends a run that hangs.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read};
+use std::ops::AddAssign;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::display::{self, Display};
+use super::{cannot_start, cargo, finish, python, script, set_up, windows_path};
+
+/// Longer than any test takes on a slow machine: a run that says nothing for so long hangs.
+const SILENCE: Duration = Duration::from_secs(420);
+
+/// What Wine prints, with more behind it, when a thread of a program can't reach Wine's server. Where
+/// that is because the program is just ending (`sendmsg: Bad file descriptor`), its process now and
+/// then stays for ever, with all that it had open.
+const WINE_FAILED: &str = "wine client error";
+
+/// Runs them, with further arguments of `cargo test`. A run that hangs is ended; if Wine itself
+/// had failed in it, which is said, all is run once more.
+///
+/// # Errors
+/// If a test fails, or hangs.
+pub(super) fn run(args: &[OsString]) -> Result<()> {
+    let mut tests = cargo("test");
+    tests.arg("--workspace").args(args);
+    let mut shown = None;
+    if !cfg!(windows) {
+        set_up()?;
+        shown = Display::start()?;
+        if let Some(display) = &shown {
+            tests.env(display::VARIABLE, display.name());
+        }
+        if env::var_os("QC_TEST_PYTHON").is_none()
+            && let Some(python) = python()
+        {
+            tests.env("QC_TEST_PYTHON", windows_path(&python));
+        }
+        // A compiler may be silent for long.
+        finish(cargo("test").args(["--workspace", "--no-run"]))?;
+    }
+    let mut run = run_once(&mut tests)?;
+    if run.wine_failed && run.is_hung {
+        println!("Wine failed by itself (`{WINE_FAILED}`, see above): all tests run once more.");
+        run = run_once(&mut tests)?;
+    }
+    drop(shown);
+    let Counts { passed, failed, ignored } = run.counts;
+    println!("Windows tests: {passed} passed, {failed} failed, {ignored} ignored");
+    ensure!(
+        !run.is_hung,
+        "the tests said nothing for {SILENCE:?}, and were ended; these had begun: {}",
+        run.slow.join(", ")
+    );
+    ensure!(
+        run.has_passed(),
+        "tests have failed, see above; with `-- --no-fail-fast` all run in spite of a failure"
+    );
+    Ok(())
+}
+
+/// What a run of the tests came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Run {
+    counts: Counts,
+    /// Which take long, and have not ended.
+    slow: Vec<String>,
+    wine_failed: bool,
+    is_hung: bool,
+    is_success: bool,
+}
+
+fn run_once(tests: &mut Command) -> Result<Run> {
+    tests.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = tests.spawn().with_context(|| cannot_start(tests))?;
+    let (sender, lines) = mpsc::channel();
+    read(child.stdout.take().expect("it was set to a pipe above"), sender.clone());
+    read(child.stderr.take().expect("it was set to a pipe above"), sender);
+    let silence = if cfg!(windows) { Duration::MAX } else { SILENCE };
+    let mut run = pass_on(&lines, silence, io::stdout().lock())?;
+    if run.is_hung {
+        finish(script("cargo-windows.sh").arg("stop"))?;
+        let rest = pass_on(&lines, silence, io::stdout().lock())?;
+        run.counts += rest.counts;
+        if rest.is_hung {
+            child.kill()?;
+        }
+    }
+    run.is_success = child.wait()?.success();
+    Ok(run)
+}
+
+/// Sends each line of `input`.
+fn read(input: impl Read + Send + 'static, lines: Sender<Vec<u8>>) {
+    thread::spawn(move || {
+        let mut input = BufReader::new(input);
+        let mut line = Vec::new();
+        while input.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            if lines.send(std::mem::take(&mut line)).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+/// Copies lines to `output` as they come, and sums up what is in them, until they end or there is
+/// none for as long as `silence`.
+fn pass_on(
+    lines: &Receiver<Vec<u8>>,
+    silence: Duration,
+    mut output: impl io::Write,
+) -> io::Result<Run> {
+    let mut run = Run::default();
+    loop {
+        match lines.recv_timeout(silence) {
+            Ok(line) => {
+                output.write_all(&line)?;
+                output.flush()?;
+                run.count(&String::from_utf8_lossy(&line));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(run),
+            Err(RecvTimeoutError::Timeout) => {
+                run.is_hung = true;
+                return Ok(run);
+            }
+        }
+    }
+}
+
+impl Run {
+    fn has_passed(&self) -> bool {
+        self.is_success && !self.is_hung && self.counts.failed == 0
+    }
+
+    /// Takes notice of what a line says.
+    fn count(&mut self, line: &str) {
+        const SLOW: &str = " has been running for over ";
+        self.counts += Counts::from_line(line);
+        self.wine_failed |= line.contains(WINE_FAILED);
+        let Some((_, test)) = line.split_once("test ") else { return };
+        if let Some((name, _)) = test.split_once(SLOW) {
+            self.slow.push(name.to_owned());
+        } else if let Some((name, _)) = test.split_once(" ... ") {
+            self.slow.retain(|slow| slow != name);
+        }
+    }
+}
+
+/// How many tests ended how.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Counts {
+    /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; ...`; counts nothing in other lines.
+    fn from_line(line: &str) -> Self {
+        let mut counts = Self::default();
+        let Some(result) = line.strip_prefix("test result: ") else { return counts };
+        for part in result.split(['.', ';']) {
+            let Some((number, word)) = part.trim().split_once(' ') else { continue };
+            let number = number.parse().unwrap_or(0);
+            match word {
+                "passed" => counts.passed = number,
+                "failed" => counts.failed = number,
+                "ignored" => counts.ignored = number,
+                _ => {}
+            }
+        }
+        counts
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of a text, as they are read.
+    fn lines(text: &'static str) -> Receiver<Vec<u8>> {
+        let (sender, lines) = mpsc::channel();
+        read(text.as_bytes(), sender);
+        lines
+    }
+
+    #[test]
+    fn results_are_summed_and_passed_on() {
+        let output = "running 3 tests\r\n\
+            test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.01s\r\n\
+            not a test result: ok. 9 passed; \u{fffd}\n\
+            test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n\
+            no line end";
+        let mut copy = Vec::new();
+        let run = pass_on(&lines(output), Duration::MAX, &mut copy).unwrap();
+        assert_eq!(run.counts, Counts { passed: 4, failed: 2, ignored: 1 });
+        assert!(!run.is_hung && !run.wine_failed);
+        assert_eq!(copy, output.as_bytes());
+    }
+
+    #[test]
+    fn a_run_that_hangs_names_what_had_begun() {
+        let (sender, lines) = mpsc::channel();
+        for line in [
+            "test a::slow has been running for over 60 seconds\n",
+            "test b::hung has been running for over 60 seconds\n",
+            "wine client error:4a8: test c::quick ... ok\n",
+            "test a::slow ... ok\n",
+        ] {
+            sender.send(line.into()).unwrap();
+        }
+        let run = pass_on(&lines, Duration::from_millis(1), io::sink()).unwrap();
+        assert_eq!(run.slow, ["b::hung"]);
+        assert!(run.is_hung && run.wine_failed);
+    }
+}
