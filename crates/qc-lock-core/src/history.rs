@@ -7,6 +7,7 @@ use chrono::{DateTime, FixedOffset};
 use qc_process::fault::point;
 use qc_process::file;
 use serde::{Deserialize, Serialize};
+use serde_json::Deserializer;
 
 use crate::guard::Guard;
 use crate::record::{now, parse_time};
@@ -136,7 +137,8 @@ pub struct History {
 
 impl History {
     /// Reads the bytes of a history file. Never fails: lines that make no sense are counted. One
-    /// that was cut off, by a full disk, is continued by the next; that next one is not lost.
+    /// that was cut off, by a full disk or a kill, is continued by the next; that next one is not
+    /// lost.
     ///
     /// ```
     /// use qc_lock_core::{Event, History};
@@ -149,15 +151,24 @@ impl History {
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut history = Self::default();
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            match serde_json::from_slice(line) {
-                Ok(entry) => history.entries.push(entry),
-                Err(_) => {
-                    history.unreadable += 1;
-                    history.entries.extend(behind_a_cut(line));
-                }
-            }
+            history.read_line(line);
         }
         history
+    }
+
+    /// Reads a line of one entry, or of several where the first were cut off.
+    fn read_line(&mut self, line: &[u8]) {
+        let mut entries = Deserializer::from_slice(line).into_iter();
+        let mut read = 0;
+        while let Some(entry) = entries.next() {
+            let Ok(entry) = entry else {
+                self.unreadable += 1;
+                self.entries.extend(behind_a_cut(&line[read..]));
+                return;
+            };
+            self.entries.push(entry);
+            read = entries.byte_offset();
+        }
     }
 
     fn extend(&mut self, other: Self) {
@@ -237,6 +248,22 @@ mod tests {
         let events: Vec<Event> = history.entries.iter().map(|entry| entry.event).collect();
         assert_eq!(events, [Event::Acquired, Event::Unknown, Event::Released]);
         assert_eq!(history.unreadable, 2);
+    }
+
+    #[test]
+    fn wherever_a_line_is_cut_no_other_is_lost() {
+        let line = |name| {
+            let entry = Entry::new(Event::Acquired, name, "test");
+            serde_json::to_vec(&entry).unwrap()
+        };
+        let (cut, next) = (line("CUT"), line("NEXT"));
+        for length in 1..=cut.len() {
+            let history = History::from_bytes(&[&cut[..length], &next, b"\n"].concat());
+            let names: Vec<&str> = history.entries.iter().map(|entry| &*entry.name).collect();
+            let whole = length == cut.len();
+            assert_eq!(names, if whole { vec!["CUT", "NEXT"] } else { vec!["NEXT"] }, "{length}");
+            assert_eq!(history.unreadable, usize::from(!whole), "{length}");
+        }
     }
 
     #[test]
