@@ -1,6 +1,6 @@
 //! Asking.
 
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -50,6 +50,21 @@ impl Client {
                 hint: refusal.hint,
                 is_usage: refusal.is_usage,
             }),
+        }
+    }
+
+    /// Waits until the asked `qc-launch` has ended: it keeps the connection until then.
+    pub fn wait_for_end(mut self) {
+        let mut ignored = [0; 1024];
+        loop {
+            match self.0.read(&mut ignored) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                    _ => return,
+                },
+            }
         }
     }
 }

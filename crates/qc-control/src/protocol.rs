@@ -13,6 +13,11 @@ pub const VERSION: u32 = 1;
 pub enum Request {
     /// How all components are.
     Status,
+    /// The same, as soon as it differs from what was seen, or after some seconds.
+    Wait {
+        /// The [`Status::tag`] of what was seen.
+        seen: String,
+    },
     /// Stop these components in order; without names all, and then end.
     Stop {
         /// Their names.
@@ -67,6 +72,9 @@ pub struct Status {
     pub pid: u32,
     /// Whether everything is being stopped.
     pub is_stopping: bool,
+    /// What stands for the state of all components: another tag is another state.
+    #[serde(default)]
+    pub tag: String,
     /// All components, in the order of starting.
     pub components: Vec<ComponentStatus>,
 }
@@ -178,7 +186,7 @@ mod tests {
             answer: Answer::Done(Status { pid: 7, ..Status::default() }),
         };
         let text = serde_json::to_string(&answered).unwrap();
-        let expected = r#"{"version":1,"answer":"done","text":[],"pid":7,"is_stopping":false,"components":[]}"#;
+        let expected = r#"{"version":1,"answer":"done","text":[],"pid":7,"is_stopping":false,"tag":"","components":[]}"#;
         assert_eq!(text, expected);
         assert_eq!(serde_json::from_str::<Answered>(expected).unwrap(), answered);
     }

@@ -1,21 +1,12 @@
 //! `qc-launch status`, `stop`, `start`, `restart`, `reload`: asking the one that runs.
 
-use std::io::{IsTerminal, Write};
-use std::thread;
-use std::time::Duration;
-
 use qc_cli::{ColorChoice, Exit, Failure, Place, Text, Tone, local_time, print_json, table};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_lock_core::LockDir;
 use serde::Serialize;
+use std::io::{IsTerminal, Write};
 
 use crate::cli::{NamesArgs, StatusArgs, StopArgs};
-
-/// The pause between two looks at what was asked for.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// The pause between two looks with `--watch`.
-const WATCH: Duration = Duration::from_secs(1);
 
 /// What `status --json` prints.
 #[derive(Serialize)]
@@ -32,9 +23,9 @@ pub(crate) fn status(
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let mut client = connect(&place.locks()?)?;
+    let mut status = client.ask(&Request::Status).map_err(failure)?;
     let mut before = String::new();
     loop {
-        let status = client.ask(&Request::Status).map_err(failure)?;
         let mut text = Vec::new();
         show(&status, args.json, args.color, &mut text)?;
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -50,7 +41,7 @@ pub(crate) fn status(
             return Ok(Exit::Done);
         }
         before = text;
-        thread::sleep(WATCH);
+        status = next(&mut client, &status)?;
     }
 }
 
@@ -64,7 +55,7 @@ pub(crate) fn stop(
     let names = args.names.clone();
     let asked = client.ask(&Request::Stop { names: names.clone() }).map_err(failure)?;
     if names.is_empty() {
-        return stop_all(&mut client, &asked, &locks, output);
+        return stop_all(client, &asked, &locks, output);
     }
     let settled = wait(&mut client, asked, &names, |state| state.is_settled())?;
     report(&settled, &names, output, |component| match component.state {
@@ -136,7 +127,12 @@ fn failure(error: ControlError) -> Failure {
     Failure::from_error(exit, &error, hint)
 }
 
-/// Looks again and again until `done` says so of each named component.
+/// Returns how the fleet is as soon as that differs from `seen`, or after some seconds.
+fn next(client: &mut Client, seen: &Status) -> Result<Status, Failure> {
+    client.ask(&Request::Wait { seen: seen.tag.clone() }).map_err(failure)
+}
+
+/// Waits until `done` says so of each named component.
 fn wait(
     client: &mut Client,
     mut status: Status,
@@ -144,8 +140,7 @@ fn wait(
     done: impl Fn(StateWord) -> bool,
 ) -> Result<Status, Failure> {
     while !of_names(&status, names).all(|component| done(component.state)) {
-        thread::sleep(PAUSE);
-        status = client.ask(&Request::Status).map_err(failure)?;
+        status = next(client, &status)?;
     }
     Ok(status)
 }
@@ -181,16 +176,17 @@ fn report(
 
 /// Waits until the running `qc-launch` has ended, and looks whether anything is left.
 fn stop_all(
-    client: &mut Client,
+    mut client: Client,
     asked: &Status,
     locks: &LockDir,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let mut told: Vec<&str> = Vec::new();
-    // It answers as long as it is there.
-    while let Ok(status) = client.ask(&Request::Status) {
+    let mut seen = asked.clone();
+    // It answers as long as it supervises anything.
+    loop {
         for component in &asked.components {
-            let now = status.components.iter().find(|other| other.name == component.name);
+            let now = seen.components.iter().find(|other| other.name == component.name);
             let rests =
                 now.is_none_or(|now| now.state.is_settled() && now.state != StateWord::Running);
             if rests && !told.contains(&component.name.as_str()) {
@@ -198,16 +194,16 @@ fn stop_all(
                 told.push(&component.name);
             }
         }
-        thread::sleep(PAUSE);
+        match next(&mut client, &seen) {
+            Ok(status) => seen = status,
+            Err(_) => break,
+        }
     }
-    // Its own lock is the last thing that it gives back.
+    client.wait_for_end();
     let is_live = |name: &str| {
         let entries = locks.list().unwrap_or_default();
         entries.iter().any(|lock| lock.name.eq_ignore_ascii_case(name) && lock.state.is_live())
     };
-    while locks.list()?.iter().any(|lock| lock.state.is_live() && lock.pid == Some(asked.pid)) {
-        thread::sleep(PAUSE);
-    }
     let left: Vec<&str> = asked
         .components
         .iter()

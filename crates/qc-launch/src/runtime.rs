@@ -34,6 +34,7 @@ use crate::probe::{Heart, Looker};
 use crate::report::Report;
 use crate::roster::Roster;
 use crate::start::Said;
+use control::Waiting;
 
 /// The share of each stage where the system ends this program some time after its console closes.
 const CLOSE_SHARE: u32 = 5;
@@ -153,6 +154,8 @@ pub(crate) struct Runtime<'a> {
     ended: Vec<String>,
     /// The limit of a stop of everything that waits until stray brains have ended.
     held_back: Option<Option<Duration>>,
+    /// Those who are answered when the state of a component changes.
+    waiting: Vec<Waiting>,
     /// Whether refusals are looked for in the history.
     watches_refusals: bool,
     /// What is still to be written into the history.
@@ -192,6 +195,7 @@ impl<'a> Runtime<'a> {
             events: VecDeque::new(),
             ended: Vec::new(),
             held_back: None,
+            waiting: Vec::new(),
             watches_refusals: false,
             history: Vec::new(),
             was_busy: true,
@@ -270,6 +274,7 @@ impl<'a> Runtime<'a> {
         if is_busy {
             return Ok(ended);
         }
+        self.answer_waiting();
         if mem::take(&mut self.was_busy) {
             qc_process::return_memory();
         }
@@ -288,7 +293,8 @@ impl<'a> Runtime<'a> {
 
     fn next_due(&mut self) -> Option<Duration> {
         let looks = self.looking.iter().filter_map(|&id| self.running(id)?.next_look).min();
-        self.machine.next_due().into_iter().chain(looks).min()
+        let waiting = self.waiting.iter().map(|one| one.until);
+        self.machine.next_due().into_iter().chain(looks).chain(waiting).min()
     }
 
     fn running(&self, id: Id) -> Option<&Running> {
@@ -362,6 +368,7 @@ impl<'a> Runtime<'a> {
                 Message::Refused(entry) => self.tell_refused(&entry),
                 Message::LeftOverEnded(id, stopped) => self.left_over_ended(id, &stopped),
                 Message::StraysEnded(stopped) => self.strays_ended(&stopped),
+                Message::Asked(Request::Wait { seen }, answer) => self.let_wait(seen, answer),
                 Message::Asked(request, answer) => {
                     // Whoever is told of it may look there next.
                     self.write();

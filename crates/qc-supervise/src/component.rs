@@ -7,7 +7,7 @@ use crate::stop_queue::Turn;
 use crate::{Cause, Exit, Id, Reason, Spec, WhenUnguarded};
 
 /// What a component does, as others see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum State {
     /// It will be started when its turn comes, or when this one is ready.
     Waiting(Option<Id>),
@@ -28,7 +28,7 @@ pub enum State {
 }
 
 /// What others see of a component.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct View {
     /// What it does.
     pub state: State,

@@ -94,7 +94,7 @@ pub enum NotStarted {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {
     /// By itself, with this exit code.
     Code(i32),

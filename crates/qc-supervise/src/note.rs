@@ -36,7 +36,7 @@ pub enum Note {
 }
 
 /// What a component failed by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// Its process ended.
     Ended(Exit),
@@ -49,7 +49,7 @@ pub enum Cause {
 }
 
 /// Why a component is not started again by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// It failed too often: by this, after so many restarts.
     TooOften(Cause, u32),

@@ -14,7 +14,7 @@ fn workspace() -> PathBuf {
 /// Returns the features that `cargo build` with these arguments builds qc-process with.
 fn features_of_qc_process(args: &[&str]) -> Result<String, String> {
     let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
-    cargo.args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none"]);
+    cargo.args(["tree", "--edges", "normal,build", "--prefix", "none"]);
     cargo.args(["--format", "{p} features:{f}"]).args(args).current_dir(workspace());
     let output = cargo.output().map_err(|error| format!("cargo can't be run: {error}"))?;
     if !output.status.success() {

@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::TcpListener;
 
+use qc_control::{Client, Request, StateWord, Status};
 use qc_process::{Ended, Identity, Liveness, Process, identity_of, liveness};
 use qc_tests::{Finished, Program, SampleFleet, python};
 use serde_json::{Value, json};
@@ -105,6 +106,48 @@ fn what_a_killed_launcher_has_left_is_adopted_without_a_restart() {
     assert_eq!(ended, Ended::Code(0), "{lines:#?}");
     assert!(before.iter().all(|one| liveness(one) == Liveness::Dead), "{lines:#?}");
     assert_eq!(fleet.run("qc-lock", &["list"]).stdout, "No active locks.\n");
+}
+
+#[test]
+fn whoever_waits_hears_of_each_change() {
+    let fleet = fleet(
+        &ONE,
+        &json!({ "defaults": {
+        "ready": { "log": "^ready" }, "restart": { "cooldown": 0 },
+    } }),
+    );
+    let launch = start(&fleet, "BRAIN_ATLAS");
+    let mut watch = Program::start(
+        &fleet.tools.tool("qc-launch"),
+        &["status", "--watch"],
+        fleet.root(),
+        &[],
+        |_| (),
+    );
+    watch.wait_for("BRAIN_ATLAS");
+
+    let mut client = Client::connect(fleet.locks().path()).unwrap();
+    let mut seen = client.ask(&Request::Status).unwrap();
+    kill(&identity(&fleet, "BRAIN_ATLAS"));
+    let brain = |status: &Status| {
+        let found = status.components.iter().find(|one| one.name == "BRAIN_ATLAS");
+        found.map(|one| (one.restarts, one.state)).unwrap()
+    };
+    while brain(&seen) != (1, StateWord::Running) {
+        let next = client.ask(&Request::Wait { seen: seen.tag.clone() }).unwrap();
+        assert_ne!(next.tag, seen.tag, "{next:?}");
+        seen = next;
+    }
+    // What was seen long ago is answered at once, and what was not seen shows there, too.
+    let now = client.ask(&Request::Wait { seen: "another".into() }).unwrap();
+    assert_eq!(now.tag, seen.tag);
+    watch.wait_for(&format!("{}", identity(&fleet, "BRAIN_ATLAS").pid));
+
+    // Who waits while everything ends is told, and so does not wait any longer.
+    assert_ok(&fleet.run("qc-launch", &["stop"]));
+    assert_eq!(fleet.run("qc-lock", &["list"]).stdout, "No active locks.\n");
+    assert_eq!(watch.finish().0, Ended::Code(1));
+    assert_eq!(launch.finish().0, Ended::Code(0));
 }
 
 #[test]

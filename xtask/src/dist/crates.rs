@@ -82,7 +82,7 @@ struct UseKind {
 /// If cargo fails, or a crate does not say its licence.
 pub(crate) fn crates(tools: &[&str], target: Target) -> Result<Vec<Crate>> {
     let output = Command::new(crate::cargo())
-        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform"])
+        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform"])
         .arg(target.triple())
         .current_dir(crate::workspace())
         .output()

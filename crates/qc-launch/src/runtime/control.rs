@@ -1,6 +1,8 @@
 //! Answering what `qc-launch status`, `stop`, `start`, `restart` and `reload` ask.
 
-use std::sync::{Arc, mpsc};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Local, SecondsFormat};
@@ -16,6 +18,17 @@ use crate::selected;
 /// How long an answer may take: the loop is never busy for long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The longest that somebody waits for a change; shorter than any limit of an answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// Somebody who is answered when the state of a component changes.
+pub(super) struct Waiting {
+    seen: String,
+    /// When to answer in any case.
+    pub(super) until: Duration,
+    answer: SyncSender<Answer>,
+}
+
 impl Runtime<'_> {
     /// Lets other programs of this user ask. Without that the fleet runs all the same.
     pub(crate) fn serve(self) -> Self {
@@ -23,9 +36,17 @@ impl Runtime<'_> {
         let handler = move |request| {
             let (sender, answer) = mpsc::sync_channel(1);
             post.send(Message::Asked(request, sender));
-            answer.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-                let hint = "run the command again";
-                Answer::Refused(refusal("qc-launch does not answer in time", hint, false))
+            answer.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+                Answer::Refused(match error {
+                    RecvTimeoutError::Timeout => {
+                        let hint = "run the command again";
+                        refusal("qc-launch does not answer in time", hint, false)
+                    }
+                    RecvTimeoutError::Disconnected => {
+                        let hint = "start it again once it has ended";
+                        refusal("qc-launch is ending", hint, false)
+                    }
+                })
             })
         };
         if let Err(error) = Server::start(self.locks.path(), Arc::new(handler)) {
@@ -39,7 +60,7 @@ impl Runtime<'_> {
 
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
         let done = match request {
-            Request::Status => Ok(Vec::new()),
+            Request::Status | Request::Wait { .. } => Ok(Vec::new()),
             Request::Stop { names } if names.is_empty() => {
                 self.stop_all(None);
                 Ok(Vec::new())
@@ -59,6 +80,24 @@ impl Runtime<'_> {
                 Answer::Done(self.status(text))
             }
             Err(refusal) => Answer::Refused(refusal),
+        }
+    }
+
+    pub(super) fn let_wait(&mut self, seen: String, answer: SyncSender<Answer>) {
+        let until = self.now() + LONGEST_WAIT;
+        self.waiting.push(Waiting { seen, until, answer });
+    }
+
+    /// Answers those who wait, if what they have seen has changed, or for too long.
+    pub(super) fn answer_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let (tag, now) = (self.tag(), self.now());
+        let due = self.waiting.extract_if(.., |one| one.seen != tag || one.until <= now);
+        for one in due.collect::<Vec<_>>() {
+            // Who does not wait any more does not miss it.
+            let _ = one.answer.send(Answer::Done(self.status(Vec::new())));
         }
     }
 
@@ -158,8 +197,25 @@ impl Runtime<'_> {
             text,
             pid: std::process::id(),
             is_stopping: self.is_stopping(),
+            tag: self.tag(),
             components: components.collect(),
         }
+    }
+
+    /// Returns what stands for all that a status shows.
+    fn tag(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.is_stopping().hash(&mut hasher);
+        for (id, component) in self.roster.iter() {
+            component.name.hash(&mut hasher);
+            self.machine.view(id).hash(&mut hasher);
+            self.pid(id).hash(&mut hasher);
+        }
+        format!("{:016x}", hasher.finish())
+    }
+
+    fn pid(&self, id: Id) -> Option<u32> {
+        Some(self.running(id)?.identity.as_ref()?.pid)
     }
 
     fn component(&self, id: Id, component: &Component, view: View) -> ComponentStatus {
@@ -188,7 +244,7 @@ impl Runtime<'_> {
             state,
             detail,
             until,
-            pid: running.and_then(|running| Some(running.identity.as_ref()?.pid)),
+            pid: self.pid(id),
             since: self.wall_clock(view.since),
             restarts: view.restarts,
             adopted: view.adopted,
