@@ -1,5 +1,6 @@
 //! Windows.
 
+mod attributes;
 mod console;
 mod ctrl_c;
 mod list;
@@ -13,6 +14,7 @@ mod sys;
 mod volume;
 mod watch;
 mod window;
+mod words;
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;

@@ -1,0 +1,166 @@
+//! One try to take a lock: what is free, what is held, and by whom.
+
+use std::time::Duration;
+
+use qc_process::{here, liveness, own_identity};
+
+use super::{LockDir, latched};
+use crate::guard::Guard;
+use crate::judge::{Holder, Suspect, Verdict, judge};
+use crate::record::Reading;
+use crate::store::Found;
+use crate::{LockError, Record, Request, Resource};
+
+/// How long a record may take to appear after its guard was locked.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// How long Windows may take to free the guard of a process that has ended.
+const LATE_RELEASE: Duration = Duration::from_secs(2);
+
+/// One try to take a lock.
+pub(super) enum Attempt {
+    Taken(Vec<Guard>, Vec<Found>),
+    /// Held for certain.
+    Held(LockError),
+    /// Held, but by whom may show in a moment, or the lock may come free: look again until `patience`.
+    Unclear(LockError, Duration),
+}
+
+impl LockDir {
+    /// Tries once to take all guards, and judges the records that are there.
+    pub(super) fn attempt(&self, request: &Request) -> Result<Attempt, LockError> {
+        let resources = request.resources();
+        let mut guards = Vec::with_capacity(resources.len());
+        for resource in &resources {
+            match self.take_guard(resource)? {
+                Some(guard) => guards.push(guard),
+                None => return self.explain(request, resource),
+            }
+        }
+        // Looked at with the guards in hand; and once more when the record is there, for a latch
+        // that is set in between.
+        if let Some(latch) = self.latch() {
+            return Ok(Attempt::Held(latched(request.name.as_str(), latch)));
+        }
+        let mut left_over = Vec::new();
+        for found in self.records_of(request, &resources)? {
+            let theirs = found.resources();
+            let is_theirs = |ours: &&Resource| theirs.iter().any(|one| one == ours.as_str());
+            let Some(resource) = resources.iter().find(is_theirs) else { continue };
+            match refusal(request, resource, &found) {
+                Some(refused) => return Ok(refused),
+                None => left_over.push(found),
+            }
+        }
+        Ok(Attempt::Taken(guards, left_over))
+    }
+
+    /// Reads the records that can be about what is asked for.
+    fn records_of(
+        &self,
+        request: &Request,
+        resources: &[Resource],
+    ) -> Result<Vec<Found>, LockError> {
+        match resources {
+            [_name] if self.is_listed_alone(request.name.as_str()) => {
+                Ok(self.store.find(request.name.as_str()).into_iter().collect())
+            }
+            _ => self.records_about(resources),
+        }
+    }
+
+    pub(crate) fn take_guard(&self, resource: &Resource) -> Result<Option<Guard>, LockError> {
+        let path = self.store.guard(resource);
+        Guard::take(&path).map_err(|source| LockError::Guard { path, source })
+    }
+
+    /// Reads the records that can be about `resources`. One that is about a name bears the name, so
+    /// that a lock on a name alone costs the same however many others there are.
+    fn records_about(&self, resources: &[Resource]) -> Result<Vec<Found>, LockError> {
+        self.store.records_here(|name| resources.iter().any(|resource| resource.may_be_of(name)))
+    }
+
+    /// Whether a record of `name` can only be found under it as it is written: none was listed under
+    /// that name in another case.
+    fn is_listed_alone(&self, name: &str) -> bool {
+        let is_other = |other: &String| other != name && other.eq_ignore_ascii_case(name);
+        self.listed.as_ref().is_some_and(|listed| !listed.iter().any(is_other))
+    }
+
+    /// Finds out who holds `resource`.
+    fn explain(&self, request: &Request, resource: &Resource) -> Result<Attempt, LockError> {
+        let records = self.records_about(std::slice::from_ref(resource))?;
+        let listing = records
+            .iter()
+            .filter(|found| found.resources().iter().any(|one| one == resource.as_str()))
+            .map(|found| (Holder::of(&found.reading), verdict(&found.reading)));
+        // The dead may have left a record that lists it, too; the living count first.
+        let is_dead = |(_, verdict): &(_, _)| matches!(verdict, Verdict::Stale | Verdict::Corrupt);
+        let unknown = |patience| {
+            Attempt::Unclear(held(request, resource, Holder::default(), false), patience)
+        };
+        Ok(match listing.min_by_key(is_dead) {
+            Some((holder, verdict @ (Verdict::Held | Verdict::HeldByOld | Verdict::Foreign))) => {
+                Attempt::Held(held(request, resource, holder, verdict == Verdict::Foreign))
+            }
+            // Still locked although the one who is named has ended: a new holder is writing its
+            // record, the system is late, or a process that it started has inherited the lock.
+            Some((_, Verdict::Stale)) => unknown(LATE_RELEASE),
+            Some((_, Verdict::Corrupt)) | None => unknown(SETTLE),
+        })
+    }
+}
+
+/// Returns why a record refuses a lock whose guards are all in hand; `None` if it is left over.
+///
+/// Nobody who speaks this protocol holds any of it. What is there comes from the dead, from the old
+/// module, from another machine, or from somebody who lost his guards.
+fn refusal(request: &Request, resource: &Resource, found: &Found) -> Option<Attempt> {
+    let held_by = |holder, foreign| held(request, resource, holder, foreign);
+    let holder = || Holder::of(&found.reading);
+    let is_ours = |record: &Record| record.identity() == *own_identity();
+    match (verdict(&found.reading), &found.reading) {
+        (Verdict::Held, Reading::Record(record)) if is_ours(record) => None,
+        // A process that is ending frees its guards a moment before it is gone. One that has lost
+        // them in another way is still there when that moment is over.
+        (Verdict::Held, Reading::Record(_)) => {
+            Some(Attempt::Unclear(held_by(holder(), false), SETTLE))
+        }
+        (Verdict::Held | Verdict::HeldByOld, _) => Some(Attempt::Held(held_by(holder(), false))),
+        (Verdict::Foreign, _) => Some(Attempt::Held(held_by(holder(), true))),
+        // An old module may be writing it right now.
+        (Verdict::Corrupt, _) if found.age < SETTLE => {
+            Some(Attempt::Unclear(held_by(Holder::default(), false), SETTLE * 2))
+        }
+        (Verdict::Stale | Verdict::Corrupt, _) => None,
+    }
+}
+
+/// Judges a record by what this system knows.
+pub(crate) fn verdict(reading: &Reading) -> Verdict {
+    judge(reading, here(), liveness, suspect)
+}
+
+fn suspect(pid: u32) -> Suspect {
+    let Ok(Some(process)) = qc_process::describe(pid) else {
+        let absent = qc_process::identity_of(pid)
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        return if absent { Suspect::Absent } else { Suspect::Hidden };
+    };
+    let file = |path: &String| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
+    let program = file(&process.name).to_lowercase();
+    Suspect::Seen {
+        is_python: program.starts_with("py"),
+        files: process.args.iter().map(file).collect(),
+        since: chrono::DateTime::<chrono::Local>::from(process.since).fixed_offset(),
+    }
+}
+
+fn held(request: &Request, resource: &Resource, holder: Holder, foreign: bool) -> LockError {
+    LockError::Held {
+        name: request.name.clone(),
+        resource: resource.clone(),
+        holder: Box::new(holder),
+        foreign,
+    }
+}

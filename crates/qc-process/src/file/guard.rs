@@ -1,0 +1,83 @@
+//! Guards: files whose locks count.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use super::explained::explained;
+use super::patience::opened;
+use super::regular;
+use crate::fault::point;
+use crate::imp;
+
+/// A guard that is open, and which file it is.
+#[derive(Debug)]
+pub struct GuardFile {
+    file: File,
+    id: imp::FileId,
+}
+
+impl GuardFile {
+    /// Opens the guard at `path`, creating it if it is missing.
+    ///
+    /// Symbolic links are not followed, nothing is truncated, and children do not inherit the file
+    /// unless [`crate::Spawn::keep`] says so. On Windows it can't be deleted while it is open.
+    ///
+    /// # Errors
+    /// Whatever the system reports; `InvalidInput` if `path` is no regular file.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = loop {
+            match opened(|| open_guard(path)) {
+                // Made or deleted by somebody else meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                opened => break opened.map_err(|error| explained(error, path))?,
+            }
+        };
+        let id = imp::file_id(&regular(&file)?);
+        Ok(Self { file, id })
+    }
+
+    /// Tells whether the open file still is what `path` names.
+    ///
+    /// Always true on Windows, where an open guard can't be deleted.
+    ///
+    /// # Errors
+    /// Whatever the system reports, except that a missing `path` is `false`.
+    pub fn is_at(&self, path: &Path) -> io::Result<bool> {
+        point("compare guard");
+        imp::is_at(&self.id, path)
+    }
+
+    /// Returns the open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+fn open_guard(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    imp::prepare(&mut options, imp::Share::NoDelete);
+    let read_only = options.clone();
+    options.write(true);
+    point("open guard");
+    match options.open(path) {
+        // Another user's guard, or one on a disk that has become read-only, can be locked without
+        // being writable.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
+            read_only.open(path).map_err(|_| error)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            point("make guard");
+            let file = options.create_new(true).open(path)?;
+            imp::let_share(&file, path);
+            Ok(file)
+        }
+        opened => opened,
+    }
+}

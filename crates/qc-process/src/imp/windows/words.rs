@@ -1,0 +1,148 @@
+//! Program, arguments and environment in the words that CreateProcessW takes.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Finds the program: a path as it is, a bare name on PATH, with the usual endings added.
+pub(super) fn resolve(program: &OsStr) -> io::Result<PathBuf> {
+    let path = Path::new(program);
+    let endings: Vec<OsString> = if path.extension().is_some() {
+        vec![OsString::new()]
+    } else {
+        [".com", ".exe", ".bat", ".cmd"].map(OsString::from).into()
+    };
+    let dirs: Vec<PathBuf> = if path.components().count() > 1 || path.has_root() {
+        vec![PathBuf::new()]
+    } else {
+        env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect()
+    };
+    for dir in dirs {
+        for ending in &endings {
+            let mut candidate = dir.join(path).into_os_string();
+            candidate.push(ending);
+            let candidate = PathBuf::from(candidate);
+            if candidate.is_file() {
+                return Ok(candidate);
+            }
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+pub(super) fn is_batch(program: &Path) -> bool {
+    program.extension().is_some_and(|ending| {
+        ending.eq_ignore_ascii_case("bat") || ending.eq_ignore_ascii_case("cmd")
+    })
+}
+
+pub(super) fn system_shell() -> OsString {
+    let root = env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
+    Path::new(&root).join(r"System32\cmd.exe").into_os_string()
+}
+
+/// Joins program and arguments so that the child's C runtime, or the shell, takes them apart again.
+///
+/// # Errors
+/// `InvalidInput` for what can't be passed: a zero anywhere, and to a batch file also `"`, `%` and
+/// line ends, which the shell would act upon.
+pub(super) fn command_line(program: &Path, args: &[OsString]) -> io::Result<Vec<u16>> {
+    let words = std::iter::once(program.as_os_str()).chain(args.iter().map(OsString::as_os_str));
+    let batch = is_batch(program);
+    let mut line: Vec<u16> = Vec::new();
+    if batch {
+        line.extend("cmd.exe /e:on /v:off /d /c \"".encode_utf16());
+    }
+    for (position, word) in words.enumerate() {
+        let word: Vec<u16> = word.encode_wide().collect();
+        let refused: &[u16] =
+            if batch { &[0, b'"' as u16, b'%' as u16, b'\r' as u16, b'\n' as u16] } else { &[0] };
+        if word.iter().any(|unit| refused.contains(unit)) {
+            let text = "an argument holds a character that can't be passed safely";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        if position > 0 {
+            line.push(b' '.into());
+        }
+        quote(&word, &mut line);
+    }
+    if batch {
+        line.push(b'"'.into());
+    }
+    line.push(0);
+    Ok(line)
+}
+
+/// Quotes one word by the rules of the C runtime: backslashes count only before a quote.
+///
+/// Source: <https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments>
+fn quote(word: &[u16], line: &mut Vec<u16>) {
+    const QUOTE: u16 = b'"' as u16;
+    const BACKSLASH: u16 = b'\\' as u16;
+    line.push(QUOTE);
+    let mut backslashes = 0;
+    for &unit in word {
+        if unit == QUOTE {
+            line.extend(std::iter::repeat_n(BACKSLASH, backslashes + 1));
+        }
+        backslashes = if unit == BACKSLASH { backslashes + 1 } else { 0 };
+        line.push(unit);
+    }
+    line.extend(std::iter::repeat_n(BACKSLASH, backslashes));
+    line.push(QUOTE);
+}
+
+/// This program's environment with the changes, in the form that CreateProcessW takes.
+pub(super) fn environment(changes: &[(OsString, Option<OsString>)]) -> Vec<u16> {
+    let changed = |name: &OsStr| changes.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+    let kept = env::vars_os().filter(|(name, _)| !changed(name));
+    let set = changes.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+    let mut block = Vec::new();
+    for (name, value) in kept.chain(set) {
+        block.extend(name.encode_wide());
+        block.push(b'='.into());
+        block.extend(terminated(&value));
+    }
+    if block.is_empty() {
+        block.push(0);
+    }
+    block.push(0);
+    block
+}
+
+pub(super) fn terminated(text: &OsStr) -> Vec<u16> {
+    text.encode_wide().chain([0]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_the_command_line() {
+        let cases = [
+            ("plain", r#""plain""#),
+            ("two words", r#""two words""#),
+            ("", r#""""#),
+            (r#"a"b"#, r#""a\"b""#),
+            (r"dir\", r#""dir\\""#),
+            (r#"a\"b"#, r#""a\\\"b""#),
+            (r"a\b", r#""a\b""#),
+        ];
+        for (word, expected) in cases {
+            let mut line = Vec::new();
+            quote(&word.encode_utf16().collect::<Vec<u16>>(), &mut line);
+            assert_eq!(String::from_utf16_lossy(&line), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_batch_file_gets_no_argument_that_the_shell_would_act_upon() {
+        for argument in ["%PATH%", "a\"b", "a\nb"] {
+            let line = command_line(Path::new("x.bat"), &[argument.into()]);
+            assert_eq!(line.unwrap_err().kind(), io::ErrorKind::InvalidInput, "{argument}");
+        }
+    }
+}
