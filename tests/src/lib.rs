@@ -35,3 +35,8 @@ pub use screen::Screen;
 pub use suspend::{resume, suspend};
 pub use tools::{Finished, Tools, copy_program, run};
 pub use untested::cannot_test;
+
+/// A script that lets other Pythons work for it: its first argument is the start method of
+/// `multiprocessing`, its second, if there is one, a terminal to start. It prints `worker PID` and
+/// `terminal PID`.
+pub const WITH_WORKERS: &str = include_str!("with_workers.py");

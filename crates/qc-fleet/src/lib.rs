@@ -28,7 +28,9 @@ mod encoding;
 mod error;
 mod finding;
 mod fold;
+mod instance;
 mod interpreted;
+mod left_over;
 mod mask;
 mod matching;
 mod order;
@@ -48,12 +50,13 @@ pub use config::{LogSettings, NotifyEvent, NotifySettings, Timing, Variables};
 pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use finding::{Finding, FindingKind, State};
+pub use instance::Instance;
 pub use mask::Mask;
 pub use matching::{Match, Matcher, Place};
 pub use reference::{Group, Key, Kind, reference};
 pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use schema::schema;
-pub use snapshot::{Instance, Snapshot};
+pub use snapshot::Snapshot;
 pub use stop::{
     Exposure, Outcome, Pace, Progress, STOP_ORDER, Scope, Stage, StopPlan, Stopped, Stopping,
     Target, perform,

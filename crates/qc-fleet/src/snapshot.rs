@@ -1,54 +1,22 @@
 //! What runs right now: processes, folded into one instance per program, with their locks.
 
+mod holders;
+mod roots;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use qc_lock_core::{Latch, LockEntry, LockState, Record, Terminal};
-use qc_process::{Listing, ProcessInfo};
+use qc_lock_core::{Latch, LockEntry, Record};
+use qc_process::Listing;
 
+use self::holders::Holders;
+use self::roots::OtherRoots;
 use crate::fold::{Folded, fold};
 use crate::matching::{Match, Matcher, Place};
-use crate::root::{CONFIG_FILE, find_root, same_folder};
+use crate::root::{CONFIG_FILE, find_root};
 use crate::supervision::Orchestrators;
-use crate::{Component, Fleet, Role, shown_command};
-
-/// One running copy of a component: usually one process, with a virtual environment's stub two.
-#[derive(Debug, Clone)]
-pub struct Instance {
-    /// The component's name.
-    pub component: String,
-    /// What it does.
-    pub role: Role,
-    /// The key of its account.
-    pub account_key: Option<String>,
-    /// Its account, by the config of the fleet whose script it is, or by its lock.
-    pub account: Option<String>,
-    /// Its terminal, by the config or by its lock.
-    pub terminal: Option<Terminal>,
-    /// Where its script lies.
-    pub place: Place,
-    /// The folder of its script; `None` if the process does not let us see it.
-    pub folder: Option<PathBuf>,
-    /// The folder of the other fleet that it belongs to, spelt the same for all that do; `None` for
-    /// this fleet.
-    pub other_root: Option<PathBuf>,
-    /// The programs that started it and wait for it, such as a shell or `qc-lock run`, the
-    /// outermost first. They are not the program itself: they are neither counted nor stopped.
-    pub wrappers: Vec<ProcessInfo>,
-    /// Its processes; the last one does the work.
-    pub processes: Vec<ProcessInfo>,
-    /// Pythons that it started to work for it, such as those of `multiprocessing`.
-    pub workers: Vec<ProcessInfo>,
-    /// The lock that one of its processes holds, or that one of its wrappers holds for it.
-    pub lock: Option<LockEntry>,
-    /// The command of the process that does the work, as it may be shown.
-    pub command: String,
-    /// The commands of its wrappers, processes and workers, as they may be shown.
-    pub commands: Vec<String>,
-    /// Whether a living orchestrator of its fleet supervises it; `None` where that can't be told.
-    pub supervised: Option<bool>,
-}
+use crate::{Fleet, Instance, Role};
 
 /// Instances, locks, and what could not be seen.
 #[derive(Debug, Clone, Default)]
@@ -63,24 +31,6 @@ pub struct Snapshot {
     pub latch: Option<Latch>,
     /// Whether the system shows only part of the processes, see [`Listing::hides_others`].
     pub hides_others: bool,
-}
-
-impl Instance {
-    /// Returns the process that does the work.
-    pub fn main(&self) -> Option<&ProcessInfo> {
-        self.processes.last()
-    }
-
-    /// Returns the pids of its own processes.
-    pub fn pids(&self) -> Vec<u32> {
-        self.processes.iter().map(|process| process.identity.pid).collect()
-    }
-
-    /// Whether `pid` is one of its processes, wrappers or workers.
-    pub fn includes(&self, pid: u32) -> bool {
-        let mut all = self.wrappers.iter().chain(&self.processes).chain(&self.workers);
-        all.any(|one| one.identity.pid == pid)
-    }
 }
 
 impl Snapshot {
@@ -102,7 +52,7 @@ impl Snapshot {
         let mut matcher = Matcher::new(fleet);
         let found: Vec<Option<Match>> = processes.iter().map(|one| matcher.find(one)).collect();
         let folded = fold(&processes, &found);
-        let mut roots = OtherRoots { own: &fleet.root, by_folder: HashMap::new() };
+        let mut roots = OtherRoots::new(&fleet.root);
         let roots: Vec<Option<PathBuf>> =
             found.iter().map(|one| roots.root_of(one.as_ref()?)).collect();
         let orchestrators = Orchestrators::new(fleet, &processes, &found, &roots, &locks);
@@ -112,21 +62,14 @@ impl Snapshot {
             let found = found[head].clone()?;
             let take = |which: &[usize]| which.iter().map(|&one| processes[one].clone()).collect();
             let mut instance = Instance {
-                component: found.component,
-                role: found.role,
                 account_key: found.account_key,
-                account: None,
-                terminal: None,
                 place: found.place,
                 folder: found.folder,
                 other_root: roots[head].clone(),
                 wrappers: take(&folded.wrappers),
-                processes: take(&folded.chain),
                 workers: take(&folded.workers),
-                lock: None,
-                command: String::new(),
-                commands: Vec::new(),
                 supervised: orchestrators.supervise(head, &roots[head], &folded.ancestors),
+                ..Instance::new(found.component, found.role, take(&folded.chain))
             };
             instance.lock = holders.lock_of(&instance).cloned();
             instance.know(fleet);
@@ -154,23 +97,9 @@ impl Snapshot {
             if is_known || !is_here {
                 continue;
             }
-            self.instances.push(Instance {
-                component: record.name.clone(),
-                role: role_of(&record.name),
-                account_key: None,
-                account: record.account.clone(),
-                terminal: None,
-                place: Place::Fleet,
-                folder: None,
-                other_root: None,
-                wrappers: Vec::new(),
-                processes: vec![process],
-                workers: Vec::new(),
-                lock: None,
-                command: String::new(),
-                commands: Vec::new(),
-                supervised: None,
-            });
+            let (name, role) = (record.name.clone(), role_of(&record.name));
+            let account = record.account.clone();
+            self.instances.push(Instance { account, ..Instance::new(name, role, vec![process]) });
         }
         self
     }
@@ -208,29 +137,6 @@ impl Snapshot {
     }
 }
 
-/// The folders of other fleets, by those of their scripts.
-struct OtherRoots<'a> {
-    own: &'a Path,
-    by_folder: HashMap<PathBuf, PathBuf>,
-}
-
-impl OtherRoots<'_> {
-    /// The nearest folder with a config, as an orchestrator finds its own. Without one, or with the
-    /// one of this fleet, the script's folder stands for itself.
-    fn root_of(&mut self, found: &Match) -> Option<PathBuf> {
-        let folder = found.folder.as_ref().filter(|_| found.place == Place::Foreign)?;
-        if let Some(root) = self.by_folder.get(folder) {
-            return Some(root.clone());
-        }
-        let root = find_root(folder).filter(|root| !same_folder(root, self.own));
-        let root = root.unwrap_or_else(|| folder.clone());
-        let known = self.by_folder.values().find(|known| same_folder(known, &root)).cloned();
-        let root = known.unwrap_or(root);
-        self.by_folder.insert(folder.clone(), root.clone());
-        Some(root)
-    }
-}
-
 /// What a lock of this name is usually for.
 fn role_of(name: &str) -> Role {
     match name.to_ascii_lowercase().as_str() {
@@ -247,80 +153,13 @@ fn foreign_fleet(folder: &Path) -> Option<Fleet> {
     Fleet::load(&find_root(folder)?.join(CONFIG_FILE)).ok()
 }
 
-impl Instance {
-    fn know(&mut self, fleet: &Fleet) {
-        let component = fleet.component(&self.component);
-        let wrappers = self.wrappers.iter().map(|one| shown_wrapper(component, &one.args));
-        let own = self.processes.iter().map(|one| shown_process(component, &one.args));
-        self.commands = wrappers.chain(own).collect();
-        self.command = self.commands.last().cloned().unwrap_or_default();
-        let workers = self.workers.iter().map(|one| shown_wrapper(component, &one.args));
-        self.commands.extend(workers);
-        if self.place == Place::Fleet {
-            self.know_component(fleet);
-        }
-        let Some(lock) = &self.lock else { return };
-        self.account = self.account.take().or_else(|| lock.account.clone());
-        let terminal = |resource: &String| {
-            let (path, _role) = resource.strip_prefix("terminal/")?.rsplit_once('/')?;
-            Some(Terminal::new(path))
-        };
-        self.terminal = self.terminal.take().or_else(|| lock.resources.iter().find_map(terminal));
-    }
-
-    fn know_component(&mut self, fleet: &Fleet) {
-        if let Some(component) = fleet.component(&self.component) {
-            self.account = component.account.as_ref().map(ToString::to_string);
-            self.terminal = component.terminal.clone();
-        }
-    }
-}
-
-fn shown_process(component: Option<&Component>, args: &[String]) -> String {
-    component.map_or_else(|| shown_command(args), |component| component.shown_command_of(args))
-}
-
-/// A wrapper's or worker's command ends in that of the component. Where it does not, a shell has all of it in
-/// one word, and the values of variables in it can't be told from the rest.
-fn shown_wrapper(component: Option<&Component>, args: &[String]) -> String {
-    match component {
-        Some(component) if component.has_variables() && !component.ends(args) => {
-            format!("{} ***", args.first().map(String::as_str).unwrap_or_default())
-        }
-        _ => shown_process(component, args),
-    }
-}
-
-/// Living locks by the pid of their holders.
-struct Holders<'a>(HashMap<u32, Vec<&'a LockEntry>>);
-
-impl<'a> Holders<'a> {
-    fn new(locks: &'a [LockEntry]) -> Self {
-        let mut holders: HashMap<u32, Vec<&LockEntry>> = HashMap::new();
-        for lock in locks {
-            if let (LockState::Held | LockState::Legacy, Some(pid)) = (lock.state, lock.pid) {
-                holders.entry(pid).or_default().push(lock);
-            }
-        }
-        Self(holders)
-    }
-
-    /// The instance's own lock, or else one that it holds under another name.
-    fn lock_of(&self, instance: &Instance) -> Option<&'a LockEntry> {
-        let members = instance.processes.iter().chain(&instance.wrappers).chain(&instance.workers);
-        let mine: Vec<&LockEntry> =
-            members.filter_map(|one| self.0.get(&one.identity.pid)).flatten().copied().collect();
-        let named = mine.iter().find(|lock| lock.name.eq_ignore_ascii_case(&instance.component));
-        named.or(mine.first()).copied()
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::path::Path;
     use std::time::{Duration, SystemTime};
 
-    use qc_process::Identity;
+    use qc_lock_core::{LockState, Terminal};
+    use qc_process::{Identity, ProcessInfo};
 
     use super::*;
     use crate::call::program_stem;

@@ -114,6 +114,15 @@ pub fn lineage() -> io::Result<Vec<Identity>> {
     Ok(line)
 }
 
+/// Lists what processes that have ended left behind, each with the position of the one that did: on
+/// Unix, what is in a session that it began; on Windows, what it has started, and what that has.
+///
+/// # Errors
+/// If the system's process list can't be read at all.
+pub fn left_by(ended: &[Identity]) -> io::Result<Vec<(usize, ProcessInfo)>> {
+    if ended.is_empty() { Ok(Vec::new()) } else { imp::left_by(ended) }
+}
+
 /// Describes one process; `None` if there is none with this pid.
 ///
 /// # Errors

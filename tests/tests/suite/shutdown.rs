@@ -8,7 +8,9 @@ use std::process::Command;
 use qc_process::{Ended, Identity, Liveness, identity_of, liveness};
 #[cfg(windows)]
 use qc_tests::FAULT_VARIABLE;
-use qc_tests::{Finished, Program, SampleFleet, Screen, copy_program, python, run, suspend};
+use qc_tests::{
+    Finished, Program, SampleFleet, Screen, WITH_WORKERS, copy_program, python, run, suspend,
+};
 use serde_json::{Value, json};
 
 use crate::bad_input::cannot_test;
@@ -374,25 +376,6 @@ fn copies_in_other_folders_are_stopped_only_with_all_roots() {
     assert_eq!(stopped.code, 0, "{stopped:?}");
     assert_eq!(liveness(theirs.identity()), Liveness::Dead);
 }
-
-/// A brain that lets other Pythons work for it, and does not care for them when it ends.
-const WITH_WORKERS: &str = "
-import multiprocessing, os, subprocess, sys, time
-
-def work():
-    print(f'worker {os.getpid()}', flush=True)
-    time.sleep(100)
-
-if __name__ == '__main__':
-    multiprocessing.set_start_method(sys.argv[1])
-    terminal = subprocess.Popen([sys.argv[2]], stdout=subprocess.DEVNULL)
-    print(f'terminal {terminal.pid}', flush=True)
-    multiprocessing.Process(target=work, daemon=True).start()
-    try:
-        time.sleep(100)
-    finally:
-        os._exit(0)
-";
 
 #[test]
 fn workers_of_a_brain_are_no_copies_and_do_not_outlive_it() {

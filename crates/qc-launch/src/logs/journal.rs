@@ -3,116 +3,20 @@
 //! Nothing here stops supervision: not a full disk, not a folder that has vanished, not a terminal
 //! that is gone, nor one that stands still because somebody selects text in it.
 
+mod line;
+mod terminal;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
-use chrono::{DateTime, Local, SecondsFormat};
-use serde::Serialize;
+use chrono::Local;
 
+pub use self::line::{Format, Level, Line};
+use self::terminal::Terminal;
 use crate::logs::LogFolder;
-
-/// How many lines wait for a terminal that stands still; further ones are in the file only.
-const WAITING_LINES: usize = 10_000;
-
-/// How lines are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// `[time] text`
-    #[default]
-    Text,
-    /// One JSON object per line
-    Json,
-}
-
-/// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// As it should be.
-    Info,
-    /// To look at.
-    Warning,
-    /// Something does not run that should.
-    Error,
-}
-
-/// One event. Never holds command lines or environments: they can hold secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line<'a> {
-    level: Level,
-    event: &'a str,
-    text: &'a str,
-    component: Option<&'a str>,
-    account: Option<&'a str>,
-    pid: Option<u32>,
-}
-
-impl<'a> Line<'a> {
-    /// Makes a line of an event, such as `started`, told in words.
-    pub fn new(level: Level, event: &'a str, text: &'a str) -> Self {
-        Self { level, event, text, component: None, account: None, pid: None }
-    }
-
-    /// Adds the component it happened to.
-    pub fn component(self, component: &'a str) -> Self {
-        Self { component: Some(component), ..self }
-    }
-
-    /// Adds the account.
-    pub fn account(self, account: Option<&'a str>) -> Self {
-        Self { account, ..self }
-    }
-
-    /// Adds the process.
-    pub fn pid(self, pid: u32) -> Self {
-        Self { pid: Some(pid), ..self }
-    }
-
-    /// Renders it with a line end; whatever the text holds, it is one line.
-    fn render(&self, time: DateTime<Local>, format: Format) -> String {
-        match format {
-            Format::Text => {
-                let mark = match self.level {
-                    Level::Info => "",
-                    Level::Warning => "WARNING: ",
-                    Level::Error => "ERROR: ",
-                };
-                let text = qc_cli::visible(self.text);
-                format!("[{}] {mark}{text}\n", time.format("%Y-%m-%d %H:%M:%S"))
-            }
-            Format::Json => {
-                let object = Object {
-                    time: time.to_rfc3339_opts(SecondsFormat::Millis, false),
-                    level: self.level,
-                    event: self.event,
-                    component: self.component,
-                    account: self.account,
-                    pid: self.pid,
-                    text: self.text,
-                };
-                // It holds nothing that JSON does not know.
-                serde_json::to_string(&object).unwrap_or_default() + "\n"
-            }
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Object<'a> {
-    time: String,
-    level: Level,
-    event: &'a str,
-    component: Option<&'a str>,
-    account: Option<&'a str>,
-    pid: Option<u32>,
-    text: &'a str,
-}
 
 /// The launcher's own log. Clones write to the same.
 #[derive(Debug, Clone)]
@@ -251,107 +155,11 @@ fn write_whole(file: &mut File, bytes: &[u8]) -> Result<(), usize> {
     Ok(())
 }
 
-/// The terminal, written to by a thread that may stand still.
-#[derive(Debug, Clone)]
-struct Terminal {
-    sender: Sender<Shown>,
-    counts: Arc<Counts>,
-}
-
-/// Counts of lines.
-#[derive(Debug, Default)]
-struct Counts {
-    /// Those that wait to be shown.
-    waiting: AtomicUsize,
-    /// Those that found no room.
-    missed: AtomicUsize,
-}
-
-#[derive(Debug)]
-enum Shown {
-    Lines(Lines),
-    /// Answered when all before it was written.
-    Flush(Sender<()>),
-}
-
-impl Terminal {
-    fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel();
-        let counts = Arc::new(Counts::default());
-        let counted = Arc::clone(&counts);
-        let builder = thread::Builder::new().name("terminal".into()).stack_size(64 * 1024);
-        builder.spawn(move || show(&receiver, output, &counted))?;
-        Ok(Self { sender, counts })
-    }
-
-    fn write(&self, lines: Lines) {
-        let count = lines.count;
-        let waiting = self.counts.waiting.fetch_add(count, Ordering::Relaxed);
-        let is_sent =
-            waiting + count <= WAITING_LINES && self.sender.send(Shown::Lines(lines)).is_ok();
-        if !is_sent {
-            self.counts.waiting.fetch_sub(count, Ordering::Relaxed);
-            self.counts.missed.fetch_add(count, Ordering::Relaxed);
-        }
-    }
-
-    fn flush(&self, limit: Duration) {
-        let (sender, done) = mpsc::channel();
-        if self.sender.send(Shown::Flush(sender)).is_ok() {
-            // A terminal that stands still must not keep the program from ending.
-            let _ = done.recv_timeout(limit);
-        }
-    }
-}
-
-fn show(waiting: &Receiver<Shown>, mut output: impl Write, counts: &Counts) {
-    for shown in waiting {
-        match shown {
-            Shown::Lines(lines) => {
-                // A terminal that has gone away is no reason to stop; the file has it all.
-                let _ = output.write_all(lines.text.as_bytes());
-                counts.waiting.fetch_sub(lines.count, Ordering::Relaxed);
-            }
-            Shown::Flush(done) => drop(done.send(())),
-        }
-        let gone = counts.missed.swap(0, Ordering::Relaxed);
-        if gone > 0 {
-            let _ = writeln!(output, "({gone} lines are not shown here; see the log)");
-        }
-        let _ = output.flush();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use chrono::TimeZone;
-
     use super::*;
-
-    #[test]
-    fn every_event_is_one_line() {
-        let time = Local.with_ymd_and_hms(2026, 1, 31, 23, 59, 58).unwrap();
-        let text = "started BRAIN_A (PID 7)\nand \"more\"";
-        let line = Line::new(Level::Info, "started", text).component("BRAIN_A").pid(7);
-        let plain = "[2026-01-31 23:59:58] started BRAIN_A (PID 7)\\nand \"more\"\n";
-        assert_eq!(line.render(time, Format::Text), plain);
-        let json = line.render(time, Format::Json);
-        assert_eq!(json.matches('\n').count(), 1);
-        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(DateTime::parse_from_rfc3339(value["time"].as_str().unwrap()).unwrap(), time);
-        let expected = serde_json::json!({
-            "time": value["time"], "level": "info", "event": "started", "component": "BRAIN_A",
-            "account": null, "pid": 7, "text": text,
-        });
-        assert_eq!(value, expected);
-        let line = Line::new(Level::Warning, "log", "the disk is full");
-        assert_eq!(
-            line.render(time, Format::Text),
-            "[2026-01-31 23:59:58] WARNING: the disk is full\n"
-        );
-    }
 
     fn say(journal: &Journal, text: &str) {
         journal.say(&Line::new(Level::Info, "test", text));
@@ -386,59 +194,5 @@ mod tests {
         assert!(text.contains("WARNING: 2 lines before this one could not be written\n"), "{text}");
         assert!(text.ends_with("] written\n"), "{text}");
         assert!(!text.contains("lost"), "{text}");
-    }
-
-    /// A terminal that stands still until it is told to go on.
-    struct Still(Receiver<()>, Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Still {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.0.recv();
-            self.1.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_terminal_that_stands_still_keeps_nobody_waiting() {
-        let (go_on, still) = mpsc::channel();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let terminal = Terminal::start(Still(still, Arc::clone(&seen))).unwrap();
-        for number in 0..WAITING_LINES + 10 {
-            terminal.write(Lines { text: format!("{number}\n"), count: 1 });
-        }
-        terminal.flush(Duration::ZERO);
-        drop(go_on);
-        let text = loop {
-            terminal.flush(Duration::from_secs(60));
-            let text = String::from_utf8(seen.lock().unwrap().clone()).unwrap();
-            if text.contains(" lines are not shown here") {
-                break text;
-            }
-        };
-        assert!(text.starts_with("0\n(10 lines are not shown here"), "{text}");
-    }
-
-    struct Gone;
-
-    impl Write for Gone {
-        fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::BrokenPipe.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Err(io::ErrorKind::BrokenPipe.into())
-        }
-    }
-
-    #[test]
-    fn a_terminal_that_has_gone_away_is_no_reason_to_stop() {
-        let terminal = Terminal::start(Gone).unwrap();
-        terminal.write(Lines { text: "one\n".into(), count: 1 });
-        terminal.flush(Duration::from_secs(60));
-        assert!(terminal.sender.send(Shown::Lines(Lines::default())).is_ok(), "it still listens");
     }
 }

@@ -42,9 +42,8 @@ impl Runtime<'_> {
                 None => {}
                 Some(Ok(begun)) => self.begin(id, life, begun),
                 Some(Err(why)) => {
-                    match why {
-                        NotStarted::Busy => self.end_left_over(id),
-                        _ => self.ended.push(self.roster.name(id)),
+                    if why != NotStarted::Busy {
+                        self.ended.push(self.roster.name(id));
                     }
                     self.events.push_back(Event::NotStarted { id, life, why });
                 }
@@ -80,7 +79,7 @@ impl Runtime<'_> {
             next_look: None,
             was_killed: false,
         };
-        self.put(id, Some(running));
+        self.put(id, running);
         if !is_wrapped {
             self.note_start(id, life, held_since);
         }
@@ -96,7 +95,6 @@ impl Runtime<'_> {
             running.next_look = Some(now + SOONEST_LOOK);
             self.looking.push(id);
         }
-        self.crashed.remove(&id);
         self.tell_start(id, pid, held_since);
         self.events.push_back(Event::Started { id, life });
     }
@@ -124,7 +122,7 @@ impl Runtime<'_> {
             next_look: None,
             was_killed: false,
         };
-        self.put(id, Some(running));
+        self.put(id, running);
         self.events.push_back(Event::Adopted(id));
         Ok(())
     }

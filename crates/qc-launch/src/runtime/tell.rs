@@ -281,6 +281,7 @@ impl Runtime<'_> {
         if self.roster.iter().any(|(id, _)| is_stuck(id)) {
             end = End::Survivors;
         }
+        self.end_left_over();
         // What a stub has started, or a script has left behind, is not known by its parent.
         if self.machine.is_stopping() && (!all_clear || self.scripts_lock || !LOCKS_ARE_INHERITED) {
             if !self.sweep()? {

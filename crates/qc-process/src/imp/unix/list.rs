@@ -3,6 +3,7 @@
 //! Read here and not through `sysinfo` because it is asked for little of many processes: the
 //! command line of each, and four more files of those few that are wanted (`docs/BENCHMARKS.md`).
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs::File;
@@ -27,11 +28,7 @@ const FAR_BEHIND: u64 = 1 << 40;
 /// Reads the command line of every process, and all of those that `wanted` accepts.
 pub(crate) fn scan(wanted: &Wanted<'_>) -> io::Result<Listing> {
     let system = Proc::open()?;
-    let mut pids: Vec<u32> = Vec::new();
-    let mut dir = Dir::read_from(&system.dir)?;
-    while let Some(entry) = dir.read() {
-        pids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
-    }
+    let pids = system.pids()?;
     let parts = in_parts(&pids, READ_AT_ONCE, |pids| {
         let mut reader = Reader::new(&system);
         let mut part = Listing::default();
@@ -70,6 +67,26 @@ pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
     Ok(described.collect())
 }
 
+/// Describes what is in the sessions that these have begun.
+pub(crate) fn left_by(ended: &[Identity]) -> io::Result<Vec<(usize, ProcessInfo)>> {
+    let begun: HashMap<u32, usize> = ended.iter().map(|one| one.pid).zip(0..).collect();
+    let system = Proc::open()?;
+    let mut reader = Reader::new(&system);
+    let mut left: Vec<(usize, ProcessInfo)> = Vec::new();
+    for pid in system.pids()? {
+        let session = reader.session(pid);
+        let Some(&position) = session.and_then(|session| begun.get(&session)) else { continue };
+        let Ok((file, args)) = reader.command_line(pid) else { continue };
+        left.extend(reader.process(pid, args, &file).map(|process| (position, process)));
+    }
+    // As long as anybody is in a session its number is given to nobody else; so one that has it has
+    // begun a session of its own.
+    let is_living = |pid: u32| left.iter().any(|(_, one)| one.identity.pid == pid);
+    let living: Vec<bool> = ended.iter().map(|one| is_living(one.pid)).collect();
+    left.retain(|(position, _)| !living[*position]);
+    Ok(left)
+}
+
 /// The end of a process between two calls.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
@@ -91,6 +108,15 @@ impl Proc {
         let boot = SystemTime::now().checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH);
         Ok(Self { dir, boot })
     }
+
+    fn pids(&self) -> io::Result<Vec<u32>> {
+        let mut pids = Vec::new();
+        let mut dir = Dir::read_from(&self.dir)?;
+        while let Some(entry) = dir.read() {
+            pids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+        }
+        Ok(pids)
+    }
 }
 
 /// Reads files of processes, into one buffer.
@@ -111,6 +137,12 @@ impl<'a> Reader<'a> {
         let bytes = self.bytes.strip_suffix(&[0]).unwrap_or(&self.bytes);
         let words = bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into());
         Ok((file, if self.bytes.is_empty() { Vec::new() } else { words.collect() }))
+    }
+
+    /// Returns the pid of the process that began its session; `None` if it has ended.
+    fn session(&mut self, pid: u32) -> Option<u32> {
+        drop(self.read(pid, "stat").ok()?);
+        Some(Stat::parse(&self.bytes)?.session)
     }
 
     /// Reads the rest of a process whose command line `file` stands for; `None` if it has ended.
@@ -169,5 +201,35 @@ impl<'a> Reader<'a> {
         self.path.clear();
         // Writing to a string never fails.
         let _ = write!(self.path, "{pid}/{name}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::{Process, identity_of};
+
+    #[test]
+    fn what_is_left_is_found_by_its_session_unless_somebody_has_begun_one_of_that_number() {
+        let mut command = Command::new("setsid");
+        command.args(["sh", "-c", "sleep 100 > /dev/null & echo $!; read line"]);
+        let mut leader =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("no setsid");
+        let mut line = String::new();
+        BufReader::new(leader.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let sleeper = identity_of(line.trim().parse().unwrap()).unwrap();
+        let nobody = Identity { pid: u32::MAX, ..sleeper.clone() };
+        let ended = [nobody, identity_of(leader.id()).unwrap()];
+        assert!(left_by(&ended).unwrap().is_empty(), "the leader lives");
+
+        drop(leader.stdin.take());
+        leader.wait().unwrap();
+        let left = left_by(&ended).unwrap();
+        Process::open(&sleeper).unwrap().expect("it has ended").kill().unwrap();
+        let found: Vec<_> = left.iter().map(|(position, one)| (*position, &one.identity)).collect();
+        assert_eq!(found, [(1, &sleeper)]);
     }
 }

@@ -1,0 +1,129 @@
+//! One running copy of a component, and what is known of it.
+
+use std::path::PathBuf;
+
+use qc_lock_core::{LockEntry, Terminal};
+use qc_process::ProcessInfo;
+
+use crate::matching::Place;
+use crate::{Component, Fleet, Role, shown_command};
+
+/// One running copy of a component: usually one process, with a virtual environment's stub two.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// The component's name.
+    pub component: String,
+    /// What it does.
+    pub role: Role,
+    /// The key of its account.
+    pub account_key: Option<String>,
+    /// Its account, by the config of the fleet whose script it is, or by its lock.
+    pub account: Option<String>,
+    /// Its terminal, by the config or by its lock.
+    pub terminal: Option<Terminal>,
+    /// Where its script lies.
+    pub place: Place,
+    /// The folder of its script; `None` if the process does not let us see it.
+    pub folder: Option<PathBuf>,
+    /// The folder of the other fleet that it belongs to, spelt the same for all that do; `None` for
+    /// this fleet.
+    pub other_root: Option<PathBuf>,
+    /// The programs that started it and wait for it, such as a shell or `qc-lock run`, the
+    /// outermost first. They are not the program itself: they are neither counted nor stopped.
+    pub wrappers: Vec<ProcessInfo>,
+    /// Its processes; the last one does the work.
+    pub processes: Vec<ProcessInfo>,
+    /// Pythons that it started to work for it, such as those of `multiprocessing`.
+    pub workers: Vec<ProcessInfo>,
+    /// The lock that one of its processes holds, or that one of its wrappers holds for it.
+    pub lock: Option<LockEntry>,
+    /// The command of the process that does the work, as it may be shown.
+    pub command: String,
+    /// The commands of its wrappers, processes and workers, as they may be shown.
+    pub commands: Vec<String>,
+    /// Whether a living orchestrator of its fleet supervises it; `None` where that can't be told.
+    pub supervised: Option<bool>,
+}
+
+impl Instance {
+    /// Makes one of which nothing but its processes is known.
+    pub(crate) fn new(component: String, role: Role, processes: Vec<ProcessInfo>) -> Self {
+        Self {
+            component,
+            role,
+            account_key: None,
+            account: None,
+            terminal: None,
+            place: Place::Fleet,
+            folder: None,
+            other_root: None,
+            wrappers: Vec::new(),
+            processes,
+            workers: Vec::new(),
+            lock: None,
+            command: String::new(),
+            commands: Vec::new(),
+            supervised: None,
+        }
+    }
+
+    /// Returns the process that does the work.
+    pub fn main(&self) -> Option<&ProcessInfo> {
+        self.processes.last()
+    }
+
+    /// Returns the pids of its own processes.
+    pub fn pids(&self) -> Vec<u32> {
+        self.processes.iter().map(|process| process.identity.pid).collect()
+    }
+
+    /// Whether `pid` is one of its processes, wrappers or workers.
+    pub fn includes(&self, pid: u32) -> bool {
+        let mut all = self.wrappers.iter().chain(&self.processes).chain(&self.workers);
+        all.any(|one| one.identity.pid == pid)
+    }
+
+    /// Puts in what the fleet and its lock tell of it.
+    pub(crate) fn know(&mut self, fleet: &Fleet) {
+        let component = fleet.component(&self.component);
+        let wrappers = self.wrappers.iter().map(|one| shown_wrapper(component, &one.args));
+        let own = self.processes.iter().map(|one| shown_process(component, &one.args));
+        self.commands = wrappers.chain(own).collect();
+        self.command = self.commands.last().cloned().unwrap_or_default();
+        let workers = self.workers.iter().map(|one| shown_wrapper(component, &one.args));
+        self.commands.extend(workers);
+        if self.place == Place::Fleet {
+            self.know_component(fleet);
+        }
+        let Some(lock) = &self.lock else { return };
+        self.account = self.account.take().or_else(|| lock.account.clone());
+        let terminal = |resource: &String| {
+            let (path, _role) = resource.strip_prefix("terminal/")?.rsplit_once('/')?;
+            Some(Terminal::new(path))
+        };
+        self.terminal = self.terminal.take().or_else(|| lock.resources.iter().find_map(terminal));
+    }
+
+    /// Puts in what the fleet that it belongs to tells of it.
+    pub(crate) fn know_component(&mut self, fleet: &Fleet) {
+        if let Some(component) = fleet.component(&self.component) {
+            self.account = component.account.as_ref().map(ToString::to_string);
+            self.terminal = component.terminal.clone();
+        }
+    }
+}
+
+fn shown_process(component: Option<&Component>, args: &[String]) -> String {
+    component.map_or_else(|| shown_command(args), |component| component.shown_command_of(args))
+}
+
+/// A wrapper's or worker's command ends in that of the component. Where it does not, a shell has all of it in
+/// one word, and the values of variables in it can't be told from the rest.
+fn shown_wrapper(component: Option<&Component>, args: &[String]) -> String {
+    match component {
+        Some(component) if component.has_variables() && !component.ends(args) => {
+            format!("{} ***", args.first().map(String::as_str).unwrap_or_default())
+        }
+        _ => shown_process(component, args),
+    }
+}
