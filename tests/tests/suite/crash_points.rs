@@ -79,6 +79,20 @@ impl Askers {
 }
 
 /// Looks at what a dead holder has left, and lets everybody take its lock.
+/// Lets a wrapper whose end is near start its command, and looks that no second one gets to work.
+fn wrap(locks: &SampleLocks, command: &mut Command, what: &str) -> Finished {
+    let mut held = Contender::start(command);
+    if held.holds().is_some() {
+        // The wrapper may be dead by now. On Unix its command works on and holds the lock; on
+        // Windows it goes down with the wrapper, and until it has it is in the record, which still
+        // keeps others out.
+        let request = Request::new(NAME.parse().expect("a lock name"));
+        let taken = locks.locks().acquire(&request);
+        assert!(taken.is_err() || !held.works(), "{what}: two at work");
+    }
+    held.finish()
+}
+
 fn check_left_behind(locks: &SampleLocks, askers: &mut Askers, what: &str) {
     check_history(locks, what);
     askers.all_take(locks, what);
@@ -200,16 +214,7 @@ fn a_wrapper_killed_at_any_step_leaves_no_unlocked_command() {
             *situation,
             |locks, step| dying(locks, Speaker::Tool, step),
             |locks, command, what| {
-                let mut held = Contender::start(command);
-                if held.holds().is_some() {
-                    // The wrapper may be dead by now. On Unix its command works on and holds the
-                    // lock; on Windows it goes down with the wrapper, and until it has it is in
-                    // the record, which still keeps others out.
-                    let request = Request::new(NAME.parse().expect("a lock name"));
-                    let taken = locks.locks().acquire(&request);
-                    assert!(taken.is_err() || !held.works(), "{what}: two at work");
-                }
-                let finished = held.finish();
+                let finished = wrap(locks, command, what);
                 check_left_behind(locks, &mut askers, what);
                 finished
             },

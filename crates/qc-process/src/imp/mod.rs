@@ -3,26 +3,18 @@
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "system calls")]
 mod unix;
-#[cfg(all(unix, feature = "fault"))]
-pub(crate) use unix::die;
-#[cfg(unix)]
-pub(crate) use unix::{
-    AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, NOWHERE,
-    PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files,
-    ask_all, boot_id, child_handle, clear_left_over, cut_front, describe, exit_of, file_id,
-    for_this_user, has_other_names, host_name, is_at, is_transient, kill, left_by, let_share,
-    let_share_directory, link, listener, on_hang_up, on_interrupt, open_child, open_process,
-    other_owner, output_mode, pass_on, pid_namespace, prepare, press_ctrl_break, process_handle,
-    return_memory, run_helper, scan, set_apart, set_output_mode, spawn, start_time, user_name,
-    volume, wait_any, watch_session, whole_blocks,
-};
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "system calls")]
 mod windows;
-#[cfg(all(windows, feature = "fault"))]
-pub(crate) use windows::die;
+
+#[cfg(unix)]
+use unix as system;
 #[cfg(windows)]
-pub(crate) use windows::{
+use windows as system;
+
+#[cfg(feature = "fault")]
+pub(crate) use system::die;
+pub(crate) use system::{
     AT_LOG_ON, CLOSE_LIMIT, ChildHandle, FileId, LOCKS_ARE_INHERITED, LocalPlace, NOWHERE,
     PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, Relay, Waker, Watcher, allow_open_files,
     ask_all, boot_id, child_handle, clear_left_over, cut_front, describe, exit_of, file_id,

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use qc_tests::cannot_test;
+use qc_tests::{cannot_test, link};
 
 use super::bench::{Bench, CONFIG, LIVE, OTHER, Row, can_mount, remove};
 use super::run_done;
@@ -111,16 +111,10 @@ fn a_full_disk_frees_no_lock_and_hides_none() {
 fn links_are_refused_for_locks_and_followed_for_the_config() {
     let bench = Bench::new(&[]);
     let root = bench.fleet.root();
-    // Wine only says that it has made one.
-    let is_link = |path| fs::symlink_metadata(path).is_ok_and(|made| made.is_symlink());
-    let made = match link(&root.join(".locks"), &root.join(OTHER)) {
-        Ok(()) if is_link(root.join(OTHER)) => Ok(()),
-        Ok(()) => Err("the system says that it made one, but did not".into()),
-        Err(error) => Err(error.to_string()),
-    };
+    let made = link(&root.join(".locks"), &root.join(OTHER));
     remove(&root.join(OTHER));
     if let Err(why) = made {
-        return cannot_test("links", &why);
+        return cannot_test("links", &why.to_string());
     }
     let done = bench.fleet.tools.stand_in();
     let run = [
@@ -183,20 +177,6 @@ fn links_are_refused_for_locks_and_followed_for_the_config() {
         &[Row::new("a link to living locks", to_living, &["--lock-dir", OTHER])
             .refused(1, is_link)],
     );
-}
-
-#[cfg(unix)]
-fn link(to: &Path, at: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(to, at)
-}
-
-#[cfg(windows)]
-fn link(to: &Path, at: &Path) -> io::Result<()> {
-    if to.is_dir() {
-        std::os::windows::fs::symlink_dir(to, at)
-    } else {
-        std::os::windows::fs::symlink_file(to, at)
-    }
 }
 
 #[test]

@@ -3,10 +3,9 @@
 
 use std::process::Command;
 
-use qc_lock_core::Request;
-use qc_tests::{Contender, SampleLocks, Speaker, python, run};
+use qc_tests::{SampleLocks, Speaker, python, run};
 
-use super::{ACCOUNT, Askers, NAME, SITUATIONS, check_left_behind};
+use super::{ACCOUNT, Askers, NAME, SITUATIONS, check_left_behind, wrap};
 use crate::tools;
 use crate::tracing::{calls, can_trace, traced};
 
@@ -73,13 +72,7 @@ fn a_wrapper_or_command_killed_at_any_system_call_leaves_nothing_unlocked() {
     let kills = walk(
         |locks| locks.command(Speaker::Tool, NAME, ACCOUNT),
         |locks, command, what| {
-            let mut held = Contender::start(command);
-            if held.holds().is_some() {
-                let request = Request::new(NAME.parse().expect("a lock name"));
-                let taken = locks.locks().acquire(&request);
-                assert!(taken.is_err() || !held.works(), "{what}: two at work");
-            }
-            let finished = held.finish();
+            let finished = wrap(locks, command, what);
             check_left_behind(locks, &mut askers, what);
             // The number of an end by signal is the wrapper's or, passed on by it, the command's.
             if finished.code == 0 { 0 } else { -1 }

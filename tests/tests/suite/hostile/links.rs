@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use qc_lock_core::{LockDir, Request};
-use qc_tests::{SampleLocks, Speaker, cannot_test};
+use qc_tests::{SampleLocks, Speaker, cannot_test, link};
 
 use super::{Answer, NAME, ask, wrapped};
 use crate::tools;
@@ -93,25 +93,6 @@ impl Odd {
         let reader = self == Self::FifoWithReader;
         // Opened for both, or it would wait for a writer.
         reader.then(|| File::options().read(true).write(true).open(at)).transpose()
-    }
-}
-
-#[cfg(unix)]
-fn link(to: &Path, at: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(to, at)
-}
-
-#[cfg(windows)]
-fn link(to: &Path, at: &Path) -> io::Result<()> {
-    if to.is_dir() {
-        std::os::windows::fs::symlink_dir(to, at)?;
-    } else {
-        std::os::windows::fs::symlink_file(to, at)?;
-    }
-    // Wine only says that it has made one.
-    match fs::symlink_metadata(at) {
-        Ok(made) if made.is_symlink() => Ok(()),
-        _ => Err(io::Error::other("the system says that it made one, but did not")),
     }
 }
 
