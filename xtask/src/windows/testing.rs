@@ -22,33 +22,41 @@ const SILENCE: Duration = Duration::from_secs(420);
 /// then stays for ever, with all that it had open.
 const WINE_FAILED: &str = "wine client error";
 
-/// Runs them, with further arguments of `cargo test`. A run that hangs is ended; if Wine itself
-/// had failed in it, which is said, all is run once more.
+/// Runs them, with further arguments of `cargo test`. A run that hangs is ended. If Wine itself had
+/// failed in a run, which is said, all that hung or failed runs once more.
 ///
 /// # Errors
 /// If a test fails, or hangs.
 pub(super) fn run(args: &[OsString]) -> Result<()> {
-    let mut tests = cargo("test");
-    tests.arg("--workspace").args(args);
+    let mut environment: Vec<(&str, OsString)> = Vec::new();
     let mut shown = None;
     if !cfg!(windows) {
         set_up()?;
         shown = Display::start()?;
-        if let Some(display) = &shown {
-            tests.env(display::VARIABLE, display.name());
-        }
+        environment.extend(shown.as_ref().map(|one| (display::VARIABLE, one.name().into())));
         if env::var_os("QC_TEST_PYTHON").is_none()
             && let Some(python) = python()
         {
-            tests.env("QC_TEST_PYTHON", windows_path(&python));
+            environment.push(("QC_TEST_PYTHON", windows_path(&python).into()));
         }
         // A compiler may be silent for long.
         finish(cargo("test").args(["--workspace", "--no-run"]))?;
     }
-    let mut run = run_once(&mut tests)?;
-    if run.wine_failed && run.is_hung {
-        println!("Wine failed by itself (`{WINE_FAILED}`, see above): all tests run once more.");
-        run = run_once(&mut tests)?;
+    let tests = |names: &[String]| {
+        let mut tests = cargo("test");
+        tests.arg("--workspace").args(args).envs(environment.iter().cloned());
+        if !names.is_empty() {
+            tests.args(["--", "--exact"]).args(names);
+        }
+        tests
+    };
+    let mut run = run_once(&mut tests(&[]))?;
+    if run.wine_failed && !run.has_passed() {
+        if args.iter().any(|one| one == "--") {
+            // Tests have been chosen already.
+            run.failed.clear();
+        }
+        run = once_more(run, &tests)?;
     }
     drop(shown);
     let Counts { passed, failed, ignored } = run.counts;
@@ -65,12 +73,27 @@ pub(super) fn run(args: &[OsString]) -> Result<()> {
     Ok(())
 }
 
+/// Runs once more, after Wine has failed, all tests of a run that hung, or else those that failed.
+fn once_more(first: Run, tests: &impl Fn(&[String]) -> Command) -> Result<Run> {
+    print!("Wine failed by itself (`{WINE_FAILED}`, see above): ");
+    if first.is_hung || first.failed.is_empty() {
+        println!("all tests run once more.");
+        return run_once(&mut tests(&[]));
+    }
+    println!("these run once more, alone: {}", first.failed.join(", "));
+    let mut run = run_once(&mut tests(&first.failed))?;
+    run.counts += Counts { failed: 0, ..first.counts };
+    Ok(run)
+}
+
 /// What a run of the tests came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Run {
     counts: Counts,
     /// Which take long, and have not ended.
     slow: Vec<String>,
+    /// Which have failed.
+    failed: Vec<String>,
     wine_failed: bool,
     is_hung: bool,
     is_success: bool,
@@ -146,8 +169,11 @@ impl Run {
         let Some((_, test)) = line.split_once("test ") else { return };
         if let Some((name, _)) = test.split_once(SLOW) {
             self.slow.push(name.to_owned());
-        } else if let Some((name, _)) = test.split_once(" ... ") {
+        } else if let Some((name, end)) = test.split_once(" ... ") {
             self.slow.retain(|slow| slow != name);
+            if end.trim_end() == "FAILED" {
+                self.failed.push(name.to_owned());
+            }
         }
     }
 }
@@ -220,11 +246,12 @@ mod tests {
             "test b::hung has been running for over 60 seconds\n",
             "wine client error:4a8: test c::quick ... ok\n",
             "test a::slow ... ok\n",
+            "test d::wrong ... FAILED\r\n",
         ] {
             sender.send(line.into()).unwrap();
         }
         let run = pass_on(&lines, Duration::from_millis(1), io::sink()).unwrap();
-        assert_eq!(run.slow, ["b::hung"]);
+        assert_eq!((run.slow, run.failed), (vec!["b::hung".into()], vec!["d::wrong".into()]));
         assert!(run.is_hung && run.wine_failed);
     }
 }

@@ -270,6 +270,8 @@ impl Runtime<'_> {
     /// Everything that was started has ended: see what else is left.
     pub(super) fn end(mut self) -> io::Result<End> {
         self.write();
+        // It may keep locks.
+        self.end_left_over();
         let names: Vec<String> =
             self.roster.iter().map(|(_, component)| component.name.to_string()).collect();
         let all_clear = self.clear(&names);
@@ -281,7 +283,6 @@ impl Runtime<'_> {
         if self.roster.iter().any(|(id, _)| is_stuck(id)) {
             end = End::Survivors;
         }
-        self.end_left_over();
         // What a stub has started, or a script has left behind, is not known by its parent.
         if self.machine.is_stopping() && (!all_clear || self.scripts_lock || !LOCKS_ARE_INHERITED) {
             if !self.sweep()? {
