@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use qc_fleet::{StopPlan, Stopped, perform};
-use qc_process::{Identity, LOCKS_ARE_INHERITED, ProcessInfo, left_by};
+use qc_process::{Identity, LOCKS_ARE_INHERITED, ProcessInfo, left_by, may_have_left};
 use qc_supervise::Id;
 
 use super::{Message, Running, Runtime};
@@ -31,7 +31,7 @@ impl Runtime<'_> {
     /// Notes that something may be left of a component whose process has just ended.
     pub(super) fn note_left_over(&mut self, id: Id, running: &Running) {
         let child = running.child.as_ref().map(|child| child.identity());
-        let own = running.identity.iter().chain(child);
+        let own = running.identity.iter().chain(child).filter(|one| may_have_left(one));
         self.left_over.waiting.extend(own.map(|one| (id, one.clone())));
         // Behind a virtual environment's stub another one did the work.
         if !LOCKS_ARE_INHERITED

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process_group};
 
 use super::stat::Stat;
 use crate::list::Wanted;
@@ -67,20 +69,26 @@ pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
     Ok(described.collect())
 }
 
-/// Describes what is in the sessions that these have begun.
+/// Whether anybody is in the process group that this one has begun.
+pub(crate) fn may_have_left(ended: u32) -> bool {
+    let group = i32::try_from(ended).ok().and_then(Pid::from_raw);
+    group.is_some_and(|group| test_kill_process_group(group) != Err(Errno::SRCH))
+}
+
+/// Describes what is in the process groups that these have begun.
 pub(crate) fn left_by(ended: &[Identity]) -> io::Result<Vec<(usize, ProcessInfo)>> {
     let begun: HashMap<u32, usize> = ended.iter().map(|one| one.pid).zip(0..).collect();
     let system = Proc::open()?;
     let mut reader = Reader::new(&system);
     let mut left: Vec<(usize, ProcessInfo)> = Vec::new();
     for pid in system.pids()? {
-        let session = reader.session(pid);
-        let Some(&position) = session.and_then(|session| begun.get(&session)) else { continue };
+        let group = reader.group(pid);
+        let Some(&position) = group.and_then(|group| begun.get(&group)) else { continue };
         let Ok((file, args)) = reader.command_line(pid) else { continue };
         left.extend(reader.process(pid, args, &file).map(|process| (position, process)));
     }
-    // As long as anybody is in a session its number is given to nobody else; so one that has it has
-    // begun a session of its own.
+    // As long as anybody is in a group its number is given to nobody else; so one that has it has
+    // begun a group of its own.
     let is_living = |pid: u32| left.iter().any(|(_, one)| one.identity.pid == pid);
     let living: Vec<bool> = ended.iter().map(|one| is_living(one.pid)).collect();
     left.retain(|(position, _)| !living[*position]);
@@ -139,10 +147,10 @@ impl<'a> Reader<'a> {
         Ok((file, if self.bytes.is_empty() { Vec::new() } else { words.collect() }))
     }
 
-    /// Returns the pid of the process that began its session; `None` if it has ended.
-    fn session(&mut self, pid: u32) -> Option<u32> {
+    /// Returns the number of its process group; `None` if it has ended.
+    fn group(&mut self, pid: u32) -> Option<u32> {
         drop(self.read(pid, "stat").ok()?);
-        Some(Stat::parse(&self.bytes)?.session)
+        Some(Stat::parse(&self.bytes)?.group)
     }
 
     /// Reads the rest of a process whose command line `file` stands for; `None` if it has ended.
@@ -167,7 +175,6 @@ impl<'a> Reader<'a> {
             identity: Identity { pid, started: stat.started, boot_id: here().boot_id.clone() },
             parent: Some(stat.parent).filter(|&parent| parent > 0),
             is_fork: stat.is_fork(),
-            session: Some(stat.session),
             name: stat.name,
             args,
             exe,
@@ -213,7 +220,7 @@ mod tests {
     use crate::{Process, identity_of};
 
     #[test]
-    fn what_is_left_is_found_by_its_session_unless_somebody_has_begun_one_of_that_number() {
+    fn what_is_left_is_found_by_its_group_unless_somebody_has_begun_one_of_that_number() {
         let mut command = Command::new("setsid");
         command.args(["sh", "-c", "sleep 100 > /dev/null & echo $!; read line"]);
         let mut leader =
@@ -224,9 +231,11 @@ mod tests {
         let nobody = Identity { pid: u32::MAX, ..sleeper.clone() };
         let ended = [nobody, identity_of(leader.id()).unwrap()];
         assert!(left_by(&ended).unwrap().is_empty(), "the leader lives");
+        assert!(may_have_left(leader.id()) && !may_have_left(ended[0].pid));
 
         drop(leader.stdin.take());
         leader.wait().unwrap();
+        assert!(may_have_left(leader.id()), "the sleeper is left");
         let left = left_by(&ended).unwrap();
         Process::open(&sleeper).unwrap().expect("it has ended").kill().unwrap();
         let found: Vec<_> = left.iter().map(|(position, one)| (*position, &one.identity)).collect();
