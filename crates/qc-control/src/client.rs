@@ -53,7 +53,8 @@ impl Client {
         }
     }
 
-    /// Waits until the asked `qc-launch` has ended: it keeps the connection until then.
+    /// Waits until the asked `qc-launch` closes the connection: when it has ended, or after half a
+    /// minute in which nobody asked anything.
     pub fn wait_for_end(mut self) {
         let mut ignored = [0; 1024];
         loop {

@@ -95,8 +95,7 @@ pub(crate) fn fold(processes: &[ProcessInfo], found: &[Option<Match>]) -> Vec<Fo
     folded
 }
 
-/// Whether it can be what a component lets work for it: a Python, and by no name a terminal.
-pub(crate) fn is_worker_program(process: &ProcessInfo) -> bool {
+fn is_worker_program(process: &ProcessInfo) -> bool {
     let exe = process.exe.as_deref().map(path_name);
     let mut names = process.args.first().into_iter().chain([&process.name]).chain(&exe);
     runs_python(process) && !names.any(|name| is_terminal(name))

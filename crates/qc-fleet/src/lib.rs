@@ -30,7 +30,6 @@ mod finding;
 mod fold;
 mod instance;
 mod interpreted;
-mod left_over;
 mod mask;
 mod matching;
 mod order;

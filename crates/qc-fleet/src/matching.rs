@@ -292,6 +292,7 @@ mod tests {
             current_dir: dir.map(Path::to_path_buf),
             is_stub: false,
             is_fork: false,
+            session: None,
             since: std::time::SystemTime::now(),
             cpu_time: std::time::Duration::ZERO,
             memory_bytes: 0,

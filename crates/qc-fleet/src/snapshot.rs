@@ -181,6 +181,7 @@ pub(crate) mod tests {
             current_dir: Some(root.into()),
             is_stub: false,
             is_fork: false,
+            session: None,
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(pid.into()),
             cpu_time: Duration::ZERO,
             memory_bytes: 0,

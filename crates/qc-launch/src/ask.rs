@@ -5,8 +5,13 @@ use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Stat
 use qc_lock_core::LockDir;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use std::thread;
+use std::time::Duration;
 
 use crate::cli::{NamesArgs, StatusArgs, StopArgs};
+
+/// The pause between two looks at a lock.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What `status --json` prints.
 #[derive(Serialize)]
@@ -200,6 +205,11 @@ fn stop_all(
         }
     }
     client.wait_for_end();
+    // Its own lock is the last thing that it gives back, should that have taken longer than it keeps
+    // a connection.
+    while locks.list()?.iter().any(|lock| lock.state.is_live() && lock.pid == Some(asked.pid)) {
+        thread::sleep(PAUSE);
+    }
     let is_live = |name: &str| {
         let entries = locks.list().unwrap_or_default();
         entries.iter().any(|lock| lock.name.eq_ignore_ascii_case(name) && lock.state.is_live())

@@ -9,7 +9,7 @@ mod starting;
 mod strays;
 mod tell;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::mem;
 use std::path::PathBuf;
@@ -27,8 +27,6 @@ use qc_process::{
 };
 use qc_supervise::{Action, Event, Id, Machine};
 
-use self::control::Waiting;
-use self::left_over::{Found, LeftOver};
 use crate::adopt::Adopted;
 use crate::cli::UpArgs;
 use crate::logs::Level;
@@ -36,6 +34,7 @@ use crate::probe::{Heart, Looker};
 use crate::report::Report;
 use crate::roster::Roster;
 use crate::start::Said;
+use control::Waiting;
 
 /// The share of each stage where the system ends this program some time after its console closes.
 const CLOSE_SHARE: u32 = 5;
@@ -56,10 +55,8 @@ pub(crate) enum Message {
     Interrupted(Interrupt),
     /// Somebody was refused a lock.
     Refused(Entry),
-    /// What components have left behind was looked for.
-    LeftOver(io::Result<Found>),
-    /// It was ended.
-    LeftOverEnded(io::Result<Vec<Stopped>>),
+    /// What a component has left behind was ended.
+    LeftOverEnded(Id, io::Result<Vec<Stopped>>),
     /// Stray brains were stopped.
     StraysEnded(io::Result<Vec<Stopped>>),
     /// Somebody asks for something, and waits for the answer.
@@ -145,7 +142,10 @@ pub(crate) struct Runtime<'a> {
     running: Vec<Option<Running>>,
     /// The process that each had last, for those who are told about its end.
     pids: HashMap<Id, u32>,
-    left_over: LeftOver,
+    /// Those whose last process did not end well.
+    crashed: HashSet<Id>,
+    /// Those of which something that was left behind is being ended.
+    ending: HashSet<Id>,
     /// Those that are looked at whether they are ready.
     looking: Vec<Id>,
     /// What the machine is still to hear.
@@ -189,7 +189,8 @@ impl<'a> Runtime<'a> {
             machine: Machine::new(specs, seed),
             running: Vec::new(),
             pids: HashMap::new(),
-            left_over: LeftOver::default(),
+            crashed: HashSet::new(),
+            ending: HashSet::new(),
             looking: Vec::new(),
             events: VecDeque::new(),
             ended: Vec::new(),
@@ -274,7 +275,6 @@ impl<'a> Runtime<'a> {
             return Ok(ended);
         }
         self.answer_waiting();
-        self.look_for_left_over();
         if mem::take(&mut self.was_busy) {
             qc_process::return_memory();
         }
@@ -305,16 +305,12 @@ impl<'a> Runtime<'a> {
         self.running.get_mut(id.0 as usize)?.as_mut()
     }
 
-    fn put(&mut self, id: Id, running: Running) {
+    fn put(&mut self, id: Id, running: Option<Running>) {
         let index = id.0 as usize;
         if self.running.len() <= index {
             self.running.resize_with(index + 1, || None);
         }
-        self.running[index] = Some(running);
-    }
-
-    fn take(&mut self, id: Id) -> Option<Running> {
-        self.running.get_mut(id.0 as usize)?.take()
+        self.running[index] = running;
     }
 
     fn handle(&mut self, event: Event) {
@@ -341,6 +337,7 @@ impl<'a> Runtime<'a> {
                     self.report.metrics().forget(&self.roster.name(id));
                     self.roster.forget(id);
                     self.pids.remove(&id);
+                    self.crashed.remove(&id);
                 }
             }
         }
@@ -369,8 +366,7 @@ impl<'a> Runtime<'a> {
                     self.stop_all(limit.map(|limit| limit / CLOSE_SHARE));
                 }
                 Message::Refused(entry) => self.tell_refused(&entry),
-                Message::LeftOver(found) => self.left_over_found(found),
-                Message::LeftOverEnded(stopped) => self.left_over_ended(&stopped),
+                Message::LeftOverEnded(id, stopped) => self.left_over_ended(id, &stopped),
                 Message::StraysEnded(stopped) => self.strays_ended(&stopped),
                 Message::Asked(Request::Wait { seen }, answer) => self.let_wait(seen, answer),
                 Message::Asked(request, answer) => {

@@ -25,12 +25,19 @@ pub(crate) struct Found {
     pub(crate) name: String,
     /// What it holds.
     pub(crate) reading: Reading,
-    /// How long ago it was written. One from the future, by a clock that was set back since, is as
-    /// old as it is far away: otherwise it would stay new for as long.
-    pub(crate) age: Duration,
 }
 
 impl Found {
+    /// Returns how long ago it was written, as it is now. One from the future, by a clock that was
+    /// set back since, is as old as it is far away: otherwise it would stay new for as long.
+    pub(crate) fn age(&self) -> Duration {
+        point("look at age");
+        let written = fs::symlink_metadata(&self.path).and_then(|metadata| metadata.modified());
+        written.map_or(Duration::ZERO, |written| {
+            SystemTime::now().duration_since(written).unwrap_or_else(|ahead| ahead.duration())
+        })
+    }
+
     /// Returns what the record protects. An old record protects its name, and its account.
     pub(crate) fn resources(&self) -> Vec<String> {
         let name: Option<LockName> = self.name.parse().ok();
@@ -143,12 +150,7 @@ impl Store {
             // lives.
             Err(error) => Reading::Hidden(error.to_string()),
         };
-        point("look at age");
-        let written = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
-        let age = written.map_or(Duration::ZERO, |written| {
-            SystemTime::now().duration_since(written).unwrap_or_else(|ahead| ahead.duration())
-        });
-        Some(Found { path, name: name.to_owned(), reading, age })
+        Some(Found { path, name: name.to_owned(), reading })
     }
 
     /// Writes a record in one step: readers see the old one or the new one, nothing between.

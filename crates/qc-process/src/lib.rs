@@ -32,9 +32,7 @@ pub use child::{Child, Console, Ended, Output, Spawn};
 pub use host::{Host, here};
 pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
 pub use interrupt::{Interrupt, on_hang_up, on_interrupt, press_ctrl_break, watch_session};
-pub use list::{
-    Listing, ProcessInfo, Wanted, describe, left_by, lineage, list, list_wanted, may_have_left,
-};
+pub use list::{Listing, ProcessInfo, Wanted, describe, lineage, list, list_wanted};
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use parts::in_parts;

@@ -30,6 +30,9 @@ pub struct ProcessInfo {
     /// Whether its parent made it as a copy of itself, as `multiprocessing` can, and it has run no
     /// other program since. Never on Windows, which makes no such copies.
     pub is_fork: bool,
+    /// The pid of the process that began its session, which may be long gone. Never on Windows, where
+    /// sessions are those of users.
+    pub session: Option<u32>,
     /// When it was started, by the wall clock.
     pub since: SystemTime,
     /// The processor time it has used so far.
@@ -109,21 +112,6 @@ pub fn lineage() -> io::Result<Vec<Identity>> {
         child = parent;
     }
     Ok(line)
-}
-
-/// Whether a process that has ended may have left something behind, see [`left_by`]. Quickly told on
-/// Unix; always on Windows.
-pub fn may_have_left(ended: &Identity) -> bool {
-    imp::may_have_left(ended.pid)
-}
-
-/// Lists what processes that have ended left behind, each with the position of the one that did: on
-/// Unix, what is in a process group that it began; on Windows, what it has started, and what that has.
-///
-/// # Errors
-/// If the system's process list can't be read at all.
-pub fn left_by(ended: &[Identity]) -> io::Result<Vec<(usize, ProcessInfo)>> {
-    if ended.is_empty() { Ok(Vec::new()) } else { imp::left_by(ended) }
 }
 
 /// Describes one process; `None` if there is none with this pid.

@@ -111,6 +111,7 @@ fn matched(args: &[String], current_dir: Option<&Path>) -> Option<Match> {
         current_dir: current_dir.map(Path::to_path_buf),
         is_stub: false,
         is_fork: false,
+        session: None,
         since: SystemTime::UNIX_EPOCH,
         cpu_time: Duration::ZERO,
         memory_bytes: 0,

@@ -78,7 +78,6 @@ impl Askers {
     }
 }
 
-/// Looks at what a dead holder has left, and lets everybody take its lock.
 /// Lets a wrapper whose end is near start its command, and looks that no second one gets to work.
 fn wrap(locks: &SampleLocks, command: &mut Command, what: &str) -> Finished {
     let mut held = Contender::start(command);
@@ -93,6 +92,7 @@ fn wrap(locks: &SampleLocks, command: &mut Command, what: &str) -> Finished {
     held.finish()
 }
 
+/// Looks at what a dead holder has left, and lets everybody take its lock.
 fn check_left_behind(locks: &SampleLocks, askers: &mut Askers, what: &str) {
     check_history(locks, what);
     askers.all_take(locks, what);

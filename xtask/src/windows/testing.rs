@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(420);
 const WINE_FAILED: &str = "wine client error";
 
 /// Runs them, with further arguments of `cargo test`. A run that hangs is ended. If Wine itself had
-/// failed in a run, which is said, all that hung or failed runs once more.
+/// failed in a run that hung or failed, which is said, all is run once more.
 ///
 /// # Errors
 /// If a test fails, or hangs.
@@ -42,21 +42,12 @@ pub(super) fn run(args: &[OsString]) -> Result<()> {
         // A compiler may be silent for long.
         finish(cargo("test").args(["--workspace", "--no-run"]))?;
     }
-    let tests = |names: &[String]| {
-        let mut tests = cargo("test");
-        tests.arg("--workspace").args(args).envs(environment.iter().cloned());
-        if !names.is_empty() {
-            tests.args(["--", "--exact"]).args(names);
-        }
-        tests
-    };
-    let mut run = run_once(&mut tests(&[]))?;
+    let mut tests = cargo("test");
+    tests.arg("--workspace").args(args).envs(environment);
+    let mut run = run_once(&mut tests)?;
     if run.wine_failed && !run.has_passed() {
-        if args.iter().any(|one| one == "--") {
-            // Tests have been chosen already.
-            run.failed.clear();
-        }
-        run = once_more(run, &tests)?;
+        println!("Wine failed by itself (`{WINE_FAILED}`, see above): all tests run once more.");
+        run = run_once(&mut tests)?;
     }
     drop(shown);
     let Counts { passed, failed, ignored } = run.counts;
@@ -73,27 +64,12 @@ pub(super) fn run(args: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// Runs once more, after Wine has failed, all tests of a run that hung, or else those that failed.
-fn once_more(first: Run, tests: &impl Fn(&[String]) -> Command) -> Result<Run> {
-    print!("Wine failed by itself (`{WINE_FAILED}`, see above): ");
-    if first.is_hung || first.failed.is_empty() {
-        println!("all tests run once more.");
-        return run_once(&mut tests(&[]));
-    }
-    println!("these run once more, alone: {}", first.failed.join(", "));
-    let mut run = run_once(&mut tests(&first.failed))?;
-    run.counts += Counts { failed: 0, ..first.counts };
-    Ok(run)
-}
-
 /// What a run of the tests came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Run {
     counts: Counts,
     /// Which take long, and have not ended.
     slow: Vec<String>,
-    /// Which have failed.
-    failed: Vec<String>,
     wine_failed: bool,
     is_hung: bool,
     is_success: bool,
@@ -169,11 +145,8 @@ impl Run {
         let Some((_, test)) = line.split_once("test ") else { return };
         if let Some((name, _)) = test.split_once(SLOW) {
             self.slow.push(name.to_owned());
-        } else if let Some((name, end)) = test.split_once(" ... ") {
+        } else if let Some((name, _)) = test.split_once(" ... ") {
             self.slow.retain(|slow| slow != name);
-            if end.trim_end() == "FAILED" {
-                self.failed.push(name.to_owned());
-            }
         }
     }
 }
@@ -246,12 +219,11 @@ mod tests {
             "test b::hung has been running for over 60 seconds\n",
             "wine client error:4a8: test c::quick ... ok\n",
             "test a::slow ... ok\n",
-            "test d::wrong ... FAILED\r\n",
         ] {
             sender.send(line.into()).unwrap();
         }
         let run = pass_on(&lines, Duration::from_millis(1), io::sink()).unwrap();
-        assert_eq!((run.slow, run.failed), (vec!["b::hung".into()], vec!["d::wrong".into()]));
+        assert_eq!(run.slow, ["b::hung"]);
         assert!(run.is_hung && run.wine_failed);
     }
 }

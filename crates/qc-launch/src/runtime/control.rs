@@ -18,8 +18,8 @@ use crate::selected;
 /// How long an answer may take: the loop is never busy for long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The longest that somebody waits for a change; shorter than any limit of an answer.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// The longest that somebody waits for a change; far shorter than any limit of an answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Somebody who is answered when the state of a component changes.
 pub(super) struct Waiting {

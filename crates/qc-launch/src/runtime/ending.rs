@@ -3,7 +3,7 @@
 use qc_process::{
     Ask, Child, Ended, Identity, LOCKS_ARE_INHERITED, Process, StopError, ask_all, in_parts,
 };
-use qc_supervise::{Event, Exit, Id, State};
+use qc_supervise::{Event, Exit, Id};
 
 use super::{Running, Runtime, of_token};
 use crate::logs::Level;
@@ -27,12 +27,15 @@ impl Runtime<'_> {
                 process.as_deref().and_then(Process::exit).map_or(Exit::Unknown, exit)
             }
         };
+        let was_killed = running.was_killed;
         self.tell_end(id, exit);
-        let view = self.machine.view(id);
-        let is_stopping = view.is_some_and(|view| view.state == State::Stopping);
-        // What has ended well, and by itself, may have started what is to go on.
-        if let Some(running) = self.take(id).filter(|_| is_stopping || exit != Exit::Code(0)) {
-            self.note_left_over(id, &running);
+        self.put(id, None);
+        if exit != Exit::Code(0) {
+            self.crashed.insert(id);
+        }
+        if was_killed {
+            // What it was to end itself nobody else does.
+            self.end_left_over(id);
         }
         self.events.push_back(Event::Exited { id, life, exit });
     }

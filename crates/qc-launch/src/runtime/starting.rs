@@ -42,8 +42,9 @@ impl Runtime<'_> {
                 None => {}
                 Some(Ok(begun)) => self.begin(id, life, begun),
                 Some(Err(why)) => {
-                    if why != NotStarted::Busy {
-                        self.ended.push(self.roster.name(id));
+                    match why {
+                        NotStarted::Busy => self.end_left_over(id),
+                        _ => self.ended.push(self.roster.name(id)),
                     }
                     self.events.push_back(Event::NotStarted { id, life, why });
                 }
@@ -79,7 +80,7 @@ impl Runtime<'_> {
             next_look: None,
             was_killed: false,
         };
-        self.put(id, running);
+        self.put(id, Some(running));
         if !is_wrapped {
             self.note_start(id, life, held_since);
         }
@@ -95,6 +96,7 @@ impl Runtime<'_> {
             running.next_look = Some(now + SOONEST_LOOK);
             self.looking.push(id);
         }
+        self.crashed.remove(&id);
         self.tell_start(id, pid, held_since);
         self.events.push_back(Event::Started { id, life });
     }
@@ -122,7 +124,7 @@ impl Runtime<'_> {
             next_look: None,
             was_killed: false,
         };
-        self.put(id, running);
+        self.put(id, Some(running));
         self.events.push_back(Event::Adopted(id));
         Ok(())
     }

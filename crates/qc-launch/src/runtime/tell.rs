@@ -270,8 +270,6 @@ impl Runtime<'_> {
     /// Everything that was started has ended: see what else is left.
     pub(super) fn end(mut self) -> io::Result<End> {
         self.write();
-        // It may keep locks.
-        self.end_left_over();
         let names: Vec<String> =
             self.roster.iter().map(|(_, component)| component.name.to_string()).collect();
         let all_clear = self.clear(&names);

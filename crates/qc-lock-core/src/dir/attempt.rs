@@ -129,7 +129,7 @@ fn refusal(request: &Request, resource: &Resource, found: &Found) -> Option<Atte
         (Verdict::Held | Verdict::HeldByOld, _) => Some(Attempt::Held(held_by(holder(), false))),
         (Verdict::Foreign, _) => Some(Attempt::Held(held_by(holder(), true))),
         // An old module may be writing it right now.
-        (Verdict::Corrupt, _) if found.age < SETTLE => {
+        (Verdict::Corrupt, _) if found.age() < SETTLE => {
             Some(Attempt::Unclear(held_by(Holder::default(), false), SETTLE * 2))
         }
         (Verdict::Stale | Verdict::Corrupt, _) => None,

@@ -24,7 +24,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::imp::Share;
 use crate::{AtLogOn, Interrupt};
 
-pub(crate) use list::{describe, left_by, may_have_left, scan};
+pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use relay::Relay;

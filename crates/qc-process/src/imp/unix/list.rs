@@ -3,7 +3,6 @@
 //! Read here and not through `sysinfo` because it is asked for little of many processes: the
 //! command line of each, and four more files of those few that are wanted (`docs/BENCHMARKS.md`).
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs::File;
@@ -14,8 +13,6 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process_group};
 
 use super::stat::Stat;
 use crate::list::Wanted;
@@ -30,7 +27,11 @@ const FAR_BEHIND: u64 = 1 << 40;
 /// Reads the command line of every process, and all of those that `wanted` accepts.
 pub(crate) fn scan(wanted: &Wanted<'_>) -> io::Result<Listing> {
     let system = Proc::open()?;
-    let pids = system.pids()?;
+    let mut pids: Vec<u32> = Vec::new();
+    let mut dir = Dir::read_from(&system.dir)?;
+    while let Some(entry) = dir.read() {
+        pids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+    }
     let parts = in_parts(&pids, READ_AT_ONCE, |pids| {
         let mut reader = Reader::new(&system);
         let mut part = Listing::default();
@@ -69,32 +70,6 @@ pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
     Ok(described.collect())
 }
 
-/// Whether anybody is in the process group that this one has begun.
-pub(crate) fn may_have_left(ended: u32) -> bool {
-    let group = i32::try_from(ended).ok().and_then(Pid::from_raw);
-    group.is_some_and(|group| test_kill_process_group(group) != Err(Errno::SRCH))
-}
-
-/// Describes what is in the process groups that these have begun.
-pub(crate) fn left_by(ended: &[Identity]) -> io::Result<Vec<(usize, ProcessInfo)>> {
-    let begun: HashMap<u32, usize> = ended.iter().map(|one| one.pid).zip(0..).collect();
-    let system = Proc::open()?;
-    let mut reader = Reader::new(&system);
-    let mut left: Vec<(usize, ProcessInfo)> = Vec::new();
-    for pid in system.pids()? {
-        let group = reader.group(pid);
-        let Some(&position) = group.and_then(|group| begun.get(&group)) else { continue };
-        let Ok((file, args)) = reader.command_line(pid) else { continue };
-        left.extend(reader.process(pid, args, &file).map(|process| (position, process)));
-    }
-    // As long as anybody is in a group its number is given to nobody else; so one that has it has
-    // begun a group of its own.
-    let is_living = |pid: u32| left.iter().any(|(_, one)| one.identity.pid == pid);
-    let living: Vec<bool> = ended.iter().map(|one| is_living(one.pid)).collect();
-    left.retain(|(position, _)| !living[*position]);
-    Ok(left)
-}
-
 /// The end of a process between two calls.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
@@ -116,15 +91,6 @@ impl Proc {
         let boot = SystemTime::now().checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH);
         Ok(Self { dir, boot })
     }
-
-    fn pids(&self) -> io::Result<Vec<u32>> {
-        let mut pids = Vec::new();
-        let mut dir = Dir::read_from(&self.dir)?;
-        while let Some(entry) = dir.read() {
-            pids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
-        }
-        Ok(pids)
-    }
 }
 
 /// Reads files of processes, into one buffer.
@@ -145,12 +111,6 @@ impl<'a> Reader<'a> {
         let bytes = self.bytes.strip_suffix(&[0]).unwrap_or(&self.bytes);
         let words = bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into());
         Ok((file, if self.bytes.is_empty() { Vec::new() } else { words.collect() }))
-    }
-
-    /// Returns the number of its process group; `None` if it has ended.
-    fn group(&mut self, pid: u32) -> Option<u32> {
-        drop(self.read(pid, "stat").ok()?);
-        Some(Stat::parse(&self.bytes)?.group)
     }
 
     /// Reads the rest of a process whose command line `file` stands for; `None` if it has ended.
@@ -175,6 +135,7 @@ impl<'a> Reader<'a> {
             identity: Identity { pid, started: stat.started, boot_id: here().boot_id.clone() },
             parent: Some(stat.parent).filter(|&parent| parent > 0),
             is_fork: stat.is_fork(),
+            session: Some(stat.session),
             name: stat.name,
             args,
             exe,
@@ -208,37 +169,5 @@ impl<'a> Reader<'a> {
         self.path.clear();
         // Writing to a string never fails.
         let _ = write!(self.path, "{pid}/{name}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
-
-    use super::*;
-    use crate::{Process, identity_of};
-
-    #[test]
-    fn what_is_left_is_found_by_its_group_unless_somebody_has_begun_one_of_that_number() {
-        let mut command = Command::new("setsid");
-        command.args(["sh", "-c", "sleep 100 > /dev/null & echo $!; read line"]);
-        let mut leader =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("no setsid");
-        let mut line = String::new();
-        BufReader::new(leader.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let sleeper = identity_of(line.trim().parse().unwrap()).unwrap();
-        let nobody = Identity { pid: u32::MAX, ..sleeper.clone() };
-        let ended = [nobody, identity_of(leader.id()).unwrap()];
-        assert!(left_by(&ended).unwrap().is_empty(), "the leader lives");
-        assert!(may_have_left(leader.id()) && !may_have_left(ended[0].pid));
-
-        drop(leader.stdin.take());
-        leader.wait().unwrap();
-        assert!(may_have_left(leader.id()), "the sleeper is left");
-        let left = left_by(&ended).unwrap();
-        Process::open(&sleeper).unwrap().expect("it has ended").kill().unwrap();
-        let found: Vec<_> = left.iter().map(|(position, one)| (*position, &one.identity)).collect();
-        assert_eq!(found, [(1, &sleeper)]);
     }
 }

@@ -11,8 +11,8 @@ pub(super) struct Stat {
     threads: u64,
     /// The pid of its parent, 0 for none.
     pub(super) parent: u32,
-    /// The number of its process group: the pid of the process that began it.
-    pub(super) group: u32,
+    /// The pid of the process that began its session.
+    pub(super) session: u32,
     flags: u64,
     /// The processor time it has used, in clock ticks.
     pub(super) cpu_ticks: u64,
@@ -37,8 +37,8 @@ impl Stat {
         let state = *fields.next()?.as_bytes().first()?;
         let parent = fields.next()?.parse().ok()?;
         let mut number = |skipped: usize| fields.nth(skipped)?.parse::<u64>().ok();
-        let group = number(0)?.try_into().ok()?;
-        let flags = number(9 - 5 - 1)?;
+        let session = number(6 - 4 - 1)?.try_into().ok()?;
+        let flags = number(9 - 6 - 1)?;
         let cpu_ticks = number(14 - 9 - 1)? + number(0)?;
         let threads = number(20 - 15 - 1)?;
         let started = number(22 - 20 - 1)?;
@@ -49,7 +49,7 @@ impl Stat {
             state,
             threads,
             parent,
-            group,
+            session,
             flags,
             cpu_ticks,
             started,
@@ -84,13 +84,13 @@ mod tests {
 
     #[test]
     fn a_name_may_hold_anything() {
-        let text = b"12 (a) R 1 (b) S 7 11 12 0 -1 4194560 1 2 3 4 50 6 7 8 20 0 3 0 900 1000 33 18446744073709551615 1 2 3 4 5 6 7 4098 9\n";
+        let text = b"12 (a) R 1 (b) S 7 12 12 0 -1 4194560 1 2 3 4 50 6 7 8 20 0 3 0 900 1000 33 18446744073709551615 1 2 3 4 5 6 7 4098 9\n";
         let expected = Stat {
             name: "a) R 1 (b".into(),
             state: b'S',
             threads: 3,
             parent: 7,
-            group: 11,
+            session: 12,
             flags: 0x40_0100,
             cpu_ticks: 56,
             started: 900,

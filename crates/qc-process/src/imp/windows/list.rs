@@ -56,36 +56,6 @@ pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
     Ok(pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect())
 }
 
-/// Only the whole list tells.
-pub(crate) fn may_have_left(_ended: u32) -> bool {
-    true
-}
-
-/// Describes what these have started, and what that has started.
-pub(crate) fn left_by(ended: &[Identity]) -> io::Result<Vec<(usize, ProcessInfo)>> {
-    let all = scan(&|_| true)?.processes;
-    let heir_of = |one: &ProcessInfo| {
-        let is_parent = |parent: &Identity| {
-            one.parent == Some(parent.pid) && parent.started <= one.identity.started
-        };
-        // Its pid can have been used again, by one that has started this.
-        let is_orphan = !all.iter().any(|living| living.can_be_parent_of(one));
-        ended.iter().position(is_parent).filter(|_| is_orphan)
-    };
-    let mut left: Vec<(usize, &ProcessInfo)> =
-        all.iter().filter_map(|one| Some((heir_of(one)?, one))).collect();
-    let mut next = 0;
-    while let Some(&(position, parent)) = left.get(next) {
-        let is_new =
-            |child: &&ProcessInfo| left.iter().all(|(_, one)| one.identity != child.identity);
-        let children = all.iter().filter(|child| parent.can_be_parent_of(child));
-        let children: Vec<&ProcessInfo> = children.filter(is_new).collect();
-        left.extend(children.into_iter().map(|child| (position, child)));
-        next += 1;
-    }
-    Ok(left.into_iter().map(|(position, one)| (position, one.clone())).collect())
-}
-
 fn refresh(system: &mut System, pids: &[Pid]) {
     let wanted = ProcessRefreshKind::nothing()
         .with_cmd(UpdateKind::OnlyIfNotSet)
@@ -130,6 +100,7 @@ fn read(process: &sysinfo::Process) -> Option<ProcessInfo> {
         current_dir: process.cwd().map(PathBuf::from),
         is_stub: process.exe().is_some_and(is_stub),
         is_fork: false,
+        session: None,
         since: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(started)) + ticks,
         cpu_time: Duration::from_millis(process.accumulated_cpu_time()),
         memory_bytes: process.memory(),
