@@ -26,6 +26,9 @@ use crate::{Identity, Process, here, is_terminal};
 /// others from being asked.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it may take to be gone once it was ended, in milliseconds.
+const LEAVING: u32 = 1000;
+
 /// After so many consoles that do not answer, the rest is not asked either.
 const MOST_STUCK: usize = 2;
 
@@ -117,9 +120,9 @@ fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Res
         };
         visits.extend(pid.parse::<u32>().ok().map(|pid| (pid, visit)));
     }
-    // It has ended, or waits for a console.
+    // It has ended, or waits for a console. One that does not go keeps nobody waiting, either.
     let _ = child.kill();
-    child.wait().map(drop)
+    sys::wait_for_any(&[child.as_handle()], LEAVING)
 }
 
 /// What a helper prints before a pid.
