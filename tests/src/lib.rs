@@ -21,6 +21,7 @@ mod screen;
 mod suspend;
 mod tools;
 mod untested;
+mod wine;
 
 pub use contender::Contender;
 #[cfg(windows)]
@@ -37,6 +38,7 @@ pub use screen::Screen;
 pub use suspend::{resume, suspend};
 pub use tools::{Finished, Tools, copy_program, run};
 pub use untested::cannot_test;
+pub use wine::is_wine;
 
 /// A script that lets other Pythons work for it: its first argument is the start method of
 /// `multiprocessing`, its second, if there is one, a terminal to start. It prints `worker PID` and

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_process::{Identity, Process, identity_of};
-use qc_tests::{Random, python, stress_ports};
+use qc_tests::{Random, is_wine, python, stress_ports};
 use serde_json::{Value, json};
 
 /// What happened in one run.
@@ -148,7 +148,7 @@ fn no_two_ever_hold_the_same_thing() {
     assert!(report.violations.is_empty(), "{:#?}", report.violations);
     assert!(report.entered > 20 && report.killed > 5, "too little happened: {report:?}");
     // Wine appends in two steps, and there lines of two programs can overwrite each other.
-    if !cfg!(windows) {
+    if !is_wine() {
         let cuts = cuts(&locks);
         let at_pages = cuts.iter().all(|place| place.is_multiple_of(PAGE));
         assert!(at_pages && cuts.len() <= report.killed, "{cuts:?}");
