@@ -1,10 +1,13 @@
 //! What is wrong with what runs, and what to think of each thing that does.
 
-use std::collections::HashMap;
+mod duplicates;
+mod state;
 
-use qc_lock_core::{LockEntry, LockState};
+use qc_lock_core::LockState;
 use serde::Serialize;
 
+use self::duplicates::duplicates;
+pub use self::state::State;
 use crate::{Fleet, Instance, Place, Role, Snapshot};
 
 /// What kind of thing is wrong.
@@ -39,49 +42,6 @@ pub struct Finding {
     pub components: Vec<String>,
     /// The processes it is about.
     pub pids: Vec<u32>,
-}
-
-/// What to think of an instance, or of a lock that no instance holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// It runs, holds its lock, and is looked after as far as anybody can tell.
-    Running,
-    /// Another copy runs beside it.
-    Duplicate,
-    /// It runs without its lock.
-    Rogue,
-    /// It runs under its lock, but no living orchestrator of this fleet supervises it.
-    Orphan,
-    /// Its script lies in another folder.
-    Foreign,
-    /// A lock whose holder has ended.
-    Stale,
-    /// A lock that is held by a program that is no component, or on another machine.
-    Elsewhere,
-}
-
-impl State {
-    /// Returns the word that tables, flags and JSON use.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Duplicate => "duplicate",
-            Self::Rogue => "rogue",
-            Self::Orphan => "orphan",
-            Self::Foreign => "foreign",
-            Self::Stale => "stale",
-            Self::Elsewhere => "elsewhere",
-        }
-    }
-
-    /// Returns what to think of a lock that no instance holds.
-    pub fn of_lock(lock: &LockEntry) -> Self {
-        match lock.state {
-            LockState::Stale | LockState::Corrupt => Self::Stale,
-            LockState::Held | LockState::Legacy | LockState::Foreign => Self::Elsewhere,
-        }
-    }
 }
 
 impl Snapshot {
@@ -173,74 +133,6 @@ impl Snapshot {
     }
 }
 
-/// Instances that must not run side by side.
-struct Duplicates {
-    /// Positions in the snapshot.
-    members: Vec<usize>,
-    /// What they share.
-    shared: Shared,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Shared {
-    Component(String),
-    Account(String, Role),
-    Terminal(String, Role),
-}
-
-/// Groups the instances that share a component, an account in one role, or a terminal in one role.
-fn duplicates(snapshot: &Snapshot) -> Vec<Duplicates> {
-    let mut groups: HashMap<Shared, Vec<usize>> = HashMap::new();
-    for (position, one) in snapshot.instances.iter().enumerate() {
-        if one.place == Place::Foreign {
-            continue;
-        }
-        let account = one.account.as_ref().map(|it| Shared::Account(it.to_lowercase(), one.role));
-        let terminal = one.terminal.as_ref();
-        let terminal = terminal.map(|it| Shared::Terminal(it.as_str().to_owned(), one.role));
-        let component = Shared::Component(one.component.to_lowercase());
-        for shared in [Some(component), account, terminal].into_iter().flatten() {
-            groups.entry(shared).or_default().push(position);
-        }
-    }
-    let mut groups: Vec<(Shared, Vec<usize>)> =
-        groups.into_iter().filter(|(_, members)| members.len() > 1).collect();
-    // The same instances are told once, by the first thing that they share.
-    groups.sort_by(|one, other| (&one.1, &one.0).cmp(&(&other.1, &other.0)));
-    groups.dedup_by(|later, first| later.1 == first.1);
-    groups.into_iter().map(|(shared, members)| Duplicates { members, shared }).collect()
-}
-
-impl Duplicates {
-    fn finding(&self, snapshot: &Snapshot) -> Finding {
-        let members: Vec<&Instance> =
-            self.members.iter().map(|&one| &snapshot.instances[one]).collect();
-        let main = |one: &&Instance| one.main().map(|main| main.identity.pid);
-        let pids: Vec<u32> = members.iter().filter_map(main).collect();
-        let count = members.len();
-        let mut names: Vec<&str> = members.iter().map(|one| one.component.as_str()).collect();
-        names.dedup();
-        let components = names.iter().map(|&name| name.to_owned()).collect();
-        let names = names.join(" and ");
-        let listed = join(&pids);
-        let text = match &self.shared {
-            Shared::Component(_) => {
-                let account = members.first().and_then(|one| one.account.as_ref());
-                let account =
-                    account.map(|account| format!(" (account {account})")).unwrap_or_default();
-                format!("{names} runs {count} times{account}: PIDs {listed}")
-            }
-            Shared::Account(account, role) => {
-                format!("account {account} has {count} {role}s, {names}: PIDs {listed}")
-            }
-            Shared::Terminal(terminal, role) => {
-                format!("terminal {terminal} has {count} {role}s, {names}: PIDs {listed}")
-            }
-        };
-        Finding { kind: FindingKind::Duplicate, text, components, pids }
-    }
-}
-
 /// A copy in another folder is a danger where it trades an account of this fleet. Where nobody
 /// can say which account it trades, its name tells.
 fn foreign_copy(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
@@ -279,6 +171,7 @@ fn join(pids: &[u32]) -> String {
 mod tests {
     use std::path::Path;
 
+    use qc_lock_core::LockEntry;
     use qc_process::Listing;
 
     use super::*;

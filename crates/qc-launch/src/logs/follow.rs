@@ -1,5 +1,7 @@
 //! Reading a component's log from its end, and on as it grows: over cuts, restarts and files that go.
 
+mod last_lines;
+
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,17 +9,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::last_lines::last_lines;
 use crate::logs::cut::{is_being_cut, was_cut};
 use crate::logs::{Found, LogFolder, LogName};
 
 /// The most that is returned at once.
 const CHUNK: u64 = 1024 * 1024;
-
-/// The most that is read for the last lines.
-const LIMIT: u64 = 64 * 1024 * 1024;
-
-/// How much is read at a time, from the end to the front.
-const BLOCK: u64 = 64 * 1024;
 
 /// How long a cut may take that is under way. What a killed launcher has left half cut is read as it
 /// is then.
@@ -216,46 +213,6 @@ fn files_of(folder: &LogFolder, component: &str) -> io::Result<Vec<Found>> {
 fn last_part(files: &[Found], start: &LogName) -> u32 {
     let of_start = files.iter().filter(|file| file.name.without_part() == *start);
     of_start.filter_map(|file| file.name.part()).max().unwrap_or(0)
-}
-
-/// Reads the last lines of these files, joined; each start begins a new line.
-fn last_lines(files: &[Found], lines: usize) -> io::Result<Vec<u8>> {
-    let mut blocks: VecDeque<Vec<u8>> = VecDeque::new();
-    let (mut total, mut line_ends) = (0, 0);
-    let mut newer: Option<LogName> = None;
-    for found in files.iter().rev().filter(|found| found.bytes > 0) {
-        let start = found.name.without_part();
-        let is_last_of_start = newer.as_ref().is_some_and(|newer| *newer != start);
-        let mut file = File::open(&found.path)?;
-        let mut end = found.bytes;
-        // One more, which ends the line before the first one wanted.
-        while end > 0 && line_ends <= lines && total < LIMIT {
-            let from = end.saturating_sub(BLOCK);
-            let mut block = Vec::new();
-            file.seek(SeekFrom::Start(from))?;
-            Read::by_ref(&mut file).take(end - from).read_to_end(&mut block)?;
-            if end == found.bytes && is_last_of_start && block.last() != Some(&b'\n') {
-                block.push(b'\n');
-            }
-            total += block.len() as u64;
-            line_ends += block.iter().filter(|&&byte| byte == b'\n').count();
-            blocks.push_front(block);
-            end = from;
-        }
-        newer = Some(start);
-    }
-    let text: Vec<u8> = blocks.into_iter().flatten().collect();
-    Ok(text[start_of_last(&text, lines)..].to_vec())
-}
-
-/// Returns where the last `lines` lines begin; the last one may lack its line end.
-fn start_of_last(text: &[u8], lines: usize) -> usize {
-    let before_last = text.len().saturating_sub(1);
-    let line_ends = (0..before_last).rev().filter(|&at| text[at] == b'\n');
-    match lines.checked_sub(1) {
-        None => text.len(),
-        Some(others) => line_ends.skip(others).map(|at| at + 1).next().unwrap_or(0),
-    }
 }
 
 /// Reads at most `most` bytes from `offset` on; also returns how long the file is. A file that is gone

@@ -1,0 +1,75 @@
+//! Second copies: what must not run side by side.
+
+use std::collections::HashMap;
+
+use super::{Finding, FindingKind, join};
+use crate::{Instance, Place, Role, Snapshot};
+
+/// Instances that must not run side by side.
+pub(super) struct Duplicates {
+    /// Positions in the snapshot.
+    pub(super) members: Vec<usize>,
+    /// What they share.
+    shared: Shared,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Shared {
+    Component(String),
+    Account(String, Role),
+    Terminal(String, Role),
+}
+
+/// Groups the instances that share a component, an account in one role, or a terminal in one role.
+pub(super) fn duplicates(snapshot: &Snapshot) -> Vec<Duplicates> {
+    let mut groups: HashMap<Shared, Vec<usize>> = HashMap::new();
+    for (position, one) in snapshot.instances.iter().enumerate() {
+        if one.place == Place::Foreign {
+            continue;
+        }
+        let account = one.account.as_ref().map(|it| Shared::Account(it.to_lowercase(), one.role));
+        let terminal = one.terminal.as_ref();
+        let terminal = terminal.map(|it| Shared::Terminal(it.as_str().to_owned(), one.role));
+        let component = Shared::Component(one.component.to_lowercase());
+        for shared in [Some(component), account, terminal].into_iter().flatten() {
+            groups.entry(shared).or_default().push(position);
+        }
+    }
+    let mut groups: Vec<(Shared, Vec<usize>)> =
+        groups.into_iter().filter(|(_, members)| members.len() > 1).collect();
+    // The same instances are told once, by the first thing that they share.
+    groups.sort_by(|one, other| (&one.1, &one.0).cmp(&(&other.1, &other.0)));
+    groups.dedup_by(|later, first| later.1 == first.1);
+    groups.into_iter().map(|(shared, members)| Duplicates { members, shared }).collect()
+}
+
+impl Duplicates {
+    /// Tells of them.
+    pub(super) fn finding(&self, snapshot: &Snapshot) -> Finding {
+        let members: Vec<&Instance> =
+            self.members.iter().map(|&one| &snapshot.instances[one]).collect();
+        let main = |one: &&Instance| one.main().map(|main| main.identity.pid);
+        let pids: Vec<u32> = members.iter().filter_map(main).collect();
+        let count = members.len();
+        let mut names: Vec<&str> = members.iter().map(|one| one.component.as_str()).collect();
+        names.dedup();
+        let components = names.iter().map(|&name| name.to_owned()).collect();
+        let names = names.join(" and ");
+        let listed = join(&pids);
+        let text = match &self.shared {
+            Shared::Component(_) => {
+                let account = members.first().and_then(|one| one.account.as_ref());
+                let account =
+                    account.map(|account| format!(" (account {account})")).unwrap_or_default();
+                format!("{names} runs {count} times{account}: PIDs {listed}")
+            }
+            Shared::Account(account, role) => {
+                format!("account {account} has {count} {role}s, {names}: PIDs {listed}")
+            }
+            Shared::Terminal(terminal, role) => {
+                format!("terminal {terminal} has {count} {role}s, {names}: PIDs {listed}")
+            }
+        };
+        Finding { kind: FindingKind::Duplicate, text, components, pids }
+    }
+}
