@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use qc_lock_core::{
-    Account, Lock, LockDir, LockError, LockName, Request, StartError, Terminal, run_held,
+    Account, AccountError, Lock, LockDir, LockError, LockName, Request, StartError, Terminal,
+    run_held,
 };
 use qc_process::file;
 use qc_process::{Console, Output, Spawn};
@@ -15,7 +16,7 @@ use qc_process::{Console, Output, Spawn};
 use crate::exit::chain;
 use qc_fleet::parse_duration;
 
-use crate::{Exit, Failure, warn};
+use crate::{Exit, Failure, visible, warn};
 
 /// Run a command while holding a lock
 ///
@@ -33,8 +34,11 @@ pub struct HoldArgs {
     #[arg(short = 'E', long, value_name = "CODE", default_value_t = 75, value_parser = clap::value_parser!(i32).range(0..=255))]
     pub conflict_exit_code: i32,
     /// Account that the command trades; no other lock of the same role may have it
-    #[arg(long, value_name = "NUMBER")]
-    pub account: Option<Account>,
+    ///
+    /// `0123`, `123.0` and `123` are one account. `0`, `None`, `null`, `nan` and an empty text are
+    /// none: that is said, and only the name is locked.
+    #[arg(long, value_name = "NUMBER", value_parser = parse_account)]
+    pub account: Option<AccountArg>,
     /// Terminal that the command uses; no other lock of the same role may have it
     #[arg(long, value_name = "PATH", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub terminal: Option<String>,
@@ -51,6 +55,20 @@ pub struct HoldArgs {
     pub command: Vec<OsString>,
 }
 
+/// The value of `--account`.
+#[derive(Debug, Clone)]
+pub enum AccountArg {
+    /// An account.
+    Account(Account),
+    /// A text that stands for a missing account.
+    Missing(String),
+}
+
+fn parse_account(text: &str) -> Result<AccountArg, AccountError> {
+    let missing = || AccountArg::Missing(text.to_owned());
+    Ok(Account::parse(text)?.map_or_else(missing, AccountArg::Account))
+}
+
 /// Takes the lock, runs the command, gives the lock back; the exit code is the command's.
 ///
 /// # Errors
@@ -62,8 +80,15 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
     let file = Path::new(program).file_name().unwrap_or(program).to_string_lossy();
     let mut request =
         Request::new(args.name.clone()).program(args.program.as_deref().unwrap_or(&file));
-    if let Some(account) = &args.account {
-        request = request.account(account.clone());
+    match &args.account {
+        Some(AccountArg::Account(account)) => request = request.account(account.clone()),
+        Some(AccountArg::Missing(text)) => {
+            let text = visible(text);
+            let warning = format!("`{text}` is no account, so no lock on an account is taken");
+            // Only said; the command runs under the lock of its name.
+            let _ = writeln!(io::stderr(), "WARNING: {warning}");
+        }
+        None => {}
     }
     if let Some(terminal) = &args.terminal {
         request = request.terminal(Terminal::new(terminal));

@@ -12,7 +12,7 @@ mod usage;
 
 pub use args::{ColorChoice, Place, PlaceArgs};
 pub use exit::{Exit, Failure, chain, describe, run_tool, warn};
-pub use hold::{HoldArgs, hold};
+pub use hold::{AccountArg, HoldArgs, hold};
 pub use output::{
     Text, Tone, duration, local_time, memory, print_json, table, terminal_width, uses_color,
     visible,

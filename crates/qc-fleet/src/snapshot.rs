@@ -158,7 +158,7 @@ pub(crate) mod tests {
     use std::path::Path;
     use std::time::{Duration, SystemTime};
 
-    use qc_lock_core::{LockState, Terminal};
+    use qc_lock_core::{LockEvidence, LockState, Terminal};
     use qc_process::{Identity, ProcessInfo};
 
     use super::*;
@@ -198,6 +198,7 @@ pub(crate) mod tests {
             since: None,
             program: None,
             resources: Vec::new(),
+            evidence: LockEvidence::default(),
         }
     }
 

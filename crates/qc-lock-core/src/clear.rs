@@ -127,7 +127,7 @@ impl LockDir {
         let guard =
             name.parse::<LockName>().ok().map(|name| self.take_guard(&Resource::name(&name)));
         let found = self.store.find(name)?;
-        let entry = entry_of(&found);
+        let entry = entry_of(&found, &self.store);
         let goes = may_go(entry.state);
         Some(match guard {
             // Whoever has it is taking the lock, or is what the dead have left running.

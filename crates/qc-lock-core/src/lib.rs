@@ -26,6 +26,7 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
 mod clear;
 mod dir;
 mod error;
@@ -43,18 +44,19 @@ mod run;
 mod store;
 mod tail;
 
+pub use account::{Account, AccountError};
 pub use clear::Cleared;
 pub use dir::LockDir;
 pub use error::LockError;
 pub use history::{Entry, Event, History};
 pub use judge::Holder;
 pub use latch::Latch;
-pub use list::{LockEntry, LockState};
+pub use list::{LockEntry, LockEvidence, LockState};
 pub use lock::{Lock, LockForChild, Reclaimed, StartError};
 pub use name::{LockName, NameError};
 pub use record::{Reading, Record};
 pub use request::Request;
-pub use resource::{Account, AccountError, Resource, Terminal};
+pub use resource::{Resource, Terminal};
 pub use run::run_held;
 pub use tail::HistoryTail;
 

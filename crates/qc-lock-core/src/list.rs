@@ -1,13 +1,16 @@
 //! Looking at locks without touching them: no guard is opened, so a watcher never makes an
 //! acquire fail.
 
+use std::path::PathBuf;
+
+use qc_process::{Identity, file};
 use serde::Serialize;
 
 use crate::dir::verdict;
 use crate::judge::{Holder, Verdict};
 use crate::record::Reading;
-use crate::store::Found;
-use crate::{LockDir, LockError, LockName, Record};
+use crate::store::{Found, Store};
+use crate::{LockDir, LockError, LockName, Record, Resource};
 
 /// What a record says about its lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -44,6 +47,32 @@ pub struct LockEntry {
     pub program: Option<String>,
     /// What the lock protects.
     pub resources: Vec<String>,
+    /// The facts by which the record can be believed.
+    #[serde(skip)]
+    pub evidence: LockEvidence,
+}
+
+/// The facts by which a record can be believed: not what it says, but what the system shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LockEvidence {
+    /// The process that does the work; `None` if the record is not of this protocol.
+    pub holder: Option<Identity>,
+    /// The pid of the program that holds the lock for it, if there is one.
+    pub wrapper_pid: Option<u32>,
+    /// The number of the user to whom the record's file belongs, as in [`qc_process::file::owner`].
+    pub owner: Option<u32>,
+    /// The guard of the lock's name; `None` if the record's file name is not the name of a lock.
+    pub guard: Option<PathBuf>,
+}
+
+impl LockEvidence {
+    /// Whether the process with `pid` has the guard open; `None` where the system does not show it,
+    /// as always on Windows. Only looks: the guard itself is not opened.
+    ///
+    /// An open guard is one that the process holds: what is open and not locked is closed at once.
+    pub fn guard_is_open_in(&self, pid: u32) -> Option<bool> {
+        file::is_open_in(pid, self.guard.as_deref()?)
+    }
 }
 
 impl LockState {
@@ -70,7 +99,7 @@ impl LockDir {
     /// # Errors
     /// [`LockError::Directory`]. A directory that does not exist is empty.
     pub fn list(&self) -> Result<Vec<LockEntry>, LockError> {
-        Ok(self.store.records(|_| true)?.iter().map(entry_of).collect())
+        Ok(self.store.records(|_| true)?.iter().map(|found| entry_of(found, &self.store)).collect())
     }
 
     /// Returns the record of one lock, whatever the case of its name.
@@ -79,7 +108,7 @@ impl LockDir {
     /// [`LockError::Directory`].
     pub fn status(&self, name: &LockName) -> Result<Option<LockEntry>, LockError> {
         let records = self.store.records(|found| found.eq_ignore_ascii_case(name.as_str()))?;
-        Ok(records.first().map(entry_of))
+        Ok(records.first().map(|found| entry_of(found, &self.store)))
     }
 }
 
@@ -94,7 +123,7 @@ impl LockDir {
     }
 }
 
-pub(crate) fn entry_of(found: &Found) -> LockEntry {
+pub(crate) fn entry_of(found: &Found, store: &Store) -> LockEntry {
     let holder = Holder::of(&found.reading);
     let state = match verdict(&found.reading) {
         Verdict::Held => LockState::Held,
@@ -112,5 +141,20 @@ pub(crate) fn entry_of(found: &Found) -> LockEntry {
         since: holder.since,
         program: holder.program,
         resources: found.resources(),
+        evidence: evidence_of(found, store),
+    }
+}
+
+fn evidence_of(found: &Found, store: &Store) -> LockEvidence {
+    let record = match &found.reading {
+        Reading::Record(record) => Some(record),
+        Reading::Old(_) | Reading::Corrupt(_) | Reading::Hidden(_) => None,
+    };
+    let name: Option<LockName> = found.name.parse().ok();
+    LockEvidence {
+        holder: record.map(Record::identity),
+        wrapper_pid: record.and_then(|record| record.wrapper_pid),
+        owner: file::owner(&found.path),
+        guard: name.map(|name| store.guard(&Resource::name(&name))),
     }
 }

@@ -3,47 +3,10 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::LockName;
-
-/// An account number, or whatever a script calls its account.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Account(String);
-
-/// Why a text is no account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an account has 1 to 64 printable characters")]
-pub struct AccountError;
-
-impl Account {
-    /// Returns the account as it was given.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Account {
-    type Err = AccountError;
-
-    fn from_str(text: &str) -> Result<Self, AccountError> {
-        let text = text.trim();
-        let printable = !text.chars().any(char::is_control);
-        if (1..=64).contains(&text.chars().count()) && printable {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(AccountError)
-        }
-    }
-}
-
-impl fmt::Display for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::{Account, LockName};
 
 /// The programs of terminals, in lower case.
 const PROGRAMS: [&str; 2] = ["terminal64.exe", "terminal.exe"];
@@ -112,7 +75,7 @@ impl Resource {
 
     /// An account in the role that `name` speaks of: `account/<number>/<role>`.
     pub fn account(account: &Account, name: &LockName) -> Self {
-        Self(format!("account/{}/{}", account.0.to_lowercase(), name.role()))
+        Self(format!("account/{}/{}", account.key(), name.role()))
     }
 
     /// A terminal in the role that `name` speaks of: `terminal/<normalised path>/<role>`.
@@ -187,13 +150,5 @@ mod tests {
         let account = Resource::account(&"1234567".parse().unwrap(), &name);
         assert_eq!(account.as_str(), "account/1234567/brain");
         assert_eq!(account.guard_file(), "account@4e7f4089c214c07fa102e52fd33c74cf");
-    }
-
-    #[test]
-    fn accounts_are_trimmed_and_printable() {
-        assert_eq!(" 12 ".parse::<Account>().unwrap().as_str(), "12");
-        for bad in ["", "  ", "a\nb", &"9".repeat(65)] {
-            assert!(bad.parse::<Account>().is_err(), "{bad:?}");
-        }
     }
 }

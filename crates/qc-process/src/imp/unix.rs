@@ -4,6 +4,7 @@ mod command;
 mod list;
 mod listener;
 mod local;
+mod open_files;
 mod relay;
 mod spawn;
 mod stat;
@@ -27,6 +28,7 @@ use crate::{AtLogOn, Interrupt};
 pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
+pub(crate) use open_files::is_open_in;
 pub(crate) use relay::Relay;
 pub(crate) use spawn::{ChildHandle, child_handle, spawn};
 pub(crate) use stop::{
@@ -205,9 +207,14 @@ pub(crate) fn has_other_names(_file: &File, found: &fs::Metadata) -> io::Result<
     Ok(found.nlink() > 1)
 }
 
+/// Returns the number of the user to whom the file at `path` belongs.
+pub(crate) fn owner(path: &Path) -> Option<u32> {
+    Some(fs::symlink_metadata(path).ok()?.uid())
+}
+
 /// Returns to whom the file at `path` belongs, if not to this program's user.
 pub(crate) fn other_owner(path: &Path) -> Option<String> {
-    let owner = fs::symlink_metadata(path).ok()?.uid();
+    let owner = owner(path)?;
     (owner != rustix::process::geteuid().as_raw()).then(|| name_of_user(owner))
 }
 

@@ -1,0 +1,177 @@
+//! Accounts, and the one spelling of each.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+/// An account: a number, or the name that a broker or a simulator gives it, such as `DU880015639`.
+///
+/// Different spellings of one account are equal: `00123`, `123.0`, full-width digits, and copies
+/// with invisible characters all are `123`, and the case of letters does not matter.
+#[derive(Debug, Clone)]
+pub struct Account(String);
+
+/// The reason why a text is no account.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// The text stands for a missing value.
+    #[error("`{0}` is no account")]
+    Missing(String),
+    /// A number with a fraction.
+    #[error("`{0}` is no account: an account number has no fraction")]
+    Fraction(String),
+    /// The text is too long or not printable.
+    #[error("an account has 1 to 64 printable characters")]
+    Form,
+}
+
+/// The texts, in lower case, by which programs write a missing value.
+const MISSING: [&str; 6] = ["", "0", "none", "null", "nan", "<na>"];
+
+impl Account {
+    /// Reads an account; `None` if the text stands for a missing one: empty, `0`, `None`, `null` or
+    /// `nan`. Whoever gets that warns, and takes no lock on an account.
+    ///
+    /// ```
+    /// use qc_lock_core::Account;
+    ///
+    /// let account = Account::parse("001234567.0").unwrap().unwrap();
+    /// assert_eq!(account.as_str(), "1234567");
+    /// assert_eq!(Account::parse("nan"), Ok(None));
+    /// ```
+    ///
+    /// # Errors
+    /// [`AccountError::Fraction`] or [`AccountError::Form`].
+    pub fn parse(text: &str) -> Result<Option<Self>, AccountError> {
+        let plain: String = text.chars().filter(|&c| !is_invisible(c)).map(to_ascii).collect();
+        let spelled = canonical_number(plain.trim())?;
+        if MISSING.contains(&spelled.to_ascii_lowercase().as_str()) {
+            return Ok(None);
+        }
+        if spelled.chars().count() > 64 || spelled.chars().any(char::is_control) {
+            return Err(AccountError::Form);
+        }
+        Ok(Some(Self(spelled.to_owned())))
+    }
+
+    /// Returns the account in its canonical spelling, with letters in the case as given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the form that tells accounts apart: the canonical spelling in lower case.
+    pub fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+impl PartialEq for Account {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Account {}
+
+impl Hash for Account {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl FromStr for Account {
+    type Err = AccountError;
+
+    fn from_str(text: &str) -> Result<Self, AccountError> {
+        Self::parse(text)?.ok_or_else(|| AccountError::Missing(text.trim().to_owned()))
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a character has no width: joiners, marks of the direction of writing, byte order marks.
+/// They come along when a number is copied from a web page or a chat.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+    )
+}
+
+/// Returns the ASCII character that a full-width one, or an Arabic or Persian digit, stands for.
+fn to_ascii(c: char) -> char {
+    let offset = match c {
+        '\u{ff01}'..='\u{ff5e}' => u32::from(c) - 0xff01 + u32::from('!'),
+        '\u{660}'..='\u{669}' => u32::from(c) - 0x660 + u32::from('0'),
+        '\u{6f0}'..='\u{6f9}' => u32::from(c) - 0x6f0 + u32::from('0'),
+        _ => return c,
+    };
+    char::from_u32(offset).unwrap_or(c)
+}
+
+/// Returns a number without leading zeros and without a fraction of zeros, as a number that went
+/// through a float has it; anything else as it is.
+fn canonical_number(text: &str) -> Result<&str, AccountError> {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let whole = match text.split_once('.') {
+        Some((whole, fraction)) if is_digits(whole) && is_digits(fraction) => {
+            if fraction.bytes().any(|digit| digit != b'0') {
+                return Err(AccountError::Fraction(text.to_owned()));
+            }
+            whole
+        }
+        _ => text,
+    };
+    if !is_digits(whole) {
+        return Ok(whole);
+    }
+    let stripped = whole.trim_start_matches('0');
+    Ok(if stripped.is_empty() { "0" } else { stripped })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The same vectors that `process_lock.py` is tested with.
+    const VECTORS: &str = include_str!("account/vectors.json");
+
+    #[test]
+    fn each_account_has_one_spelling() {
+        let vectors: Value = serde_json::from_str(VECTORS).unwrap();
+        for one in vectors.as_array().unwrap() {
+            let text = one["text"].as_str().unwrap();
+            let expected = match one["is"].as_str() {
+                Some("account") => Ok(one["account"].as_str().map(str::to_owned)),
+                Some("missing") => Ok(None),
+                _ => Err(()),
+            };
+            let read = Account::parse(text);
+            let read = read.map(|it| it.map(|it| it.as_str().to_owned())).map_err(drop);
+            assert_eq!(read, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn accounts_that_differ_in_case_are_equal() {
+        let one: Account = "DU880015639".parse().unwrap();
+        assert_eq!(one, "du880015639".parse().unwrap());
+        assert_eq!(one.as_str(), "DU880015639");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_canonical_spelling_is_its_own(text: String) {
+            if let Ok(Some(account)) = Account::parse(&text) {
+                proptest::prop_assert_eq!(Account::parse(account.as_str()), Ok(Some(account)));
+            }
+        }
+    }
+}
