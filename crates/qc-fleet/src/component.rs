@@ -9,7 +9,7 @@ use qc_lock_core::{Account, LockName, Request, Terminal};
 use qc_supervise::Settings;
 use serde::Serialize;
 
-use crate::config::{self, LogSettings, NotifySettings, Timing, Variables};
+use crate::config::{self, ConfigWarning, LogSettings, NotifySettings, Timing, Variables};
 use crate::text::{Secret, Text};
 use crate::{ConfigError, build};
 
@@ -157,6 +157,8 @@ pub struct AccountEntry {
     pub terminal_path: Option<String>,
     /// Whether it is traded.
     pub enabled: bool,
+    /// Whether the config has no `enabled` for it, so that it is not traded.
+    pub lacks_enabled: bool,
 }
 
 /// What the config says.
@@ -183,6 +185,8 @@ pub struct Fleet {
     pub notify: NotifySettings,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// Suspicious contents of the config that refuse nothing.
+    pub warnings: Vec<ConfigWarning>,
 }
 
 impl Fleet {
@@ -282,7 +286,7 @@ mod tests {
     #[test]
     fn a_fleet_has_a_server_and_two_components_for_each_account() {
         let fleet = load(
-            r#"{"ACCOUNTS": {"ATLAS": {"account": 1, "terminal_path": "C:\\MT5"}, "GL_3": {"account": 2, "enabled": false}},
+            r#"{"ACCOUNTS": {"ATLAS": {"account": 1, "enabled": true, "terminal_path": "C:\\MT5"}, "GL_3": {"account": 2, "enabled": false}},
                 "TRADING_SETTINGS": {"WATCHDOG_LIMIT": 2.5}}"#,
         )
         .unwrap();
@@ -314,7 +318,7 @@ mod tests {
     fn two_accounts_are_two_components() {
         for (one, other) in [("ATLAS", "atlas"), ("GL_3", "GETLEVERAGED")] {
             let text = format!(
-                r#"{{"ACCOUNTS": {{"{one}": {{"account": 1}}, "{other}": {{"account": 2}}}}}}"#
+                r#"{{"ACCOUNTS": {{"{one}": {{"account": 1, "enabled": true}}, "{other}": {{"account": 2, "enabled": true}}}}}}"#
             );
             let error = load(&text).unwrap_err().to_string();
             assert!(error.contains(&format!("this account and `{one}` would both be")), "{error}");
@@ -323,7 +327,7 @@ mod tests {
 
     #[test]
     fn an_account_key_must_fit_into_a_lock_name() {
-        let error = load(r#"{"ACCOUNTS": {"A/B": {"account": 1}}}"#).unwrap_err();
+        let error = load(r#"{"ACCOUNTS": {"A/B": {"account": 1, "enabled": true}}}"#).unwrap_err();
         assert!(error.to_string().contains("ACCOUNTS.A/B"), "{error}");
     }
 }

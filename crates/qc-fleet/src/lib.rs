@@ -45,7 +45,7 @@ mod text;
 
 pub use command::shown_command;
 pub use component::{AccountEntry, Component, Fleet, Role, share_terminals};
-pub use config::{LogSettings, NotifyEvent, NotifySettings, Timing, Variables};
+pub use config::{ConfigWarning, LogSettings, NotifyEvent, NotifySettings, Timing, Variables};
 pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use finding::{Finding, FindingKind, State};

@@ -276,7 +276,7 @@ mod tests {
         let config = root.join("MASTER_CONFIG.json");
         std::fs::write(
             &config,
-            r#"{"ACCOUNTS": {"ATLAS": {"account": 1}, "GL_3": {"account": 2}}}"#,
+            r#"{"ACCOUNTS": {"ATLAS": {"account": 1, "enabled": true}, "GL_3": {"account": 2, "enabled": true}}}"#,
         )
         .unwrap();
         Fleet::load(&config).unwrap()

@@ -47,7 +47,7 @@ mod tests {
     }
 
     fn with_section(section: &Value) -> Value {
-        json!({ "ACCOUNTS": { "A": { "account": 1, "symbols": ["X"] } }, "PROCESS_MANAGER": section })
+        json!({ "ACCOUNTS": { "A": { "account": 1, "enabled": true, "symbols": ["X"] } }, "PROCESS_MANAGER": section })
     }
 
     #[test]

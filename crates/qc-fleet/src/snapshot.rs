@@ -166,7 +166,7 @@ pub(crate) mod tests {
 
     pub(crate) fn fleet(root: &Path) -> Fleet {
         let config = root.join("MASTER_CONFIG.json");
-        std::fs::write(&config, r#"{"ACCOUNTS": {"A": {"account": 1}, "B": {"account": 2}}}"#)
+        std::fs::write(&config, r#"{"ACCOUNTS": {"A": {"account": 1, "enabled": true}, "B": {"account": 2, "enabled": true}}}"#)
             .unwrap();
         Fleet::load(&config).unwrap()
     }
@@ -259,8 +259,11 @@ pub(crate) mod tests {
     #[test]
     fn a_copy_in_another_fleet_trades_the_account_of_that_fleet() {
         let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::write(other.path().join(CONFIG_FILE), r#"{"ACCOUNTS": {"A": {"account": 99}}}"#)
-            .unwrap();
+        std::fs::write(
+            other.path().join(CONFIG_FILE),
+            r#"{"ACCOUNTS": {"A": {"account": 99, "enabled": true}}}"#,
+        )
+        .unwrap();
         let processes = vec![process(other.path(), 10, 1, "python BRAIN_A.py")];
         let mut snapshot = snapshot(root.path(), processes, Vec::new());
         assert_eq!(snapshot.instances[0].account, None);

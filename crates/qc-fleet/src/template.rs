@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::Fleet;
 
-    const ACCOUNTS: &str = r#""ACCOUNTS": {"A": {"account": 1}, "GL_3": {"account": 2}},
+    const ACCOUNTS: &str = r#""ACCOUNTS": {"A": {"account": 1, "enabled": true}, "GL_3": {"account": 2, "enabled": true}},
         "TRADING_SETTINGS": {"WATCHDOG_LIMIT": 2.5}"#;
 
     fn fleet(text: &str) -> Fleet {

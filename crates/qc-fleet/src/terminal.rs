@@ -112,9 +112,9 @@ mod tests {
         std::fs::write(
             &config,
             r#"{"ACCOUNTS": {
-                "A": {"account": 1, "terminal_path": "C:\\MT5 A\\terminal64.exe"},
-                "B": {"account": 2, "terminal_path": "C:\\MT5 B"},
-                "C": {"account": 3, "terminal_path": "c:/mt5 b/"}, "D": {"account": 4}}}"#,
+                "A": {"account": 1, "enabled": true, "terminal_path": "C:\\MT5 A\\terminal64.exe"},
+                "B": {"account": 2, "enabled": true, "terminal_path": "C:\\MT5 B"},
+                "C": {"account": 3, "enabled": true, "terminal_path": "c:/mt5 b/"}, "D": {"account": 4, "enabled": true}}}"#,
         )
         .unwrap();
         let fleet = Fleet::load(&config).unwrap();

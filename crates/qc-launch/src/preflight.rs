@@ -79,7 +79,7 @@ mod tests {
 
     fn fleet(root: &Path) -> Fleet {
         let config = root.join("MASTER_CONFIG.json");
-        let text = r#"{"ACCOUNTS": {"A": {"account": 1}, "B": {"account": 2}, "C": {"account": 3, "enabled": false}}}"#;
+        let text = r#"{"ACCOUNTS": {"A": {"account": 1, "enabled": true}, "B": {"account": 2, "enabled": true}, "C": {"account": 3, "enabled": false}}}"#;
         fs::write(&config, text).unwrap();
         Fleet::load(&config).unwrap()
     }

@@ -196,7 +196,8 @@ mod tests {
         Fleet::load(&config).unwrap()
     }
 
-    const TWO: &str = r#""A": {"account": 1}, "B": {"account": 2}"#;
+    const TWO: &str =
+        r#""A": {"account": 1, "enabled": true}, "B": {"account": 2, "enabled": true}"#;
 
     #[test]
     fn a_brain_knows_its_watchdog_and_stops_before_it() {
@@ -220,7 +221,7 @@ mod tests {
         let same = fleet(root.path(), TWO, "");
         assert_eq!(roster.change(same.components, &same.timing).changes, []);
 
-        let three = r#""A": {"account": 1}, "B": {"account": 7}, "C": {"account": 3}"#;
+        let three = r#""A": {"account": 1, "enabled": true}, "B": {"account": 7, "enabled": true}, "C": {"account": 3, "enabled": true}"#;
         let after = fleet(root.path(), three, r#""watchdog_stagger_seconds": 2"#);
         let changes = roster.change(after.components, &after.timing);
         assert_eq!(changes.added, ["WATCHDOG_C", "BRAIN_C"]);
@@ -229,7 +230,7 @@ mod tests {
         assert_eq!(changes.gone, Vec::<String>::new());
         assert_eq!(roster.id("WATCHDOG_C"), Some(Id(5)));
 
-        let one = r#""C": {"account": 3}"#;
+        let one = r#""C": {"account": 3, "enabled": true}"#;
         let after = fleet(root.path(), one, r#""watchdog_stagger_seconds": 2"#);
         let changes = roster.change(after.components.clone(), &after.timing);
         assert_eq!(changes.gone, ["BRAIN_A", "BRAIN_B", "WATCHDOG_A", "WATCHDOG_B"]);

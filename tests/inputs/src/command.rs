@@ -9,7 +9,7 @@ use qc_process::ProcessInfo;
 
 /// A fleet of two accounts, with a script and a program besides.
 static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
-    let config = br#"{"ACCOUNTS": {"ATLAS": {"account": 1}, "GL_3": {"account": 2}}, "PROCESS_MANAGER":
+    let config = br#"{"ACCOUNTS": {"ATLAS": {"account": 1, "enabled": true}, "GL_3": {"account": 2, "enabled": true}}, "PROCESS_MANAGER":
         {"components": {"report": {"script": "report.py"}, "bridge": {"command": ["bin/bridge", "-f"]}}}}"#;
     let (root, path) = (Path::new(ROOT), Path::new("MASTER_CONFIG.json"));
     Fleet::from_bytes(root, path, config, &|_| None).expect("it is one")

@@ -16,6 +16,7 @@ fn config(account: &Value, more: &Value) -> Value {
     let account = |number: u64| {
         let mut account = account.clone();
         account["account"] = number.into();
+        account["enabled"] = true.into();
         account
     };
     json!({ "ACCOUNTS": { "ATLAS": account(11), "BOREAS": account(12) }, "PROCESS_MANAGER": section(more) })

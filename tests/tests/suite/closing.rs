@@ -20,7 +20,7 @@ const NO_DESKTOP: &str = "no window can be made; Wine needs an X display (instal
 fn fleet(deaf: &[&str]) -> SampleFleet {
     let fleet = SampleFleet::new(tools(), &[]);
     fleet.configure(&json!({
-        "ACCOUNTS": { "ATLAS": { "account": 11 }, "BOREAS": { "account": 12 } },
+        "ACCOUNTS": { "ATLAS": { "account": 11, "enabled": true }, "BOREAS": { "account": 12, "enabled": true } },
         "TRADING_SETTINGS": { "WATCHDOG_LIMIT": 2.5 },
         "PROCESS_MANAGER": {
             "server": { "port": null },

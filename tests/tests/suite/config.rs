@@ -14,7 +14,7 @@ const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
 const SECRET: &str = "hunter2";
 
 fn config(more: &Value) -> Value {
-    json!({ "ACCOUNTS": { "ATLAS": { "account": 11 } }, "PROCESS_MANAGER": section(more) })
+    json!({ "ACCOUNTS": { "ATLAS": { "account": 11, "enabled": true } }, "PROCESS_MANAGER": section(more) })
 }
 
 /// Returns what a component has printed.

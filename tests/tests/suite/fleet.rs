@@ -86,7 +86,7 @@ fn a_fleet_starts_in_order_and_stops_in_order() {
 /// A fleet of one account, whose components are ready when the stand-in says so.
 fn ready_when_it_says_so() -> Value {
     json!({
-        "ACCOUNTS": { "ATLAS": { "account": 11 } },
+        "ACCOUNTS": { "ATLAS": { "account": 11, "enabled": true } },
         "TRADING_SETTINGS": { "WATCHDOG_LIMIT": 2.5 },
         "PROCESS_MANAGER": {
             "server_settle_seconds": 0, "watchdog_stagger_seconds": 0, "brain_stagger_seconds": 0,
@@ -190,7 +190,7 @@ fn stale_locks_are_reported_and_no_reason_to_refuse() {
 fn a_component_that_keeps_ending_is_given_up() {
     let fleet = SampleFleet::new(tools(), &ONE);
     fleet.configure(&json!({
-        "ACCOUNTS": { "ATLAS": { "account": 11 } },
+        "ACCOUNTS": { "ATLAS": { "account": 11, "enabled": true } },
         "PROCESS_MANAGER": {
             "server_settle_seconds": 0, "watchdog_stagger_seconds": 0, "brain_stagger_seconds": 0,
             "max_restarts": 2, "restart_cooldown_seconds": 0,

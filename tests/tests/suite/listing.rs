@@ -417,8 +417,8 @@ fn terminals_are_listed_with_their_accounts() {
     let program = folder.join(format!("terminal64{}", std::env::consts::EXE_SUFFIX));
     copy_program(&fleet.tools.stand_in(), &program);
     fleet.configure(&json!({ "ACCOUNTS": {
-        "LEDA": { "account": 7_100_001, "terminal_path": program },
-        "MAIA": { "account": 7_100_002, "terminal_path": fleet.root().join("MT5 Maia") },
+        "LEDA": { "account": 7_100_001, "enabled": true, "terminal_path": program },
+        "MAIA": { "account": 7_100_002, "enabled": true, "terminal_path": fleet.root().join("MT5 Maia") },
     }}));
     let terminal = Terminal::start(&program);
     let report = ps(&fleet, &["--terminals", "--json"]).json();

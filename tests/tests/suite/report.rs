@@ -21,7 +21,7 @@ fn configure(fleet: &SampleFleet, more: &Value) {
     for (key, value) in more.as_object().expect("an object") {
         section[key] = value.clone();
     }
-    let accounts = json!({ "ATLAS": { "account": 1_000_001 } });
+    let accounts = json!({ "ATLAS": { "account": 1_000_001, "enabled": true } });
     fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": section }));
 }
 

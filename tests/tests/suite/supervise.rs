@@ -18,7 +18,7 @@ const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
 fn config(accounts: &[(&str, u64)], more: &Value) -> Value {
     let accounts: serde_json::Map<String, Value> = accounts
         .iter()
-        .map(|(key, number)| (key.to_string(), json!({ "account": number })))
+        .map(|(key, number)| (key.to_string(), json!({ "account": number, "enabled": true })))
         .collect();
     let mut section = json!({
         "server_settle_seconds": 0, "watchdog_stagger_seconds": 0, "brain_stagger_seconds": 0,

@@ -83,7 +83,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("MASTER_CONFIG.json");
         let text = format!(
-            r#"{{"ACCOUNTS": {{"A": {{"account": 1}}, "GL_3": {{"account": 2, "enabled": false}}}},
+            r#"{{"ACCOUNTS": {{"A": {{"account": 1, "enabled": true}}, "GL_3": {{"account": 2, "enabled": false}}}},
                 "PROCESS_MANAGER": {{{section}}}}}"#
         );
         std::fs::write(&path, text).unwrap();

@@ -15,8 +15,8 @@ use qc_supervise::{RestartDelay, Settings};
 use self::paths::Paths;
 use crate::component::{AccountEntry, Component, Fleet, Role};
 use crate::config::{
-    AccountConfig, Config, Entries, HasRules, KeyPath, Manager, Meaning, Mistake, Port, SECTION,
-    Span, Timing, Variables, Written,
+    AccountConfig, Config, ConfigWarning, Entries, HasRules, KeyPath, Manager, Meaning, Mistake,
+    Port, SECTION, Span, Timing, Variables, Written,
 };
 use crate::order::order;
 use crate::root;
@@ -50,6 +50,7 @@ pub(crate) fn fleet(
         limit,
         defaults: Arc::default(),
         accounts: Vec::new(),
+        warnings: Vec::new(),
         components: Vec::new(),
         positions: HashMap::new(),
     };
@@ -73,7 +74,7 @@ pub(crate) fn fleet(
     builder.check_dependencies()?;
     builder.complete_readiness();
 
-    let Builder { interpreter, orchestrator, accounts, components, .. } = builder;
+    let Builder { interpreter, orchestrator, accounts, warnings, components, .. } = builder;
     // Whoever stops several at a time gives each the time that it needs.
     let longest = components.iter().map(|one| one.settings.stop_timeout).max();
     let stop_timeout = longest.unwrap_or_default();
@@ -98,6 +99,7 @@ pub(crate) fn fleet(
         interpreter_note,
         accounts,
         orchestrator,
+        warnings,
     })
 }
 
@@ -119,6 +121,7 @@ struct Builder<'a> {
     /// The settings of a component of which nothing more is said.
     defaults: Arc<Settings>,
     accounts: Vec<AccountEntry>,
+    warnings: Vec<ConfigWarning>,
     components: Vec<Component>,
     /// Where each stands, by the key of its name.
     positions: HashMap<String, usize>,
@@ -179,8 +182,12 @@ impl Builder<'_> {
             account: number,
             magic,
             terminal_path: account.terminal_path.clone().filter(|path| !path.trim().is_empty()),
-            enabled: account.enabled,
+            enabled: account.enabled.unwrap_or(false),
+            lacks_enabled: account.enabled.is_none(),
         });
+        if account.enabled.is_none() {
+            self.warnings.push(ConfigWarning::lacks_enabled(key));
+        }
         Ok(())
     }
 

@@ -8,6 +8,8 @@ use qc_lock_core::Resource;
 use super::{Check, Facts, Subject};
 use crate::{AccountEntry, Component, Fleet, Role};
 
+const ENABLE: &str = "set `\"enabled\": true` for each account to trade";
+
 /// The accounts that `components` work for.
 pub(super) fn traded<'a>(
     fleet: &'a Fleet,
@@ -24,6 +26,10 @@ pub(super) fn nothing_to_start(
     components: &[Arc<Component>],
     facts: &Facts,
 ) -> Vec<Check> {
+    if components.is_empty() && fleet.accounts.iter().all(|entry| !entry.enabled) {
+        let text = "nothing to start: no account is enabled";
+        return vec![Check::error(Subject::Config, text, ENABLE)];
+    }
     let can_start = |one: &Component| one.script.as_ref().is_none_or(|path| !facts.lacks(path));
     if !components.iter().any(|one| can_start(one)) {
         let root = fleet.root.display();
@@ -32,10 +38,15 @@ pub(super) fn nothing_to_start(
         return vec![Check::error(Subject::Config, text, advice)];
     }
     if traded(fleet, components).next().is_none() {
-        let advice = "set `enabled` to true for those that are to be traded";
-        return vec![Check::warning(Subject::Config, "no account is enabled", advice)];
+        return vec![Check::warning(Subject::Config, "no account is enabled", ENABLE)];
     }
     Vec::new()
+}
+
+/// Returns the warnings about the config itself, such as an account without `enabled`.
+pub(super) fn of_config(fleet: &Fleet) -> Vec<Check> {
+    let warnings = fleet.warnings.iter();
+    warnings.map(|it| Check::warning(Subject::Config, &it.text, &it.advice)).collect()
 }
 
 pub(super) fn same_number(fleet: &Fleet, components: &[Arc<Component>]) -> Vec<Check> {

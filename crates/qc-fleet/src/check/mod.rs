@@ -135,11 +135,9 @@ pub fn check(fleet: &Fleet, components: &[Arc<Component>], facts: &Facts) -> Vec
             found
         });
     };
-    about(
-        Subject::Config,
-        accounts::nothing_to_start(fleet, components, facts),
-        "it is well-formed",
-    );
+    let mut config = accounts::nothing_to_start(fleet, components, facts);
+    config.extend(accounts::of_config(fleet));
+    about(Subject::Config, config, "it is well-formed");
     about(Subject::Accounts, accounts::same_number(fleet, components), "each number stands once");
     about(Subject::Magic, accounts::same_magic(fleet, components), "each magic number stands once");
     let mut terminals = accounts::same_terminal(fleet, components);

@@ -50,7 +50,7 @@ fn found(fleet: &Fleet, facts: &Facts) -> Vec<(Verdict, Subject, String)> {
 }
 
 const SECTION: &str = r#""interpreter": "py/python""#;
-const TWO: &str = r#""A": {"account": 1, "magic": 7}, "B": {"account": 2, "magic": 8}"#;
+const TWO: &str = r#""A": {"account": 1, "enabled": true, "magic": 7}, "B": {"account": 2, "enabled": true, "magic": 8}"#;
 
 #[test]
 fn a_fleet_without_a_fault_has_every_line_ok() {
@@ -66,21 +66,21 @@ fn what_two_enabled_accounts_share_is_named() {
     use Verdict::Error;
     let cases = [
         (
-            r#""A": {"account": 1}, "B": {"account": 1}, "C": {"account": 1}"#,
+            r#""A": {"account": 1, "enabled": true}, "B": {"account": 1, "enabled": true}, "C": {"account": 1, "enabled": true}"#,
             vec![(Error, Accounts, "A, B and C have one account number, 1")],
         ),
-        (r#""A": {"account": 1}, "B": {"account": 1, "enabled": false}"#, vec![]),
+        (r#""A": {"account": 1, "enabled": true}, "B": {"account": 1, "enabled": false}"#, vec![]),
         (
-            r#""A": {"account": 1, "magic": 7}, "B": {"account": 2, "magic": "7 "}"#,
+            r#""A": {"account": 1, "enabled": true, "magic": 7}, "B": {"account": 2, "enabled": true, "magic": "7 "}"#,
             vec![(Error, Magic, "A and B have one magic number, 7")],
         ),
         (
-            r#""A": {"account": 1, "terminal_path": "C:\\MT5\\Atlas\\terminal64.exe"},
-               "B": {"account": 2, "terminal_path": "c:/mt5//ATLAS/"}"#,
+            r#""A": {"account": 1, "enabled": true, "terminal_path": "C:\\MT5\\Atlas\\terminal64.exe"},
+               "B": {"account": 2, "enabled": true, "terminal_path": "c:/mt5//ATLAS/"}"#,
             vec![(Error, Terminals, "A and B have one terminal, c:/mt5/atlas")],
         ),
         (
-            r#""A": {"account": 1, "terminal_path": null}, "B": {"account": 2, "terminal_path": " "}"#,
+            r#""A": {"account": 1, "enabled": true, "terminal_path": null}, "B": {"account": 2, "enabled": true, "terminal_path": " "}"#,
             vec![],
         ),
     ];
@@ -106,7 +106,7 @@ fn a_link_to_a_terminal_is_that_terminal() {
     let link = dir.path().join("x").join("..").join("ATLAS");
     let quoted = |path: &Path| format!("{:?}", path.to_str().unwrap());
     let accounts = format!(
-        r#""A": {{"account": 1, "terminal_path": {}}}, "B": {{"account": 2, "terminal_path": {}}}"#,
+        r#""A": {{"account": 1, "enabled": true, "terminal_path": {}}}, "B": {{"account": 2, "enabled": true, "terminal_path": {}}}"#,
         quoted(&terminal),
         quoted(&link.join("terminal64.exe"))
     );
@@ -120,7 +120,7 @@ fn a_relative_terminal_starts_in_the_folder_of_the_fleet() {
     let terminal = root.path().join("MT5");
     std::fs::create_dir(&terminal).unwrap();
     let config = root.path().join("MASTER_CONFIG.json");
-    let text = r#"{"ACCOUNTS": {"A": {"account": 1, "terminal_path": "MT5"}}}"#;
+    let text = r#"{"ACCOUNTS": {"A": {"account": 1, "enabled": true, "terminal_path": "MT5"}}}"#;
     std::fs::write(&config, text).unwrap();
     let fleet = Fleet::load(&config).unwrap();
     let expected = qc_lock_core::Terminal::new(terminal.to_str().unwrap());
@@ -129,8 +129,8 @@ fn a_relative_terminal_starts_in_the_folder_of_the_fleet() {
 
 #[test]
 fn terminals_that_may_be_shared_are_locked_by_nobody() {
-    let accounts = r#""A": {"account": 1, "terminal_path": "/mt5"}, "B": {"account": 2, "terminal_path": "/MT5/"},
-        "C": {"account": 3, "terminal_path": "/other"}"#;
+    let accounts = r#""A": {"account": 1, "enabled": true, "terminal_path": "/mt5"}, "B": {"account": 2, "enabled": true, "terminal_path": "/MT5/"},
+        "C": {"account": 3, "enabled": true, "terminal_path": "/other"}"#;
     let fleet = fleet(accounts, SECTION);
     let mut components = enabled(&fleet);
     crate::share_terminals(&mut components);
@@ -154,7 +154,7 @@ fn what_is_missing_or_in_the_way_is_named() {
     fn place(facts: &mut Facts, place: VolumePlace, kind: &str) {
         facts.lock_dir.volume = Some(Volume { place, kind: kind.into(), free_bytes: 1 << 40 });
     }
-    let one = r#""A": {"account": 1, "terminal_path": "/mt5"}"#;
+    let one = r#""A": {"account": 1, "enabled": true, "terminal_path": "/mt5"}"#;
     type Expected = Vec<(Verdict, Subject, &'static str)>;
     let cases: [(&str, Change, Expected); 12] = [
         (

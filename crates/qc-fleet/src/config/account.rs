@@ -47,11 +47,9 @@ pub(crate) struct AccountConfig {
     /// The number that marks its orders. No two enabled accounts may have the same.
     #[serde(default)]
     pub(crate) magic: Option<serde_json::Value>,
-    /// Whether it is traded.
-    #[serde(default = "yes")]
-    pub(crate) enabled: bool,
-}
-
-fn yes() -> bool {
-    true
+    /// Whether it is traded. An account without this key is not traded, and `qc-launch check` warns
+    /// of it.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub(crate) enabled: Option<bool>,
 }

@@ -9,6 +9,7 @@ mod object;
 mod output;
 mod rules;
 mod value;
+mod warning;
 mod written;
 
 use std::fs;
@@ -30,6 +31,7 @@ pub(crate) use self::mistake::{Mistake, suggest};
 pub(crate) use self::object::Entries;
 pub use self::output::{LogSettings, NotifyEvent, NotifySettings};
 pub(crate) use self::value::{Port, Span};
+pub use self::warning::ConfigWarning;
 pub use self::written::Variables;
 pub(crate) use self::written::{Meaning, Written};
 
@@ -358,7 +360,7 @@ mod tests {
     fn unknown_keys_of_the_trader_are_left_alone() {
         let text = r#"{"$schema": "x", "NEWS": [1], "ACCOUNTS": {"A": {"account": 1, "symbols": ["X"], "extra": {}}}}"#;
         let config = config(parse(text).unwrap()).unwrap();
-        assert!(config.accounts.0[0].1.0.enabled);
+        assert_eq!(config.accounts.0[0].1.0.magic, None);
     }
 
     #[test]

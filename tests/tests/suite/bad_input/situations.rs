@@ -205,7 +205,7 @@ pub(super) const GOOD_CONFIGS: [(&str, Make); 5] = [
     ("unknown keys", |config| write(config, GOOD)),
 ];
 
-pub(super) const GOOD: &str = r#"{"$schema": "x", "NEWS": [1], "ACCOUNTS": {"LIVE": {"account": 1, "extra": {}}},
+pub(super) const GOOD: &str = r#"{"$schema": "x", "NEWS": [1], "ACCOUNTS": {"LIVE": {"account": 1, "enabled": true, "extra": {}}},
     "PROCESS_MANAGER": {"// a comment": 1, "server": {"port": null}}}"#;
 
 /// Records that name nobody, made from one that names somebody: the keys of their accounts, so that

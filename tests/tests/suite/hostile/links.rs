@@ -31,7 +31,7 @@ impl Victim {
         let folder = locks.folder().join("of somebody else");
         fs::create_dir(&folder).expect("a folder can be made");
         let path = folder.join("MASTER_CONFIG.json");
-        let text = br#"{"ACCOUNTS": {"ATLAS": {"account": 1000001}}}"#.to_vec();
+        let text = br#"{"ACCOUNTS": {"ATLAS": {"account": 1000001, "enabled": true}}}"#.to_vec();
         fs::write(&path, &text).expect("a file can be written");
         let modified = modified(&path);
         Self { folder, path, text, modified }
