@@ -127,6 +127,8 @@ pub enum StateWord {
     Waiting,
     /// It failed, and will be started again.
     BackingOff,
+    /// It is not started as long as another copy of it runs.
+    Blocked,
     /// It is started, and not ready.
     Starting,
     /// It runs, and is ready.
@@ -145,7 +147,7 @@ impl StateWord {
     /// Whether it changes only when somebody wants it to, or something breaks.
     pub fn is_settled(self) -> bool {
         match self {
-            Self::Running | Self::Stopped | Self::Finished | Self::GaveUp => true,
+            Self::Running | Self::Stopped | Self::Finished | Self::GaveUp | Self::Blocked => true,
             Self::Waiting | Self::BackingOff | Self::Starting | Self::Stopping => false,
         }
     }
@@ -155,6 +157,7 @@ impl StateWord {
         match self {
             Self::Waiting => "waiting",
             Self::BackingOff => "backing-off",
+            Self::Blocked => "blocked",
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Stopping => "stopping",

@@ -256,7 +256,7 @@ fn row(component: &ComponentStatus) -> Vec<Text> {
             Tone::Plain
         }
         StateWord::BackingOff => Tone::Warn,
-        StateWord::GaveUp => Tone::Bad,
+        StateWord::Blocked | StateWord::GaveUp => Tone::Bad,
     };
     let mut details: Vec<String> = component.detail.iter().cloned().collect();
     details.extend(component.until.as_ref().map(|until| format!("until {}", local_time(until))));

@@ -144,6 +144,8 @@ pub(crate) struct Runtime<'a> {
     pids: HashMap<Id, u32>,
     /// Those whose last process did not end well.
     crashed: HashSet<Id>,
+    /// The locks that were refused to those that ended with exit code 75, as their history says.
+    refused: HashMap<Id, String>,
     /// Those of which something that was left behind is being ended.
     ending: HashSet<Id>,
     /// Those that are looked at whether they are ready.
@@ -190,6 +192,7 @@ impl<'a> Runtime<'a> {
             running: Vec::new(),
             pids: HashMap::new(),
             crashed: HashSet::new(),
+            refused: HashMap::new(),
             ending: HashSet::new(),
             looking: Vec::new(),
             events: VecDeque::new(),
@@ -338,6 +341,7 @@ impl<'a> Runtime<'a> {
                     self.roster.forget(id);
                     self.pids.remove(&id);
                     self.crashed.remove(&id);
+                    self.refused.remove(&id);
                 }
             }
         }

@@ -13,6 +13,8 @@ pub enum State {
     Waiting(Option<Id>),
     /// It failed, and will be started again at this time.
     BackingOff(Duration),
+    /// Another copy runs, as this says; it is started once that one has ended.
+    Blocked(String),
     /// Its process is being started, or runs and is not ready.
     Starting,
     /// It runs and is ready.
@@ -73,6 +75,8 @@ pub(crate) enum Phase {
     Queued,
     /// It is started when the agenda says so.
     BackingOff(Start, Duration),
+    /// It is started once the copy that this names has ended.
+    Blocked(Start, String),
     /// The process is being started; with what is to happen once it runs, if that is to be stopped.
     Spawning(Start, Option<Then>),
     /// It runs; the agenda has the end of the patience, or of the delay.
@@ -150,9 +154,11 @@ impl Component {
     /// Whether a process of it may exist.
     pub(crate) fn is_live(&self) -> bool {
         match self.phase {
-            Phase::Resting(_) | Phase::HeldBack(..) | Phase::Queued | Phase::BackingOff(..) => {
-                false
-            }
+            Phase::Resting(_)
+            | Phase::HeldBack(..)
+            | Phase::Queued
+            | Phase::BackingOff(..)
+            | Phase::Blocked(..) => false,
             Phase::Spawning(..) | Phase::Starting | Phase::Ready(_) | Phase::Stopping(..) => true,
         }
     }
@@ -165,6 +171,7 @@ impl Component {
             Phase::HeldBack(_, other) => State::Waiting(Some(*other)),
             Phase::Queued => State::Waiting(None),
             Phase::BackingOff(_, until) => State::BackingOff(*until),
+            Phase::Blocked(_, why) => State::Blocked(why.clone()),
             Phase::Spawning(_, None) | Phase::Starting => State::Starting,
             Phase::Ready(_) => State::Running,
             Phase::Spawning(_, Some(_)) | Phase::Stopping(..) => State::Stopping,

@@ -47,6 +47,13 @@ pub enum Event {
         /// Why.
         why: NotStarted,
     },
+    /// The copy that [`NotStarted::Blocked`] named has ended.
+    Unblocked {
+        /// The component.
+        id: Id,
+        /// The life that could not be started.
+        life: u32,
+    },
     /// Its probe says that it is ready.
     Ready {
         /// The component.
@@ -89,6 +96,12 @@ pub enum NotStarted {
     Refused(String),
     /// Its lock is not free yet, and nobody living is known to hold it: it may be in a moment.
     Busy,
+    /// Another copy of it runs; says which, as a sentence about "it". [`Event::Unblocked`] follows
+    /// once that one has ended.
+    Blocked(String),
+    /// Something that an earlier run may have left is in its way, such as its port; says what, as a
+    /// sentence about "it". Retried for a moment, and then a failure.
+    InUse(String),
     /// Something else; says what.
     Failed(String),
 }

@@ -183,6 +183,7 @@ impl Machine {
             Event::Adopted(id) => self.adopted(id),
             Event::Started { id, life } => self.started(id, life),
             Event::NotStarted { id, life, why } => self.not_started(id, life, why),
+            Event::Unblocked { id, life } => self.unblocked(id, life),
             Event::Ready { id, life } => {
                 let took = self.now.saturating_sub(self.get(id).map_or(self.now, |it| it.since));
                 if self.alive(id, life).is_some_and(|it| it.phase == Phase::Starting) {
@@ -212,6 +213,7 @@ impl Weight {
             Phase::HeldBack(..)
             | Phase::Queued
             | Phase::BackingOff(..)
+            | Phase::Blocked(..)
             | Phase::Spawning(..)
             | Phase::Starting
             | Phase::Ready(_)

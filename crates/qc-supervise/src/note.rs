@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{Exit, Id};
 
-/// The exit code of a component that found its lock held.
+/// The exit code of a component that found its lock held, or that uses the code for its own ends.
 pub const LOCK_HELD: i32 = 75;
 
 /// Something that people should learn about a component.
@@ -19,6 +19,8 @@ pub enum Note {
     Restarting(Cause, Duration),
     /// It failed, and is not started again by itself.
     GaveUp(Reason),
+    /// It is not started as long as another copy runs, as this says.
+    Blocked(String),
     /// It ended, and by its settings that is fine.
     Finished(Exit),
     /// It gave no sign of life for this long; it is stopped, and then treated as if it had failed.
@@ -46,6 +48,8 @@ pub enum Cause {
     NotReady(Duration),
     /// It gave no sign of life for this long.
     Hung(Duration),
+    /// Another copy kept it from being started, and has ended.
+    Blocked,
 }
 
 /// Why a component is not started again by itself.
@@ -71,6 +75,7 @@ impl Note {
         match self {
             Self::Restarting(..)
             | Self::GaveUp(_)
+            | Self::Blocked(_)
             | Self::Hung(_)
             | Self::NotReady(_)
             | Self::Unguarded(_)
@@ -87,7 +92,6 @@ impl Reason {
         match self {
             Self::TooOften(cause, restarts) => format!("{cause} after {restarts} restarts"),
             Self::NoRestart(cause) => format!("{cause}, and its settings allow no restart"),
-            Self::NeverAfter(LOCK_HELD) => "its lock is held by another process".into(),
             Self::NeverAfter(code) => {
                 format!("it ended with exit code {code}, after which it is never started again")
             }
@@ -108,6 +112,7 @@ impl fmt::Display for Cause {
             Self::NotStarted(why) => write!(f, "it could not be started: {why}"),
             Self::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
             Self::Hung(silence) => write!(f, "it gave no sign of life for {silence:?}"),
+            Self::Blocked => f.write_str("it was blocked by another copy, which has ended"),
         }
     }
 }

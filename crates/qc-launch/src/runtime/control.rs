@@ -230,12 +230,13 @@ impl Runtime<'_> {
                 until = Some(self.wall_clock(at));
                 (StateWord::BackingOff, None)
             }
+            State::Blocked(why) => (StateWord::Blocked, Some(why)),
             State::Starting => (StateWord::Starting, None),
             State::Running => (StateWord::Running, None),
             State::Stopping => (StateWord::Stopping, None),
             State::Stopped => (StateWord::Stopped, None),
             State::Finished(exit) => (StateWord::Finished, Some(format!("with {exit}"))),
-            State::GaveUp(reason) => (StateWord::GaveUp, Some(self.reason(&reason))),
+            State::GaveUp(reason) => (StateWord::GaveUp, Some(self.reason(id, &reason))),
         };
         ComponentStatus {
             name: component.name.to_string(),

@@ -1,9 +1,13 @@
 //! Ends of processes: those that happen, and those that are asked for.
 
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use qc_lock_core::{Entry, Event as Told};
 use qc_process::{
     Ask, Child, Ended, Identity, LOCKS_ARE_INHERITED, Process, StopError, ask_all, in_parts,
 };
-use qc_supervise::{Event, Exit, Id};
+use qc_supervise::{Event, Exit, Id, LOCK_HELD};
 
 use super::{Running, Runtime, of_token};
 use crate::logs::Level;
@@ -13,6 +17,12 @@ const ASKED_AT_ONCE: usize = 256;
 
 /// How many are opened one after the other before another processor is worth it.
 const OPENED_AT_ONCE: usize = 64;
+
+/// How much earlier than it was noted a process may have begun.
+const STARTING: Duration = Duration::from_secs(10);
+
+/// How many of the last lines of the history may be about a process that has just ended.
+const RECENT: usize = 4096;
 
 impl Runtime<'_> {
     pub(super) fn process_ended(&mut self, token: u64) {
@@ -28,6 +38,7 @@ impl Runtime<'_> {
             }
         };
         let was_killed = running.was_killed;
+        let (began, pids) = (running.began, running.pids().collect::<Vec<u32>>());
         self.tell_end(id, exit);
         self.put(id, None);
         if exit != Exit::Code(0) {
@@ -37,7 +48,31 @@ impl Runtime<'_> {
             // What it was to end itself nobody else does.
             self.end_left_over(id);
         }
+        self.refused.remove(&id);
+        if exit == Exit::Code(LOCK_HELD) {
+            let refusal = self.refusal_of(id, &pids, began);
+            self.refused.extend(refusal.map(|refusal| (id, refusal)));
+        }
         self.events.push_back(Event::Exited { id, life, exit });
+    }
+
+    /// Returns what the history says of a lock that one of these processes was refused since it was
+    /// started, or who holds the component's lock now.
+    fn refusal_of(&self, id: Id, pids: &[u32], began: Duration) -> Option<String> {
+        let ran = self.now().saturating_sub(began) + STARTING;
+        let since = SystemTime::now().checked_sub(ran).map(DateTime::<Utc>::from);
+        let is_its = |one: &&Entry| {
+            one.by_pid.is_some_and(|pid| pids.contains(&pid))
+                && one.at().zip(since).is_none_or(|(at, since)| at >= since)
+        };
+        let entries = self.locks.history().map(|history| history.entries).unwrap_or_default();
+        let last = entries.iter().rev().take(RECENT).find(is_its);
+        let told = last.filter(|one| one.event == Told::Blocked).and_then(|one| one.detail.clone());
+        told.or_else(|| {
+            let lock = self.locks.status(&self.roster.get(id)?.name).ok()??;
+            let holder = lock.pid.filter(|pid| lock.state.is_live() && !pids.contains(pid))?;
+            Some(format!("held by PID {holder}"))
+        })
     }
 
     /// Returns whom to ask or to end for a component: its own process, and, where that is another

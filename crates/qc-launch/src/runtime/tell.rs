@@ -123,10 +123,14 @@ impl Runtime<'_> {
                 ("restarting", format!("{name} {cause}; restarting {when}"))
             }
             Note::GaveUp(reason) => {
-                let reason = self.reason(reason);
+                let reason = self.reason(id, reason);
                 self.append(Told::GaveUp, id, None, Some(reason.clone()));
                 self.ended.push(name.clone());
                 ("gave-up", format!("GAVE UP {name}: {reason}"))
+            }
+            Note::Blocked(why) => {
+                self.append(Told::Blocked, id, None, Some(why.clone()));
+                ("blocked", format!("BLOCKED {name}: {why}; {name} is started once that has ended"))
             }
             Note::Finished(exit) => {
                 self.ended.push(name.clone());
@@ -181,9 +185,13 @@ impl Runtime<'_> {
             false => NotifyEvent::GaveUp,
         };
         match note {
-            Note::Restarting(Cause::Hung(_), _) => None,
+            // The notification that it hangs, or that it is blocked, has been sent.
+            Note::Restarting(Cause::Hung(_) | Cause::Blocked, _) => None,
             Note::Restarting(..) => Some(NotifyEvent::Crash),
-            Note::GaveUp(Reason::Refused(_) | Reason::NeverAfter(LOCK_HELD)) => Some(blocked),
+            Note::Blocked(_) | Note::GaveUp(Reason::Refused(_)) => Some(blocked),
+            Note::GaveUp(Reason::NeverAfter(LOCK_HELD)) if self.refused.contains_key(&id) => {
+                Some(blocked)
+            }
             Note::GaveUp(_) | Note::Unguarded(_) => Some(NotifyEvent::GaveUp),
             Note::Hung(_) | Note::Survived => Some(NotifyEvent::Hung),
             // Of all together, it is told once, at the end.
@@ -200,8 +208,15 @@ impl Runtime<'_> {
         }
     }
 
-    pub(super) fn reason(&self, reason: &Reason) -> String {
-        reason.text(|id| self.roster.name(id))
+    /// Returns why a component is not started again. Exit code 75 alone doesn't say that a lock was
+    /// held: a program may use the code for its own ends.
+    pub(super) fn reason(&self, id: Id, reason: &Reason) -> String {
+        match (reason, self.refused.get(&id)) {
+            (Reason::NeverAfter(LOCK_HELD), Some(refusal)) => {
+                format!("it ended with exit code 75, because its lock is {refusal}")
+            }
+            _ => reason.text(|id| self.roster.name(id)),
+        }
     }
 
     /// Says once, to the one who started this program, how the start went.
@@ -211,7 +226,11 @@ impl Runtime<'_> {
         }
         let settled = |id| {
             self.machine.view(id).is_none_or(|view| match view.state {
-                State::Running | State::Stopped | State::Finished(_) | State::GaveUp(_) => true,
+                State::Running
+                | State::Stopped
+                | State::Finished(_)
+                | State::Blocked(_)
+                | State::GaveUp(_) => true,
                 State::Waiting(_) | State::BackingOff(_) | State::Starting | State::Stopping => {
                     false
                 }
@@ -230,8 +249,9 @@ impl Runtime<'_> {
         let missing =
             self.roster.iter().filter_map(|(id, component)| match self.machine.view(id)?.state {
                 State::GaveUp(reason) => {
-                    Some(format!("{}: {}", component.name, self.reason(&reason)))
+                    Some(format!("{}: {}", component.name, self.reason(id, &reason)))
                 }
+                State::Blocked(why) => Some(format!("{} is blocked: {why}", component.name)),
                 State::Stopped => Some(format!("{}: it was stopped", component.name)),
                 _ => None,
             });

@@ -53,7 +53,11 @@ impl Machine {
                     None => self.failed(id, Cause::Ended(exit), None),
                 }
             }
-            Phase::Resting(_) | Phase::HeldBack(..) | Phase::Queued | Phase::BackingOff(..) => {}
+            Phase::Resting(_)
+            | Phase::HeldBack(..)
+            | Phase::Queued
+            | Phase::BackingOff(..)
+            | Phase::Blocked(..) => {}
         }
     }
 
@@ -125,7 +129,7 @@ impl Machine {
                 self.say(id, Note::Unguarded(guard));
                 self.stop(id, Then::Rest(gave_up));
             }
-            Phase::BackingOff(..) | Phase::Queued => {
+            Phase::BackingOff(..) | Phase::Blocked(..) | Phase::Queued => {
                 self.give_up(id, Reason::Unguarded(guard));
             }
             // What it does next finds out by itself.

@@ -24,7 +24,7 @@ impl Machine {
         };
         let turn = component.turn(id);
         match &mut component.phase {
-            Phase::Resting(_) | Phase::BackingOff(..) => {
+            Phase::Resting(_) | Phase::BackingOff(..) | Phase::Blocked(..) => {
                 component.restarts.forget();
                 component.busy_since = None;
                 self.try_start(id, Start::First);
@@ -62,6 +62,7 @@ impl Machine {
             | Phase::HeldBack(..)
             | Phase::Queued
             | Phase::BackingOff(..)
+            | Phase::Blocked(..)
             | Phase::Spawning(_, Some(_))
             | Phase::Stopping(..) => self.start_by_hand(id),
         }
@@ -187,7 +188,16 @@ impl Machine {
             (Some(then), _) => self.after_stop(id, then),
             (None, _) if unwanted => self.rest(id, Rest::Stopped),
             (None, NotStarted::Refused(why)) => self.give_up(id, Reason::Refused(why)),
-            (None, NotStarted::Busy) if self.now < busy_since + BUSY_PATIENCE => {
+            (None, NotStarted::Blocked(why)) => {
+                if let Some(component) = self.get_mut(id) {
+                    component.busy_since = None;
+                }
+                self.say(id, Note::Blocked(why.clone()));
+                self.enter(id, Phase::Blocked(start, why), None);
+            }
+            (None, NotStarted::Busy | NotStarted::InUse(_))
+                if self.now < busy_since + BUSY_PATIENCE =>
+            {
                 if let Some(component) = self.get_mut(id) {
                     component.busy_since = Some(busy_since);
                 }
@@ -198,7 +208,26 @@ impl Machine {
                 let why = "its lock is held by something that its former process has started";
                 self.give_up(id, Reason::Refused(why.into()));
             }
-            (None, NotStarted::Failed(why)) => self.failed(id, Cause::NotStarted(why), None),
+            (None, NotStarted::InUse(why) | NotStarted::Failed(why)) => {
+                if let Some(component) = self.get_mut(id) {
+                    component.busy_since = None;
+                }
+                self.failed(id, Cause::NotStarted(why), None);
+            }
+        }
+    }
+
+    /// The copy that kept a component from being started has ended. Its time counts as a run of the
+    /// component, which may have made that copy itself; a first start is no restart.
+    pub(super) fn unblocked(&mut self, id: Id, life: u32) {
+        let Some(component) = self.get(id).filter(|component| component.life == life) else {
+            return;
+        };
+        let waited = self.now.saturating_sub(component.since);
+        match component.phase {
+            Phase::Blocked(Start::First, _) => self.try_start(id, Start::First),
+            Phase::Blocked(Start::Again, _) => self.failed(id, Cause::Blocked, Some(waited)),
+            _ => {}
         }
     }
 

@@ -28,7 +28,11 @@ impl Machine {
         match &mut component.phase {
             // What was given up stays visible as that.
             Phase::Resting(_) if !component.removed => {}
-            Phase::Resting(_) | Phase::HeldBack(..) | Phase::Queued | Phase::BackingOff(..) => {
+            Phase::Resting(_)
+            | Phase::HeldBack(..)
+            | Phase::Queued
+            | Phase::BackingOff(..)
+            | Phase::Blocked(..) => {
                 self.rest(id, Rest::Stopped);
             }
             Phase::Stopping(_, then) => {
@@ -66,7 +70,11 @@ impl Machine {
                 self.agenda.set(id, Some(due));
             }
             Phase::Stopping(_, before) => *before = then,
-            Phase::Resting(_) | Phase::HeldBack(..) | Phase::Queued | Phase::BackingOff(..) => {}
+            Phase::Resting(_)
+            | Phase::HeldBack(..)
+            | Phase::Queued
+            | Phase::BackingOff(..)
+            | Phase::Blocked(..) => {}
         }
     }
 
@@ -153,7 +161,8 @@ impl Machine {
             Phase::Stopping(Step::Stuck, _)
             | Phase::Resting(_)
             | Phase::HeldBack(..)
-            | Phase::Queued => {}
+            | Phase::Queued
+            | Phase::Blocked(..) => {}
         }
     }
 }

@@ -47,6 +47,8 @@ enum Lie {
     Impatient,
     /// It is never told that time has passed.
     NoTicks,
+    /// It is told at once that a copy has ended.
+    UnblockedEarly,
 }
 
 struct History {
@@ -132,7 +134,12 @@ fn told(mut spec: Spec, lie: Lie) -> Spec {
         }
         Lie::NoGuards => spec.guard = None,
         Lie::Impatient => settings.stop_timeout /= 2,
-        Lie::None | Lie::StopUnheard | Lie::EndToldEarly | Lie::OldNews | Lie::NoTicks => {}
+        Lie::None
+        | Lie::StopUnheard
+        | Lie::EndToldEarly
+        | Lie::OldNews
+        | Lie::NoTicks
+        | Lie::UnblockedEarly => {}
     }
     spec
 }
@@ -224,6 +231,7 @@ impl History {
         let (id, life) = match &mut event {
             Event::Started { id, life }
             | Event::NotStarted { id, life, .. }
+            | Event::Unblocked { id, life }
             | Event::Ready { id, life }
             | Event::Exited { id, life, .. } => (*id, life),
             _ => return Ok(()),
@@ -301,6 +309,9 @@ impl History {
             if unheard && self.lie == Lie::StopUnheard {
                 continue;
             }
+            if let (Lie::UnblockedEarly, Event::NotStarted { id, life, .. }) = (self.lie, &event) {
+                events.push(Event::Unblocked { id: *id, life: *life });
+            }
             for action in self.machine.handle(event, self.world.now) {
                 events.extend(self.act(&action)?);
             }
@@ -356,6 +367,7 @@ fn the_referee_sees_what_a_deceived_machine_does() {
         (Lie::OldNews, "is believed to be"),
         (Lie::Impatient, "is killed"),
         (Lie::NoTicks, "does not come to an end"),
+        (Lie::UnblockedEarly, "although another copy runs"),
     ] {
         let violations = (0..500).filter_map(|seed| History::new(seed, lie, false).play().err());
         let seen = violations.filter(|violation| violation.contains(expected)).count();

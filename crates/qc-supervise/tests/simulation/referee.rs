@@ -17,8 +17,14 @@ struct Dossier {
     unwanted: bool,
     /// Somebody has wanted it to be started: the next start is no restart.
     by_hand: bool,
+    /// The last start was no restart.
+    first: bool,
     /// Its lock was busy: the next start is the same one, tried again.
     busy: bool,
+    /// The life that another copy kept from being started, if that was the last try.
+    blocked: Option<(u32, Duration)>,
+    /// The last life that another copy kept from being started.
+    last_blocked: Option<u32>,
     /// When it was started again by itself, since it last ran stably.
     restarts: Vec<Duration>,
     /// When its present process was asked to stop.
@@ -116,8 +122,24 @@ impl Referee {
                 (0..self.dossiers.len()).for_each(|id| self.unwant(Id(id as u32)));
             }
             Event::Started { id, .. } => self.dossiers[id.0 as usize].busy = false,
-            Event::NotStarted { id, why, .. } => {
-                self.dossiers[id.0 as usize].busy = *why == NotStarted::Busy;
+            Event::NotStarted { id, why, life } => {
+                let dossier = &mut self.dossiers[id.0 as usize];
+                // A try that led to nothing is told again, or ends as a failure after a moment.
+                dossier.busy = matches!(why, NotStarted::Busy | NotStarted::InUse(_));
+                let is_blocked = matches!(why, NotStarted::Blocked(_));
+                dossier.last_blocked = is_blocked.then_some(*life).or(dossier.last_blocked);
+                dossier.blocked = is_blocked.then_some((*life, world.now));
+            }
+            Event::Unblocked { id, life } => {
+                let dossier = &mut self.dossiers[id.0 as usize];
+                if let Some((_, since)) = dossier.blocked.take_if(|(blocked, _)| blocked == life) {
+                    // A first start that was blocked is still a first start.
+                    dossier.by_hand |= dossier.first;
+                    let stable = dossier.spec.as_ref().map(|it| it.settings.restart.stable_after);
+                    if Some(world.now - since) >= stable {
+                        dossier.restarts.clear();
+                    }
+                }
             }
             Event::Exited { id, .. } => {
                 let ran = self.last_ready.remove(id).map(|since| world.now - since);
@@ -183,6 +205,11 @@ impl Referee {
         if let Some(process) = world.process(id) {
             return Err(format!("a second copy of {id:?} is started beside {process:?}"));
         }
+        let is_blocked = |&life: &u32| world.blocked.contains(&(id, life));
+        let by_hand = self.dossiers[id.0 as usize].by_hand;
+        if self.dossiers[id.0 as usize].last_blocked.as_ref().is_some_and(is_blocked) && !by_hand {
+            return Err(format!("{id:?} is started although another copy runs"));
+        }
         let guard_is_ready = spec.guard.is_none_or(|guard| self.last_ready.contains_key(&guard));
         let dossier = &mut self.dossiers[id.0 as usize];
         if dossier.unwanted {
@@ -195,6 +222,9 @@ impl Referee {
         self.last_ready.remove(&id);
         let dossier = &mut self.dossiers[id.0 as usize];
         dossier.asked = None;
+        if dossier.by_hand || !dossier.busy {
+            dossier.first = dossier.by_hand;
+        }
         if dossier.by_hand {
             dossier.by_hand = false;
             dossier.restarts.clear();
@@ -267,6 +297,7 @@ impl Referee {
                     Some(
                         State::Waiting(_)
                         | State::BackingOff(_)
+                        | State::Blocked(_)
                         | State::Starting
                         | State::Stopping,
                     ) => {}
@@ -286,6 +317,9 @@ impl Referee {
                     return Err(format!("{id:?} backs off until {until:?}, but {due:?} is due"));
                 }
                 State::Running => self.judge_guarded(id, machine)?,
+                State::Blocked(_) if !world.blocked.contains(&(id, view.life)) => {
+                    return Err(format!("{id:?} is blocked by a copy that has ended"));
+                }
                 _ => {}
             }
         }

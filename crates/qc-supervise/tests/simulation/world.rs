@@ -1,7 +1,7 @@
 //! Virtual processes under a virtual clock: what the machine asks for happens here, or does not.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::time::Duration;
 
 use qc_supervise::{Action, Event, Exit, Id, NotStarted, Spec};
@@ -74,6 +74,8 @@ pub(crate) struct Process {
 enum Fate {
     Started,
     NotStarted(u64),
+    /// The copy that blocked this life has ended.
+    Unblocked,
     Ready,
     Ends(i32),
 }
@@ -88,6 +90,8 @@ pub(crate) struct World {
     natures: Vec<Nature>,
     /// The processes that exist, by component.
     pub(crate) processes: Vec<Option<Process>>,
+    /// The lives that were not started because of another copy, which still runs.
+    pub(crate) blocked: HashSet<(Id, u32)>,
     fates: Fates,
     count: u64,
 }
@@ -95,8 +99,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(natures: Vec<Nature>, seed: u64) -> Self {
         let processes = natures.iter().map(|_| None).collect();
-        let fates = Fates::new();
-        Self { now: Duration::ZERO, random: Random::new(seed), natures, processes, fates, count: 0 }
+        let random = Random::new(seed);
+        let (blocked, fates) = (HashSet::new(), Fates::new());
+        Self { now: Duration::ZERO, random, natures, processes, blocked, fates, count: 0 }
     }
 
     pub(crate) fn add(&mut self, nature: Nature) {
@@ -180,6 +185,10 @@ impl World {
     pub(crate) fn step(&mut self) -> Option<Event> {
         let Reverse((at, _, id, life, fate)) = self.fates.pop()?;
         self.now = self.now.max(at);
+        if fate == Fate::Unblocked {
+            self.blocked.remove(&(id, life));
+            return Some(Event::Unblocked { id, life });
+        }
         let process = self.processes[id.0 as usize].as_mut().filter(|it| it.life == life)?;
         Some(match fate {
             Fate::Started => {
@@ -191,11 +200,19 @@ impl World {
                 self.processes[id.0 as usize] = None;
                 let why = match kind {
                     0 => NotStarted::Refused("its lock is held by PID 7".into()),
-                    1..4 => NotStarted::Busy,
+                    1 => {
+                        let delay = self.random.time(Duration::from_secs(900));
+                        self.blocked.insert((id, life));
+                        self.plan(delay, id, life, Fate::Unblocked);
+                        NotStarted::Blocked("PID 7 runs without its lock".into())
+                    }
+                    2 => NotStarted::InUse("its port is taken".into()),
+                    3..5 => NotStarted::Busy,
                     _ => NotStarted::Failed("the file is missing".into()),
                 };
                 Event::NotStarted { id, life, why }
             }
+            Fate::Unblocked => return None,
             Fate::Ready => {
                 process.ready = Some(at);
                 Event::Ready { id, life }
