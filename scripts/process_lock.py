@@ -44,7 +44,8 @@ CLOCK_SLACK = 5.0  # a start is read to the second, and the clock may have been 
 LONGEST_FOLDER = 150  # with what is in it, Windows still takes the path as it is
 TOKEN_VARIABLE = "QC_LOCK_TOKEN"
 SHARE_HINT = "let all who share the locks write there, or run this as the user who may"
-SHUTDOWN_HINT = "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely."
+SHUTDOWN = "SAFE_SHUTDOWN.bat (qc-shutdown)" if os.name == "nt" else "qc-shutdown"
+SHUTDOWN_HINT = f"Run {SHUTDOWN} to stop all processes safely."
 
 
 class LockError(RuntimeError):
@@ -609,10 +610,7 @@ class _Found:
             return f"a process whose record can't be read ({self.why_hidden})"
         if self.record is None:
             return "a process whose record is missing or can't be read"
-        written = _timestamp(self.text("timestamp"))
-        since = self.text("timestamp") or "unknown"
-        if written is not None:
-            since = datetime.fromtimestamp(written).strftime("%Y-%m-%d %H:%M:%S")
+        since = _local(self.text("timestamp") or "unknown")
         account = self.text("account") or "none"
         host = self.host() or "unknown"
         return f"PID {self.record['pid']} (account {account}, since {since}, host {host})"
@@ -658,6 +656,12 @@ def _timestamp(text):
         return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text)).timestamp()
     except (TypeError, ValueError, OverflowError, OSError):
         return None
+
+
+def _local(text):
+    """A time as text shows it: local, `2026-11-28 22:37:24`. What is no time stays as it is written."""
+    written = _timestamp(text)
+    return text if written is None else datetime.fromtimestamp(written).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _now():
@@ -752,6 +756,7 @@ def _latch(folder):
             raise ValueError(f"it is larger than {RECORD_LIMIT // 1024} KiB")
         latch = json.loads(data.decode("utf-8-sig"))
         by, since, host = (str(latch.get(key) or "unknown") for key in ("by", "since", "host"))
+        since = _local(since)
         return f"{latch['reason']} (by {by}, since {since}, host {host})"
     except FileNotFoundError:
         return None
@@ -1193,7 +1198,7 @@ def main(words=None):
                 print("No active locks.")
             for lock in [] if options.json else locks:
                 account = lock["account"] or "none"
-                print(f"{lock['name']}: PID {lock['pid']}, account {account}, since {lock['timestamp']}, {lock['state']}")
+                print(f"{lock['name']}: PID {lock['pid']}, account {account}, since {_local(lock['timestamp'])}, {lock['state']}")
     except LockError as error:
         print(f"process_lock: {error}", file=sys.stderr)
         return 1

@@ -89,7 +89,7 @@ fn refuse_copy(fleet: &SampleFleet, what: &str) -> Result<()> {
         "{what}: the refusal does not name the holder"
     );
     ensure!(
-        refused.stderr.contains("SAFE_SHUTDOWN.bat"),
+        refused.stderr.contains(qc_process::SHUTDOWN_COMMAND),
         "{what}: the refusal does not say what to do"
     );
     Ok(())

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use qc_fleet::{CONFIG_FILE, ConfigError, Fleet, Variables, find_root};
 use qc_lock_core::LockDir;
 
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, shown};
 
 /// Where the fleet and its locks are.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -55,7 +55,7 @@ impl PlaceArgs {
         // A misspelt root must not become a second place with locks of its own.
         if let Some(root) = root.as_ref().filter(|root| !root.is_dir()) {
             let hint = "correct --root, --config or QC_ROOT, whichever names it";
-            let message = format!("there is no folder {}", root.display());
+            let message = format!("there is no folder {}", shown(root));
             return Err(Failure::new(Exit::Usage, message, hint));
         }
         let lock_dir = match &self.lock_dir {
@@ -122,7 +122,7 @@ impl Place {
             }
             (None, Ok(config)) => Err(Failure::new(
                 Exit::Usage,
-                format!("{} lies in no folder", config.display()),
+                format!("{} lies in no folder", shown(config)),
                 "name the file",
             )),
         }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use qc_fleet::ConfigError;
 use qc_lock_core::LockError;
 
-use crate::output::visible;
+use qc_process::visible;
 
 /// The exit codes of all tools. They are a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,11 +182,16 @@ impl Failure {
     fn print(&self, tool: &str, errors: &mut dyn Write) -> io::Result<()> {
         let mut text = String::new();
         if !self.message.is_empty() {
-            text.push_str(&format!("{tool}: {}\n", self.message));
+            text.push_str(&format!("{tool}: {}\n", visible_lines(&self.message)));
         }
         if !self.hint.is_empty() {
-            text.push_str(&format!("hint: {}\n", self.hint));
+            text.push_str(&format!("hint: {}\n", visible_lines(&self.hint)));
         }
         errors.write_all(text.as_bytes())
     }
+}
+
+/// Returns `text` as [`visible`] lines: a message may be a list.
+fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }

@@ -16,7 +16,7 @@ use qc_process::{Console, Output, Spawn};
 use crate::exit::chain;
 use qc_fleet::parse_duration;
 
-use crate::{Exit, Failure, visible, warn};
+use crate::{Exit, Failure, shown, visible, warn};
 
 /// Run a command while holding a lock
 ///
@@ -154,7 +154,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
 /// same: a full disk must not keep a watchdog from its work.
 fn open_output(path: &Path) -> io::Result<File> {
     file::open_output(path).or_else(|error| {
-        let path = path.display();
+        let path = shown(path);
         // Where nobody listens any more, there is nobody to tell.
         let _ = writeln!(io::stderr(), "WARNING: its output is lost, as {path}: {error}");
         file::open_nowhere()

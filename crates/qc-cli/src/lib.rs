@@ -13,10 +13,9 @@ mod usage;
 pub use args::{ColorChoice, Place, PlaceArgs};
 pub use exit::{Exit, Failure, chain, describe, run_tool, warn};
 pub use hold::{AccountArg, HoldArgs, hold};
-pub use output::{
-    Text, Tone, duration, local_time, memory, print_json, table, terminal_width, uses_color,
-    visible,
-};
+pub use output::{Text, Tone, duration, memory, print_json, table, terminal_width, uses_color};
 pub use prompt::{Answer, confirm};
 pub use qc_fleet::parse_duration;
+pub use qc_lock_core::local_time;
+pub use qc_process::{SHUTDOWN_COMMAND, SHUTDOWN_HINT, shown, visible};
 pub use usage::parse;

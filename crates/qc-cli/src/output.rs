@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use chrono::DateTime;
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use qc_process::visible;
 use serde::Serialize;
 
 use crate::{ColorChoice, Failure};
@@ -52,15 +52,6 @@ impl<T: Into<String>> From<T> for Text {
     }
 }
 
-/// Shows what would end the line or steer the terminal as an escape: texts come from files, too.
-pub fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
-}
-
 /// Whether standard output gets colours.
 pub fn uses_color(choice: ColorChoice) -> bool {
     match choice {
@@ -90,6 +81,8 @@ pub fn table(header: &[&str], rows: Vec<Vec<Text>>, color: ColorChoice) -> Strin
     let color = uses_color(color);
     if color {
         table.enforce_styling();
+        // Without this, NO_COLOR would win over `--color always`.
+        crossterm::style::force_color_output(true);
     }
     table.add_rows(rows.into_iter().map(|row| row.into_iter().map(|text| cell(text, color))));
     for column in table.column_iter_mut() {
@@ -130,14 +123,6 @@ pub fn duration(span: Duration) -> String {
         (0, 0, _) => format!("{minutes}m {:02}s", seconds % 60),
         (0, _, _) => format!("{hours}h {minutes:02}m"),
         _ => format!("{days}d {hours:02}h"),
-    }
-}
-
-/// Shows an RFC 3339 time as local people write it; anything else as it is.
-pub fn local_time(text: &str) -> String {
-    match DateTime::parse_from_rfc3339(text) {
-        Ok(time) => time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => text.to_owned(),
     }
 }
 

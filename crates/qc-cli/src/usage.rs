@@ -1,13 +1,13 @@
 //! Reading the command line, and refusing it the way everything is refused: one line and a hint.
 
 use std::env;
+use std::ffi::OsString;
 
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
-use clap::{Arg, Parser};
+use clap::{Arg, ArgMatches, Command, Parser};
 
-use crate::output::visible;
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, visible};
 
 /// Reads this program's command line. An environment variable that is set to nothing counts as
 /// not set.
@@ -17,11 +17,24 @@ use crate::{Exit, Failure};
 /// says nothing more.
 pub fn parse<C: Parser>() -> Result<C, Failure> {
     let command = C::command().mut_args(without_empty_variable);
-    let name = command.get_name().to_owned();
     command
+        .clone()
         .try_get_matches_from(env::args_os())
         .and_then(|matches| C::from_arg_matches(&matches))
-        .map_err(|error| refusal(&name, &error))
+        .map_err(|error| refusal(&asked_command(command, env::args_os()), &error))
+}
+
+/// Returns the tool and the subcommands that `words` name, as far as they can be understood.
+fn asked_command(command: Command, words: impl IntoIterator<Item = OsString>) -> String {
+    let mut name = command.get_name().to_owned();
+    let matches = command.ignore_errors(true).try_get_matches_from(words);
+    let mut matches = matches.as_ref().ok();
+    while let Some((subcommand, inner)) = matches.and_then(ArgMatches::subcommand) {
+        name.push(' ');
+        name.push_str(subcommand);
+        matches = Some(inner);
+    }
+    name
 }
 
 fn without_empty_variable(arg: Arg) -> Arg {
@@ -100,6 +113,59 @@ mod tests {
         ];
         for (words, message, tips) in cases {
             assert_eq!(refused(words), (message.into(), tips.into()), "{words:?}");
+        }
+    }
+
+    #[derive(Debug, Parser)]
+    #[command(name = "qc-test")]
+    struct Tool {
+        #[arg(long, global = true)]
+        root: Option<String>,
+        #[arg(long, num_args = 1..)]
+        accounts: Vec<String>,
+        #[command(subcommand)]
+        command: Option<Sub>,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Sub {
+        Logs {
+            name: String,
+            #[arg(long)]
+            lines: Option<u32>,
+        },
+        #[command(subcommand)]
+        Autostart(Deeper),
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Deeper {
+        Enable,
+    }
+
+    #[test]
+    fn a_mistake_after_a_subcommand_names_its_help() {
+        for (words, expected) in [
+            ("--bad", "qc-test"),
+            ("--bad logs", "qc-test"),
+            ("lgos", "qc-test"),
+            ("logs", "qc-test logs"),
+            ("logs --bad", "qc-test logs"),
+            ("logs X --lines many", "qc-test logs"),
+            ("logs X Y", "qc-test logs"),
+            ("--root logs --bad", "qc-test"),
+            ("--root logs logs --bad", "qc-test logs"),
+            ("autostart --bad", "qc-test autostart"),
+            ("autostart enable --bad", "qc-test autostart enable"),
+        ] {
+            let words = || ["qc-test"].into_iter().chain(words.split(' ')).map(OsString::from);
+            assert!(Tool::command().try_get_matches_from(words()).is_err(), "{expected}");
+            assert_eq!(
+                asked_command(Tool::command(), words()),
+                expected,
+                "{:?}",
+                words().collect::<Vec<_>>()
+            );
         }
     }
 

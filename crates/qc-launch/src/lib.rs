@@ -26,7 +26,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cli::{Cli, Command, UpArgs};
-use qc_cli::{Exit, Failure, Place, describe, hold, parse, print_json, run_tool, warn};
+use qc_cli::{
+    Exit, Failure, Place, describe, hold, parse, print_json, run_tool, shown, visible, warn,
+};
 use qc_fleet::check::has_old_module;
 use qc_fleet::{Component, Fleet, NotifyEvent, share_terminals};
 use qc_lock_core::{Event, LockDir, Request};
@@ -193,7 +195,7 @@ fn write_plan(
     warnings: &[String],
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
-    writeln!(output, "To be started in {}, in this order:", fleet.root.display())?;
+    writeln!(output, "To be started in {}, in this order:", shown(&fleet.root))?;
     for (number, component) in components.iter().enumerate() {
         let account = component
             .account
@@ -205,11 +207,11 @@ fn write_plan(
             "  {}. {}{account}: {}",
             number + 1,
             component.name,
-            component.shown_command()
+            visible(&component.shown_command())
         )?;
     }
     for warning in warnings {
-        writeln!(output, "WARNING: {warning}")?;
+        writeln!(output, "WARNING: {}", visible(warning))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use qc_cli::{Exit, Failure};
+use qc_cli::{Exit, Failure, SHUTDOWN_HINT};
 use qc_fleet::{Component, Fleet, Instance, Snapshot};
 use qc_lock_core::LockEntry;
 
@@ -63,11 +63,7 @@ pub(crate) fn refuse_beside(snapshot: &Snapshot) -> Result<(), Failure> {
         let host = lock.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
         message.push_str(&format!("\n  lock {} ({}, {pid}{host})", lock.name, lock.state.word()));
     }
-    Err(Failure::new(
-        Exit::Held,
-        message,
-        "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.",
-    ))
+    Err(Failure::new(Exit::Held, message, SHUTDOWN_HINT))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use qc_process::SHUTDOWN_HINT;
+
 use crate::{Holder, Latch, LockName, Resource};
 
 /// Why an operation on locks failed.
@@ -84,9 +86,7 @@ impl LockError {
             Self::Held { foreign: true, .. } => {
                 "stop it on that machine or in that container; if it is certain that nothing runs there, `qc-lock clear-all` removes the record"
             }
-            Self::Held { .. } => {
-                "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely."
-            }
+            Self::Held { .. } => SHUTDOWN_HINT,
             Self::Latched { .. } => "when trading may start again, run `qc-launch unlatch`",
             Self::Latch { .. } => {
                 "see who may write there and whether it is a file; while it is there, nothing starts"

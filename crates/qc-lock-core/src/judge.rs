@@ -3,9 +3,9 @@
 use std::fmt;
 
 use chrono::{DateTime, FixedOffset};
-use qc_process::{Host, Liveness};
+use qc_process::{Host, Liveness, visible};
 
-use crate::record::{OldRecord, Reading, parse_time};
+use crate::record::{OldRecord, Reading, local_time, parse_time};
 
 /// What is known of the process behind a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,21 +140,21 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(pid) = self.pid else {
             return match &self.hidden {
-                Some(why) => write!(f, "a process whose record can't be read ({why})"),
+                Some(why) => {
+                    write!(f, "a process whose record can't be read ({})", visible(why))
+                }
                 None => f.write_str("a process whose record is missing or can't be read"),
             };
         };
         write!(f, "PID {pid}")?;
-        let since = self.since.as_deref().map(|since| match parse_time(since) {
-            Some(time) => time.format("%Y-%m-%d %H:%M:%S").to_string(),
-            None => since.to_owned(),
-        });
+        let since = self.since.as_deref().map(local_time);
         let account = self.account.as_deref().unwrap_or("none");
         write!(
             f,
-            " (account {account}, since {}, host {})",
+            " (account {}, since {}, host {})",
+            visible(account),
             or_unknown(since.as_deref()),
-            or_unknown(self.host.as_deref())
+            visible(or_unknown(self.host.as_deref()))
         )
     }
 }
@@ -259,6 +259,8 @@ mod tests {
     #[test]
     fn a_holder_is_named_with_pid_account_time_and_host() {
         let text = Holder::of(&Reading::Record(example())).to_string();
-        assert_eq!(text, "PID 4711 (account 1234567, since 2026-11-02 21:04:05, host TRADER-PC)");
+        let since = local_time(&example().timestamp);
+        let expected = format!("PID 4711 (account 1234567, since {since}, host TRADER-PC)");
+        assert_eq!(text, expected);
     }
 }

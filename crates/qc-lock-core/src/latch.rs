@@ -6,10 +6,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use qc_process::{file, here};
+use qc_process::{file, here, visible};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{LIMIT, now};
+use crate::record::{LIMIT, local_time, now};
 use crate::{Event, LockDir, LockError};
 
 /// The name under which the latch stands in the history.
@@ -50,11 +50,12 @@ impl Latch {
 }
 
 impl fmt::Display for Latch {
-    /// `broker is down (by trader, since 2026-11-02T21:04:05+01:00, host TRADER-PC)`
+    /// `broker is down (by trader, since 2026-11-02 21:04:05, host TRADER-PC)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".into());
-        let (by, since, host) = (known(&self.by), known(&self.since), known(&self.host));
-        write!(f, "{} (by {by}, since {since}, host {host})", self.reason)
+        let known = |value: &Option<String>| visible(value.as_deref().unwrap_or("unknown"));
+        let since = self.since.as_deref().map_or_else(|| "unknown".into(), local_time);
+        let (reason, by, host) = (visible(&self.reason), known(&self.by), known(&self.host));
+        write!(f, "{reason} (by {by}, since {since}, host {host})")
     }
 }
 

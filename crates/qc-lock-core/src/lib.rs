@@ -54,7 +54,7 @@ pub use latch::Latch;
 pub use list::{LockEntry, LockEvidence, LockState};
 pub use lock::{Lock, LockForChild, Reclaimed, StartError};
 pub use name::{LockName, NameError};
-pub use record::{Reading, Record};
+pub use record::{Reading, Record, local_time};
 pub use request::Request;
 pub use resource::{Resource, Terminal};
 pub use run::run_held;

@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use chrono::{DateTime, FixedOffset, Local, NaiveDateTime, SecondsFormat, TimeZone};
-use qc_process::{Host, Identity};
+use qc_process::{Host, Identity, visible};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -158,6 +158,15 @@ pub(crate) fn parse_time(text: &str) -> Option<DateTime<FixedOffset>> {
         formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
     // Where the clock was set back, one local time happened twice: the later one keeps more alive.
     Local.from_local_datetime(&naive).latest().map(|time| time.fixed_offset())
+}
+
+/// Returns a time of a record or the history as text shows it: local, `2026-11-28 22:37:24`. What is
+/// no time stays as it is written.
+pub fn local_time(text: &str) -> String {
+    match parse_time(text) {
+        Some(time) => time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string(),
+        None => visible(text),
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use cli::{Cli, Command, HistoryArgs};
 use qc_cli::{
     ColorChoice, Exit, Failure, Text, Tone, hold, local_time, parse, print_json, run_tool, table,
-    warn,
+    visible, warn,
 };
 use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState};
 use serde_json::json;
@@ -118,11 +118,11 @@ fn cleared(
 fn write_cleared(result: &Cleared, what: &str, output: &mut dyn Write) -> Result<(), Failure> {
     for entry in &result.cleared {
         let pid = entry.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
-        writeln!(output, "Cleared {} ({}{pid})", entry.name, entry.state.word())?;
+        writeln!(output, "Cleared {} ({}{pid})", visible(&entry.name), entry.state.word())?;
     }
     for entry in &result.kept {
         let pid = entry.pid.map(|pid| format!(" by PID {pid}")).unwrap_or_default();
-        writeln!(output, "Kept {} ({}{pid})", entry.name, entry.state.word())?;
+        writeln!(output, "Kept {} ({}{pid})", visible(&entry.name), entry.state.word())?;
     }
     let what = if what == "stale" { "stale locks" } else { "locks" };
     writeln!(output, "Cleared {} {what}, kept {}.", result.cleared.len(), result.kept.len())?;
@@ -193,15 +193,15 @@ fn show(entry: &Entry, output: &mut dyn Write) -> io::Result<()> {
     let event =
         serde_json::to_value(entry.event).ok().and_then(|word| word.as_str().map(str::to_owned));
     let event = event.filter(|_| entry.event != Event::Unknown).unwrap_or_else(|| "?".into());
-    write!(output, "{}  {event:<10}  {}", local_time(&entry.time), entry.name)?;
+    write!(output, "{}  {event:<10}  {}", local_time(&entry.time), visible(&entry.name))?;
     if let Some(pid) = entry.pid {
         write!(output, "  PID {pid}")?;
     }
     if let Some(detail) = &entry.detail {
-        write!(output, "  {detail}")?;
+        write!(output, "  {}", visible(detail))?;
     }
     if let (Some(by), Some(pid)) = (&entry.by, entry.by_pid) {
-        write!(output, "  [{by} {pid}]")?;
+        write!(output, "  [{} {pid}]", visible(by))?;
     }
     writeln!(output)
 }

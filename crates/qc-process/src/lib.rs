@@ -24,6 +24,7 @@ mod listener;
 mod local;
 mod parts;
 mod relay;
+mod shown;
 mod stop;
 mod volume;
 mod watch;
@@ -37,6 +38,7 @@ pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use parts::in_parts;
 pub use relay::Relay;
+pub use shown::{shown, visible};
 pub use stop::{Ask, Process, StopError, ask_all, is_terminal, wait_any};
 pub use volume::{Volume, VolumePlace, volume};
 pub use watch::{Waker, Watcher};
@@ -53,6 +55,12 @@ pub const PYTHON_IN_ENVIRONMENT: &str = imp::PYTHON_IN_ENVIRONMENT;
 
 /// The name of the Python on PATH.
 pub const PYTHON_ON_PATH: &str = imp::PYTHON_ON_PATH;
+
+/// The command that stops the fleet safely, as hints name it on this system.
+pub const SHUTDOWN_COMMAND: &str = imp::SHUTDOWN_COMMAND;
+
+/// The hint that names [`SHUTDOWN_COMMAND`], as a whole sentence.
+pub const SHUTDOWN_HINT: &str = imp::SHUTDOWN_HINT;
 
 /// What starts programs when a user logs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -178,7 +178,7 @@ impl Report {
             writeln!(output, "! {}", qc_cli::visible(&finding.text))?;
         }
         if told.iter().any(|one| !matches!(one.kind, FindingKind::Orphan | FindingKind::Latched)) {
-            writeln!(output, "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.")?;
+            writeln!(output, "{}", qc_cli::SHUTDOWN_HINT)?;
         }
         let stale = self.loose.iter().filter(|row| row.state == State::Stale).count();
         if stale > 0 {

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use qc_process::Ended;
+use qc_process::{Ended, SHUTDOWN_HINT};
 use qc_tests::SampleFleet;
 pub(crate) use qc_tests::cannot_test;
 
@@ -257,7 +257,7 @@ fn qc_launch_answers_bad_input_with_one_line() {
         assert_eq!(refused.code, 75, "{refused:?}");
         let expected = format!(
             "qc-launch: the fleet is running already, nothing was started:\n  \
-             lock {LIVE} (held, PID {} on {})\nhint: Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.\n",
+             lock {LIVE} (held, PID {} on {})\nhint: {SHUTDOWN_HINT}\n",
             bench.holder.pid(),
             live["host"].as_str().expect("a record names its host"),
         );

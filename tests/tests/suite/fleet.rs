@@ -3,7 +3,7 @@
 use std::fs;
 
 use qc_lock_core::LockState;
-use qc_process::{Ended, Identity, Liveness, Process, identity_of, liveness};
+use qc_process::{Ended, Identity, Liveness, Process, SHUTDOWN_HINT, identity_of, liveness};
 use qc_tests::{Program, SampleFleet};
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ fn a_second_copy_is_refused_whoever_starts_it() {
         let copy = fleet.run("qc-lock", &["run", name, "--account", account, "--", "never-run"]);
         assert_eq!(copy.code, 75, "{name}: {copy:?}");
         assert!(copy.stderr.contains(&format!("held by PID {}", brain.pid)), "{name}: {copy:?}");
-        assert!(copy.stderr.contains("Run SAFE_SHUTDOWN.bat (qc-shutdown)"), "{name}: {copy:?}");
+        assert!(copy.stderr.contains(SHUTDOWN_HINT), "{name}: {copy:?}");
     }
     let second = fleet.run("qc-launch", &[]);
     assert_eq!(second.code, 75, "{second:?}");

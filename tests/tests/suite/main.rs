@@ -8,6 +8,7 @@ mod bad_input;
 mod check;
 #[cfg(windows)]
 mod closing;
+mod command_line;
 mod config;
 mod conformance;
 mod crash_points;

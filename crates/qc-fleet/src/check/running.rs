@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use qc_lock_core::{LockEntry, LockState};
+use qc_process::SHUTDOWN_COMMAND;
 
 use super::{Check, Subject};
 use crate::{Component, Fleet, Instance, Role, Snapshot};
@@ -32,29 +33,29 @@ fn judge(
     components: &[Arc<Component>],
     adopt: bool,
 ) -> Check {
-    const STOP: &str = "run SAFE_SHUTDOWN.bat (qc-shutdown) to stop it safely";
+    let stop = format!("run {SHUTDOWN_COMMAND} to stop it safely");
     let subject = Subject::Running;
     let name = &instance.component;
     let pids: Vec<String> = instance.pids().iter().map(ToString::to_string).collect();
     let shown = format!("{name} runs (PID {})", pids.join(", "));
     if instance.role == Role::Orchestrator {
-        return Check::error(subject, format!("{shown} and supervises the fleet"), STOP);
+        return Check::error(subject, format!("{shown} and supervises the fleet"), stop);
     }
     let copies = all.iter().filter(|other| other.component.eq_ignore_ascii_case(name)).count();
     if copies > 1 {
-        return Check::error(subject, format!("{shown}, one of {copies} copies"), STOP);
+        return Check::error(subject, format!("{shown}, one of {copies} copies"), stop);
     }
     if instance.lock.is_none() {
-        return Check::error(subject, format!("{shown} without its lock"), STOP);
+        return Check::error(subject, format!("{shown} without its lock"), stop);
     }
     if !components.iter().any(|one| one.name.as_str().eq_ignore_ascii_case(name)) {
         let text = format!("{shown} and is not among what is to be started");
-        return Check::error(subject, text, STOP);
+        return Check::error(subject, text, stop);
     }
     if adopt {
         Check::ok(subject, format!("{shown} under its lock"))
     } else {
-        Check::error(subject, format!("{shown} already"), STOP)
+        Check::error(subject, format!("{shown} already"), stop)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use clap::{Args, ValueEnum};
-use qc_cli::{Exit, Failure, PlaceArgs};
+use qc_cli::{Exit, Failure, PlaceArgs, shown};
 use qc_fleet::Fleet;
 
 use crate::autostart::plan::{Facts, Plan, Unsuitable, plan};
@@ -90,11 +90,11 @@ fn facts(args: &AutostartArgs, place: &PlaceArgs, fleet: &Fleet) -> Result<Facts
 
 fn enable(plan: &Plan, output: &mut dyn Write) -> Result<(), Failure> {
     write(&plan.file, &plan.bytes).map_err(|error| {
-        let message = format!("cannot write {}: {error}", plan.file.display());
+        let message = format!("cannot write {}: {error}", shown(&plan.file));
         let hint = "see whether the folder may be written to; --print shows what belongs there";
         Failure::new(Exit::Failed, message, hint)
     })?;
-    writeln!(output, "wrote {}", plan.file.display())?;
+    writeln!(output, "wrote {}", shown(&plan.file))?;
     run_all(&plan.enable, output)?;
     writeln!(output, "The fleet starts at log-on; nothing was started now.")?;
     writeln!(output, "Note: {}.", plan.note)?;
@@ -109,10 +109,10 @@ fn disable(plan: &Plan, output: &mut dyn Write) -> Result<(), Failure> {
     run_all(&plan.disable, output)?;
     match fs::remove_file(&plan.file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let message = format!("cannot remove {}: {error}", plan.file.display());
+            let message = format!("cannot remove {}: {error}", shown(&plan.file));
             return Err(Failure::new(Exit::Failed, message, "remove the file by hand"));
         }
-        Ok(()) | Err(_) => writeln!(output, "removed {}", plan.file.display())?,
+        Ok(()) | Err(_) => writeln!(output, "removed {}", shown(&plan.file))?,
     }
     run_all(&plan.afterwards, output)?;
     writeln!(output, "The fleet no longer starts at log-on; nothing was stopped now.")?;
@@ -124,12 +124,12 @@ fn status(plan: &Plan, output: &mut dyn Write) -> Result<(), Failure> {
     writeln!(output, "The fleet {answer} at log-on.")?;
     writeln!(output, "name: {}", plan.name)?;
     let missing = if plan.file.exists() { "" } else { " (does not exist)" };
-    writeln!(output, "file: {}{missing}", plan.file.display())?;
+    writeln!(output, "file: {}{missing}", shown(&plan.file))?;
     Ok(())
 }
 
 fn print_enable(plan: &Plan, output: &mut dyn Write) -> Result<(), Failure> {
-    writeln!(output, "write {}", plan.file.display())?;
+    writeln!(output, "write {}", shown(&plan.file))?;
     for command in &plan.enable {
         writeln!(output, "run   {}", line(command))?;
     }
@@ -141,7 +141,7 @@ fn print_disable(plan: &Plan, output: &mut dyn Write) -> Result<(), Failure> {
     for command in &plan.disable {
         writeln!(output, "run    {}", line(command))?;
     }
-    writeln!(output, "remove {}", plan.file.display())?;
+    writeln!(output, "remove {}", shown(&plan.file))?;
     for command in &plan.afterwards {
         writeln!(output, "run    {}", line(command))?;
     }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use qc_cli::{Exit, Failure};
+use qc_cli::{Exit, Failure, shown};
 
 use crate::logs::{Follower, LogFolder};
 
@@ -78,7 +78,7 @@ fn no_log(name: &str, known: &[&str]) -> Failure {
 }
 
 fn unreadable(error: &std::io::Error, folder: &LogFolder) -> Failure {
-    let message = format!("cannot read the logs in {}: {error}", folder.path().display());
+    let message = format!("cannot read the logs in {}: {error}", shown(folder.path()));
     Failure::new(Exit::Failed, message, "see whether the folder may be read")
 }
 

@@ -44,6 +44,8 @@ pub(crate) const CLOSE_LIMIT: Option<Duration> = None;
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 pub(crate) const NOWHERE: &str = "/dev/null";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
+pub(crate) const SHUTDOWN_COMMAND: &str = "qc-shutdown";
+pub(crate) const SHUTDOWN_HINT: &str = "Run qc-shutdown to stop all processes safely.";
 
 /// Returns the start time of the process with `pid`, in clock ticks since boot.
 ///

@@ -58,6 +58,9 @@ pub(crate) const CLOSE_LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 pub(crate) const LOCKS_ARE_INHERITED: bool = false;
 pub(crate) const NOWHERE: &str = "NUL";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::TaskScheduler;
+pub(crate) const SHUTDOWN_COMMAND: &str = "SAFE_SHUTDOWN.bat (qc-shutdown)";
+pub(crate) const SHUTDOWN_HINT: &str =
+    "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.";
 
 /// A console that closes tells everybody.
 pub(crate) fn on_hang_up(_act: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {

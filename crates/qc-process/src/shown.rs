@@ -1,0 +1,47 @@
+//! Text and paths as they may be printed. Names come from files, command lines and other users.
+
+use std::path::Path;
+
+/// Returns `text` with every character that would end the line, steer the terminal or reverse the
+/// direction of reading as an escape.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || turns_direction(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Returns `path` as [`visible`] text.
+pub fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy())
+}
+
+/// Whether `c` is a bidirectional control: `gpj.exe` would read as `exe.jpg`.
+fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_one_line_and_cannot_steer_the_terminal() {
+        for (text, expected) in [
+            ("a b é €", "a b é €"),
+            ("a\nb\r\t", "a\\nb\\r\\t"),
+            ("\x1b[2J\x07", "\\u{1b}[2J\\u{7}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
+        ] {
+            assert_eq!(visible(text), expected);
+            assert_eq!(shown(Path::new(text)), expected);
+            assert_eq!(visible(expected), expected, "an escape is not escaped again");
+        }
+    }
+}
