@@ -158,6 +158,7 @@ pub fn chain(error: &dyn Error) -> String {
 
 /// Runs a tool, prints its failure to standard error, and ends the program with its exit code.
 pub fn run_tool(name: &str, run: impl FnOnce(&mut dyn Write) -> Result<Exit, Failure>) -> ! {
+    qc_process::reset_inherited();
     qc_process::helper::run_if_asked();
     // Not locked for the whole run: other threads of a tool print, too.
     let mut output = io::stdout();

@@ -215,6 +215,7 @@ impl Fleet {
         variables: Variables<'_>,
     ) -> Result<Self, ConfigError> {
         config::read(path, |config| build::fleet(root, &config, variables))
+            .inspect(Self::spare_terminals)
     }
 
     /// Understands `bytes` as the config of the fleet in the folder `root`; errors name it `path`.
@@ -228,6 +229,13 @@ impl Fleet {
         variables: Variables<'_>,
     ) -> Result<Self, ConfigError> {
         config::from_bytes(path, bytes, |config| build::fleet(root, &config, variables))
+            .inspect(Self::spare_terminals)
+    }
+
+    /// Makes every file that a `terminal_path` names a terminal for all that stops processes.
+    fn spare_terminals(&self) {
+        let paths = self.accounts.iter().filter_map(|entry| entry.terminal_path.as_ref());
+        qc_process::spare_programs(paths.flat_map(|path| [path.into(), self.root.join(path)]));
     }
 
     /// Returns the fleet in the folder `root` as far as it is known without its config: its scripts

@@ -22,7 +22,7 @@ use qc_control::{Answer, Request};
 use qc_fleet::{Fleet, Stopped};
 use qc_lock_core::{Entry, LockDir};
 use qc_process::{
-    Ask, CLOSE_LIMIT, Child, Identity, Interrupt, Process, Waker, Watcher, on_interrupt,
+    Ask, Child, Identity, Interrupt, Process, Waker, Watcher, close_limit, on_interrupt,
     watch_session,
 };
 use qc_supervise::{Action, Event, Id, Machine};
@@ -366,7 +366,7 @@ impl<'a> Runtime<'a> {
                     self.say_of(id, Level::Info, "wrapper", &line);
                 }
                 Message::Interrupted(interrupt) => {
-                    let limit = CLOSE_LIMIT.filter(|_| interrupt == Interrupt::Close);
+                    let limit = close_limit().filter(|_| interrupt == Interrupt::Close);
                     self.stop_all(limit.map(|limit| limit / CLOSE_SHARE));
                 }
                 Message::Refused(entry) => self.tell_refused(&entry),

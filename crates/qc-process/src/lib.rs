@@ -26,6 +26,7 @@ mod parts;
 mod relay;
 mod shown;
 mod stop;
+mod terminal;
 mod volume;
 mod watch;
 
@@ -39,7 +40,8 @@ pub use local::{LocalListener, LocalStream};
 pub use parts::in_parts;
 pub use relay::Relay;
 pub use shown::{shown, visible};
-pub use stop::{Ask, Process, StopError, ask_all, is_terminal, wait_any};
+pub use stop::{Ask, Process, StopError, ask_all, wait_any};
+pub use terminal::{is_terminal, spare_programs};
 pub use volume::{Volume, VolumePlace, volume};
 pub use watch::{Waker, Watcher};
 
@@ -116,5 +118,20 @@ pub fn return_memory() {
     imp::return_memory();
 }
 
-/// How long after [`Interrupt::Close`] the system ends this program; `None` if it does not.
-pub const CLOSE_LIMIT: Option<std::time::Duration> = imp::CLOSE_LIMIT;
+/// Kept of the time that the system leaves after [`Interrupt::Close`], for what remains to be done at
+/// the very end.
+const CLOSE_RESERVE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Returns how long after [`Interrupt::Close`] this program may still work; `None` if the system sets
+/// no limit. On Windows the user's setting (`SPI_GETHUNGAPPTIMEOUT`, 5 s by default) less half a
+/// second, read at each call.
+pub fn close_limit() -> Option<std::time::Duration> {
+    let limit = imp::close_limit()?;
+    Some(limit.saturating_sub(CLOSE_RESERVE).max(CLOSE_RESERVE))
+}
+
+/// Undoes what a program can inherit from the one that started it, and that would break it: signals
+/// that are blocked or ignored. The first thing that `main` does, before there are threads.
+pub fn reset_inherited() {
+    imp::reset_inherited();
+}

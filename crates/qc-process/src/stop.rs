@@ -4,7 +4,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::{Child, Ended, Identity, Interrupt, imp, in_parts, own_identity};
+use crate::terminal::{is_spared, is_terminal};
+use crate::{Child, Ended, Identity, Interrupt, Liveness, imp, in_parts, liveness, own_identity};
 
 /// How many processes are opened one after the other before another processor is worth it.
 const OPENED_AT_ONCE: usize = 64;
@@ -45,9 +46,31 @@ pub enum StopError {
         /// Its pid.
         pid: u32,
     },
-    /// It belongs to somebody else.
+    /// Its program can't be read, so it may be a trading terminal.
+    #[error("cannot tell whether process {pid} is a trading terminal")]
+    Unrecognized {
+        /// Its pid.
+        pid: u32,
+        /// What the system reported.
+        source: io::Error,
+    },
+    /// A trading terminal, or a program that can't be told from one, shares its console.
+    #[error("a trading terminal (PID {terminal}) sits at the console of process {pid}")]
+    TerminalAtConsole {
+        /// Its pid.
+        pid: u32,
+        /// The pid of the terminal.
+        terminal: u32,
+    },
+    /// It belongs to another user, or runs elevated.
     #[error("access to process {pid} is denied")]
     Denied {
+        /// Its pid.
+        pid: u32,
+    },
+    /// Its console does not answer.
+    #[error("the console of process {pid} does not answer")]
+    Stuck {
         /// Its pid.
         pid: u32,
     },
@@ -73,16 +96,21 @@ impl StopError {
         match self {
             Self::Terminal { .. } => "close the terminal by hand, if that is what you want",
             Self::Untouchable { .. } => "leave it alone",
+            Self::Unrecognized { .. } => {
+                "close it by hand, or run the command again as its user, elevated"
+            }
+            Self::TerminalAtConsole { .. } => {
+                "Ctrl-C would reach the terminal, too: end the process by hand"
+            }
             Self::Denied { .. } => "run the command again as the user who started it, or elevated",
-            Self::Unreachable { .. } => "it is killed at the deadline",
+            Self::Stuck { .. } | Self::Unreachable { .. } => "it is killed at the deadline",
             Self::System { .. } => "run the command again",
         }
     }
 
-    fn from_io(pid: u32, source: io::Error) -> Self {
+    pub(crate) fn from_io(pid: u32, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::PermissionDenied => Self::Denied { pid },
-            io::ErrorKind::NotConnected => Self::Unreachable { pid },
             _ => Self::System { pid, source },
         }
     }
@@ -117,9 +145,17 @@ impl Process {
         let pid = identity.pid;
         let handle = handle.map_err(|error| StopError::from_io(pid, error))?;
         let Some(handle) = handle else { return Ok(None) };
-        let images = handle.images(pid);
+        let images = match handle.images(pid) {
+            Ok(images) => images,
+            Err(_) if liveness(identity) == Liveness::Dead => return Ok(None),
+            Err(source) => return Err(StopError::Unrecognized { pid, source }),
+        };
         if let Some(image) = images.iter().find(|image| is_terminal(image)) {
             return Err(StopError::Terminal { image: image.clone() });
+        }
+        if is_spared(|| handle.program_id(pid)) {
+            let image = images.into_iter().next().unwrap_or_default();
+            return Err(StopError::Terminal { image });
         }
         Ok(Some(Self { identity: identity.clone(), images, handle }))
     }
@@ -160,11 +196,7 @@ impl Process {
 /// Asks all `processes` at once; one result each, in their order. One that has ended already is
 /// fine.
 pub fn ask_all(processes: &[&Process], how: Ask) -> Vec<Result<(), StopError>> {
-    let results = imp::ask_all(processes, how);
-    let pids = processes.iter().map(|process| process.identity.pid);
-    pids.zip(results)
-        .map(|(pid, result)| result.map_err(|error| StopError::from_io(pid, error)))
-        .collect()
+    imp::ask_all(processes, how)
 }
 
 /// Waits until at least one of `processes` has ended or `timeout` is over; returns the positions
@@ -176,33 +208,9 @@ pub fn wait_any(processes: &[&Process], timeout: Duration) -> io::Result<Vec<usi
     imp::wait_any(processes, timeout)
 }
 
-/// Tells whether a program of this file name is a trading terminal.
-pub fn is_terminal(image: &str) -> bool {
-    let file = image.rsplit(['/', '\\']).next().unwrap_or(image).to_lowercase();
-    matches!(file.as_str(), "terminal64.exe" | "terminal.exe" | "terminal64" | "terminal")
-        || file.starts_with("metatrader")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn terminals_are_known_by_their_file_name() {
-        for image in
-            ["terminal64.exe", r"C:\MT5\Terminal64.EXE", "/opt/mt5/terminal.exe", "MetaTrader5.exe"]
-        {
-            assert!(is_terminal(image), "{image}");
-        }
-        for image in [
-            "python.exe",
-            "gnome-terminal",
-            "terminal64_helper.py",
-            r"C:\terminal64.exe\python.exe",
-        ] {
-            assert!(!is_terminal(image), "{image}");
-        }
-    }
 
     #[test]
     fn the_first_process_and_this_one_are_refused() {

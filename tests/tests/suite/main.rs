@@ -15,6 +15,8 @@ mod crash_points;
 mod drill;
 mod fleet;
 mod hostile;
+#[cfg(unix)]
+mod inherited;
 mod inputs;
 mod interleavings;
 mod listing;
@@ -28,6 +30,7 @@ mod run;
 mod scripts;
 mod shutdown;
 mod supervise;
+mod terminals;
 mod tracing;
 
 use qc_tests::Tools;

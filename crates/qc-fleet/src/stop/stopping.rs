@@ -340,6 +340,9 @@ impl<'a> Stopping<'a> {
                 StopError::Denied { .. } => Outcome::Denied(reason),
                 StopError::Terminal { .. }
                 | StopError::Untouchable { .. }
+                | StopError::Unrecognized { .. }
+                | StopError::TerminalAtConsole { .. }
+                | StopError::Stuck { .. }
                 | StopError::Unreachable { .. }
                 | StopError::System { .. } => Outcome::Survived(reason),
             },

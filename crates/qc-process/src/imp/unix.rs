@@ -6,6 +6,7 @@ mod listener;
 mod local;
 mod open_files;
 mod relay;
+mod signals;
 mod spawn;
 mod stat;
 mod stop;
@@ -22,14 +23,15 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::AtLogOn;
 use crate::imp::Share;
-use crate::{AtLogOn, Interrupt};
 
 pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use open_files::is_open_in;
 pub(crate) use relay::Relay;
+pub(crate) use signals::{on_interrupt, reset_inherited};
 pub(crate) use spawn::{ChildHandle, child_handle, spawn};
 pub(crate) use stop::{
     ProcessHandle, ask_all, exit_of, kill, open_child, open_process, pass_on, process_handle,
@@ -40,7 +42,6 @@ pub(crate) use watch::{Waker, Watcher};
 
 pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "bin/python";
 pub(crate) const PYTHON_ON_PATH: &str = "python3";
-pub(crate) const CLOSE_LIMIT: Option<Duration> = None;
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 pub(crate) const NOWHERE: &str = "/dev/null";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
@@ -147,6 +148,13 @@ pub(crate) type FileId = (u64, u64);
 
 pub(crate) fn file_id(found: &fs::Metadata) -> FileId {
     (found.dev(), found.ino())
+}
+
+/// Which program a process runs, whatever the name it was started by.
+pub(crate) type ProgramId = FileId;
+
+pub(crate) fn program_at(path: &Path) -> Option<ProgramId> {
+    fs::metadata(path).ok().as_ref().map(file_id)
 }
 
 pub(crate) fn is_at(id: &FileId, path: &Path) -> io::Result<bool> {
@@ -261,16 +269,6 @@ pub(crate) fn output_mode() -> Option<u32> {
 
 pub(crate) fn set_output_mode(_mode: u32) {}
 
-pub(crate) fn on_interrupt(act: Box<dyn Fn(Interrupt) + Send + Sync>) -> io::Result<()> {
-    let mut signals = signal_hook::iterator::Signals::new(heard_signals())?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for signal in signals.forever() {
-            act(interrupt(signal));
-        }
-    })?;
-    Ok(())
-}
-
 /// A signal tells of it only those who are in the terminal's foreground at that moment.
 pub(crate) fn on_hang_up(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     std::thread::Builder::new().name("terminal".into()).spawn(move || {
@@ -289,6 +287,11 @@ pub(crate) fn on_hang_up(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     Ok(())
 }
 
+/// A signal reports the end of the session, and no limit follows it.
+pub(crate) fn close_limit() -> Option<Duration> {
+    None
+}
+
 /// Signals tell of it.
 pub(crate) fn watch_session() -> io::Result<()> {
     Ok(())
@@ -297,31 +300,6 @@ pub(crate) fn watch_session() -> io::Result<()> {
 /// There is no such key.
 pub(crate) fn press_ctrl_break() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Returns the signals that ask this program to stop; what was ignored when it started stays so.
-fn heard_signals() -> impl Iterator<Item = i32> {
-    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP]
-        .into_iter()
-        .filter(|&signal| signal_action(signal) != libc::SIG_IGN)
-}
-
-fn interrupt(signal: i32) -> Interrupt {
-    match signal {
-        libc::SIGINT => Interrupt::CtrlC,
-        libc::SIGTERM => Interrupt::Terminate,
-        _ => Interrupt::Close,
-    }
-}
-
-/// Returns what this program does on `signal`: `SIG_DFL`, `SIG_IGN` or the address of a handler.
-fn signal_action(signal: i32) -> libc::sighandler_t {
-    // SAFETY: all zeroes is a valid action, the default one.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: no action is set, and the out-pointer is a live local; for a number that is no
-    // signal it stays as it is.
-    unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
-    action.sa_sigaction
 }
 
 /// Ends this program at once, by SIGKILL.

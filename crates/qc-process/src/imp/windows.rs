@@ -33,6 +33,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_SHARE_WRITE,
 };
 use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, PROCESS_QUERY_LIMITED_INFORMATION};
+use windows_sys::Win32::UI::WindowsAndMessaging::{
+    SPI_GETHUNGAPPTIMEOUT, SPI_GETWAITTOKILLTIMEOUT,
+};
 
 use crate::AtLogOn;
 use crate::imp::Share;
@@ -54,7 +57,6 @@ pub(crate) use watch::{Waker, Watcher};
 
 pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "Scripts\\python.exe";
 pub(crate) const PYTHON_ON_PATH: &str = "python.exe";
-pub(crate) const CLOSE_LIMIT: Option<Duration> = Some(Duration::from_secs(5));
 pub(crate) const LOCKS_ARE_INHERITED: bool = false;
 pub(crate) const NOWHERE: &str = "NUL";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::TaskScheduler;
@@ -78,6 +80,18 @@ pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
         return Err(io::ErrorKind::NotFound.into());
     }
     sys::created_at(process.as_handle())
+}
+
+/// The mask and the dispositions of signals are of Unix. Deafness to Ctrl-C is dealt with where a
+/// child is started, see `console::hear_ctrl_c`.
+pub(crate) fn reset_inherited() {}
+
+/// The limit for a console that closes, or that for the end of a session: this program learns of
+/// both in the same way, so the shorter one counts.
+pub(crate) fn close_limit() -> Option<Duration> {
+    let hung = sys::timeout_setting(SPI_GETHUNGAPPTIMEOUT);
+    let end = sys::timeout_setting(SPI_GETWAITTOKILLTIMEOUT);
+    Some(hung.min(end))
 }
 
 pub(crate) fn host_name() -> String {
@@ -126,6 +140,13 @@ pub(crate) struct FileId;
 
 pub(crate) fn file_id(_found: &Metadata) -> FileId {
     FileId
+}
+
+/// Not told of running programs: their full path is.
+pub(crate) type ProgramId = u64;
+
+pub(crate) fn program_at(_path: &Path) -> Option<ProgramId> {
+    None
 }
 
 pub(crate) fn is_at(_id: &FileId, _path: &Path) -> io::Result<bool> {

@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
+use super::signals;
 use crate::{Child, Ended, Process};
 
 #[derive(Debug)]
@@ -16,7 +17,7 @@ impl Relay {
     pub(crate) fn start() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
-        let signals = super::heard_signals();
+        let signals = signals::stop_signals();
         Ok(Self(SignalDelivery::with_pipe(reader, writer, SignalOnly, signals)?))
     }
 
@@ -37,7 +38,7 @@ impl Relay {
             for signal in self.0.pending() {
                 // One that can't be opened has just ended, or must not be touched.
                 if let Ok(Some(process)) = Process::open(child.identity()) {
-                    process.pass_on(super::interrupt(signal));
+                    process.pass_on(signals::interrupt(signal));
                 }
             }
         }

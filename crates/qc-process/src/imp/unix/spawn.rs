@@ -17,6 +17,7 @@ use libc::{c_int, c_void};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
 use super::command::Prepared;
+use super::signals;
 use crate::{Console, Ended, Identity, Output, Spawn, identity_of};
 
 /// Room for the few calls that the child makes before it runs its program.
@@ -87,7 +88,7 @@ pub(crate) fn spawn(
     spawn: &Spawn<'_>,
     created: impl FnOnce(&Identity) -> io::Result<()>,
 ) -> io::Result<(Identity, ChildHandle)> {
-    let blocked = BlockedSignals::new()?;
+    let _blocked = BlockedSignals::new()?;
     let program = Prepared::new(spawn)?;
     let output: Option<OwnedFd> = match spawn.output {
         Output::Inherit => None,
@@ -108,8 +109,8 @@ pub(crate) fn spawn(
         output: output.as_ref().map(AsRawFd::as_raw_fd),
         kept: spawn.keep.iter().map(|file| file.as_raw_fd()).collect(),
         own_session: spawn.console == Console::Own,
-        handled: handled_signals(),
-        mask: blocked.before,
+        to_default: signals::to_default(spawn.console == Console::Own),
+        mask: signals::empty_set(),
         ours: ours.as_raw_fd(),
         theirs: theirs.as_raw_fd(),
     };
@@ -213,15 +214,6 @@ impl Drop for BlockedSignals {
     }
 }
 
-/// Returns the signals that this program handles, or that the Rust runtime ignores for itself.
-fn handled_signals() -> Vec<c_int> {
-    let is_handled = |&signal: &c_int| {
-        let action = super::signal_action(signal);
-        !matches!(action, libc::SIG_DFL | libc::SIG_IGN) || signal == libc::SIGPIPE
-    };
-    (1..=libc::SIGRTMAX()).filter(is_handled).collect()
-}
-
 /// What the child does before it runs its program. It only makes system calls, and none that can
 /// fail before it has leave to go: until then the other thread that shares its memory may be using
 /// `errno`, and from then on that one only waits.
@@ -232,7 +224,7 @@ struct BeforeExec<'a> {
     output: Option<RawFd>,
     kept: Vec<RawFd>,
     own_session: bool,
-    handled: Vec<c_int>,
+    to_default: Vec<c_int>,
     mask: libc::sigset_t,
     ours: RawFd,
     theirs: RawFd,
@@ -269,17 +261,13 @@ impl BeforeExec<'_> {
     }
 
     fn prepare(&self) -> Result<(), c_int> {
-        for &signal in &self.handled {
+        for &signal in &self.to_default {
             // SAFETY: SIG_DFL is a valid disposition, and this table of them is the child's own.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
         if self.own_session {
             // SAFETY: takes nothing.
             checked(unsafe { libc::setsid() })?;
-            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
-                // SAFETY: as above.
-                unsafe { libc::signal(signal, libc::SIG_DFL) };
-            }
         }
         let targets = [(self.input, 0), (self.output, 1), (self.output, 2)];
         for (from, to) in targets {
@@ -296,7 +284,7 @@ impl BeforeExec<'_> {
             // SAFETY: the path is a C string that lives as long as the child may use it.
             checked(unsafe { libc::chdir(dir.as_ptr()) })?;
         }
-        // SAFETY: the set is the one this program had, and the old one is not asked for.
+        // SAFETY: the set is a live value, and the old one is not asked for.
         checked(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.mask, ptr::null_mut()) })
     }
 }

@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::ChildHandle;
-use crate::{Ask, Ended, Identity, Interrupt, Process, in_parts};
+use super::{ChildHandle, ProgramId};
+use crate::{Ask, Ended, Identity, Interrupt, Process, StopError, in_parts};
 
 /// How many are asked one after the other before another processor is worth it.
 const ASKED_AT_ONCE: usize = 64;
+
+/// What the kernel appends to the path of a program whose file is gone.
+const DELETED: &str = " (deleted)";
 
 /// An open pidfd.
 #[derive(Debug)]
@@ -23,16 +26,26 @@ pub(crate) struct ProcessHandle {
 
 impl ProcessHandle {
     /// Returns the names under which the process's program is known.
-    pub(crate) fn images(&self, pid: u32) -> Vec<String> {
+    ///
+    /// # Errors
+    /// None here: its own name was read when it was opened.
+    pub(crate) fn images(&self, pid: u32) -> io::Result<Vec<String>> {
         let mut images = vec![self.name.clone()];
         if let Ok(exe) = fs::read_link(format!("/proc/{pid}/exe")) {
-            images.push(exe.to_string_lossy().into_owned());
+            // A file that was replaced while it ran, as by an update, is still the same program.
+            let exe = exe.to_string_lossy();
+            images.push(exe.strip_suffix(DELETED).unwrap_or(&exe).to_owned());
         }
         if let Ok(command) = super::read_at_once(&format!("/proc/{pid}/cmdline")) {
             let program = command.split(|&byte| byte == 0).next().unwrap_or_default();
             images.push(String::from_utf8_lossy(program).into_owned());
         }
-        images
+        Ok(images)
+    }
+
+    /// Returns which file the process's program is, also under another name of it.
+    pub(crate) fn program_id(&self, pid: u32) -> Option<ProgramId> {
+        fs::metadata(format!("/proc/{pid}/exe")).ok().as_ref().map(super::file_id)
     }
 }
 
@@ -81,12 +94,12 @@ pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHand
     }
 }
 
-pub(crate) fn ask_all(processes: &[&Process], how: Ask) -> Vec<io::Result<()>> {
-    let ask = |part: &[&Process]| {
-        part.iter()
-            .map(|process| send(&process.handle, signal_for(process, how)))
-            .collect::<Vec<_>>()
+pub(crate) fn ask_all(processes: &[&Process], how: Ask) -> Vec<Result<(), StopError>> {
+    let ask_one = |process: &&Process| {
+        let sent = send(&process.handle, signal_for(process, how));
+        sent.map_err(|error| StopError::from_io(process.identity().pid, error))
     };
+    let ask = |part: &[&Process]| part.iter().map(ask_one).collect::<Vec<_>>();
     in_parts(processes, ASKED_AT_ONCE, ask).into_iter().flatten().collect()
 }
 

@@ -4,6 +4,8 @@ use std::io;
 use std::os::windows::io::AsHandle;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::TRUE;
 use windows_sys::Win32::System::Console::{
@@ -28,6 +30,9 @@ type Act = Box<dyn Fn(Interrupt) + Send + Sync>;
 
 static ACT: OnceLock<Act> = OnceLock::new();
 
+/// How long an event takes at most from one program of a console to another.
+const ECHO_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Ctrl-C events that this program is about to send into its own console.
 static OWN_ECHOES: AtomicU32 = AtomicU32::new(0);
 
@@ -36,11 +41,21 @@ pub(crate) fn on_interrupt(act: Act) -> io::Result<()> {
     listen()
 }
 
-/// Expects so many Ctrl-C events that this program sends into its own console itself.
-pub(super) fn expect_echoes(count: usize) -> io::Result<()> {
+/// Expects one Ctrl-C event that this program lets be sent into its own console.
+pub(super) fn expect_echo() -> io::Result<()> {
     listen()?;
-    OWN_ECHOES.fetch_add(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Relaxed);
+    OWN_ECHOES.store(1, Ordering::Relaxed);
     Ok(())
+}
+
+/// Expects no such event any more: what comes from now on is the user's. One that was `sent` is given
+/// a moment to arrive.
+pub(super) fn end_echo(sent: bool) {
+    let deadline = Instant::now() + ECHO_TIMEOUT;
+    while sent && OWN_ECHOES.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
+    OWN_ECHOES.store(0, Ordering::Relaxed);
 }
 
 fn listen() -> io::Result<()> {
@@ -78,7 +93,7 @@ pub(super) fn heard(interrupt: Interrupt) -> bool {
     act(interrupt);
     if interrupt == Interrupt::Close {
         loop {
-            std::thread::park();
+            thread::park();
         }
     }
     true
@@ -93,12 +108,31 @@ pub(crate) fn press_ctrl_break() -> io::Result<()> {
 }
 
 /// Returns the pids on this program's console; none if it has no console.
+///
+/// Source: <https://learn.microsoft.com/windows/console/getconsoleprocesslist>
 pub(super) fn own_console() -> Vec<u32> {
     let mut pids = vec![0; 256];
-    // SAFETY: `pids` has room for 256 entries.
-    let count = unsafe { GetConsoleProcessList(pids.as_mut_ptr(), 256) };
-    pids.truncate(usize::try_from(count).unwrap_or(0).min(256));
-    pids
+    loop {
+        let room = u32::try_from(pids.len()).unwrap_or(u32::MAX);
+        // SAFETY: `pids` has room for `room` entries.
+        let count = unsafe { GetConsoleProcessList(pids.as_mut_ptr(), room) };
+        // Where there are more, nothing is stored, and the call returns how many there are.
+        let found = usize::try_from(count).unwrap_or(0);
+        let is_stored = found <= pids.len();
+        pids.resize(found, 0);
+        if is_stored {
+            return pids;
+        }
+    }
+}
+
+/// Keeps Ctrl-C away from this program, though not from others at its console.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn ignore_ctrl_c() -> io::Result<()> {
+    // SAFETY: without a function, the call only sets this process's wish to ignore Ctrl-C.
+    sys::checked(unsafe { SetConsoleCtrlHandler(None, TRUE) })
 }
 
 /// Lets children hear Ctrl-C even if this program was started deaf to it, which they would inherit.

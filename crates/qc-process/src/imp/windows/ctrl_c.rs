@@ -2,25 +2,27 @@
 //! windows.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::windows::io::AsHandle;
 use std::os::windows::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::TRUE;
 use windows_sys::Win32::System::Console::{
-    AttachConsole, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
+    AttachConsole, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent,
 };
 use windows_sys::Win32::System::Threading::{DETACHED_PROCESS, PROCESS_QUERY_LIMITED_INFORMATION};
 
-use super::console::{expect_echoes, own_console};
-use super::{sys, window};
+use super::console::{end_echo, expect_echo, ignore_ctrl_c, own_console};
+use super::sys;
+use super::window::{self, Windows};
 use crate::fault::point;
 use crate::helper::{self, HELPER};
-use crate::{Identity, Process, here, is_terminal};
+use crate::terminal::spared_paths;
+use crate::{Identity, Process, StopError, here, is_terminal, spare_programs};
 
 /// How long the helper may take for one console. One that does not answer must not keep the
 /// others from being asked.
@@ -37,35 +39,47 @@ const MOST_STUCK: usize = 2;
 enum Visit {
     /// Everybody there was sent Ctrl-C.
     Reached,
-    /// It has no console, or a terminal sits there.
+    /// It has no console.
     NotReached,
+    /// Windows does not let this program join the console: its programs run elevated.
+    Denied,
+    /// This process sits there, too, and is a terminal, or can't be told from one.
+    Terminal(u32),
     /// The console did not answer.
     Stuck,
 }
 
-/// Sends WM_CLOSE to the windows of `processes` and Ctrl-C into their consoles; `NotConnected`
-/// for those that have neither.
-pub(super) fn ask_all(processes: &[&Process]) -> Vec<io::Result<()>> {
+/// Sends WM_CLOSE to the windows of `processes` and Ctrl-C into their consoles.
+pub(super) fn ask_all(processes: &[&Process]) -> Vec<Result<(), StopError>> {
     let windows = window::close_all(processes);
     let consoles = send_ctrl_c(processes);
-    let results = processes.iter().map(|process| {
+    let answer = |process: &&Process| {
         let pid = process.identity().pid;
-        if windows.get(&pid).is_some_and(|&count| count > 0) {
-            return Ok(());
-        }
-        match &consoles {
-            Ok(visits) => match visits.get(&pid) {
-                Some(Visit::Reached) => Ok(()),
-                Some(Visit::NotReached) => Err(io::ErrorKind::NotConnected.into()),
-                Some(Visit::Stuck) | None => Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "its console does not answer, so it is killed at the deadline",
-                )),
-            },
-            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
-        }
-    });
-    results.collect()
+        let windows = windows.get(&pid).copied().unwrap_or_default();
+        let visit = match &consoles {
+            Ok(visits) => visits.get(&pid).copied().unwrap_or(Visit::Stuck),
+            Err(_) if windows.asked => Visit::Reached,
+            Err(error) => {
+                let source = io::Error::new(error.kind(), error.to_string());
+                return Err(StopError::System { pid, source });
+            }
+        };
+        answer(pid, visit, windows)
+    };
+    processes.iter().map(answer).collect()
+}
+
+/// Decides whether a process was asked, by its console or by its windows, and if not, why.
+fn answer(pid: u32, visit: Visit, windows: Windows) -> Result<(), StopError> {
+    match visit {
+        _ if windows.asked => Ok(()),
+        Visit::Reached => Ok(()),
+        Visit::Terminal(terminal) => Err(StopError::TerminalAtConsole { pid, terminal }),
+        Visit::Denied => Err(StopError::Denied { pid }),
+        Visit::Stuck => Err(StopError::Stuck { pid }),
+        Visit::NotReached if windows.denied => Err(StopError::Denied { pid }),
+        Visit::NotReached => Err(StopError::Unreachable { pid }),
+    }
 }
 
 /// Lets helpers visit the consoles, one after the other; returns what came of it, by pid.
@@ -76,20 +90,31 @@ fn send_ctrl_c(processes: &[&Process]) -> io::Result<HashMap<u32, Visit>> {
         ));
     }
     let beside_us = own_console();
-    let shared = processes.iter().filter(|one| beside_us.contains(&one.identity().pid)).count();
-    if shared > 0 {
-        expect_echoes(shared)?;
+    let shared: Vec<u32> = (processes.iter().map(|one| one.identity().pid))
+        .filter(|pid| beside_us.contains(pid))
+        .collect();
+    if !shared.is_empty() {
+        expect_echo()?;
     }
-    let mut left: Vec<&Identity> = processes.iter().map(|process| process.identity()).collect();
     let mut visits = HashMap::new();
+    let visited = visit_in_turn(processes, &mut visits);
+    if !shared.is_empty() {
+        end_echo(shared.iter().any(|pid| visits.get(pid) == Some(&Visit::Reached)));
+    }
+    visited.map(|()| visits)
+}
+
+/// Goes on with another helper where one has met a console that does not answer.
+fn visit_in_turn(processes: &[&Process], visits: &mut HashMap<u32, Visit>) -> io::Result<()> {
+    let mut left: Vec<&Identity> = processes.iter().map(|process| process.identity()).collect();
     for _ in 0..=MOST_STUCK {
         if left.is_empty() {
             break;
         }
-        visit_all(&left, &mut visits)?;
+        visit_all(&left, visits)?;
         left.retain(|one| !visits.contains_key(&one.pid));
     }
-    Ok(visits)
+    Ok(())
 }
 
 /// Lets one helper visit the consoles of `targets`, until it has, or one does not answer.
@@ -98,10 +123,15 @@ fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Res
         .arg(HELPER)
         .args(targets.iter().map(|Identity { pid, started, .. }| format!("{pid}:{started}")))
         .creation_flags(DETACHED_PROCESS)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        // The terminals that only the config knows. A helper that can't be told visits nobody.
+        let paths: String = spared_paths().into_iter().map(|path| path + "\n").collect();
+        let _ = input.write_all(paths.as_bytes());
+    }
     let (sender, lines) = mpsc::channel();
     if let Some(output) = child.stdout.take() {
         thread::spawn(move || {
@@ -111,14 +141,7 @@ fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Res
         });
     }
     while let Ok(line) = lines.recv_timeout(PATIENCE) {
-        let Some((word, pid)) = line.trim().split_once(' ') else { continue };
-        let visit = match word {
-            REACHED => Visit::Reached,
-            NOT_REACHED => Visit::NotReached,
-            // Until more is said.
-            _ => Visit::Stuck,
-        };
-        visits.extend(pid.parse::<u32>().ok().map(|pid| (pid, visit)));
+        visits.extend(parse(&line));
     }
     // It has ended, or waits for a console. One that does not go keeps nobody waiting, either.
     let _ = child.kill();
@@ -129,12 +152,28 @@ fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Res
 const VISITS: &str = "visits";
 const REACHED: &str = "reached";
 const NOT_REACHED: &str = "not-reached";
+const DENIED: &str = "denied";
+const TERMINAL: &str = "terminal";
 
-/// The helper: visits the console of each `pid:started`, and prints which pids it reached.
+/// Reads a line of a helper: which process, and what came of the visit until more is said.
+fn parse(line: &str) -> Option<(u32, Visit)> {
+    let mut words = line.split_whitespace();
+    let (word, pid) = (words.next()?, words.next()?.parse().ok()?);
+    let visit = match word {
+        REACHED => Visit::Reached,
+        NOT_REACHED => Visit::NotReached,
+        DENIED => Visit::Denied,
+        TERMINAL => Visit::Terminal(words.next()?.parse().ok()?),
+        VISITS => Visit::Stuck,
+        _ => return None,
+    };
+    Some((pid, visit))
+}
+
+/// The helper: visits the console of each `pid:started`, and prints what came of it.
 pub(crate) fn run_helper(args: impl Iterator<Item = String>) -> i32 {
-    // The event reaches everybody on the visited console, this helper too.
-    // SAFETY: without a function, the call only sets this process to ignore Ctrl-C.
-    unsafe { SetConsoleCtrlHandler(None, TRUE) };
+    let Ok(spared) = io::read_to_string(io::stdin()) else { return 2 };
+    spare_programs(spared.lines().map(PathBuf::from));
     let mut visited: Vec<u32> = Vec::new();
     for target in args {
         let Some((pid, started)) = target.split_once(':') else { return 2 };
@@ -144,50 +183,105 @@ pub(crate) fn run_helper(args: impl Iterator<Item = String>) -> i32 {
             continue;
         }
         println!("{VISITS} {pid}");
-        let neighbours = visit(&Identity { pid, started, boot_id: here().boot_id.clone() });
-        if !neighbours.contains(&pid) {
-            println!("{NOT_REACHED} {pid}");
+        match visit(&Identity { pid, started, boot_id: here().boot_id.clone() }) {
+            Ok(neighbours) => {
+                neighbours.iter().for_each(|pid| println!("{REACHED} {pid}"));
+                visited.extend(neighbours);
+            }
+            Err(Visit::Terminal(terminal)) => println!("{TERMINAL} {pid} {terminal}"),
+            Err(Visit::Denied) => println!("{DENIED} {pid}"),
+            Err(_) => println!("{NOT_REACHED} {pid}"),
         }
-        for pid in &neighbours {
-            println!("{REACHED} {pid}");
-        }
-        visited.extend(neighbours);
         // SAFETY: the call takes no pointers; failing for want of a console is as good.
         unsafe { FreeConsole() };
     }
     0
 }
 
-/// Sends Ctrl-C into the console of the process, and stays there; returns who sits there, none if
-/// nobody was sent it.
-fn visit(identity: &Identity) -> Vec<u32> {
+/// Sends Ctrl-C into the console of the process, and stays there.
+///
+/// Returns all who sit there, or why nothing was sent.
+fn visit(identity: &Identity) -> Result<Vec<u32>, Visit> {
     // Held open during the visit, so that the pid can't come to mean another process.
-    let Ok(Some(_process)) = super::open_process(identity) else { return Vec::new() };
+    let _process = match super::open_process(identity) {
+        Ok(Some(process)) => process,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(Visit::Denied),
+        Ok(None) | Err(_) => return Err(Visit::NotReached),
+    };
     point("visit console");
     // SAFETY: the call takes no pointers; failing for want of a console is as good.
     unsafe { FreeConsole() };
     // SAFETY: the call takes no pointers.
-    if unsafe { AttachConsole(identity.pid) } == 0 {
-        return Vec::new();
+    let joined = sys::checked(unsafe { AttachConsole(identity.pid) });
+    joined.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => Visit::Denied,
+        _ => Visit::NotReached,
+    })?;
+    let neighbours = own_console();
+    if !neighbours.contains(&identity.pid) {
+        return Err(Visit::NotReached);
     }
-    let mut neighbours = own_console();
     // A trading terminal has windows and no console. One that sits here all the same would hear
     // the event, too: then nobody is asked.
-    if neighbours.iter().any(|&pid| is_terminal_process(pid)) || !send_to_all() {
-        neighbours.clear();
+    if let Some(&terminal) = neighbours.iter().find(|&&pid| may_be_terminal(pid)) {
+        return Err(Visit::Terminal(terminal));
     }
-    neighbours
-}
-
-/// Sends Ctrl-C to everybody on the attached console.
-fn send_to_all() -> bool {
+    // The event reaches everybody here, this helper too; to join a console has reset what it ignores.
+    ignore_ctrl_c().map_err(|_| Visit::NotReached)?;
     // SAFETY: the call takes no pointers. Group 0 is everybody.
-    unsafe { GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) != 0 }
+    let sent = sys::checked(unsafe { GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) });
+    sent.map(|()| neighbours).map_err(|_| Visit::NotReached)
 }
 
-fn is_terminal_process(pid: u32) -> bool {
-    let process = sys::open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION);
-    process
-        .and_then(|process| sys::image_path(process.as_handle()))
-        .is_ok_and(|image| is_terminal(&image))
+/// Whether the process is a terminal, or lives and can't be told from one.
+fn may_be_terminal(pid: u32) -> bool {
+    match sys::open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION) {
+        Ok(process) => match sys::image_path(process.as_handle()) {
+            Ok(image) => is_terminal(&image),
+            Err(_) => !sys::has_ended(process.as_handle()).unwrap_or(false),
+        },
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helper_is_understood_and_nothing_else_is() {
+        for (line, expected) in [
+            ("visits 12", Some((12, Visit::Stuck))),
+            ("reached 12\r", Some((12, Visit::Reached))),
+            ("not-reached 12", Some((12, Visit::NotReached))),
+            ("denied 12", Some((12, Visit::Denied))),
+            ("terminal 12 34", Some((12, Visit::Terminal(34)))),
+            ("terminal 12", None),
+            ("reached", None),
+            ("reached x", None),
+            ("hello 12", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn why_a_process_was_not_asked_is_said() {
+        let [none, asked, denied] = [(false, false), (true, false), (false, true)]
+            .map(|(asked, denied)| Windows { asked, denied });
+        let reason = |visit, windows| answer(7, visit, windows).err();
+        assert!(reason(Visit::Reached, none).is_none());
+        assert!(reason(Visit::NotReached, asked).is_none());
+        assert!(reason(Visit::Terminal(9), asked).is_none());
+        for (visit, windows) in [(Visit::Denied, none), (Visit::NotReached, denied)] {
+            assert!(matches!(reason(visit, windows), Some(StopError::Denied { pid: 7 })));
+        }
+        assert!(matches!(
+            reason(Visit::Terminal(9), none),
+            Some(StopError::TerminalAtConsole { pid: 7, terminal: 9 })
+        ));
+        assert!(matches!(reason(Visit::Stuck, none), Some(StopError::Stuck { .. })));
+        assert!(matches!(reason(Visit::NotReached, none), Some(StopError::Unreachable { .. })));
+    }
 }

@@ -17,7 +17,9 @@ pub(crate) struct LocalPlace(String);
 impl LocalPlace {
     /// The same folder has the same name, however it is written.
     pub(crate) fn of(dir: &Path) -> io::Result<Self> {
-        let path = fs::canonicalize(dir)?.to_string_lossy().to_lowercase();
+        // Some disks, such as RAM disks, have no name that the system could resolve a path to.
+        let path = fs::canonicalize(dir).or_else(|_| std::path::absolute(dir))?;
+        let path = path.to_string_lossy().to_lowercase();
         let digest = Sha256::digest(path.as_bytes());
         let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Ok(Self(format!("qc-{digits}")))

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
-use crate::{Child, Ended, Interrupt, Process};
+use crate::{Child, Ended, Interrupt, Process, close_limit};
 
 /// The child, once it runs, and a request to stop that came before.
 #[derive(Debug, Default)]
@@ -20,6 +21,9 @@ impl Relay {
         let running = Arc::new(Mutex::new(Running::default()));
         let for_handler = Arc::clone(&running);
         super::on_interrupt(Box::new(move |interrupt| {
+            if interrupt == Interrupt::Close {
+                end_in_time(Arc::clone(&for_handler));
+            }
             let mut running = for_handler.lock().unwrap_or_else(PoisonError::into_inner);
             match &running.process {
                 Some(process) => process.pass_on(interrupt),
@@ -39,4 +43,18 @@ impl Relay {
         drop(running);
         child.wait()
     }
+}
+
+/// Kills a child that takes longer than the system gives this program, so that there is time left to
+/// release what is held for it.
+fn end_in_time(running: Arc<Mutex<Running>>) {
+    let Some(limit) = close_limit() else { return };
+    let wait = move || {
+        thread::sleep(limit);
+        let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that has ended is fine, and for any other there is nothing left to try.
+        let _ = running.process.as_ref().map(Process::kill);
+    };
+    // Without a thread, the system ends both.
+    let _ = thread::Builder::new().name("close".into()).spawn(wait);
 }

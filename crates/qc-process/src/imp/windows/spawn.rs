@@ -56,9 +56,7 @@ pub(crate) fn spawn(
     spawn: &Spawn<'_>,
     created: impl FnOnce(&Identity) -> io::Result<()> + Send,
 ) -> io::Result<(Identity, ChildHandle)> {
-    if spawn.console == Console::Own {
-        console::hear_ctrl_c()?;
-    }
+    console::hear_ctrl_c()?;
     let job = if spawn.end_with_parent { Some(job()?) } else { None };
     point("create process");
     let (process, thread, pid) = create(job.as_ref(), spawn)?;
@@ -136,7 +134,7 @@ fn create_suspended(
 ) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
     let program = resolve(&spawn.program)?;
     let mut line = command_line(&program, &spawn.args)?;
-    let application = if is_batch(&program) { system_shell() } else { program.into_os_string() };
+    let application = if is_batch(&program) { system_shell()? } else { program.into_os_string() };
     let application = terminated(&application);
     let environment = environment(&spawn.env);
     let current_dir = spawn.current_dir.as_deref().map(|dir| terminated(dir.as_os_str()));
@@ -189,7 +187,7 @@ fn create_suspended(
             flags,
             environment.as_ptr().cast(),
             current_dir,
-            &startup.StartupInfo,
+            ptr::from_ref(&startup).cast(),
             &mut created,
         )
     };

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_TERMINATE};
 
-use super::{ChildHandle, ctrl_c, sys};
-use crate::{Ask, Ended, Identity, Interrupt, Process};
+use super::{ChildHandle, ProgramId, ctrl_c, sys};
+use crate::{Ask, Ended, Identity, Interrupt, Process, StopError};
 
 /// An open process handle.
 #[derive(Debug)]
@@ -15,8 +15,16 @@ pub(crate) struct ProcessHandle(OwnedHandle);
 
 impl ProcessHandle {
     /// Returns the names under which the process's program is known.
-    pub(crate) fn images(&self, _pid: u32) -> Vec<String> {
-        sys::image_path(self.0.as_handle()).into_iter().collect()
+    ///
+    /// # Errors
+    /// Whatever the system reports. Without a name, it may be a terminal.
+    pub(crate) fn images(&self, _pid: u32) -> io::Result<Vec<String>> {
+        sys::image_path(self.0.as_handle()).map(|path| vec![path])
+    }
+
+    /// Its full path says which file it is.
+    pub(crate) fn program_id(&self, _pid: u32) -> Option<ProgramId> {
+        None
     }
 }
 
@@ -59,7 +67,7 @@ pub(crate) fn open_process(identity: &Identity) -> io::Result<Option<ProcessHand
     Ok(same.then_some(ProcessHandle(process)))
 }
 
-pub(crate) fn ask_all(processes: &[&Process], how: Ask) -> Vec<io::Result<()>> {
+pub(crate) fn ask_all(processes: &[&Process], how: Ask) -> Vec<Result<(), StopError>> {
     match how {
         Ask::Gently => ctrl_c::ask_all(processes),
         Ask::Firmly => processes.iter().map(|_| Ok(())).collect(),

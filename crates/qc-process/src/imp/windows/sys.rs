@@ -1,12 +1,19 @@
 //! Safe functions over single Windows calls.
 
+use std::cmp::Ordering;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_PARAMETER, FILETIME, HANDLE, LocalFree, STILL_ACTIVE, WAIT_FAILED, WAIT_OBJECT_0,
-    WAIT_TIMEOUT,
+    ERROR_INVALID_PARAMETER, FILETIME, HANDLE, LocalFree, STILL_ACTIVE, TRUE, WAIT_FAILED,
+    WAIT_OBJECT_0, WAIT_TIMEOUT,
+};
+use windows_sys::Win32::Globalization::{
+    CSTR_EQUAL, CSTR_GREATER_THAN, CSTR_LESS_THAN, CompareStringOrdinal,
 };
 use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
 use windows_sys::Win32::Security::{GetTokenInformation, TOKEN_QUERY, TOKEN_USER, TokenUser};
@@ -17,13 +24,19 @@ use windows_sys::Win32::System::Console::{CONSOLE_MODE, GetConsoleMode, SetConso
 use windows_sys::Win32::System::Registry::{
     HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW,
 };
-use windows_sys::Win32::System::SystemInformation::{ComputerNameDnsHostname, GetComputerNameExW};
+use windows_sys::Win32::System::SystemInformation::{
+    ComputerNameDnsHostname, GetComputerNameExW, GetSystemDirectoryW,
+};
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess,
-    OpenProcessToken, PROCESS_ACCESS_RIGHTS, PROCESS_NAME_WIN32, PROCESS_SYNCHRONIZE,
-    QueryFullProcessImageNameW, TerminateProcess, WaitForMultipleObjects, WaitForSingleObject,
+    OpenProcessToken, PROCESS_ACCESS_RIGHTS, PROCESS_NAME_FORMAT, PROCESS_NAME_NATIVE,
+    PROCESS_NAME_WIN32, PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, TerminateProcess,
+    WaitForMultipleObjects, WaitForSingleObject,
 };
 use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
+use windows_sys::Win32::UI::WindowsAndMessaging::{
+    SYSTEM_PARAMETERS_INFO_ACTION, SystemParametersInfoW,
+};
 
 /// The most handles that one wait takes.
 pub(super) const MOST_HANDLES: usize = 64;
@@ -167,24 +180,52 @@ pub(super) fn terminate_self() {
     unsafe { TerminateProcess(this, 1) };
 }
 
-/// Returns the full path of the program that `process` runs.
+/// Returns the full path of the program that `process` runs. On a volume without a Win32 name, such
+/// as some RAM disks and encrypted drives, it is the kernel's own path.
 ///
 /// # Errors
 /// Whatever the system reports.
 pub(super) fn image_path(process: BorrowedHandle<'_>) -> io::Result<String> {
+    image_path_as(process, PROCESS_NAME_WIN32)
+        .or_else(|_| image_path_as(process, PROCESS_NAME_NATIVE))
+}
+
+/// Source: <https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-queryfullprocessimagenamew>
+fn image_path_as(process: BorrowedHandle<'_>, form: PROCESS_NAME_FORMAT) -> io::Result<String> {
     let mut buffer = vec![0; 32 * 1024];
     let mut length = 32 * 1024;
     // SAFETY: the borrow keeps the handle open, and `buffer` has room for `length` units.
     let ok = unsafe {
-        QueryFullProcessImageNameW(
-            process.as_raw_handle(),
-            PROCESS_NAME_WIN32,
-            buffer.as_mut_ptr(),
-            &mut length,
-        )
+        QueryFullProcessImageNameW(process.as_raw_handle(), form, buffer.as_mut_ptr(), &mut length)
     };
     checked(ok)?;
     Ok(text(&buffer, length))
+}
+
+/// Returns one of the user's limits for programs that do not answer, or what Windows sets by default.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/winuser/nf-winuser-systemparametersinfow>
+pub(super) fn timeout_setting(which: SYSTEM_PARAMETERS_INFO_ACTION) -> Duration {
+    const DEFAULT: u32 = 5000;
+    let mut millis = 0_u32;
+    // SAFETY: for these two settings the call stores one number of 32 bits.
+    let ok = unsafe { SystemParametersInfoW(which, 0, ptr::from_mut(&mut millis).cast(), 0) };
+    let millis = if ok == 0 || millis == 0 { DEFAULT } else { millis };
+    Duration::from_millis(millis.into())
+}
+
+/// Returns the folder of the system's own programs.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn system_directory() -> io::Result<OsString> {
+    let mut buffer = [0; 512];
+    // SAFETY: `buffer` has room for 512 units.
+    let length = unsafe { GetSystemDirectoryW(buffer.as_mut_ptr(), 512) };
+    match buffer.get(..usize::try_from(length).unwrap_or(usize::MAX)) {
+        Some(path) if length > 0 => Ok(OsString::from_wide(path)),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Returns the machine's DNS host name, as Python's `socket.gethostname` does.
@@ -283,6 +324,26 @@ pub(super) fn machine_guid() -> io::Result<String> {
         return Err(io::Error::from_raw_os_error(status.cast_signed()));
     }
     Ok(text(&buffer, (bytes / 2).saturating_sub(1)))
+}
+
+/// Compares names as the system does, whatever their case.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/stringapiset/nf-stringapiset-comparestringordinal>
+pub(super) fn compare_names(one: &OsStr, other: &OsStr) -> Ordering {
+    let (one, other): (Vec<u16>, Vec<u16>) =
+        (one.encode_wide().collect(), other.encode_wide().collect());
+    let length = |text: &[u16]| i32::try_from(text.len()).unwrap_or(i32::MAX);
+    // SAFETY: both texts live during the call and have the lengths that are given.
+    let found = unsafe {
+        CompareStringOrdinal(one.as_ptr(), length(&one), other.as_ptr(), length(&other), TRUE)
+    };
+    match found {
+        CSTR_LESS_THAN => Ordering::Less,
+        CSTR_GREATER_THAN => Ordering::Greater,
+        CSTR_EQUAL => Ordering::Equal,
+        // Not for texts of this length.
+        _ => one.cmp(&other),
+    }
 }
 
 /// Turns the result of a call that returns zero on failure into a `Result`.

@@ -1,7 +1,6 @@
 //! On what a folder lies.
 
 use std::io;
-use std::os::windows::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
@@ -11,11 +10,11 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 
 use super::sys::checked;
+use super::words::terminated;
 use crate::{Volume, VolumePlace};
 
 pub(crate) fn volume(path: &Path) -> io::Result<Volume> {
-    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
-    let root = volume_root(&path)?;
+    let root = volume_root(&terminated(path.as_os_str()))?;
     // SAFETY: `root` ends in zero.
     let is_remote = unsafe { GetDriveTypeW(root.as_ptr()) } == DRIVE_REMOTE;
     let (place, kind) = if is_remote {
@@ -23,7 +22,9 @@ pub(crate) fn volume(path: &Path) -> io::Result<Volume> {
     } else {
         (VolumePlace::Local, "")
     };
-    Ok(Volume { place, kind: kind.into(), free_bytes: free_bytes(&path)? })
+    // A disk whose size is not known is still known to be a network's.
+    let free_bytes = free_bytes(path).unwrap_or(u64::MAX);
+    Ok(Volume { place, kind: kind.into(), free_bytes })
 }
 
 /// Returns where the volume of `path` is mounted: a drive, a folder, or a share of another machine.
@@ -46,8 +47,10 @@ fn volume_root(path: &[u16]) -> io::Result<Vec<u16>> {
 /// Whatever the system reports.
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getdiskfreespaceexw>
-fn free_bytes(path: &[u16]) -> io::Result<u64> {
+fn free_bytes(path: &Path) -> io::Result<u64> {
     let mut free = 0;
+    // A share of another machine must end in a backslash.
+    let path = terminated(path.join("").as_os_str());
     // SAFETY: `path` ends in zero, the first out-pointer is a live local, and the others may be null.
     checked(unsafe {
         GetDiskFreeSpaceExW(path.as_ptr(), &mut free, ptr::null_mut(), ptr::null_mut())

@@ -29,8 +29,8 @@ pub(crate) struct Waker(Sender<Option<u64>>);
 #[derive(Debug)]
 struct Wait {
     wait: HANDLE,
-    /// What the callback gets a pointer to: it must stay in its place.
-    _call: Box<Call>,
+    /// What the callback gets a pointer to; owned by this wait.
+    call: *mut Call,
     /// Must stay open while it is waited for.
     _process: OwnedHandle,
 }
@@ -49,22 +49,26 @@ impl Watcher {
 
     pub(crate) fn watch(&mut self, process: BorrowedHandle<'_>, token: u64) -> io::Result<()> {
         let process = process.try_clone_to_owned()?;
-        let call = Box::new(Call { sender: self.sender.clone(), token });
+        let call = Box::into_raw(Box::new(Call { sender: self.sender.clone(), token }));
         let mut wait = ptr::null_mut();
-        // SAFETY: `call` and `process` are kept in `waits` until the wait is unregistered, and
+        // SAFETY: `call` and `process` live until the wait is unregistered, and
         // `has_ended` takes the pointer for what it is.
         let ok = unsafe {
             RegisterWaitForSingleObject(
                 &mut wait,
                 process.as_raw_handle(),
                 Some(has_ended),
-                ptr::from_ref::<Call>(&call).cast(),
+                call.cast(),
                 INFINITE,
                 WT_EXECUTEONLYONCE,
             )
         };
-        sys::checked(ok)?;
-        self.waits.insert(token, Wait { wait, _call: call, _process: process });
+        if let Err(error) = sys::checked(ok) {
+            // SAFETY: it comes from a box, and nothing was registered that could use it.
+            drop(unsafe { Box::from_raw(call) });
+            return Err(error);
+        }
+        self.waits.insert(token, Wait { wait, call, _process: process });
         Ok(())
     }
 
@@ -96,7 +100,11 @@ impl Drop for Wait {
     /// Returns when the callback, if it runs, has ended.
     fn drop(&mut self) {
         // SAFETY: the wait was registered by `watch` and is unregistered once, here.
-        unsafe { UnregisterWaitEx(self.wait, INVALID_HANDLE_VALUE) };
+        if unsafe { UnregisterWaitEx(self.wait, INVALID_HANDLE_VALUE) } != 0 {
+            // SAFETY: it comes from a box, and no callback can use it any more. Where that is not
+            // sure, it is never freed.
+            drop(unsafe { Box::from_raw(self.call) });
+        }
     }
 }
 
@@ -109,7 +117,7 @@ impl Waker {
 
 /// Runs on a thread of the system's pool.
 unsafe extern "system" fn has_ended(call: *mut c_void, _timed_out: bool) {
-    // SAFETY: the pointer is that of `Wait::_call`, which lives until the wait is unregistered, and
+    // SAFETY: the pointer is that of `Wait::call`, which lives until the wait is unregistered, and
     // unregistering waits for this function to return.
     let call = unsafe { &*call.cast::<Call>() };
     // The watcher is gone only when nobody waits any more.

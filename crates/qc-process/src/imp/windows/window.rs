@@ -1,12 +1,14 @@
 //! Asking programs that have windows.
 
 use std::collections::HashMap;
+use std::io;
 
 use windows_sys::Win32::Foundation::{HWND, LPARAM, TRUE};
 use windows_sys::Win32::UI::WindowsAndMessaging::{
-    EnumWindows, GetClassNameW, GetWindowThreadProcessId, PostMessageW, WM_CLOSE,
+    EnumWindows, GetClassNameW, GetWindowThreadProcessId, IsWindowVisible, PostMessageW, WM_CLOSE,
 };
 
+use super::sys;
 use crate::Process;
 
 /// The windows of consoles. Windows names a program at the console as the owner, but to close such a
@@ -15,10 +17,20 @@ use crate::Process;
 /// Source: <https://github.com/microsoft/terminal/issues/11823>
 const CONSOLES: [&str; 2] = ["ConsoleWindowClass", "PseudoConsoleWindow"];
 
-/// Posts WM_CLOSE to every top-level window of `processes`; returns the number of windows by pid.
-pub(super) fn close_all(processes: &[&Process]) -> HashMap<u32, u32> {
-    let mut windows: HashMap<u32, u32> =
-        processes.iter().map(|process| (process.identity().pid, 0)).collect();
+/// What came of asking a program through its windows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Windows {
+    /// A window that can be seen was asked. Hidden ones are helpers of libraries, which may take the
+    /// message for nothing that concerns their program.
+    pub(super) asked: bool,
+    /// Windows does not let this program send messages to one that runs elevated.
+    pub(super) denied: bool,
+}
+
+/// Posts WM_CLOSE to every top-level window of `processes`; returns what came of it, by pid.
+pub(super) fn close_all(processes: &[&Process]) -> HashMap<u32, Windows> {
+    let mut windows: HashMap<u32, Windows> =
+        processes.iter().map(|process| (process.identity().pid, Windows::default())).collect();
     let argument: LPARAM = std::ptr::from_mut(&mut windows) as LPARAM;
     // SAFETY: `close_if_theirs` gets `argument` during this call only, while `windows` is alive and
     // used by nothing else.
@@ -31,13 +43,16 @@ unsafe extern "system" fn close_if_theirs(window: HWND, argument: LPARAM) -> i32
     // SAFETY: the out-pointer is a live local; a window that is gone leaves 0.
     unsafe { GetWindowThreadProcessId(window, &mut pid) };
     // SAFETY: `argument` is the map that `close_all` passes, borrowed by nobody else.
-    let windows = unsafe { &mut *(argument as *mut HashMap<u32, u32>) };
-    if let Some(count) = windows.get_mut(&pid)
+    let windows = unsafe { &mut *(argument as *mut HashMap<u32, Windows>) };
+    if let Some(found) = windows.get_mut(&pid)
         && !is_console(&class(window))
     {
+        // SAFETY: the call takes no pointers.
+        let is_visible = unsafe { IsWindowVisible(window) } != 0;
         // SAFETY: posting copies its plain arguments.
-        if unsafe { PostMessageW(window, WM_CLOSE, 0, 0) } != 0 {
-            *count += 1;
+        match sys::checked(unsafe { PostMessageW(window, WM_CLOSE, 0, 0) }) {
+            Ok(()) => found.asked |= is_visible,
+            Err(error) => found.denied |= error.kind() == io::ErrorKind::PermissionDenied,
         }
     }
     TRUE

@@ -1,10 +1,13 @@
 //! Program, arguments and environment in the words that CreateProcessW takes.
 
+use std::cmp;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::windows::ffi::OsStrExt;
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+
+use super::sys;
 
 /// Finds the program: a path as it is, a bare name on PATH, with the usual endings added.
 pub(super) fn resolve(program: &OsStr) -> io::Result<PathBuf> {
@@ -17,7 +20,10 @@ pub(super) fn resolve(program: &OsStr) -> io::Result<PathBuf> {
     let dirs: Vec<PathBuf> = if path.components().count() > 1 || path.has_root() {
         vec![PathBuf::new()]
     } else {
-        env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect()
+        // An empty entry would be the current folder, where a program of that name may lie.
+        env::split_paths(&env::var_os("PATH").unwrap_or_default())
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .collect()
     };
     for dir in dirs {
         for ending in &endings {
@@ -32,15 +38,16 @@ pub(super) fn resolve(program: &OsStr) -> io::Result<PathBuf> {
     Err(io::ErrorKind::NotFound.into())
 }
 
+/// Whether `program` is run by the shell. Windows drops dots and blanks at the end of a file's name
+/// when it opens it, so they don't hide its ending.
 pub(super) fn is_batch(program: &Path) -> bool {
-    program.extension().is_some_and(|ending| {
-        ending.eq_ignore_ascii_case("bat") || ending.eq_ignore_ascii_case("cmd")
-    })
+    let name = program.as_os_str().to_string_lossy();
+    let name = name.trim_end_matches(['.', ' ']).to_lowercase();
+    name.ends_with(".bat") || name.ends_with(".cmd")
 }
 
-pub(super) fn system_shell() -> OsString {
-    let root = env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
-    Path::new(&root).join(r"System32\cmd.exe").into_os_string()
+pub(super) fn system_shell() -> io::Result<OsString> {
+    Ok(Path::new(&sys::system_directory()?).join("cmd.exe").into_os_string())
 }
 
 /// Joins program and arguments so that the child's C runtime, or the shell, takes them apart again.
@@ -60,7 +67,12 @@ pub(super) fn command_line(program: &Path, args: &[OsString]) -> io::Result<Vec<
         let refused: &[u16] =
             if batch { &[0, b'"' as u16, b'%' as u16, b'\r' as u16, b'\n' as u16] } else { &[0] };
         if word.iter().any(|unit| refused.contains(unit)) {
-            let text = "an argument holds a character that can't be passed safely";
+            let what = if position == 0 { "the path of a batch file" } else { "an argument" };
+            let word = OsString::from_wide(&word);
+            let text = format!(
+                "{what} holds a character that can't be passed safely: `{}`",
+                word.display()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         if position > 0 {
@@ -94,13 +106,20 @@ fn quote(word: &[u16], line: &mut Vec<u16>) {
     line.push(QUOTE);
 }
 
-/// This program's environment with the changes, in the form that CreateProcessW takes.
+/// This program's environment with the changes, in the form that CreateProcessW takes: sorted by
+/// name, whatever its case.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/procthread/changing-environment-variables>
 pub(super) fn environment(changes: &[(OsString, Option<OsString>)]) -> Vec<u16> {
-    let changed = |name: &OsStr| changes.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+    let changed = |name: &OsStr| {
+        changes.iter().any(|(other, _)| sys::compare_names(other, name) == cmp::Ordering::Equal)
+    };
     let kept = env::vars_os().filter(|(name, _)| !changed(name));
     let set = changes.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+    let mut variables: Vec<(OsString, OsString)> = kept.chain(set).collect();
+    variables.sort_by(|(one, _), (other, _)| sys::compare_names(one, other));
     let mut block = Vec::new();
-    for (name, value) in kept.chain(set) {
+    for (name, value) in variables {
         block.extend(name.encode_wide());
         block.push(b'='.into());
         block.extend(terminated(&value));
@@ -144,5 +163,34 @@ mod tests {
             let line = command_line(Path::new("x.bat"), &[argument.into()]);
             assert_eq!(line.unwrap_err().kind(), io::ErrorKind::InvalidInput, "{argument}");
         }
+    }
+
+    #[test]
+    fn dots_and_blanks_at_the_end_do_not_hide_a_batch_file() {
+        for program in
+            ["run.bat", "run.BAT", r"C:\a b\run.cmd", "run.bat.", "run.cmd ", "run.bat. ."]
+        {
+            assert!(is_batch(Path::new(program)), "{program}");
+        }
+        for program in ["run.exe", "bat", r"C:\x.bat\run.exe", "run.bat.exe"] {
+            assert!(!is_batch(Path::new(program)), "{program}");
+        }
+    }
+
+    #[test]
+    fn a_batch_file_that_can_not_be_passed_is_named() {
+        let error = command_line(Path::new(r"C:\100% sure\x.bat"), &[]).unwrap_err().to_string();
+        assert!(error.contains("path of a batch file") && error.contains("100% sure"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_is_sorted_whatever_the_case_of_names() {
+        let changes = ["qc_b", "QC_C", "Qc_A", "QC_"].map(|name| (name.into(), Some("1".into())));
+        let block = String::from_utf16_lossy(&environment(&changes));
+        let ours: Vec<&str> = block
+            .split('\0')
+            .filter(|one| one.to_lowercase().starts_with("qc_") && one.ends_with("=1"))
+            .collect();
+        assert_eq!(ours, ["QC_=1", "Qc_A=1", "qc_b=1", "QC_C=1"]);
     }
 }
