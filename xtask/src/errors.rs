@@ -5,8 +5,15 @@
 const VALUE: char = '…';
 
 /// Where a message begins in the sources.
-const STARTS: [&str; 6] =
-    ["#[error(", "Failure::new(", "refused(", "refusal(", "Check::error(", "Check::warning("];
+const STARTS: [&str; 7] = [
+    "#[error(",
+    "Failure::new(",
+    "refused(",
+    "refusal(",
+    "Check::error(",
+    "Check::warning(",
+    "ConfigWarning::new(",
+];
 
 /// Further ones, in files about what is wrong with a fleet.
 const FINDINGS: [&str; 2] = ["let text =", "let mut text ="];

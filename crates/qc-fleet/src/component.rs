@@ -149,8 +149,8 @@ impl Component {
 pub struct AccountEntry {
     /// Its key.
     pub key: String,
-    /// Its number.
-    pub account: Account,
+    /// Its number or name, if the config writes one.
+    pub account: Option<Account>,
     /// The number that marks its orders, as far as the config says one.
     pub magic: Option<String>,
     /// Its terminal, as the config writes it.

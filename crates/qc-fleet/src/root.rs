@@ -20,7 +20,10 @@ pub fn find_root(start: &Path) -> Option<PathBuf> {
 pub fn same_folder(one: &Path, other: &Path) -> bool {
     match (fs::canonicalize(one), fs::canonicalize(other)) {
         (Ok(one), Ok(other)) => one == other,
-        _ => one == other,
+        _ => match (std::path::absolute(one), std::path::absolute(other)) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => one == other,
+        },
     }
 }
 

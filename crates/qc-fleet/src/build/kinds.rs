@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use qc_lock_core::Terminal;
+use qc_lock_core::{Account, Terminal};
 use qc_supervise::Probe;
 
 use super::{Builder, Program, lock_name, ports};
@@ -103,7 +103,7 @@ impl Builder<'_> {
         let AccountEntry { key, account, .. } = &self.accounts[position];
         let names = [
             ("KEY", Some(key.as_str())),
-            ("ACCOUNT", Some(account.as_str())),
+            ("ACCOUNT", account.as_ref().map(Account::as_str)),
             ("LIMIT", self.limit.as_deref()),
         ];
         let paths = self.paths.with(&names);
@@ -122,7 +122,7 @@ impl Builder<'_> {
         let name = lock_name(name, &account_at(&entry.key)).map_err(Mistake::in_key)?;
         Ok(Component {
             account_key: Some(entry.key.clone()),
-            account: Some(entry.account.clone()),
+            account: entry.account.clone(),
             terminal: entry.terminal_path.as_deref().map(|path| terminal(self.paths.root, path)),
             enabled: entry.enabled,
             ..self.component(name, role, program)

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qc_lock_core::{Account, LockName};
+use qc_lock_core::LockName;
 use qc_supervise::{RestartDelay, Settings};
 
 use self::paths::Paths;
@@ -50,7 +50,7 @@ pub(crate) fn fleet(
         limit,
         defaults: Arc::default(),
         accounts: Vec::new(),
-        warnings: Vec::new(),
+        warnings: config.warnings.clone(),
         components: Vec::new(),
         positions: HashMap::new(),
     };
@@ -170,23 +170,32 @@ impl Builder<'_> {
 
     fn add_account(&mut self, key: &str, account: &AccountConfig) -> Result<(), Mistake> {
         let place = KeyPath::default().key("ACCOUNTS").key(key);
-        let number = account.account.0.to_string();
-        let number: Account = number
-            .parse()
-            .map_err(|error| Mistake::new(place.key("account"), format!("{error}")))?;
+        let terminal_path = account.terminal_path.clone().filter(|path| !path.trim().is_empty());
+        if let Some(path) = &terminal_path {
+            paths::check_path(path, &place.key("terminal_path"))?;
+        }
         let magic = account.magic.as_ref().filter(|magic| !magic.is_null()).map(|magic| {
             magic.as_str().map_or_else(|| magic.to_string(), |text| text.trim().to_owned())
         });
         self.accounts.push(AccountEntry {
             key: key.into(),
-            account: number,
+            account: account.account.0.clone(),
             magic,
-            terminal_path: account.terminal_path.clone().filter(|path| !path.trim().is_empty()),
+            terminal_path,
             enabled: account.enabled.unwrap_or(false),
             lacks_enabled: account.enabled.is_none(),
         });
         if account.enabled.is_none() {
-            self.warnings.push(ConfigWarning::lacks_enabled(key));
+            self.warnings.push(ConfigWarning::new(
+                format!("account {key} has no `enabled`, so it is not traded"),
+                "set `\"enabled\": true` to trade it, or false to silence this",
+            ));
+        }
+        if account.enabled == Some(true) && account.account.0.is_none() {
+            self.warnings.push(ConfigWarning::new(
+                format!("account {key} has no number, so only its name is locked"),
+                "write its number as `account`, so that nothing else can trade it",
+            ));
         }
         Ok(())
     }

@@ -126,7 +126,7 @@ impl Builder<'_> {
                 return Err(Mistake::new(at.key("account"), message));
             };
             component.account_key = Some(key.clone());
-            component.account = Some(entry.account.clone());
+            component.account = entry.account.clone();
             component.enabled = entry.enabled;
         }
         if let Some(terminal) = &one.terminal {

@@ -50,8 +50,10 @@ pub(super) fn of_config(fleet: &Fleet) -> Vec<Check> {
 }
 
 pub(super) fn same_number(fleet: &Fleet, components: &[Arc<Component>]) -> Vec<Check> {
-    let accounts: Vec<_> =
-        traded(fleet, components).map(|one| (one, one.account.as_str())).collect();
+    let accounts: Vec<_> = traded(fleet, components)
+        .filter_map(|one| Some((one, one.account.as_ref()?.key())))
+        .collect();
+    let accounts: Vec<_> = accounts.iter().map(|(one, number)| (*one, number.as_str())).collect();
     groups(&accounts)
         .into_iter()
         .map(|(keys, number)| {

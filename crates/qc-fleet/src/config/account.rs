@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::account_id::AccountId;
 use super::manager::Manager;
 use super::object::{Entries, Object};
-use super::value::AccountNumber;
+use super::warning::ConfigWarning;
 
 /// The fleet of one machine: which accounts are traded, and how their programs are kept running.
 /// Keys that qc does not know are the trader's own, except in PROCESS_MANAGER.
@@ -22,6 +23,9 @@ pub(crate) struct Config {
     /// How the programs are started, supervised and stopped.
     #[serde(rename = "PROCESS_MANAGER", default)]
     pub(crate) manager: Object<Manager>,
+    /// Suspicious keys, found before the config was read.
+    #[serde(skip)]
+    pub(crate) warnings: Vec<ConfigWarning>,
 }
 
 /// Settings of the scripts.
@@ -38,8 +42,10 @@ pub(crate) struct Trading {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Account")]
 pub(crate) struct AccountConfig {
-    /// The account number.
-    pub(crate) account: AccountNumber,
+    /// The account: its number, or the name that the broker gives it, such as `"DU880015639"`.
+    /// `1234567`, `"01234567"` and `1234567.0` are one account. `null`, 0 and an empty text are
+    /// none: then only the name is locked, and `qc-launch check` warns of it.
+    pub(crate) account: AccountId,
     /// The folder of its trading terminal, or the terminal's program. A relative path starts in the
     /// fleet's folder. No two enabled accounts may have the same.
     #[serde(default)]

@@ -63,7 +63,18 @@ fn unknown(message: &str) -> Option<(&str, Vec<&str>)> {
     Some((kind, known.split('`').skip(1).step_by(2).collect()))
 }
 
-pub(crate) fn without_position(error: &serde_json::Error) -> String {
+/// Returns the message about a text that is no JSON, with the cure where a path of Windows is the
+/// likely cause.
+pub(crate) fn of_syntax(error: &serde_json::Error) -> String {
+    let message = without_position(error);
+    if message.contains("escape") {
+        format!("{message}; in a path, write `\\\\` or `/` for each `\\`, as in `\"C:\\\\MT5\"`")
+    } else {
+        message
+    }
+}
+
+fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" at line ") {
         Some((message, _)) => message.to_owned(),

@@ -2,9 +2,11 @@
 //! alone, except in `PROCESS_MANAGER`, which is ours.
 
 mod account;
+mod account_id;
 mod key_path;
 mod manager;
 mod mistake;
+mod near_key;
 mod object;
 mod output;
 mod rules;
@@ -13,6 +15,7 @@ mod warning;
 mod written;
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use qc_process::file::read_limited;
@@ -47,10 +50,20 @@ pub(crate) fn read<T>(
     make: impl FnOnce(Config) -> Result<T, Mistake>,
 ) -> Result<T, ConfigError> {
     // Unlike a record, the trader's own file may be a link.
-    let bytes = fs::canonicalize(path)
-        .and_then(|path| read_limited(&path, LIMIT))
-        .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    let bytes =
+        read_bytes(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
     from_bytes(path, &bytes, make)
+}
+
+/// On a volume without a name that Windows knows, such as a RAM disk, links can't be resolved; the
+/// file itself can be read. See <https://github.com/rust-lang/rust/issues/79449>.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::canonicalize(path) {
+        Ok(resolved) => read_limited(&resolved, LIMIT),
+        Err(error) => std::path::absolute(path)
+            .and_then(|absolute| read_limited(&absolute, LIMIT))
+            .map_err(|_| error),
+    }
 }
 
 /// Reads what the file at `path` holds.
@@ -99,7 +112,7 @@ impl ParseError {
     fn in_file(self, path: &Path, text: &str) -> ConfigError {
         let (line, column, key, message) = match self {
             Self::Syntax(error) => {
-                (error.line(), error.column(), String::new(), mistake::without_position(&error))
+                (error.line(), error.column(), String::new(), mistake::of_syntax(&error))
             }
             Self::Mistake(Mistake { at, part, message }) => {
                 let (line, column) = at.locate(text, part);
@@ -123,8 +136,9 @@ fn config(mut value: Value) -> Result<Config, Mistake> {
     if let Some(section) = value.get_mut(SECTION) {
         remove_comments(section);
     }
+    let warnings = near_key::check(&value)?;
     let config: Object<Config> = serde_path_to_error::deserialize(value)?;
-    Ok(config.0)
+    Ok(Config { warnings, ..config.0 })
 }
 
 /// In our section, keys that begin with `//` are comments.
@@ -170,8 +184,8 @@ mod tests {
                 "FILE:1:20: invalid type: sequence, expected an object (at ACCOUNTS.A)",
             ),
             (
-                "{\"ACCOUNTS\": {\"A\":\n {\"account\": \"12\"}}}",
-                "FILE:2:14: invalid type: string \"12\", expected an account number, digits without quotes \
+                "{\"ACCOUNTS\": {\"A\":\n {\"account\": true}}}",
+                "FILE:2:14: invalid type: boolean `true`, expected an account: a number, or a text in quotes \
                  (at ACCOUNTS.A.account)",
             ),
             (

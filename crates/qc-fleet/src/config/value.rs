@@ -1,4 +1,4 @@
-//! Values that JSON has no type for.
+//! Values that JSON has no type for. Accounts have a file of their own.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,42 +11,6 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::parse_duration;
-
-/// An account number, in JSON a whole number.
-#[derive(Debug)]
-pub(crate) struct AccountNumber(pub(crate) u64);
-
-impl<'de> Deserialize<'de> for AccountNumber {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Digits;
-        impl Visitor<'_> for Digits {
-            type Value = AccountNumber;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an account number, digits without quotes")
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<AccountNumber, E> {
-                Ok(AccountNumber(number))
-            }
-        }
-        deserializer.deserialize_u64(Digits)
-    }
-}
-
-impl JsonSchema for AccountNumber {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "AccountNumber".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "title": "number", "type": "integer", "minimum": 0 })
-    }
-}
 
 /// The longest time span of the config.
 const DAY: Duration = Duration::from_secs(86_400);

@@ -10,11 +10,7 @@ pub struct ConfigWarning {
 }
 
 impl ConfigWarning {
-    /// Warns of an account without `enabled`.
-    pub(crate) fn lacks_enabled(key: &str) -> Self {
-        Self {
-            text: format!("account {key} has no `enabled`, so it is not traded"),
-            advice: "set `\"enabled\": true` to trade it, or false to silence this".into(),
-        }
+    pub(crate) fn new(text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { text: text.into(), advice: advice.into() }
     }
 }

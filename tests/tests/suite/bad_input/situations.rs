@@ -18,7 +18,7 @@ pub(super) type Bad = (&'static str, Make, &'static str);
 /// A record's key, and its text, made from that of a living record.
 pub(super) type BadRecord = (&'static str, fn(&Value) -> Vec<u8>);
 
-pub(super) const BAD_CONFIGS: [Bad; 19] = [
+pub(super) const BAD_CONFIGS: [Bad; 24] = [
     ("no config", remove, "no MASTER_CONFIG.json in "),
     ("an empty config", |config| write(config, ""), "MASTER_CONFIG.json is empty"),
     ("a blank config", |config| write(config, " \r\n\t"), "MASTER_CONFIG.json is empty"),
@@ -45,10 +45,37 @@ pub(super) const BAD_CONFIGS: [Bad; 19] = [
         ":1:24: invalid type: string \"1000001\", expected an object (at ACCOUNTS.ATLAS)",
     ),
     (
-        "an account number is a string",
-        |config| write(config, "{\"ACCOUNTS\": {\"ATLAS\":\n {\"account\": \"12\"}}}"),
-        ":2:14: invalid type: string \"12\", expected an account number, digits without quotes \
+        "an account number is a word of JSON",
+        |config| write(config, "{\"ACCOUNTS\": {\"ATLAS\":\n {\"account\": true}}}"),
+        ":2:14: invalid type: boolean `true`, expected an account: a number, or a text in quotes \
          (at ACCOUNTS.ATLAS.account)",
+    ),
+    (
+        "an account number with a fraction",
+        |config| write(config, r#"{"ACCOUNTS": {"ATLAS": {"account": 12.5}}}"#),
+        ":1:36: `12.5` is no account: an account number has no fraction (at ACCOUNTS.ATLAS.account)",
+    ),
+    (
+        "a misspelt key of an account",
+        |config| write(config, r#"{"ACCOUNTS": {"ATLAS": {"account": 1, "enable": false}}}"#),
+        ":1:39: `enable` is not read; did you mean `enabled`?",
+    ),
+    (
+        "a misspelt key at the top",
+        |config| write(config, r#"{"ACCOUNTS": {}, "PROCESS_MANGER": {}}"#),
+        ":1:18: `PROCESS_MANGER` is not read; did you mean `PROCESS_MANAGER`?",
+    ),
+    (
+        "a path with single backslashes that JSON reads",
+        |config| {
+            write(config, r#"{"ACCOUNTS": {"A": {"account": 1, "terminal_path": "C:\temp\new"}}}"#)
+        },
+        "or `\"C:/temp/new\"` (at ACCOUNTS.A.terminal_path)",
+    ),
+    (
+        "a path with single backslashes that JSON refuses",
+        |config| write(config, r#"{"ACCOUNTS": {"A": {"account": 1, "terminal_path": "C:\MT5"}}}"#),
+        "invalid escape; in a path, write `",
     ),
     (
         "100 MB",
@@ -83,7 +110,7 @@ pub(super) const BAD_CONFIGS: [Bad; 19] = [
     (
         "an account key that would clear the screen",
         |config| write(config, r#"{"ACCOUNTS": {"A\u001b[2J\nB": {"account": "1"}}}"#),
-        r"(at ACCOUNTS.A\u{1b}[2J\nB.account)",
+        r"(at ACCOUNTS.A\u{1b}[2J\nB)",
     ),
     (
         "a misspelt key of ours",
