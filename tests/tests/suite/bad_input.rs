@@ -38,7 +38,14 @@ fn qc_lock_answers_bad_input_with_one_line() {
         (Row::typed(&["run", "X"]), "required arguments were not provided: <COMMAND>..."),
         (Row::typed(&["run", "-E", "300", "X", "--", done]), "300 is not in 0..=255"),
         (Row::typed(&["run", "--wait", "abc", "X", "--", done]), "`abc` is no duration"),
-        (Row::typed(&["run", "--account", "", "X", "--", done]), "1 to 64 printable characters"),
+        (
+            Row::typed(&["run", "--account", "1\u{1b}", "X", "--", done]),
+            "1 to 64 printable characters",
+        ),
+        (
+            Row::typed(&["run", "--account", "1.5", "X", "--", done]),
+            "account number has no fraction",
+        ),
         (Row::typed(&["run", "--terminal", "", "X", "--", done]), "a value is required for"),
         (Row::typed(&["history", "--since", "99999999999999999999"]), "is no duration"),
         (Row::typed(&["--color", "pink", "list"]), "[possible values: auto, always, never]"),
