@@ -115,8 +115,16 @@ pub struct ComponentStatus {
     pub adopted: bool,
     /// Which of its starts this is, counted by the running `qc-launch`.
     pub life: u32,
+    /// Whether its process has stayed up for its `start_seconds`.
+    #[serde(default = "yes")]
+    pub stayed_up: bool,
     /// The log of its output.
     pub log: Option<String>,
+}
+
+/// What holds of a component of an older `qc-launch`, which does not say it.
+fn yes() -> bool {
+    true
 }
 
 /// What a component does, in one word.

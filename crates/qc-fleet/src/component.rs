@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use qc_lock_core::{Account, LockName, Request, Terminal};
+use qc_process::StopSignal;
 use qc_supervise::Settings;
 use serde::Serialize;
 
@@ -77,6 +78,8 @@ pub struct Component {
     pub ports: Vec<u16>,
     /// How it is supervised.
     pub settings: Arc<Settings>,
+    /// The signal that asks it to stop, where the config names one. Without effect on Windows.
+    pub stop_signal: Option<StopSignal>,
     /// Whether the config wants it to run.
     pub enabled: bool,
 }

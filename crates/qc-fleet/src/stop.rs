@@ -8,7 +8,7 @@ mod stopping;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use qc_process::Identity;
+use qc_process::{Identity, StopSignal};
 use serde::Serialize;
 
 use crate::Role;
@@ -40,6 +40,8 @@ pub struct Target {
     pub identity: Identity,
     /// How long it gets to end after it was asked to, before it is killed.
     pub timeout: Duration,
+    /// The signal that asks it, where the config names one.
+    pub signal: Option<StopSignal>,
 }
 
 /// How stopping one process ended.

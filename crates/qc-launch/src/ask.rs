@@ -1,6 +1,8 @@
 //! `qc-launch status`, `stop`, `start`, `restart`, `reload`: asking the one that runs.
 
-use qc_cli::{ColorChoice, Exit, Failure, Place, Text, Tone, local_time, print_json, table};
+use qc_cli::{
+    ColorChoice, Exit, Failure, Place, Text, Tone, local_time, print_json, table, visible,
+};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_lock_core::LockDir;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::cli::{NamesArgs, StatusArgs, StopArgs};
+use crate::last_words;
 
 /// The pause between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -62,7 +65,8 @@ pub(crate) fn stop(
     if names.is_empty() {
         return stop_all(client, &asked, &locks, output);
     }
-    let settled = wait(&mut client, asked, &names, |state| state.is_settled())?;
+    write_text(&asked, output)?;
+    let settled = wait(&mut client, asked, &names, |one| one.state.is_settled())?;
     report(&settled, &names, output, |component| match component.state {
         StateWord::Running | StateWord::Starting => Err("it runs again".into()),
         _ => Ok(format!("{} does not run", component.name)),
@@ -87,13 +91,19 @@ pub(crate) fn restart(
 
 pub(crate) fn reload(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
     let status = connect(&place.locks()?)?.ask(&Request::Reload).map_err(failure)?;
-    for line in &status.text {
-        writeln!(output, "{line}")?;
-    }
+    write_text(&status, output)?;
     Ok(Exit::Done)
 }
 
-/// Starts or restarts, and waits for how that ends.
+/// Prints what the launcher has to say to a request.
+fn write_text(status: &Status, output: &mut dyn Write) -> Result<(), Failure> {
+    for line in &status.text {
+        writeln!(output, "{}", visible(line))?;
+    }
+    Ok(())
+}
+
+/// Starts or restarts, and waits until each has stayed up for its `start_seconds` or has failed.
 fn bring_up(
     request: Request,
     args: &NamesArgs,
@@ -101,16 +111,31 @@ fn bring_up(
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let mut client = connect(&place.locks()?)?;
+    let before = client.ask(&Request::Status).map_err(failure)?;
     let asked = client.ask(&request).map_err(failure)?;
-    let done = |state: StateWord| state.is_settled() || state == StateWord::BackingOff;
-    let settled = wait(&mut client, asked, &args.names, done)?;
-    report(&settled, &args.names, output, |component| match component.state {
-        StateWord::Running => {
-            let pid = component.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
-            Ok(format!("{} runs{pid}", component.name))
+    write_text(&asked, output)?;
+    let has_failed = |one: &ComponentStatus| {
+        let restarts = before.components.iter().find(|other| other.name == one.name);
+        one.state == StateWord::BackingOff || restarts.is_some_and(|it| one.restarts > it.restarts)
+    };
+    let is_done = |one: &ComponentStatus| match one.state {
+        _ if has_failed(one) => true,
+        StateWord::Running => one.stayed_up,
+        state => state.is_settled(),
+    };
+    let settled = wait(&mut client, asked, &args.names, is_done)?;
+    let words = |one: &ComponentStatus| last_words::of(&one.name, place);
+    report(&settled, &args.names, output, |one| match one.state {
+        _ if has_failed(one) => {
+            let why = one.detail.as_deref().unwrap_or("did not stay up");
+            Err(format!("it {why}, and is started again{}", words(one)))
         }
-        StateWord::Finished => Ok(format!("{} has finished", component.name)),
-        state => Err(format!("it is {state}{}", detail(component))),
+        StateWord::Running => {
+            let pid = one.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
+            Ok(format!("{} runs{pid}", one.name))
+        }
+        StateWord::Finished => Ok(format!("{} has finished", one.name)),
+        state => Err(format!("it is {state}{}{}", detail(one), words(one))),
     })
 }
 
@@ -137,14 +162,14 @@ fn next(client: &mut Client, seen: &Status) -> Result<Status, Failure> {
     client.ask(&Request::Wait { seen: seen.tag.clone() }).map_err(failure)
 }
 
-/// Waits until `done` says so of each named component.
+/// Waits until `is_done` says so of each named component.
 fn wait(
     client: &mut Client,
     mut status: Status,
     names: &[String],
-    done: impl Fn(StateWord) -> bool,
+    is_done: impl Fn(&ComponentStatus) -> bool,
 ) -> Result<Status, Failure> {
-    while !of_names(&status, names).all(|component| done(component.state)) {
+    while !of_names(&status, names).all(&is_done) {
         status = next(client, &status)?;
     }
     Ok(status)
@@ -175,7 +200,7 @@ fn report(
     if failed.is_empty() {
         return Ok(Exit::Done);
     }
-    let hint = "`qc-launch status` shows how it goes on; see the component's log";
+    let hint = "qc-launch and the rest run on; `qc-launch status` shows how it goes on, `qc-launch logs NAME` why";
     Err(Failure::new(Exit::Failed, failed.join("\n  "), hint))
 }
 
@@ -214,12 +239,18 @@ fn stop_all(
         let entries = locks.list().unwrap_or_default();
         entries.iter().any(|lock| lock.name.eq_ignore_ascii_case(name) && lock.state.is_live())
     };
-    let left: Vec<&str> = asked
-        .components
-        .iter()
-        .map(|component| component.name.as_str())
-        .filter(|name| is_live(name))
-        .collect();
+    let live = asked.components.iter().filter(|component| is_live(&component.name));
+    // Under the lock of one that did not run here is a program that this launcher has not started.
+    let (left, outside): (Vec<&ComponentStatus>, Vec<_>) =
+        live.partition(|component| component.pid.is_some());
+    for component in outside {
+        let name = &component.name;
+        writeln!(
+            output,
+            "lock {name} is held by a program that qc-launch did not start; see `qc-ps`"
+        )?;
+    }
+    let left: Vec<&str> = left.iter().map(|component| component.name.as_str()).collect();
     if left.is_empty() {
         writeln!(output, "The fleet is stopped; open trades were NOT closed.")?;
         return Ok(Exit::Done);

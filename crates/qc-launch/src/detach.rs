@@ -4,10 +4,12 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 
-use qc_cli::{Exit, Failure};
+use qc_cli::{Exit, Failure, Place};
 use qc_process::{Console, Output, Spawn};
 
-/// What the copy says about each component that should run and does not.
+use crate::last_words;
+
+/// What the copy says about each component that should run and does not: its name, a tab, and why.
 pub(crate) const MISSING: &str = "MISSING ";
 
 /// What the copy says when nothing changes by itself any more.
@@ -17,7 +19,7 @@ pub(crate) const SETTLED: &str = "SETTLED";
 const STAY: &str = "--announce";
 
 /// Starts the copy, shows what it says, and returns when the fleet is ready or won't be.
-pub(crate) fn up(output: &mut dyn Write) -> Result<Exit, Failure> {
+pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
     let (reader, writer) = io::pipe()?;
     let mut args: Vec<OsString> =
         std::env::args_os().skip(1).filter(|word| word != "--detach").collect();
@@ -40,7 +42,7 @@ pub(crate) fn up(output: &mut dyn Write) -> Result<Exit, Failure> {
         let line = line.trim_end();
         if line == SETTLED {
             let pid = child.identity().pid;
-            return settled(pid, &missing, output);
+            return settled(pid, &missing, place, output);
         }
         match line.strip_prefix(MISSING) {
             Some(one) => missing.push(one.to_owned()),
@@ -53,13 +55,18 @@ pub(crate) fn up(output: &mut dyn Write) -> Result<Exit, Failure> {
     Ok(Exit::Code(child.wait()?.code()))
 }
 
-fn settled(pid: u32, missing: &[String], output: &mut dyn Write) -> Result<Exit, Failure> {
+fn settled(
+    pid: u32,
+    missing: &[String],
+    place: &Place,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
     if missing.is_empty() {
         writeln!(output, "The fleet is ready; qc-launch goes on in the background (PID {pid}).")?;
         writeln!(output, "`qc-launch status` shows it, `qc-launch stop` stops it.")?;
         return Ok(Exit::Done);
     }
-    let lines: String = missing.iter().map(|one| format!("\n  {one}")).collect();
+    let lines: String = missing.iter().map(|one| last_words::of_missing(one, place)).collect();
     let message = format!(
         "the fleet is not complete; qc-launch goes on in the background (PID {pid}) without:{lines}"
     );
@@ -68,11 +75,11 @@ fn settled(pid: u32, missing: &[String], output: &mut dyn Write) -> Result<Exit,
 }
 
 /// Says how the start went, to the one who started this copy.
-pub(crate) fn announce(missing: &[String]) {
+pub(crate) fn announce(missing: &[(String, String)]) {
     let mut output = io::stdout().lock();
-    for one in missing {
+    for (name, why) in missing {
         // Who does not listen any more does not miss it.
-        let _ = writeln!(output, "{MISSING}{one}");
+        let _ = writeln!(output, "{MISSING}{name}\t{why}");
     }
     let _ = writeln!(output, "{SETTLED}");
     let _ = output.flush();

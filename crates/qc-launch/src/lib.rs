@@ -10,6 +10,7 @@ mod cli;
 mod detach;
 mod drill;
 mod init;
+mod last_words;
 pub mod logs;
 pub mod metrics;
 pub mod notify;
@@ -80,7 +81,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
 
 fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
     if args.detach {
-        return detach::up(output);
+        return detach::up(place, output);
     }
     let (fleet, locks) = (place.fleet_to_start()?, place.locks()?);
     let (components, warnings) = selected(&fleet, args, &locks)?;

@@ -40,6 +40,11 @@ impl Roster {
         Some(&self.entries.get(id.0 as usize)?.as_ref()?.component)
     }
 
+    /// Returns the watchdog of a brain.
+    pub(crate) fn guard(&self, id: Id) -> Option<Id> {
+        self.entries.get(id.0 as usize)?.as_ref()?.spec.guard
+    }
+
     /// Returns how a component is called.
     pub(crate) fn name(&self, id: Id) -> String {
         self.get(id).map_or_else(|| "a former component".into(), |it| it.name.to_string())
@@ -139,7 +144,7 @@ pub(crate) struct Changes {
 }
 
 /// Whether what runs for one is what the other wants.
-fn runs_alike(one: &Component, other: &Component) -> bool {
+pub(crate) fn runs_alike(one: &Component, other: &Component) -> bool {
     one.name == other.name
         && one.account == other.account
         && one.terminal == other.terminal

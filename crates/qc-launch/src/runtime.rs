@@ -146,6 +146,8 @@ pub(crate) struct Runtime<'a> {
     crashed: HashSet<Id>,
     /// The locks that were refused to those that ended with exit code 75, as their history says.
     refused: HashMap<Id, String>,
+    /// What each has failed by the last time, as what follows its name.
+    failures: HashMap<Id, String>,
     /// Those of which something that was left behind is being ended.
     ending: HashSet<Id>,
     /// Those that are looked at whether they are ready.
@@ -193,6 +195,7 @@ impl<'a> Runtime<'a> {
             pids: HashMap::new(),
             crashed: HashSet::new(),
             refused: HashMap::new(),
+            failures: HashMap::new(),
             ending: HashSet::new(),
             looking: Vec::new(),
             events: VecDeque::new(),
@@ -342,6 +345,7 @@ impl<'a> Runtime<'a> {
                     self.pids.remove(&id);
                     self.crashed.remove(&id);
                     self.refused.remove(&id);
+                    self.failures.remove(&id);
                 }
             }
         }

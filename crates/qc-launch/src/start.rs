@@ -135,7 +135,17 @@ impl Starter<'_> {
 }
 
 fn failed(error: io::Error) -> NotStarted {
-    NotStarted::Failed(error.to_string())
+    match has_no_room(&error) {
+        true => NotStarted::NoRoom(error.to_string()),
+        false => NotStarted::Failed(error.to_string()),
+    }
+}
+
+/// Whether the system has no room now, on a disk, in memory or in a table of its own: it may have
+/// in a moment.
+fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|error| error.downcast_ref::<io::Error>()).any(qc_process::is_out_of_room)
 }
 
 fn not_locked(error: LockError) -> NotStarted {
@@ -148,8 +158,10 @@ fn not_locked(error: LockError) -> NotStarted {
         // It will not go away by itself.
         LockError::Latched { .. } => NotStarted::Refused(error.to_string()),
         _ => {
+            let is_full = has_no_room(&error);
             let failure = qc_cli::Failure::from(error);
-            NotStarted::Failed(format!("it cannot be locked: {}", failure.message()))
+            let text = format!("it cannot be locked: {}", failure.message());
+            if is_full { NotStarted::NoRoom(text) } else { NotStarted::Failed(text) }
         }
     }
 }

@@ -26,6 +26,7 @@ mod parts;
 mod relay;
 mod shown;
 mod stop;
+mod stop_signal;
 mod terminal;
 mod volume;
 mod watch;
@@ -41,6 +42,7 @@ pub use parts::in_parts;
 pub use relay::Relay;
 pub use shown::{shown, visible};
 pub use stop::{Ask, Process, StopError, ask_all, wait_any};
+pub use stop_signal::{StopSignal, UnknownSignal};
 pub use terminal::{is_terminal, spare_programs};
 pub use volume::{Volume, VolumePlace, volume};
 pub use watch::{Waker, Watcher};
@@ -110,6 +112,16 @@ pub fn end_program(code: i32) -> ! {
 /// What this program starts from then on gets the same. On Windows there is no such limit.
 pub fn allow_open_files(count: u64) -> u64 {
     imp::allow_open_files(count)
+}
+
+/// Whether an error says that the system has no room at the moment: on a disk, in memory, or in a
+/// table of processes or open files.
+pub fn is_out_of_room(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::OutOfMemory
+    ) || error.raw_os_error().is_some_and(imp::is_out_of_room)
 }
 
 /// Gives memory that this program does not use any more back to the system, where its allocator keeps

@@ -5,7 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use crate::terminal::{is_spared, is_terminal};
-use crate::{Child, Ended, Identity, Interrupt, Liveness, imp, in_parts, liveness, own_identity};
+use crate::{
+    Child, Ended, Identity, Interrupt, Liveness, StopSignal, imp, in_parts, liveness, own_identity,
+};
 
 /// How many processes are opened one after the other before another processor is worth it.
 const OPENED_AT_ONCE: usize = 64;
@@ -17,17 +19,21 @@ pub struct Process {
     /// The names under which its program is known.
     #[cfg_attr(windows, expect(dead_code, reason = "only Unix asks a Python differently"))]
     pub(crate) images: Vec<String>,
+    /// The signal that it wants to be asked by, if that is known.
+    #[cfg_attr(windows, expect(dead_code, reason = "Windows knows no signals"))]
+    pub(crate) signal: Option<StopSignal>,
     pub(crate) handle: imp::ProcessHandle,
 }
 
 /// How a process is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// In the way that lets it clean up. Unix: SIGINT for a Python, SIGTERM for others and where
-    /// SIGINT is ignored. Windows: Ctrl-C in its own console, and WM_CLOSE to its windows.
+    /// In the way that lets it clean up. Unix: the signal of [`Process::asked_by`]; without one,
+    /// SIGINT for a Python that has no handler for SIGTERM and does not ignore SIGINT, SIGTERM for
+    /// others. Windows: Ctrl-C in its own console, and WM_CLOSE to its windows.
     Gently,
-    /// Once more, for a program that did not listen. Unix: SIGTERM. Windows: nothing is left
-    /// between asking and killing, so nothing happens.
+    /// Once more, for a program that did not listen. Unix: SIGTERM, or SIGINT for a Python that was
+    /// asked by SIGTERM. Windows: nothing is left between asking and killing, so nothing happens.
     Firmly,
 }
 
@@ -157,13 +163,18 @@ impl Process {
             let image = images.into_iter().next().unwrap_or_default();
             return Err(StopError::Terminal { image });
         }
-        Ok(Some(Self { identity: identity.clone(), images, handle }))
+        Ok(Some(Self { identity: identity.clone(), images, signal: None, handle }))
     }
 
     /// Opens many at once; one result each, in their order.
     pub fn open_all(identities: &[&Identity]) -> Vec<Result<Option<Self>, StopError>> {
         let open = |part: &[&Identity]| part.iter().map(|one| Self::open(one)).collect::<Vec<_>>();
         in_parts(identities, OPENED_AT_ONCE, open).into_iter().flatten().collect()
+    }
+
+    /// Returns the same process, which wants to be asked by this signal. Without effect on Windows.
+    pub fn asked_by(self, signal: Option<StopSignal>) -> Self {
+        Self { signal, ..self }
     }
 
     /// Returns who it is.

@@ -42,6 +42,8 @@ pub struct View {
     pub adopted: bool,
     /// Which of its lives this is.
     pub life: u32,
+    /// Whether its process has stayed up for [`Settings::start_seconds`](crate::Settings::start_seconds).
+    pub is_proven: bool,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,10 @@ pub(crate) struct Component {
     pub(crate) life: u32,
     pub(crate) restarts: Restarts,
     pub(crate) adopted: bool,
+    /// Whether its process has stayed up for its `start_seconds`.
+    pub(crate) is_proven: bool,
+    /// How often the system had no room for its start, since it last ran.
+    pub(crate) retries: u32,
     /// When its lock was first found to be not free yet.
     pub(crate) busy_since: Option<Duration>,
     /// Its place in the order of stopping, by rank and dependants.
@@ -81,10 +87,34 @@ pub(crate) enum Phase {
     Spawning(Start, Option<Then>),
     /// It runs; the agenda has the end of the patience, or of the delay.
     Starting,
-    /// It runs and is ready. When it gave its last sign of life.
-    Ready(Duration),
+    /// It runs and is ready.
+    Ready(Silence),
     /// It was asked to stop.
     Stopping(Step, Then),
+}
+
+/// How long a component has given no sign of life.
+///
+/// Only time between two looks counts, and no more of it than their usual distance: a machine that
+/// slept for hours has not seen hours of silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Silence {
+    /// When the last look, or the beginning, was.
+    pub(crate) since: Duration,
+    /// The silence that looks have found so far.
+    pub(crate) lasted: Duration,
+}
+
+impl Silence {
+    pub(crate) fn none(now: Duration) -> Self {
+        Self { since: now, lasted: Duration::ZERO }
+    }
+
+    /// Counts a look that has found nothing; looks are `pause` apart.
+    pub(crate) fn after(self, now: Duration, pause: Duration) -> Self {
+        let more = now.saturating_sub(self.since).min(pause);
+        Self { since: now, lasted: self.lasted + more }
+    }
 }
 
 /// Which start it is.
@@ -133,6 +163,8 @@ impl Component {
             life: 0,
             restarts: Restarts::default(),
             adopted: false,
+            is_proven: false,
+            retries: 0,
             busy_since: None,
             stop_order: 0,
             waiters: Vec::new(),
@@ -182,6 +214,7 @@ impl Component {
             restarts: self.restarts.total(),
             adopted: self.adopted && self.is_live(),
             life: self.life,
+            is_proven: self.is_proven && self.is_live(),
         }
     }
 }

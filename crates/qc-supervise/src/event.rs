@@ -102,6 +102,9 @@ pub enum NotStarted {
     /// Something that an earlier run may have left is in its way, such as its port; says what, as a
     /// sentence about "it". Retried for a moment, and then a failure.
     InUse(String),
+    /// The system has no room for it now, such as on a full disk; says what is missing. It is tried
+    /// again for as long as that takes.
+    NoRoom(String),
     /// Something else; says what.
     Failed(String),
 }
@@ -168,7 +171,15 @@ pub enum Action {
     Forget(Id),
 }
 
+/// The signal that no program can ignore.
+const KILL: i32 = 9;
+
 impl Exit {
+    /// Whether another process has killed it. Windows does not tell that from an exit code.
+    pub fn is_kill(self) -> bool {
+        self == Self::Signal(KILL)
+    }
+
     /// Whether it says that all went well. What nobody knows is no success.
     pub fn is_success(self) -> bool {
         self == Self::Code(0)

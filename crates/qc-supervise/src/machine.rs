@@ -26,6 +26,8 @@ use crate::{Action, Event, Id, Note, Spec, State, View};
 pub struct Machine {
     components: Vec<Option<Component>>,
     agenda: Agenda,
+    /// When each has stayed up for its `start_seconds`.
+    proofs: Agenda,
     starts: StartQueue,
     stops: StopQueue,
     /// Those for which what they wait for has changed.
@@ -51,6 +53,7 @@ impl Machine {
             stopped: components.len(),
             components,
             agenda: Agenda::default(),
+            proofs: Agenda::default(),
             starts: StartQueue::default(),
             stops: StopQueue::default(),
             recheck: VecDeque::new(),
@@ -72,6 +75,8 @@ impl Machine {
         loop {
             if let Some(id) = self.recheck.pop_front() {
                 self.recheck(id);
+            } else if let Some(id) = self.proofs.pop(self.now) {
+                self.proven(id);
             } else if let Some(id) = self.agenda.pop(self.now) {
                 self.due(id);
             } else if let Some(id) = self.stops.pop() {
@@ -87,7 +92,7 @@ impl Machine {
     /// Returns when [`Event::Tick`] is due, if nothing happens before.
     pub fn next_due(&mut self) -> Option<Duration> {
         let start = self.starts.next();
-        self.agenda.next().into_iter().chain(start).min()
+        [self.agenda.next(), self.proofs.next(), start].into_iter().flatten().min()
     }
 
     /// Returns what others see of a component; `None` if it was removed.
@@ -133,10 +138,9 @@ impl Machine {
         self.get(id).is_some_and(|component| self.stops.contains(component.turn(id)))
     }
 
-    /// Whether it has to be gone before its watchdog is stopped, and that one is to stop.
+    /// Whether its watchdog is to stop: it has to be gone before that.
     fn follows_its_guard(&self, id: Id) -> bool {
-        let component = self.get(id).filter(|component| component.needs_its_guard());
-        component.and_then(|it| it.spec.guard).is_some_and(|guard| self.is_to_stop(guard))
+        self.get(id).and_then(|it| it.spec.guard).is_some_and(|guard| self.is_to_stop(guard))
     }
 
     fn ids(&self) -> Vec<Id> {
@@ -157,9 +161,13 @@ impl Machine {
         if mem::discriminant(&before) != mem::discriminant(after) {
             component.since = now;
         }
+        let is_live = component.is_live();
         self.active = self.active + entered.active - left.active;
         self.stopped = self.stopped + entered.stopped - left.stopped;
         self.agenda.set(id, due);
+        if !is_live {
+            self.proofs.set(id, None);
+        }
     }
 
     fn take(&mut self, event: Event) {

@@ -31,8 +31,12 @@ pub enum Note {
     Unguarded(Id),
     /// It did not end in time and is killed.
     Killed(Duration),
-    /// It ended after it was asked to, or killed, this long ago.
+    /// It ended by itself when it was to stop and its turn to be asked had not come.
+    EndedUnasked(Exit),
+    /// It ended this long after it was asked to.
     Stopped(Exit, Duration),
+    /// It was killed, this long after it was asked to stop.
+    EndedByKill(Duration),
     /// It does not end although it was killed.
     Survived,
 }
@@ -81,7 +85,12 @@ impl Note {
             | Self::Unguarded(_)
             | Self::Killed(_)
             | Self::Survived => true,
-            Self::Waits(_) | Self::Ready(_) | Self::Finished(_) | Self::Stopped(..) => false,
+            Self::Waits(_)
+            | Self::Ready(_)
+            | Self::Finished(_)
+            | Self::EndedUnasked(_)
+            | Self::Stopped(..)
+            | Self::EndedByKill(_) => false,
         }
     }
 }
@@ -108,6 +117,7 @@ impl fmt::Display for Cause {
     /// A sentence about "it".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Ended(exit) if exit.is_kill() => write!(f, "it was KILLED ({exit})"),
             Self::Ended(exit) => write!(f, "it ended with {exit}"),
             Self::NotStarted(why) => write!(f, "it could not be started: {why}"),
             Self::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),

@@ -12,6 +12,8 @@ pub struct Settings {
     pub ready: Readiness,
     /// By what it shows that it is not hung.
     pub heartbeat: Option<Heartbeat>,
+    /// How long it must stay up for its start to have succeeded.
+    pub start_seconds: Duration,
     /// How long it gets to end after it was asked to, before it is killed.
     pub stop_timeout: Duration,
     /// What to do with it when the watchdog of its account has given up.
@@ -120,6 +122,7 @@ impl Default for Settings {
             restart: RestartPolicy::default(),
             ready: Readiness { probe: Probe::Started, timeout: Duration::from_secs(60) },
             heartbeat: None,
+            start_seconds: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(10),
             when_unguarded: WhenUnguarded::Stop,
         }

@@ -140,10 +140,10 @@ fn a_launcher_that_is_stopped_itself_ends_them_before_any_watchdog_too() {
     let (ended, lines) = launch.finish();
     assert_eq!(ended, Ended::Code(0), "{lines:#?}");
     let position = |text: &str| lines.iter().position(|line| line.contains(text));
-    let watchdog = position("WATCHDOG_ATLAS ended by itself").expect("it was stopped");
+    let watchdog = position("WATCHDOG_ATLAS ended when asked").expect("it was stopped");
     for copy in copies {
         let text =
-            format!("BRAIN_ATLAS (PID {}, not started here) ended by itself", copy.identity().pid);
+            format!("BRAIN_ATLAS (PID {}, not started here) ended when asked", copy.identity().pid);
         let copy = position(&text).unwrap_or_else(|| panic!("no `{text}`: {lines:#?}"));
         assert!(copy < watchdog, "{lines:#?}");
     }
@@ -196,7 +196,7 @@ fn a_part_is_stopped_by_the_orchestrator_which_runs_on_and_does_not_start_it_aga
     }
     let stopped = shutdown(&fleet, &["--account", "atlas", "--yes"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
-    launch.wait_for("WATCHDOG_ATLAS ended by itself");
+    launch.wait_for("WATCHDOG_ATLAS ended when asked");
     assert_eq!(
         running(&fleet),
         ["BRAIN_BOREAS", "MASTER_LAUNCH", "WATCHDOG_BOREAS", "quantum_server"]

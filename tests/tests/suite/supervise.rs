@@ -171,7 +171,8 @@ fn components_are_stopped_and_started_by_name() {
     // With a watchdog its brain goes.
     let stopped = run(&["stop", "watchdog_atlas"]);
     assert_ok(&stopped);
-    assert_eq!(stopped.stdout, "WATCHDOG_ATLAS does not run\n");
+    let first = "BRAIN_ATLAS is stopped first: WATCHDOG_ATLAS is its watchdog\n";
+    assert_eq!(stopped.stdout, format!("{first}WATCHDOG_ATLAS does not run\n"));
     assert_eq!(component(&fleet, "WATCHDOG_ATLAS")["state"], "stopped");
     assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "stopped");
     // And without it the brain does not come back.
@@ -338,6 +339,90 @@ fn in_the_background_the_exit_code_tells_of_what_is_missing() {
     let up = fleet.run("qc-launch", &["up", "--detach"]);
     assert_eq!(up.code, 1, "{up:?}");
     assert!(up.stderr.contains("nothing is left to supervise"), "{up:?}");
+}
+
+/// A config whose brain dies at its start, as at an import that fails; nothing is ready by a line.
+fn dying_brain(account: u64, more: &Value) -> SampleFleet {
+    let section = json!({ "defaults": { "ready": {} }, "server": { "enabled": false } });
+    let mut section = section.as_object().unwrap().clone();
+    section.extend(more.as_object().unwrap().clone());
+    let fleet = fleet(&[("ATLAS", account)], &Value::Object(section));
+    fleet.script("BRAIN_ATLAS.py", "count 3\nexit 3");
+    fleet
+}
+
+#[test]
+fn a_start_that_does_not_stay_up_fails_and_shows_the_last_lines_of_its_log() {
+    let fleet = dying_brain(7_410_001, &json!({}));
+    let _background = Background(&fleet);
+    let up = fleet.run("qc-launch", &["up", "--detach"]);
+    assert_eq!(up.code, 1, "{up:?}");
+    assert!(up.stderr.contains("goes on in the background"), "{up:?}");
+    assert!(up.stderr.contains("\n    | "), "{up:?}");
+    for command in ["restart", "start"] {
+        let again = fleet.run("qc-launch", &[command, "BRAIN_ATLAS"]);
+        assert_eq!(again.code, 1, "{again:?}");
+        assert!(again.stderr.contains("\n    | "), "{again:?}");
+        assert!(again.stderr.contains("the rest run on"), "{again:?}");
+    }
+    assert_eq!(component(&fleet, "WATCHDOG_ATLAS")["state"], "running");
+}
+
+#[test]
+fn one_that_ends_well_and_is_not_to_be_restarted_has_been_started() {
+    let brains = json!({ "restart": { "when": "on-failure" } });
+    let fleet = dying_brain(7_410_002, &json!({ "brains": brains }));
+    fleet.script("BRAIN_ATLAS.py", "exit 0");
+    let _background = Background(&fleet);
+    let up = fleet.run("qc-launch", &["up", "--detach"]);
+    assert_ok(&up);
+    let again = fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]);
+    assert_ok(&again);
+    assert_eq!(again.stdout, "BRAIN_ATLAS has finished\n");
+}
+
+#[test]
+fn a_start_waits_for_its_own_start_seconds_and_for_no_more() {
+    let fleet = fleet(&[("ATLAS", 7_410_003)], &json!({ "start_seconds": 0 }));
+    let launch = start(&fleet, "BRAIN_ATLAS");
+    let restarted = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
+    assert_ok(&restarted);
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["stayed_up"], true);
+    launch.ask_to_stop(&fleet.tools);
+    assert_eq!(launch.finish().0, Ended::Code(0));
+}
+
+#[test]
+fn a_restart_says_that_the_config_has_changed() {
+    let fleet = fleet(&[("ATLAS", 7_410_004)], &json!({}));
+    let launch = start(&fleet, "BRAIN_ATLAS");
+    let same = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
+    assert_ok(&same);
+    assert!(!same.stdout.contains("config"), "{same:?}");
+    let changed = json!({ "components": { "BRAIN_ATLAS": { "env": { "KEY": "new" } } } });
+    fleet.configure(&config(&[("ATLAS", 7_410_004)], &changed));
+    let other = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
+    assert_ok(&other);
+    assert!(other.stdout.contains("BRAIN_ATLAS has changed in the config"), "{other:?}");
+    assert!(other.stdout.contains("qc-launch reload"), "{other:?}");
+    assert_ok(&fleet.run("qc-launch", &["reload"]));
+    assert!(!fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]).stdout.contains("config"));
+    launch.ask_to_stop(&fleet.tools);
+    assert_eq!(launch.finish().0, Ended::Code(0));
+}
+
+#[test]
+fn stopping_a_watchdog_stops_its_brain_also_where_that_may_trade_on() {
+    let keep = json!({ "brains": { "stop": { "without_watchdog": "keep" } } });
+    let fleet = fleet(&[("ATLAS", 7_410_005)], &keep);
+    let launch = start(&fleet, "BRAIN_ATLAS");
+    let brain = identity(&fleet, "BRAIN_ATLAS");
+    let stopped = fleet.run("qc-launch", &["stop", "WATCHDOG_ATLAS"]);
+    assert_ok(&stopped);
+    assert!(stopped.stdout.contains("BRAIN_ATLAS is stopped first"), "{stopped:?}");
+    assert_eq!(liveness(&brain), Liveness::Dead);
+    launch.ask_to_stop(&fleet.tools);
+    assert_eq!(launch.finish().0, Ended::Code(0));
 }
 
 /// A script that claims its lock once there is a file `go`.

@@ -154,6 +154,7 @@ mod tests {
                 pulse: Pulse::File(root().join("beat")),
                 within: seconds(5),
             }),
+            start_seconds: seconds(1),
             stop_timeout: seconds(60),
             when_unguarded: WhenUnguarded::Keep,
         };

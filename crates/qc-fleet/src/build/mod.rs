@@ -16,7 +16,7 @@ use self::paths::Paths;
 use crate::component::{AccountEntry, Component, Fleet, Role};
 use crate::config::{
     AccountConfig, Config, ConfigWarning, Entries, HasRules, KeyPath, Manager, Meaning, Mistake,
-    Port, SECTION, Span, Timing, Variables, Written,
+    Port, SECTION, SignalName, Span, Timing, Variables, Written,
 };
 use crate::order::order;
 use crate::root;
@@ -139,6 +139,9 @@ impl Builder<'_> {
         if let Some(Span(timeout)) = self.manager.stop_timeout_seconds {
             settings.stop_timeout = timeout;
         }
+        if let Some(Span(start_seconds)) = self.manager.start_seconds {
+            settings.start_seconds = start_seconds;
+        }
         self.apply(&self.manager.defaults.0, &mut settings, &self.section.key("defaults"))?;
         self.defaults = Arc::new(settings);
         Ok(())
@@ -164,6 +167,9 @@ impl Builder<'_> {
         self.apply(level, &mut settings, at)?;
         if settings != *component.settings {
             component.settings = Arc::new(settings);
+        }
+        if let Some(SignalName(signal)) = level.rules().stop.signal {
+            component.stop_signal = Some(signal);
         }
         Ok(())
     }
@@ -216,6 +222,7 @@ impl Builder<'_> {
             depends_on: Vec::new(),
             ports: Vec::new(),
             settings: Arc::clone(&self.defaults),
+            stop_signal: self.manager.defaults.0.rules().stop.signal.map(|name| name.0),
             enabled: true,
         }
     }

@@ -35,6 +35,9 @@ pub(crate) struct Manager {
     /// The pause between the starts of two brains, whose logins at the terminal collide.
     #[schemars(extend("default" = 3))]
     pub(crate) brain_stagger_seconds: Option<Span>,
+    /// A short form of `defaults.start_seconds`.
+    #[schemars(extend("default" = 1))]
+    pub(crate) start_seconds: Option<Span>,
     /// A short form of `defaults.stop.timeout`.
     #[schemars(extend("default" = 10))]
     pub(crate) stop_timeout_seconds: Option<Span>,
@@ -72,6 +75,10 @@ pub(crate) struct Defaults {
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// start waits for that, and a brain for its watchdog's.
+    #[schemars(extend("default" = 1))]
+    start_seconds: Option<Span>,
     restart: Object<Restart>,
     ready: Object<Ready>,
     heartbeat: Object<Beat>,
@@ -104,6 +111,10 @@ pub(crate) struct Server {
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// start waits for that, and a brain for its watchdog's.
+    #[schemars(extend("default" = 1))]
+    start_seconds: Option<Span>,
     restart: Object<Restart>,
     ready: Object<Ready>,
     heartbeat: Object<Beat>,
@@ -131,6 +142,10 @@ pub(crate) struct Watchdogs {
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// start waits for that, and a brain for its watchdog's.
+    #[schemars(extend("default" = 1))]
+    start_seconds: Option<Span>,
     restart: Object<Restart>,
     ready: Object<Ready>,
     heartbeat: Object<Beat>,
@@ -158,6 +173,10 @@ pub(crate) struct Brains {
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// start waits for that, and a brain for its watchdog's.
+    #[schemars(extend("default" = 1))]
+    start_seconds: Option<Span>,
     restart: Object<Restart>,
     ready: Object<Ready>,
     heartbeat: Object<Beat>,
@@ -202,6 +221,10 @@ pub(crate) struct One {
     /// The folder of the terminal that it uses. Only for a component of its own.
     #[schemars(extend("examples" = ["C:/MT5/Atlas"]))]
     pub(crate) terminal: Option<Written>,
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// start waits for that, and a brain for its watchdog's.
+    #[schemars(extend("default" = 1))]
+    pub(crate) start_seconds: Option<Span>,
     pub(crate) restart: Object<Restart>,
     pub(crate) ready: Object<Ready>,
     pub(crate) heartbeat: Object<Beat>,
@@ -223,6 +246,7 @@ macro_rules! has_rules {
         impl HasRules for $level {
             fn rules(&self) -> Rules<'_> {
                 Rules {
+                    start_seconds: self.start_seconds.map(|span| span.0),
                     restart: &self.restart.0,
                     ready: &self.ready.0,
                     heartbeat: &self.heartbeat.0,

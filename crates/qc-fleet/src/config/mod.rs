@@ -10,6 +10,7 @@ mod near_key;
 mod object;
 mod output;
 mod rules;
+mod signal_name;
 mod value;
 mod warning;
 mod written;
@@ -33,6 +34,7 @@ pub(crate) use self::manager::{Brains, HasRules, Manager, One, Server, Watchdogs
 pub(crate) use self::mistake::{Mistake, suggest};
 pub(crate) use self::object::Entries;
 pub use self::output::{LogSettings, NotifyEvent, NotifySettings};
+pub(crate) use self::signal_name::SignalName;
 pub(crate) use self::value::{Port, Span};
 pub use self::warning::ConfigWarning;
 pub use self::written::Variables;
@@ -300,7 +302,7 @@ mod tests {
             ),
             (
                 r#""components": {"X": {"command": ["x"], "colour": 1}}"#,
-                "3:40: unknown key `colour`; known here: enabled, command, script, args, cwd, env, depends_on, port, account, terminal, restart, ready, heartbeat, stop (at PROCESS_MANAGER.components.X.colour)",
+                "3:40: unknown key `colour`; known here: enabled, command, script, args, cwd, env, depends_on, port, account, terminal, start_seconds, restart, ready, heartbeat, stop (at PROCESS_MANAGER.components.X.colour)",
             ),
             (
                 r#""components": {"X": {"command": ["x"]}, "x": {"command": ["y"]}}"#,

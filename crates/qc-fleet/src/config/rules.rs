@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::key_path::KeyPath;
 use super::mistake::Mistake;
 use super::object::Object;
+use super::signal_name::SignalName;
 use super::value::{Port, Span};
 use super::written::Written;
 
@@ -115,7 +116,13 @@ pub(crate) struct Stop {
     /// How long it gets to end after it was asked to, before it is killed.
     #[schemars(extend("default" = "10s"))]
     timeout: Option<Span>,
-    /// What to do with a brain whose watchdog has given up: `stop` it, or `keep` it.
+    /// The Unix signal that asks it: `SIGINT`, `SIGTERM`, `SIGQUIT`, `SIGHUP`, `SIGUSR1`, `SIGUSR2`.
+    /// Without it, what the program understands: SIGINT for a Python that has no handler for
+    /// SIGTERM, else SIGTERM. Without effect on Windows, where every program gets Ctrl-C.
+    #[schemars(extend("examples" = ["SIGTERM"]))]
+    pub(crate) signal: Option<SignalName>,
+    /// What to do with a brain whose watchdog was given up: `stop` it, or `keep` it. One whose
+    /// watchdog is stopped on purpose is always stopped with it.
     #[schemars(extend("default" = "stop"))]
     without_watchdog: Option<Unguarded>,
 }
@@ -134,6 +141,7 @@ pub(crate) type Resolve<'a> = &'a dyn Fn(&Written, &KeyPath) -> Result<PathBuf, 
 /// All rules of one level.
 #[derive(Clone, Copy)]
 pub(crate) struct Rules<'a> {
+    pub(crate) start_seconds: Option<Duration>,
     pub(crate) restart: &'a Restart,
     pub(crate) ready: &'a Ready,
     pub(crate) heartbeat: &'a Beat,
@@ -152,6 +160,9 @@ impl Rules<'_> {
         self.ready.apply(&mut settings.ready, &at.key("ready"), resolve)?;
         self.heartbeat.apply(&mut settings.heartbeat, &at.key("heartbeat"), resolve)?;
         self.stop.apply(settings);
+        if let Some(start_seconds) = self.start_seconds {
+            settings.start_seconds = start_seconds;
+        }
         Ok(())
     }
 }

@@ -165,6 +165,7 @@ fn same_account(one: &Instance, other: &Instance) -> bool {
 
 fn targets(fleet: &Fleet, instance: &Instance, timeout: Option<Duration>) -> Vec<Target> {
     let configured = fleet.component(&instance.component);
+    let signal = configured.and_then(|component| component.stop_signal);
     let configured = configured.map(|component| component.settings.stop_timeout);
     let timeout = timeout.or(configured).unwrap_or(fleet.timing.stop_timeout);
     let target = |process: &ProcessInfo, is_worker: bool| Target {
@@ -177,6 +178,7 @@ fn targets(fleet: &Fleet, instance: &Instance, timeout: Option<Duration>) -> Vec
         is_worker,
         identity: process.identity.clone(),
         timeout,
+        signal,
     };
     let own = instance.processes.iter().map(|one| target(one, false));
     // An orchestrator's part is stopped by name.

@@ -134,7 +134,8 @@ impl<'a> Stopping<'a> {
             let failed = match opened {
                 Ok(Some(process)) => match self.watcher.watch(&process, token) {
                     Ok(()) => {
-                        running.process = Some(process);
+                        let signal = running.target.signal;
+                        running.process = Some(process.asked_by(signal));
                         None
                     }
                     Err(error) => Some(Outcome::Survived(format!("it cannot be watched: {error}"))),

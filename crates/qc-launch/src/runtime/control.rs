@@ -13,6 +13,7 @@ use qc_supervise::{Event, Id, State, View};
 use super::Message;
 use super::Runtime;
 use crate::report::Report;
+use crate::roster::runs_alike;
 use crate::selected;
 
 /// How long an answer may take: the loop is never busy for long.
@@ -67,8 +68,10 @@ impl Runtime<'_> {
             }
             Request::Stop { names } => self.ids(names).map(|ids| {
                 self.report.info("asked", &format!("asked to stop {}", names.join(", ")));
+                let text = self.stopped_with(&ids);
+                text.iter().for_each(|line| self.report.info("asked", line));
                 self.events.push_back(Event::Stop(ids));
-                Vec::new()
+                text
             }),
             Request::Start { names } => self.each(names, "start", Event::Start),
             Request::Restart { names } => self.each(names, "restart", Event::Restart),
@@ -124,8 +127,53 @@ impl Runtime<'_> {
         }
         let ids = self.ids(names)?;
         self.report.info("asked", &format!("asked to {word} {}", names.join(", ")));
+        let text = self.outdated(&ids);
+        text.iter().for_each(|line| self.report.warn("asked", line));
         self.events.extend(ids.into_iter().map(event));
-        Ok(Vec::new())
+        Ok(text)
+    }
+
+    /// Says which brains are stopped although only their watchdogs were named.
+    fn stopped_with(&self, ids: &[Id]) -> Vec<String> {
+        let live = |id| {
+            let state = self.machine.view(id).map(|view| view.state);
+            let rests = |state: &State| {
+                matches!(state, State::Stopped | State::Finished(_) | State::GaveUp(_))
+            };
+            state.is_some_and(|state| !rests(&state))
+        };
+        let brains = self.roster.iter().filter(|&(id, _)| !ids.contains(&id) && live(id));
+        let with = brains.filter_map(|(id, brain)| {
+            let guard = self.roster.guard(id).filter(|guard| ids.contains(guard))?;
+            let guard = self.roster.name(guard);
+            Some(format!("{} is stopped first: {guard} is its watchdog", brain.name))
+        });
+        with.collect()
+    }
+
+    /// Says which of these are started with settings that the config does not have any more.
+    fn outdated(&self, ids: &[Id]) -> Vec<String> {
+        let fleet = match self.place.fleet_to_start() {
+            Ok(fleet) => fleet,
+            Err(failure) => {
+                return vec![format!(
+                    "the config can't be read now, so the one that was read last is used: {}",
+                    failure.message()
+                )];
+            }
+        };
+        let outdated = ids.iter().filter_map(|&id| self.roster.get(id)).filter_map(|one| {
+            let now = fleet.component(one.name.as_str());
+            let what = match now {
+                None => "is not in the config any more",
+                Some(now) if !now.enabled => "is not enabled in the config any more",
+                Some(now) if !runs_alike(one, now) => "has changed in the config",
+                Some(_) => return None,
+            };
+            let name = &one.name;
+            Some(format!("{name} {what}; it is started as before until `qc-launch reload`"))
+        });
+        outdated.collect()
     }
 
     fn ids(&self, names: &[String]) -> Result<Vec<Id>, Refusal> {
@@ -228,7 +276,7 @@ impl Runtime<'_> {
             }
             State::BackingOff(at) => {
                 until = Some(self.wall_clock(at));
-                (StateWord::BackingOff, None)
+                (StateWord::BackingOff, self.failures.get(&id).cloned())
             }
             State::Blocked(why) => (StateWord::Blocked, Some(why)),
             State::Starting => (StateWord::Starting, None),
@@ -250,6 +298,7 @@ impl Runtime<'_> {
             restarts: view.restarts,
             adopted: view.adopted,
             life: view.life,
+            stayed_up: view.is_proven,
             log: running.and_then(|running| Some(running.log.as_ref()?.display().to_string())),
         }
     }

@@ -105,8 +105,11 @@ impl Runtime<'_> {
                 .flat_map(|&id| self.whom(id, also_behind).into_iter().map(move |it| (id, it)))
                 .collect();
             // One that can't be opened has ended, or can't be touched either way.
+            let signal = |id| self.roster.get(id).and_then(|component| component.stop_signal);
             let open = |part: &[(Id, Whom<'_>)]| {
-                let opened = part.iter().filter_map(|(id, it)| Some((*id, it.open().ok()??)));
+                let opened = part
+                    .iter()
+                    .filter_map(|(id, it)| Some((*id, it.open().ok()??.asked_by(signal(*id)))));
                 opened.collect::<Vec<_>>()
             };
             let opened = in_parts(&whom, OPENED_AT_ONCE, open).into_iter().flatten();

@@ -142,7 +142,7 @@ fn text(who: &str, outcome: &Outcome, took: Duration) -> String {
     match outcome {
         Outcome::AlreadyGone => format!("{who} has ended"),
         Outcome::ByItself => format!("{who} ended before it was asked"),
-        Outcome::Stopped => format!("{who} ended by itself after {took}"),
+        Outcome::Stopped => format!("{who} ended when asked, after {took}"),
         Outcome::Killed => format!("{who} was KILLED after {took}"),
         Outcome::Denied(reason) | Outcome::Survived(reason) | Outcome::Left(reason) => {
             format!("{who} is STILL RUNNING: {reason}")

@@ -118,8 +118,9 @@ impl Runtime<'_> {
                     if wait.is_zero() { "now".into() } else { format!("in {}", seconds(*wait)) };
                 self.append(Told::Restarting, id, None, Some(when.clone()));
                 self.report.metrics().restarted(&name);
-                let cause = cause.to_string();
-                let cause = cause.strip_prefix("it ").unwrap_or(&cause);
+                let text = cause.to_string();
+                let cause = text.strip_prefix("it ").unwrap_or(&text).to_owned();
+                self.failures.insert(id, cause.clone());
                 ("restarting", format!("{name} {cause}; restarting {when}"))
             }
             Note::GaveUp(reason) => {
@@ -152,14 +153,22 @@ impl Runtime<'_> {
                 let waited = seconds(*waited);
                 ("killed", format!("{name} did not end within {waited}; killing it"))
             }
+            Note::EndedUnasked(exit) => {
+                self.ended.push(name.clone());
+                ("stopped", format!("{name} ended before it was asked, with {exit}"))
+            }
             Note::Stopped(exit, took) => {
                 self.ended.push(name.clone());
                 let took = seconds(*took);
-                let text = match exit {
-                    Exit::Signal(9) => format!("{name} was KILLED after {took}"),
-                    _ => format!("{name} ended by itself after {took} with {exit}"),
+                let text = match exit.is_kill() {
+                    true => format!("{name} was KILLED by another process after {took}"),
+                    false => format!("{name} ended when asked, after {took} with {exit}"),
                 };
                 ("stopped", text)
+            }
+            Note::EndedByKill(took) => {
+                self.ended.push(name.clone());
+                ("stopped", format!("{name} was KILLED after {}", seconds(*took)))
             }
             Note::Survived => {
                 self.append(Told::Survived, id, None, None);
@@ -195,8 +204,12 @@ impl Runtime<'_> {
             Note::GaveUp(_) | Note::Unguarded(_) => Some(NotifyEvent::GaveUp),
             Note::Hung(_) | Note::Survived => Some(NotifyEvent::Hung),
             // Of all together, it is told once, at the end.
-            Note::Stopped(..) if self.is_stopping() => None,
-            Note::Stopped(..) => {
+            Note::EndedUnasked(_) | Note::Stopped(..) | Note::EndedByKill(_)
+                if self.is_stopping() =>
+            {
+                None
+            }
+            Note::EndedUnasked(_) | Note::Stopped(..) | Note::EndedByKill(_) => {
                 let stays = |view: View| view.state == State::Stopped;
                 self.machine.view(id).is_none_or(stays).then_some(NotifyEvent::Stopped)
             }
@@ -224,19 +237,7 @@ impl Runtime<'_> {
         if !self.announce {
             return;
         }
-        let settled = |id| {
-            self.machine.view(id).is_none_or(|view| match view.state {
-                State::Running
-                | State::Stopped
-                | State::Finished(_)
-                | State::Blocked(_)
-                | State::GaveUp(_) => true,
-                State::Waiting(_) | State::BackingOff(_) | State::Starting | State::Stopping => {
-                    false
-                }
-            })
-        };
-        if self.roster.iter().all(|(id, _)| settled(id)) {
+        if self.roster.iter().all(|(id, _)| self.is_decided(id)) {
             self.announce = false;
             // What was said until now comes first.
             self.report.flush();
@@ -244,17 +245,45 @@ impl Runtime<'_> {
         }
     }
 
+    /// Whether it is known how the first start of a component went.
+    fn is_decided(&self, id: Id) -> bool {
+        let Some(view) = self.machine.view(id) else { return true };
+        match view.state {
+            State::Running if view.is_proven => true,
+            State::Stopped
+            | State::Finished(_)
+            | State::Blocked(_)
+            | State::GaveUp(_)
+            | State::BackingOff(_) => true,
+            // It has failed once, and is being started again.
+            State::Running | State::Starting => view.restarts > 0,
+            // It comes only after that one, which may take long.
+            State::Waiting(Some(other)) => self.is_decided(other) && !self.is_up(other),
+            State::Waiting(None) | State::Stopping => false,
+        }
+    }
+
+    /// Whether it runs, and has stayed up for its `start_seconds`.
+    fn is_up(&self, id: Id) -> bool {
+        self.machine.view(id).is_some_and(|view| view.state == State::Running && view.is_proven)
+    }
+
     /// Returns those that should run and do not, and why.
-    fn missing(&self) -> Vec<String> {
-        let missing =
-            self.roster.iter().filter_map(|(id, component)| match self.machine.view(id)?.state {
-                State::GaveUp(reason) => {
-                    Some(format!("{}: {}", component.name, self.reason(id, &reason)))
+    fn missing(&self) -> Vec<(String, String)> {
+        let missing = self.roster.iter().filter_map(|(id, component)| {
+            let why = match self.machine.view(id)?.state {
+                State::GaveUp(reason) => self.reason(id, &reason),
+                State::Blocked(why) => format!("it is blocked: {why}"),
+                State::Stopped => "it was stopped".into(),
+                State::Waiting(Some(other)) => format!("it waits for {}", self.roster.name(other)),
+                State::BackingOff(_) | State::Starting | State::Running if !self.is_up(id) => {
+                    let failure = self.failures.get(&id).map_or("failed", String::as_str);
+                    format!("it {failure}, and is started again")
                 }
-                State::Blocked(why) => Some(format!("{} is blocked: {why}", component.name)),
-                State::Stopped => Some(format!("{}: it was stopped", component.name)),
-                _ => None,
-            });
+                _ => return None,
+            };
+            Some((component.name.to_string(), why))
+        });
         missing.collect()
     }
 

@@ -19,7 +19,7 @@ pub(crate) use system::{
     PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, ProgramId, Relay, SHUTDOWN_COMMAND,
     SHUTDOWN_HINT, Waker, Watcher, allow_open_files, ask_all, boot_id, child_handle,
     clear_left_over, close_limit, cut_front, describe, exit_of, file_id, for_this_user,
-    has_other_names, host_name, is_at, is_open_in, is_transient, kill, let_share,
+    has_other_names, host_name, is_at, is_open_in, is_out_of_room, is_transient, kill, let_share,
     let_share_directory, link, listener, on_hang_up, on_interrupt, open_child, open_process,
     other_owner, output_mode, owner, pass_on, pid_namespace, prepare, press_ctrl_break,
     process_handle, program_at, reset_inherited, return_memory, run_helper, scan, set_apart,

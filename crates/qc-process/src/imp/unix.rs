@@ -174,6 +174,14 @@ pub(crate) fn return_memory() {
     };
 }
 
+/// Whether a table of the system or of this program is full, or memory, or the number of processes.
+pub(crate) fn is_out_of_room(error: i32) -> bool {
+    matches!(
+        error,
+        libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::ENOSPC | libc::EDQUOT
+    )
+}
+
 /// Raises the soft limit, and only if it has to be: programs that use `select` break beyond 1024.
 /// The table of open files grows now: left to itself it doubles as it fills, and each time a
 /// program with threads waits until no processor uses the old one, some 10 ms.

@@ -122,6 +122,15 @@ pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
 /// The system's heap does so by itself.
 pub(crate) fn return_memory() {}
 
+/// Whether memory, handles or the paging file are used up, or the disk is full.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/debug/system-error-codes>
+pub(crate) fn is_out_of_room(error: i32) -> bool {
+    // ERROR_TOO_MANY_OPEN_FILES, _NOT_ENOUGH_MEMORY, _OUTOFMEMORY, _HANDLE_DISK_FULL, _DISK_FULL,
+    // _NO_SYSTEM_RESOURCES, _COMMITMENT_LIMIT
+    matches!(error, 4 | 8 | 14 | 39 | 112 | 1450 | 1455)
+}
+
 /// There is no limit.
 pub(crate) fn allow_open_files(_count: u64) -> u64 {
     u64::MAX

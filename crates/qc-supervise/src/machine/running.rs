@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use crate::component::{Phase, Rest, Start, Then};
+use crate::component::{Phase, Rest, Silence, Start, Step, Then};
 use crate::machine::Machine;
 use crate::policy::Verdict;
 use crate::{Action, Cause, Exit, Id, Note, Reason};
 
-/// How often, within the longest silence, a sign of life is looked for.
+/// What a division of the longest silence may lose.
+const ROUNDED: Duration = Duration::from_nanos(1);
+
+/// How often, within the longest silence, a sign of life is looked for. Each look accounts for its
+/// part of the silence and no more, so at least so many in a row must find nothing.
 const LOOKS: u32 = 4;
 
 impl Machine {
@@ -18,17 +22,21 @@ impl Machine {
 
     pub(super) fn looked(&mut self, id: Id, life: u32, alive: bool) {
         let now = self.now;
-        let Some(Phase::Ready(pulse)) = self.alive(id, life).map(|it| it.phase.clone()) else {
+        let Some(Phase::Ready(before)) = self.alive(id, life).map(|it| it.phase.clone()) else {
             return;
         };
-        let silence = if alive { Duration::ZERO } else { now.saturating_sub(pulse) };
         let heartbeat = self.get(id).and_then(|it| it.spec.settings.heartbeat.as_ref());
+        let within = heartbeat.map(|it| it.within);
+        let silence = match within {
+            Some(within) if !alive => before.after(now, within / LOOKS + ROUNDED),
+            _ => Silence::none(now),
+        };
         // One that is to stop is still needed by those who stop before it.
-        if heartbeat.is_some_and(|it| silence >= it.within) && !self.is_to_stop(id) {
-            self.say(id, Note::Hung(silence));
-            return self.stop(id, Then::Fail(Cause::Hung(silence)));
+        if within.is_some_and(|within| silence.lasted >= within) && !self.is_to_stop(id) {
+            self.say(id, Note::Hung(silence.lasted));
+            return self.stop(id, Then::Fail(Cause::Hung(silence.lasted)));
         }
-        self.enter(id, Phase::Ready(now.saturating_sub(silence)), None);
+        self.enter(id, Phase::Ready(silence), None);
         self.look_later(id);
     }
 
@@ -37,13 +45,19 @@ impl Machine {
         let ran = self.now.saturating_sub(component.since);
         match component.phase.clone() {
             Phase::Starting | Phase::Ready(_) if self.stops.contains(component.turn(id)) => {
-                self.say(id, Note::Stopped(exit, Duration::ZERO));
+                self.say(id, Note::EndedUnasked(exit));
                 self.rest(id, Rest::Stopped);
             }
             Phase::Starting => self.failed(id, Cause::Ended(exit), None),
             Phase::Ready(_) => self.failed(id, Cause::Ended(exit), Some(ran)),
-            Phase::Stopping(_, then) => {
-                self.say(id, Note::Stopped(exit, ran));
+            Phase::Stopping(step, then) => {
+                self.say(
+                    id,
+                    match step {
+                        Step::Killed | Step::Stuck => Note::EndedByKill(ran),
+                        Step::Asked | Step::AskedFirmly => Note::Stopped(exit, ran),
+                    },
+                );
                 self.after_stop(id, then);
             }
             Phase::Spawning(_, then) => {

@@ -4,15 +4,20 @@ use std::mem;
 
 use std::time::Duration;
 
-use crate::component::{Phase, Rest, Start, Then};
+use crate::component::{Phase, Rest, Silence, Start, Then};
 use crate::machine::Machine;
 use crate::{Action, Cause, Id, NotStarted, Note, Probe, Reason};
 
-/// How long a lock may stay busy although nobody living is known to hold it.
+/// How long a lock may stay busy although nobody living is known to hold it, beside the time that
+/// what a former process has left behind gets to end.
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The pause between two tries to take such a lock.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+/// The pauses between two tries where the system has no room: they double within these bounds.
+const SHORTEST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 impl Machine {
     pub(super) fn start_by_hand(&mut self, id: Id) {
@@ -110,7 +115,13 @@ impl Machine {
                 _ => Some(Obstacle::NotReady(id)),
             },
         };
-        let guard = component.spec.guard.and_then(look).filter(|obstacle| match obstacle {
+        // A watchdog that dies at once has guarded nothing.
+        let look_at_guard = |id: Id| {
+            let is_new = self.get(id).is_some_and(|guard| !guard.is_proven);
+            look(id).or_else(|| is_new.then_some(Obstacle::NotReady(id)))
+        };
+        let guard = component.spec.guard.and_then(look_at_guard);
+        let guard = guard.filter(|obstacle| match obstacle {
             // One that may trade on without its watchdog may also be started again.
             Obstacle::Gone(_) => start == Start::First || component.needs_its_guard(),
             Obstacle::NotReady(_) => true,
@@ -131,6 +142,7 @@ impl Machine {
             let pause = component.spec.pause;
             component.life += 1;
             component.adopted = false;
+            component.is_proven = false;
             let life = component.life;
             self.starts.spawning(id, pause);
             self.actions.push(Action::Spawn { id, life });
@@ -143,6 +155,7 @@ impl Machine {
         };
         component.life += 1;
         component.adopted = true;
+        component.is_proven = true;
         self.starts.remove(id);
         self.ready(id);
     }
@@ -150,18 +163,31 @@ impl Machine {
     pub(super) fn started(&mut self, id: Id, life: u32) {
         let Some(component) = self.alive(id, life) else { return };
         let Phase::Spawning(start, then) = component.phase.clone() else { return };
-        let pause = component.spec.pause;
+        let (pause, proof) = (component.spec.pause, component.spec.settings.start_seconds);
         self.starts.spawned(id);
         if start == Start::First {
             self.starts.pause_until(self.now + pause);
         }
         if let Some(component) = self.get_mut(id) {
             component.busy_since = None;
+            component.retries = 0;
+            component.is_proven = proof.is_zero();
         }
         self.enter(id, Phase::Starting, None);
+        if !proof.is_zero() {
+            self.proofs.set(id, Some(self.now + proof));
+        }
         match then {
             Some(then) => self.stop(id, then),
             None => self.await_ready(id),
+        }
+    }
+
+    /// It has stayed up for its `start_seconds`.
+    pub(super) fn proven(&mut self, id: Id) {
+        if let Some(component) = self.get_mut(id) {
+            component.is_proven = true;
+            self.release_waiters(id);
         }
     }
 
@@ -182,12 +208,27 @@ impl Machine {
         let Some(component) = self.alive(id, life) else { return };
         let Phase::Spawning(start, then) = component.phase.clone() else { return };
         let busy_since = component.busy_since.unwrap_or(self.now);
+        let patience = match &why {
+            NotStarted::Busy => BUSY_PATIENCE + component.spec.settings.stop_timeout,
+            _ => BUSY_PATIENCE,
+        };
+        let retries = component.retries;
         let unwanted = self.stops.contains(component.turn(id));
         self.starts.spawned(id);
         match (then, why) {
             (Some(then), _) => self.after_stop(id, then),
             (None, _) if unwanted => self.rest(id, Rest::Stopped),
             (None, NotStarted::Refused(why)) => self.give_up(id, Reason::Refused(why)),
+            (None, NotStarted::NoRoom(why)) => {
+                if let Some(component) = self.get_mut(id) {
+                    component.retries = retries.saturating_add(1);
+                }
+                let pause = SHORTEST_RETRY.saturating_mul(2_u32.saturating_pow(retries));
+                let pause = pause.min(LONGEST_RETRY);
+                let until = self.now + pause;
+                self.say(id, Note::Restarting(Cause::NotStarted(why), pause));
+                self.enter(id, Phase::BackingOff(start, until), Some(until));
+            }
             (None, NotStarted::Blocked(why)) => {
                 if let Some(component) = self.get_mut(id) {
                     component.busy_since = None;
@@ -195,9 +236,7 @@ impl Machine {
                 self.say(id, Note::Blocked(why.clone()));
                 self.enter(id, Phase::Blocked(start, why), None);
             }
-            (None, NotStarted::Busy | NotStarted::InUse(_))
-                if self.now < busy_since + BUSY_PATIENCE =>
-            {
+            (None, NotStarted::Busy | NotStarted::InUse(_)) if self.now < busy_since + patience => {
                 if let Some(component) = self.get_mut(id) {
                     component.busy_since = Some(busy_since);
                 }
@@ -232,7 +271,7 @@ impl Machine {
     }
 
     pub(super) fn ready(&mut self, id: Id) {
-        self.enter(id, Phase::Ready(self.now), None);
+        self.enter(id, Phase::Ready(Silence::none(self.now)), None);
         self.look_later(id);
         self.release_waiters(id);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::component::{Component, Phase, Rest, Start, Step, Then};
+use crate::component::{Phase, Rest, Start, Step, Then};
 use crate::machine::Machine;
 use crate::{Action, Cause, Id, Note, Probe};
 
@@ -10,13 +10,12 @@ use crate::{Action, Cause, Id, Note, Probe};
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
 impl Machine {
-    /// Stops these, and with a watchdog the brains that it guards: brains first.
+    /// Stops these, and with a watchdog the brains that it guards: brains first. Also those that
+    /// may trade on when their watchdog is given up: a watchdog that is stopped on purpose was not.
     pub(super) fn stop_in_order(&mut self, ids: &[Id]) {
         for &id in ids {
             for brain in self.get(id).map(|it| it.guards.clone()).unwrap_or_default() {
-                if self.get(brain).is_some_and(Component::needs_its_guard) {
-                    self.stop_one_in_order(brain);
-                }
+                self.stop_one_in_order(brain);
             }
             self.stop_one_in_order(id);
         }

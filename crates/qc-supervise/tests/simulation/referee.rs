@@ -83,6 +83,15 @@ impl Referee {
         }
     }
 
+    /// Whether a component has stayed up for its `start_seconds`.
+    fn is_proven(&self, id: Id, world: &World) -> bool {
+        let Some(process) = world.process(id) else { return false };
+        let dossier = &self.dossiers[id.0 as usize];
+        let needed = self.spec(id).settings.start_seconds;
+        let up = process.started.map(|started| world.now - started);
+        process.adopted || dossier.spared || up.is_some_and(|up| up >= needed)
+    }
+
     fn want(&mut self, id: Id) {
         let dossier = &mut self.dossiers[id.0 as usize];
         if !self.all_unwanted && !dossier.gone {
@@ -109,9 +118,7 @@ impl Referee {
                 for &id in ids {
                     let brains: Vec<Id> = self.brains_of(id).collect();
                     for brain in brains {
-                        if self.spec(brain).settings.when_unguarded == WhenUnguarded::Stop {
-                            self.unwant(brain);
-                        }
+                        self.unwant(brain);
                     }
                     self.unwant(id);
                 }
@@ -121,13 +128,20 @@ impl Referee {
                 self.limit = *limit;
                 (0..self.dossiers.len()).for_each(|id| self.unwant(Id(id as u32)));
             }
-            Event::Started { id, .. } => self.dossiers[id.0 as usize].busy = false,
+            Event::Started { id, .. } => {
+                let dossier = &mut self.dossiers[id.0 as usize];
+                dossier.busy = false;
+                // Asked for by hand, it was looked for again, and the copy was not there any more.
+                dossier.last_blocked = None;
+            }
             Event::NotStarted { id, why, life } => {
                 let dossier = &mut self.dossiers[id.0 as usize];
                 // A try that led to nothing is told again, or ends as a failure after a moment.
-                dossier.busy = matches!(why, NotStarted::Busy | NotStarted::InUse(_));
+                dossier.busy =
+                    matches!(why, NotStarted::Busy | NotStarted::InUse(_) | NotStarted::NoRoom(_));
                 let is_blocked = matches!(why, NotStarted::Blocked(_));
-                dossier.last_blocked = is_blocked.then_some(*life).or(dossier.last_blocked);
+                // Tried by hand meanwhile, it was looked for again.
+                dossier.last_blocked = is_blocked.then_some(*life);
                 dossier.blocked = is_blocked.then_some((*life, world.now));
             }
             Event::Unblocked { id, life } => {
@@ -210,7 +224,9 @@ impl Referee {
         if self.dossiers[id.0 as usize].last_blocked.as_ref().is_some_and(is_blocked) && !by_hand {
             return Err(format!("{id:?} is started although another copy runs"));
         }
-        let guard_is_ready = spec.guard.is_none_or(|guard| self.last_ready.contains_key(&guard));
+        let guard_is_ready = spec.guard.is_none_or(|guard| {
+            self.last_ready.contains_key(&guard) && self.is_proven(guard, world)
+        });
         let dossier = &mut self.dossiers[id.0 as usize];
         if dossier.unwanted {
             return Err(format!("{id:?} is started although it was to stop"));
@@ -252,10 +268,7 @@ impl Referee {
         }
         let first = self.dossiers[id.0 as usize].asked.is_none();
         if self.dossiers[id.0 as usize].unwanted && first {
-            let lives = |brain: &Id| {
-                let keeps = self.spec(*brain).settings.when_unguarded == WhenUnguarded::Keep;
-                world.process(*brain).is_some() && (self.all_unwanted || !keeps)
-            };
+            let lives = |brain: &Id| world.process(*brain).is_some();
             if let Some(brain) = self.brains_of(id).find(lives) {
                 return Err(format!("watchdog {id:?} is stopped before its brain {brain:?}"));
             }
@@ -301,6 +314,8 @@ impl Referee {
                         | State::Starting
                         | State::Stopping,
                     ) => {}
+                    Some(State::Running) if !machine.view(other).is_some_and(|it| it.is_proven) => {
+                    }
                     other => return Err(format!("{id:?} waits for one that is {other:?}")),
                 },
                 State::Waiting(None) if due.is_none() => {

@@ -22,6 +22,8 @@ pub(super) struct Stat {
     pub(super) resident_pages: u64,
     /// The signals 1 to 31 that it ignores, the first one in the lowest bit.
     ignored: u64,
+    /// The signals 1 to 31 for which it has handlers.
+    caught: u64,
 }
 
 impl Stat {
@@ -44,6 +46,7 @@ impl Stat {
         let started = number(22 - 20 - 1)?;
         let resident_pages = number(24 - 22 - 1)?;
         let ignored = number(33 - 24 - 1)?;
+        let caught = number(0)?;
         Some(Self {
             name,
             state,
@@ -55,6 +58,7 @@ impl Stat {
             started,
             resident_pages,
             ignored,
+            caught,
         })
     }
 
@@ -71,6 +75,11 @@ impl Stat {
         self.ignored >> (signal - 1) & 1 == 1
     }
 
+    /// Whether the process has a handler for `signal`.
+    pub(super) fn catches(&self, signal: i32) -> bool {
+        self.caught >> (signal - 1) & 1 == 1
+    }
+
     /// Whether the process has ended: a zombie has, except where only the first of several
     /// threads has.
     pub(super) fn has_ended(&self) -> bool {
@@ -84,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_name_may_hold_anything() {
-        let text = b"12 (a) R 1 (b) S 7 12 12 0 -1 4194560 1 2 3 4 50 6 7 8 20 0 3 0 900 1000 33 18446744073709551615 1 2 3 4 5 6 7 4098 9\n";
+        let text = b"12 (a) R 1 (b) S 7 12 12 0 -1 4194560 1 2 3 4 50 6 7 8 20 0 3 0 900 1000 33 18446744073709551615 1 2 3 4 5 6 7 4098 16386\n";
         let expected = Stat {
             name: "a) R 1 (b".into(),
             state: b'S',
@@ -96,9 +105,11 @@ mod tests {
             started: 900,
             resident_pages: 33,
             ignored: 4098,
+            caught: 16386,
         };
         assert_eq!(Stat::parse(text), Some(expected.clone()));
         assert!(expected.ignores(libc::SIGINT) && expected.ignores(libc::SIGPIPE));
+        assert!(expected.catches(libc::SIGTERM) && !expected.catches(libc::SIGQUIT));
         assert!(!expected.is_fork() && Stat { flags: 0x40_0140, ..expected.clone() }.is_fork());
         assert!(!expected.ignores(libc::SIGTERM) && !expected.ignores(libc::SIGHUP));
     }

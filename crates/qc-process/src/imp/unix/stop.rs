@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{ChildHandle, ProgramId};
-use crate::{Ask, Ended, Identity, Interrupt, Process, StopError, in_parts};
+use crate::{Ask, Ended, Identity, Interrupt, Process, StopError, StopSignal, in_parts};
 
 /// How many are asked one after the other before another processor is worth it.
 const ASKED_AT_ONCE: usize = 64;
@@ -148,18 +148,37 @@ fn send(handle: &ProcessHandle, signal: Signal) -> io::Result<()> {
     }
 }
 
-/// A Python runs `finally:` on SIGINT, but is ended at once by SIGTERM.
+/// A Python runs `finally:` on SIGINT, but is ended at once by SIGTERM, unless it has a handler of its
+/// own for that: then SIGTERM is what it expects from a supervisor, as gunicorn does, which drops
+/// what it is working on at SIGINT.
 fn signal_for(process: &Process, how: Ask) -> Signal {
     let is_python = process.images.iter().any(|image| {
         let file = image.rsplit('/').next().unwrap_or(image);
         file.starts_with("python") || file.starts_with("pypy")
     });
+    let stat = super::stat(process.identity().pid).ok();
+    let stat = stat.as_ref().filter(|_| is_python);
+    let catches_term = stat.is_some_and(|stat| stat.catches(libc::SIGTERM));
+    let ignores_int = stat.is_none_or(|stat| stat.ignores(libc::SIGINT));
+    let gently = match process.signal {
+        Some(signal) => number(signal),
+        None if is_python && !catches_term && !ignores_int => Signal::INT,
+        None => Signal::TERM,
+    };
     match how {
-        Ask::Gently if is_python && !ignores(process, libc::SIGINT) => Signal::INT,
-        Ask::Gently | Ask::Firmly => Signal::TERM,
+        Ask::Gently => gently,
+        Ask::Firmly if catches_term && !ignores_int && gently == Signal::TERM => Signal::INT,
+        Ask::Firmly => Signal::TERM,
     }
 }
 
-fn ignores(process: &Process, signal: i32) -> bool {
-    super::stat(process.identity().pid).is_ok_and(|stat| stat.ignores(signal))
+fn number(signal: StopSignal) -> Signal {
+    match signal {
+        StopSignal::Interrupt => Signal::INT,
+        StopSignal::Terminate => Signal::TERM,
+        StopSignal::Quit => Signal::QUIT,
+        StopSignal::HangUp => Signal::HUP,
+        StopSignal::User1 => Signal::USR1,
+        StopSignal::User2 => Signal::USR2,
+    }
 }

@@ -1,0 +1,189 @@
+//! Single rules of the supervisor, each as a short history.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use qc_supervise::{
+    Action, Event, Exit, Heartbeat, Id, Machine, NotStarted, Note, Pulse, Reason, Settings, Spec,
+    State, WhenUnguarded,
+};
+
+const WATCHDOG: Id = Id(0);
+const BRAIN: Id = Id(1);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn spawn(id: Id, life: u32) -> Action {
+    Action::Spawn { id, life }
+}
+
+/// A watchdog and its brain.
+fn pair(change: impl Fn(&mut Settings)) -> Machine {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    let mut watchdog = Spec::new(settings.clone());
+    watchdog.stop_rank = 1;
+    let mut brain = Spec::new(settings);
+    brain.guard = Some(WATCHDOG);
+    Machine::new(vec![watchdog, brain], 1)
+}
+
+fn run(machine: &mut Machine, id: Id, life: u32, now: Duration) -> Vec<Action> {
+    machine.handle(Event::Started { id, life }, now)
+}
+
+#[test]
+fn a_brain_waits_for_the_first_second_of_its_watchdog_and_for_no_other() {
+    let mut machine = pair(|_| ());
+    assert_eq!(machine.handle(Event::StartAll, Duration::ZERO), [spawn(WATCHDOG, 1)]);
+    assert_eq!(run(&mut machine, WATCHDOG, 1, Duration::ZERO), []);
+    assert_eq!(machine.view(BRAIN).unwrap().state, State::Waiting(Some(WATCHDOG)));
+    assert_eq!(machine.next_due(), Some(seconds(1)));
+    assert_eq!(machine.handle(Event::Tick, seconds(1)), [spawn(BRAIN, 1)]);
+    run(&mut machine, BRAIN, 1, seconds(1));
+    assert!(machine.view(WATCHDOG).unwrap().is_proven);
+    assert!(!machine.view(BRAIN).unwrap().is_proven);
+    machine.handle(Event::Tick, seconds(2));
+    assert!(machine.view(BRAIN).unwrap().is_proven);
+
+    // What depends on something else than a watchdog does not wait.
+    let mut other = Spec::new(Settings::default());
+    other.depends_on = vec![Id(0)];
+    let mut machine = Machine::new(vec![Spec::new(Settings::default()), other], 1);
+    machine.handle(Event::StartAll, Duration::ZERO);
+    assert_eq!(run(&mut machine, Id(0), 1, Duration::ZERO), [spawn(Id(1), 1)]);
+}
+
+#[test]
+fn a_watchdog_that_dies_in_its_first_second_lets_no_brain_start() {
+    let mut machine = pair(|_| ());
+    machine.handle(Event::StartAll, Duration::ZERO);
+    run(&mut machine, WATCHDOG, 1, Duration::ZERO);
+    let exited = Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(1) };
+    let actions = machine.handle(exited, millis(900));
+    assert!(
+        !actions.iter().any(|one| matches!(one, Action::Spawn { id: BRAIN, .. })),
+        "{actions:?}"
+    );
+    // Its next life has a first second of its own.
+    run(&mut machine, WATCHDOG, 2, millis(950));
+    assert_eq!(machine.handle(Event::Tick, millis(1900)), []);
+    assert_eq!(machine.handle(Event::Tick, millis(1950)), [spawn(BRAIN, 1)]);
+}
+
+#[test]
+fn an_adopted_watchdog_has_had_its_first_second() {
+    let mut machine = pair(|_| ());
+    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    assert_eq!(machine.handle(Event::StartAll, Duration::ZERO), [spawn(BRAIN, 1)]);
+}
+
+#[test]
+fn stopping_a_watchdog_stops_its_brain_first_also_where_that_may_trade_on_without_it() {
+    let mut machine = pair(|settings| settings.when_unguarded = WhenUnguarded::Keep);
+    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    let asked = |id| Action::Ask { id, firmly: false };
+    assert_eq!(machine.handle(Event::Stop(vec![WATCHDOG]), Duration::ZERO), [asked(BRAIN)]);
+    let ended = Event::Exited { id: BRAIN, life: 1, exit: Exit::Code(0) };
+    assert_eq!(machine.handle(ended, seconds(1)).last(), Some(&asked(WATCHDOG)));
+    assert_eq!(machine.view(BRAIN).unwrap().state, State::Stopped);
+}
+
+#[test]
+fn a_brain_that_may_trade_on_does_so_when_its_watchdog_is_given_up() {
+    let mut machine = pair(|settings| {
+        settings.when_unguarded = WhenUnguarded::Keep;
+        settings.restart.max_restarts = 0;
+    });
+    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    machine.handle(Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(1) }, seconds(1));
+    assert!(matches!(machine.view(WATCHDOG).unwrap().state, State::GaveUp(Reason::TooOften(..))));
+    assert_eq!(machine.view(BRAIN).unwrap().state, State::Running);
+}
+
+/// A machine with one component that is to give a sign of life every 60 s.
+fn beating() -> (Machine, Duration) {
+    let heartbeat = Some(Heartbeat { pulse: Pulse::Output, within: seconds(60) });
+    let settings = Settings { heartbeat, ..Settings::default() };
+    let mut machine = Machine::new(vec![Spec::new(settings)], 1);
+    machine.handle(Event::StartAll, Duration::ZERO);
+    run(&mut machine, Id(0), 1, Duration::ZERO);
+    machine.handle(Event::Tick, seconds(1));
+    (machine, Duration::ZERO)
+}
+
+/// Lets the machine look, and answers that there was no sign of life; returns what follows.
+fn look_in_vain(machine: &mut Machine, at: Duration) -> Vec<Action> {
+    let look = Action::Look { id: Id(0), life: 1 };
+    assert_eq!(machine.handle(Event::Tick, at), [look], "{at:?}");
+    machine.handle(Event::Silent { id: Id(0), life: 1 }, at)
+}
+
+#[test]
+fn a_silence_counts_as_far_as_looks_have_found_it() {
+    let (mut machine, _) = beating();
+    for look in 1..4 {
+        assert_eq!(look_in_vain(&mut machine, seconds(15 * look)), []);
+    }
+    let actions = look_in_vain(&mut machine, seconds(60));
+    assert_eq!(actions[0], Action::Say(Id(0), Note::Hung(seconds(60))));
+}
+
+#[test]
+fn a_machine_that_slept_has_seen_no_silence() {
+    let (mut machine, _) = beating();
+    assert_eq!(look_in_vain(&mut machine, seconds(15)), []);
+    // The clock has gone on for a night, and no program has.
+    let night = seconds(8 * 3600);
+    assert_eq!(look_in_vain(&mut machine, night), []);
+    assert_eq!(look_in_vain(&mut machine, night + seconds(15)), []);
+    let look = Action::Look { id: Id(0), life: 1 };
+    assert_eq!(machine.handle(Event::Tick, night + seconds(30)), [look]);
+    assert_eq!(machine.handle(Event::Pulse { id: Id(0), life: 1 }, night + seconds(30)), []);
+    assert_eq!(machine.view(Id(0)).unwrap().state, State::Running);
+}
+
+#[test]
+fn a_full_disk_never_makes_a_component_given_up() {
+    let mut settings = Settings::default();
+    settings.restart.max_restarts = 0;
+    let mut machine = Machine::new(vec![Spec::new(settings)], 1);
+    machine.handle(Event::StartAll, Duration::ZERO);
+    let mut now = Duration::ZERO;
+    for (life, pause) in (1..).zip([1, 2, 4, 8, 16, 32, 60, 60]) {
+        let why = NotStarted::NoRoom("no space left".into());
+        let actions = machine.handle(Event::NotStarted { id: Id(0), life, why }, now);
+        assert!(
+            matches!(&actions[..], [Action::Say(_, Note::Restarting(_, wait))] if *wait == seconds(pause)),
+            "{actions:?}"
+        );
+        now += seconds(pause);
+        assert_eq!(machine.handle(Event::Tick, now), [spawn(Id(0), life + 1)]);
+    }
+    run(&mut machine, Id(0), 9, now);
+    assert_eq!(machine.view(Id(0)).unwrap().state, State::Running);
+    assert_eq!(machine.view(Id(0)).unwrap().restarts, 0);
+}
+
+#[test]
+fn what_was_killed_is_told_as_killed_whatever_its_exit_code_says() {
+    let settings = Settings { stop_timeout: seconds(4), ..Settings::default() };
+    let mut machine = Machine::new(vec![Spec::new(settings)], 1);
+    machine.handle(Event::Adopted(Id(0)), Duration::ZERO);
+    machine.handle(Event::Stop(vec![Id(0)]), Duration::ZERO);
+    machine.handle(Event::Tick, seconds(3));
+    assert!(machine.handle(Event::Tick, seconds(4)).contains(&Action::Kill(Id(0))));
+    // Windows knows no signals.
+    let exited = Event::Exited { id: Id(0), life: 1, exit: Exit::Code(1) };
+    let actions = machine.handle(exited, seconds(4));
+    assert!(matches!(actions[0], Action::Say(_, Note::EndedByKill(_))), "{actions:?}");
+}
