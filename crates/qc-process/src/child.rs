@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, PipeWriter};
 use std::path::PathBuf;
 
+use crate::program::explained;
 use crate::{Identity, imp};
 
 /// Where a child's output goes.
@@ -56,12 +57,15 @@ impl Spawn<'_> {
     /// `created` fails, the child never runs and the error is returned.
     ///
     /// # Errors
-    /// `NotFound` or `PermissionDenied` if the program can't be started, or what `created` returned.
+    /// `NotFound`, with where the program was searched and what to write instead, or
+    /// `PermissionDenied` if it can't be started, or what `created` returned.
     pub fn start(
         self,
         created: impl FnOnce(&Identity) -> io::Result<()> + Send,
     ) -> io::Result<Child> {
-        let (identity, handle) = imp::spawn(&self, created)?;
+        let (identity, handle) = imp::spawn(&self, created).map_err(|error| {
+            explained(error, &self.program, self.current_dir.as_deref(), &self.env)
+        })?;
         Ok(Child { identity, handle })
     }
 }

@@ -23,6 +23,7 @@ mod list;
 mod listener;
 mod local;
 mod parts;
+mod program;
 mod relay;
 mod shown;
 mod stop;
@@ -39,6 +40,7 @@ pub use list::{Listing, ProcessInfo, Wanted, describe, lineage, list, list_wante
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use parts::in_parts;
+pub use program::{find_program, is_bare, is_path_variable};
 pub use relay::Relay;
 pub use shown::{shown, visible};
 pub use stop::{Ask, Process, StopError, ask_all, wait_any};

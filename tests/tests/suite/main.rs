@@ -23,6 +23,7 @@ mod listing;
 mod locks;
 mod logs;
 mod notify;
+mod programs;
 mod report;
 mod repository;
 mod run;

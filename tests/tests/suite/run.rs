@@ -78,5 +78,17 @@ fn a_command_that_cannot_be_run_frees_the_lock() {
     let fleet = fleet("");
     let missing = fleet.run("qc-lock", &["run", "BRAIN_ATLAS", "--", "no-such-program"]);
     assert_eq!(missing.code, 127, "{missing:?}");
+    let told = &missing.stderr;
+    assert!(told.contains("it is in no folder of PATH ("), "{missing:?}");
+    assert!(told.contains("); write its full path"), "{missing:?}");
     assert_eq!(fleet.run("qc-lock", &["list"]).stdout, "No active locks.\n");
+}
+
+#[test]
+fn a_command_of_the_current_folder_is_named_with_what_to_write() {
+    let fleet = fleet("");
+    let missing = fleet.run("qc-lock", &["run", "BRAIN_ATLAS", "--", "script.py"]);
+    assert_eq!(missing.code, 127, "{missing:?}");
+    let write = format!("write {}", std::path::Path::new(".").join("script.py").display());
+    assert!(missing.stderr.contains(&write), "{missing:?}");
 }

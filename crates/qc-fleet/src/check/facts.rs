@@ -1,15 +1,18 @@
 //! Gathering what [`check`](super::check) judges.
 
 use std::collections::HashSet;
-use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use qc_process::{Volume, listener, volume};
 
+use super::executables::{self, ProgramFiles};
 use super::sync;
 use crate::{Component, Fleet, Snapshot, Variables};
+
+/// The scripts of the old suite that start and stop the whole fleet.
+const OLD_SCRIPTS: [&str; 2] = ["SAFE_SHUTDOWN.py", "MASTER_LAUNCH.py"];
 
 /// What was found on this machine.
 #[derive(Debug, Clone)]
@@ -18,6 +21,10 @@ pub struct Facts {
     pub snapshot: Snapshot,
     /// What does not exist of all that should.
     pub missing: HashSet<PathBuf>,
+    /// The files of the programs.
+    pub programs: ProgramFiles,
+    /// The scripts of the old suite in the fleet's folder.
+    pub old_scripts: Vec<&'static str>,
     /// The ports of components at which something listens.
     pub ports: Vec<BusyPort>,
     /// Whether the scripts lock with the old module.
@@ -79,10 +86,6 @@ impl Facts {
         for one in components {
             let paths = one.script.as_deref().into_iter().chain([one.cwd.as_path()]);
             missing.extend(paths.filter(|path| !path.exists()).map(Path::to_path_buf));
-            let program = one.command.first().map(|word| word.path());
-            missing.extend(
-                program.filter(|program| !is_program(program, variables)).map(Path::to_path_buf),
-            );
         }
         let terminals = fleet.accounts.iter().filter_map(|entry| entry.terminal_path.as_ref());
         missing.extend(terminals.map(PathBuf::from).filter(|path| !fleet.root.join(path).exists()));
@@ -90,6 +93,8 @@ impl Facts {
         Self {
             snapshot,
             missing,
+            programs: executables::gather(fleet, components, variables),
+            old_scripts: old_scripts(&fleet.root),
             ports,
             has_old_module: has_old_module(&fleet.root),
             lock_dir: Folder::look(lock_dir, variables),
@@ -139,16 +144,9 @@ fn port(number: u16) -> Option<BusyPort> {
     Some(BusyPort { number, pid: found.pid, program: process.map(|process| process.name) })
 }
 
-/// Whether a program can be found: at its path, or with a bare name on PATH; on Windows also without
-/// its `.exe`.
-fn is_program(program: &Path, variables: Variables<'_>) -> bool {
-    let mut with_suffix = program.as_os_str().to_os_string();
-    with_suffix.push(EXE_SUFFIX);
-    let is_in = |dir: &Path| dir.join(program).is_file() || dir.join(&with_suffix).is_file();
-    if program.components().count() > 1 {
-        return is_in(Path::new(""));
-    }
-    std::env::split_paths(&variables("PATH").unwrap_or_default()).any(|dir| is_in(&dir))
+/// Returns the old scripts in the fleet's folder that start and stop the whole fleet.
+fn old_scripts(root: &Path) -> Vec<&'static str> {
+    OLD_SCRIPTS.into_iter().filter(|name| root.join(name).is_file()).collect()
 }
 
 /// Whether the scripts of this fleet lock with the old module, which takes a lock held for its

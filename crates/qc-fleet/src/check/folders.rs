@@ -16,6 +16,18 @@ pub(super) fn lock_module(facts: &Facts) -> Vec<Check> {
     vec![Check::warning(Subject::LockModule, text, advice)]
 }
 
+/// The old shutdown kills what runs, and the launcher starts it again; the old launcher starts
+/// everything a second time.
+pub(super) fn old_scripts(facts: &Facts) -> Vec<Check> {
+    let warned = |name: &&'static str| {
+        let text = format!("the old {name} is still here and works against these tools");
+        let advice = "move it aside, as the installer does; SAFE_SHUTDOWN.bat and MASTER_LAUNCH.bat \
+                      of this suite take its place";
+        Check::warning(Subject::Scripts, text, advice)
+    };
+    facts.old_scripts.iter().map(warned).collect()
+}
+
 pub(super) fn lock_dir(facts: &Facts) -> Vec<Check> {
     let folder = &facts.lock_dir;
     let subject = Subject::LockDir;

@@ -2,6 +2,7 @@
 //! Facts in, findings out; gathering the facts is a thin layer of its own.
 
 mod accounts;
+mod executables;
 mod facts;
 mod folders;
 mod programs;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use crate::{Component, Fleet};
 
+pub use executables::{ProgramFile, ProgramFiles};
 pub use facts::{BusyPort, Facts, Folder, busy_ports, has_old_module};
 pub use running::running;
 
@@ -145,11 +147,16 @@ pub fn check(fleet: &Fleet, components: &[Arc<Component>], facts: &Facts) -> Vec
     about(Subject::Terminals, terminals, "each account has its own");
     about(Subject::Accounts, accounts::same_resource(components), "");
     about(Subject::Scripts, programs::missing_scripts(components, facts), "all are there");
-    about(Subject::Programs, programs::missing_programs(fleet, components, facts), "all are there");
+    about(
+        Subject::Programs,
+        executables::missing_programs(fleet, components, facts),
+        "all are there",
+    );
     let mut ports = programs::same_port(components);
     ports.extend(programs::taken_ports(components, facts));
     about(Subject::Ports, ports, "all are free");
     about(Subject::LockModule, folders::lock_module(facts), "no old process_lock.py is here");
+    about(Subject::Scripts, folders::old_scripts(facts), "");
     about(Subject::LockDir, folders::lock_dir(facts), "it is on a disk of this machine");
     about(Subject::Logs, folders::logs(facts), "they can be written");
     checks

@@ -30,45 +30,6 @@ pub(super) fn missing_scripts(components: &[Arc<Component>], facts: &Facts) -> V
         .collect()
 }
 
-pub(super) fn missing_programs(
-    fleet: &Fleet,
-    components: &[Arc<Component>],
-    facts: &Facts,
-) -> Vec<Check> {
-    let mut checks: Vec<Check> = Vec::new();
-    for one in
-        components.iter().filter(|one| one.script.as_ref().is_none_or(|path| !facts.lacks(path)))
-    {
-        if let Some(program) = one.command.first().filter(|word| facts.lacks(word.path())) {
-            let is_bare = program.path().components().count() == 1;
-            let why = if is_bare { "is not on PATH" } else { "does not exist" };
-            let check = if *program == fleet.interpreter {
-                let text = format!("the Python {program} {why}");
-                let advice =
-                    "correct PROCESS_MANAGER.interpreter in the config, or make the environment";
-                Check::error(Subject::Programs, text, advice)
-            } else {
-                let text = format!("the program {program} of {} {why}", one.name);
-                Check::error(Subject::Programs, text, "correct its `command` in the config")
-            };
-            if !checks.contains(&check) {
-                checks.push(check);
-            }
-        }
-        if facts.lacks(&one.cwd) {
-            let text =
-                format!("the working folder {} of {} does not exist", one.cwd.display(), one.name);
-            let advice = "make the folder, or correct `cwd` in the config";
-            checks.push(Check::error(Subject::Programs, text, advice));
-        }
-    }
-    if let Some(note) = &fleet.interpreter_note {
-        let advice = "set PROCESS_MANAGER.interpreter if that is not the right one";
-        checks.push(Check::warning(Subject::Programs, note, advice));
-    }
-    checks
-}
-
 pub(super) fn missing_terminals(
     fleet: &Fleet,
     components: &[Arc<Component>],

@@ -34,6 +34,8 @@ fn facts() -> Facts {
     Facts {
         snapshot: Snapshot::default(),
         missing: [].into(),
+        programs: ProgramFiles::new(),
+        old_scripts: Vec::new(),
         ports: Vec::new(),
         has_old_module: false,
         lock_dir: folder("/fleet/.locks"),
@@ -151,12 +153,15 @@ fn what_is_missing_or_in_the_way_is_named() {
     fn lacking(facts: &mut Facts, path: &str) {
         facts.missing.insert(PathBuf::from(path));
     }
+    fn lost(facts: &mut Facts, program: &str, file: ProgramFile) {
+        facts.programs.insert((PathBuf::from(program), None), file);
+    }
     fn place(facts: &mut Facts, place: VolumePlace, kind: &str) {
         facts.lock_dir.volume = Some(Volume { place, kind: kind.into(), free_bytes: 1 << 40 });
     }
     let one = r#""A": {"account": 1, "enabled": true, "terminal_path": "/mt5"}"#;
     type Expected = Vec<(Verdict, Subject, &'static str)>;
-    let cases: [(&str, Change, Expected); 12] = [
+    let cases: [(&str, Change, Expected); 17] = [
         (
             "",
             |facts| lacking(facts, "/fleet/BRAIN_A.py"),
@@ -177,19 +182,60 @@ fn what_is_missing_or_in_the_way_is_named() {
         ),
         (
             "",
-            |facts| lacking(facts, "/fleet/py/python"),
+            |facts| lost(facts, "/fleet/py/python", ProgramFile::Missing("there is none".into())),
             vec![(Error, Programs, "the Python /fleet/py/python does not exist")],
         ),
         (
             r#", "components": {"X": {"command": ["bridge"], "cwd": "sub"}}"#,
             |facts| {
-                lacking(facts, "bridge");
+                lost(facts, "bridge", ProgramFile::Missing("it is nowhere".into()));
                 lacking(facts, "/fleet/sub");
             },
             vec![
                 (Error, Programs, "the program bridge of X is not on PATH"),
                 (Error, Programs, "the working folder /fleet/sub of X does not exist"),
             ],
+        ),
+        (
+            r#", "components": {"X": {"command": ["bridge"], "env": {"PATH": "/own"}}}"#,
+            // Another component's PATH is not its own.
+            |facts| lost(facts, "bridge", ProgramFile::Missing("it is nowhere".into())),
+            vec![],
+        ),
+        (
+            "",
+            |facts| {
+                let file = PathBuf::from("C:/WindowsApps/python.exe");
+                lost(facts, "/fleet/py/python", ProgramFile::Placeholder(file));
+            },
+            vec![(
+                Error,
+                Programs,
+                "the Python C:/WindowsApps/python.exe is the Microsoft Store's placeholder and runs nothing",
+            )],
+        ),
+        (
+            r#", "components": {"MT5": {"command": ["C:/MT5/terminal64.exe", "/portable"]}}"#,
+            |_| (),
+            vec![(Warning, Programs, "MT5 is a trading terminal, which no tool ever stops")],
+        ),
+        (
+            r#", "notify": {"command": ["telegram-send"]}"#,
+            |facts| lost(facts, "telegram-send", ProgramFile::Missing("it is nowhere".into())),
+            vec![(
+                Warning,
+                Programs,
+                "the command telegram-send of `notify` cannot be run: it is nowhere",
+            )],
+        ),
+        (
+            "",
+            |facts| facts.old_scripts = vec!["SAFE_SHUTDOWN.py"],
+            vec![(
+                Warning,
+                Scripts,
+                "the old SAFE_SHUTDOWN.py is still here and works against these tools",
+            )],
         ),
         (
             "",

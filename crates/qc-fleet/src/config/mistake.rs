@@ -38,7 +38,7 @@ impl From<serde_path_to_error::Error<serde_json::Error>> for Mistake {
             };
             return Self::new(at, format!("this must be {wanted}; what stands here is not shown"));
         }
-        let message = without_position(error.inner());
+        let message = with_range(without_position(error.inner()));
         let Some((kind, known)) = unknown(&message) else { return Self::new(at, message) };
         match (kind, at.last_key()) {
             ("field", Some(key)) => {
@@ -51,6 +51,22 @@ impl From<serde_path_to_error::Error<serde_json::Error>> for Mistake {
                 Self::new(at, message)
             }
         }
+    }
+}
+
+/// Says which numbers are allowed, where serde names only its own type.
+fn with_range(message: String) -> String {
+    let ranges = [
+        ("u32", format!("from 0 to {}", u32::MAX)),
+        ("u64", format!("from 0 to {}", u64::MAX)),
+        ("i32", format!("from {} to {}", i32::MIN, i32::MAX)),
+    ];
+    let range = ranges.iter().find_map(|(kind, range)| {
+        Some((message.strip_suffix(kind)?.strip_suffix("expected ")?, range))
+    });
+    match range {
+        Some((said, range)) => format!("{said}expected a whole number {range}"),
+        None => message,
     }
 }
 
@@ -112,6 +128,24 @@ mod tests {
         assert_eq!(suggest("Cool_Down", &known), ", did you mean `cooldown`?");
         assert_eq!(suggest("x", &known), "; known here: max_restarts, cooldown, never_after");
         assert_eq!(suggest("x", &[]), "");
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_is_told_the_range() {
+        for (said, expected) in [
+            (
+                "integer `-1`, expected u32",
+                "integer `-1`, expected a whole number from 0 to 4294967295",
+            ),
+            (
+                "string \"x\", expected i32",
+                "string \"x\", expected a whole number from -2147483648 to 2147483647",
+            ),
+            ("null, expected a string", "null, expected a string"),
+            ("nothing of u32", "nothing of u32"),
+        ] {
+            assert_eq!(with_range(said.into()), expected);
+        }
     }
 
     #[test]

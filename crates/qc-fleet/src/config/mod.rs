@@ -192,7 +192,7 @@ mod tests {
             ),
             (
                 r#"{"ACCOUNTS": {"A": {"account": 1}, "A": {"account": 2}}}"#,
-                "FILE:1:38: the key `A` stands here twice",
+                "FILE:1:38: duplicate key `A`",
             ),
             (
                 r#"{"ACCOUNTS": {"A": {"account": 1}, "a": {"account": 2}}}"#,
@@ -214,7 +214,7 @@ mod tests {
             ),
             (
                 r#""max_restarts": -1"#,
-                "3:17: invalid value: integer `-1`, expected u32 (at PROCESS_MANAGER.max_restarts)",
+                "3:17: invalid value: integer `-1`, expected a whole number from 0 to 4294967295 (at PROCESS_MANAGER.max_restarts)",
             ),
             (
                 r#""defaults": []"#,

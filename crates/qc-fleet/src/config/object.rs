@@ -120,7 +120,7 @@ impl<'de> Visitor<'de> for UniqueKeys {
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
             if seen.contains(&key) {
-                return Err(M::Error::custom(format!("the key `{key}` stands here twice")));
+                return Err(M::Error::custom(format!("duplicate key `{key}`")));
             }
             seen.insert(key);
             map.next_value_seed(UniqueKeys)?;

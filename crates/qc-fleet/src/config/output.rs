@@ -49,6 +49,9 @@ pub struct LogSettings {
     pub total_bytes: u64,
 }
 
+/// The largest of these numbers: a size that no disk has.
+const MOST: u64 = 1 << 40;
+
 impl Logs {
     pub(crate) fn settings(
         &self,
@@ -57,8 +60,9 @@ impl Logs {
     ) -> Result<LogSettings, Mistake> {
         let positive = |given: Option<u64>, key: &str, default: u64| match given {
             Some(0) => Err(Mistake::new(at.key(key), "this must be at least 1")),
-            Some(number) if number > 1 << 40 => {
-                Err(Mistake::new(at.key(key), format!("{number} is more than any disk has")))
+            Some(number) if number > MOST => {
+                let message = format!("{number} is not from 1 to {MOST}");
+                Err(Mistake::new(at.key(key), message))
             }
             _ => Ok(given.unwrap_or(default)),
         };

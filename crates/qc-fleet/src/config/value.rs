@@ -130,9 +130,9 @@ impl<'de> Deserialize<'de> for LocalAddress {
             Ok(_) => Err(D::Error::custom(format!(
                 "{text} can be reached by other machines, use 127.0.0.1"
             ))),
-            Err(_) => {
-                Err(D::Error::custom(format!("`{text}` is no address such as 127.0.0.1:9464")))
-            }
+            Err(_) => Err(D::Error::custom(format!(
+                "`{text}` is no address such as 127.0.0.1:9464, with a port from 1 to 65535"
+            ))),
         }
     }
 }

@@ -32,7 +32,10 @@ impl Carrier for Command {
 
     fn carry(&mut self, json: &str) -> Result<(), Trouble> {
         let failed = |reason: String, may_pass| Trouble { reason, may_pass };
-        let mut command = process::Command::new(&self.program);
+        let path = std::env::var_os("PATH");
+        let program = qc_process::find_program(&self.program, path.as_deref())
+            .map_err(|error| failed(format!("it cannot be started: {error}"), false))?;
+        let mut command = process::Command::new(program);
         command.args(&self.args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         qc_process::set_apart(&mut command);
         let mut child = command

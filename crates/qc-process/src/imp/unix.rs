@@ -13,6 +13,7 @@ mod stop;
 mod volume;
 mod watch;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -42,11 +43,26 @@ pub(crate) use watch::{Waker, Watcher};
 
 pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "bin/python";
 pub(crate) const PYTHON_ON_PATH: &str = "python3";
+/// Where programs are looked for without a PATH.
+pub(crate) const DEFAULT_PATH: &str = "/bin:/usr/bin";
+pub(crate) const EMPTY_IN_PATH_IS_HERE: bool = true;
+pub(crate) const PROGRAM_ENDINGS: &[&str] = &[];
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 pub(crate) const NOWHERE: &str = "/dev/null";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
 pub(crate) const SHUTDOWN_COMMAND: &str = "qc-shutdown";
 pub(crate) const SHUTDOWN_HINT: &str = "Run qc-shutdown to stop all processes safely.";
+
+/// Whether the program at `path` may be run; `None` if there is no such file.
+pub(crate) fn may_run(path: &Path) -> Option<bool> {
+    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some(metadata.mode() & 0o111 != 0)
+}
+
+/// Whether an environment variable of this name is PATH.
+pub(crate) fn is_path_variable(name: &OsStr) -> bool {
+    name == "PATH"
+}
 
 /// Returns the start time of the process with `pid`, in clock ticks since boot.
 ///

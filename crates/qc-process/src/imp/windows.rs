@@ -16,6 +16,7 @@ mod watch;
 mod window;
 mod words;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
@@ -57,6 +58,10 @@ pub(crate) use watch::{Waker, Watcher};
 
 pub(crate) const PYTHON_IN_ENVIRONMENT: &str = "Scripts\\python.exe";
 pub(crate) const PYTHON_ON_PATH: &str = "python.exe";
+/// Without a PATH, programs are looked for nowhere.
+pub(crate) const DEFAULT_PATH: &str = "";
+pub(crate) const EMPTY_IN_PATH_IS_HERE: bool = false;
+pub(crate) const PROGRAM_ENDINGS: &[&str] = &[".com", ".exe", ".bat", ".cmd"];
 pub(crate) const LOCKS_ARE_INHERITED: bool = false;
 pub(crate) const NOWHERE: &str = "NUL";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::TaskScheduler;
@@ -67,6 +72,18 @@ pub(crate) const SHUTDOWN_HINT: &str =
 /// A console that closes tells everybody.
 pub(crate) fn on_hang_up(_act: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
     Ok(())
+}
+
+/// Whether the program at `path` may be run: every file counts; `None` if there is none. A program of
+/// the Store has an alias on PATH that can be run and not be opened.
+pub(crate) fn may_run(path: &Path) -> Option<bool> {
+    let is_file = path.is_file() || std::fs::symlink_metadata(path).is_ok_and(|it| it.is_file());
+    is_file.then_some(true)
+}
+
+/// Whether an environment variable of this name is PATH.
+pub(crate) fn is_path_variable(name: &OsStr) -> bool {
+    name.eq_ignore_ascii_case("PATH")
 }
 
 /// Returns when the process with `pid` was created, in 100 ns ticks since 1601-01-01 UTC.

@@ -85,7 +85,7 @@ pub(super) const BAD_CONFIGS: [Bad; 24] = [
     (
         "a key twice",
         |config| write(config, r#"{"ACCOUNTS": {"A": {"account": 1}, "A": {"account": 2}}}"#),
-        ":1:38: the key `A` stands here twice",
+        ":1:38: duplicate key `A`",
     ),
     (
         "neither UTF-8 nor UTF-16",
@@ -161,7 +161,7 @@ pub(super) const BAD_SECTIONS: [(&str, &str); 24] = [
     ),
     (
         r#""brains": {"restart": {"never_after": [75, "x"]}}"#,
-        ":3:44: invalid type: string \"x\", expected i32",
+        ":3:44: invalid type: string \"x\", expected a whole number from",
     ),
     (
         r#""brains": {"heartbeat": {"within": "5s"}}"#,

@@ -8,10 +8,8 @@ use std::ptr;
 
 use libc::{c_char, c_int};
 
+use super::DEFAULT_PATH;
 use crate::Spawn;
-
-/// Where programs are looked for without a PATH.
-const NO_PATH: &str = "/bin:/usr/bin";
 
 /// Runs what has no interpreter of its own, as a shell would.
 const SHELL: &str = "/bin/sh";
@@ -104,7 +102,7 @@ fn candidates(program: &OsString, path: Option<OsString>) -> io::Result<Vec<CStr
     if name.contains(&b'/') {
         return Ok(vec![c_string(program.clone())?]);
     }
-    let path = path.unwrap_or_else(|| NO_PATH.into());
+    let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
     std::env::split_paths(&path).map(|dir| c_string(dir.join(program).into_os_string())).collect()
 }
 

@@ -24,9 +24,10 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::attributes::Attributes;
-use super::words::{command_line, environment, is_batch, resolve, system_shell, terminated};
+use super::words::{command_line, environment, is_batch, system_shell, terminated};
 use super::{console, sys};
 use crate::fault::point;
+use crate::program::{find, path_among};
 use crate::{Console, Ended, Identity, Output, Spawn, here};
 
 #[derive(Debug)]
@@ -132,7 +133,7 @@ fn create_suspended(
     job: Option<&OwnedHandle>,
     spawn: &Spawn<'_>,
 ) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
-    let program = resolve(&spawn.program)?;
+    let program = find(&spawn.program, path_among(&spawn.env).as_deref())?;
     let mut line = command_line(&program, &spawn.args)?;
     let application = if is_batch(&program) { system_shell()? } else { program.into_os_string() };
     let application = terminated(&application);

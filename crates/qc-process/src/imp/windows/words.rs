@@ -5,38 +5,9 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::sys;
-
-/// Finds the program: a path as it is, a bare name on PATH, with the usual endings added.
-pub(super) fn resolve(program: &OsStr) -> io::Result<PathBuf> {
-    let path = Path::new(program);
-    let endings: Vec<OsString> = if path.extension().is_some() {
-        vec![OsString::new()]
-    } else {
-        [".com", ".exe", ".bat", ".cmd"].map(OsString::from).into()
-    };
-    let dirs: Vec<PathBuf> = if path.components().count() > 1 || path.has_root() {
-        vec![PathBuf::new()]
-    } else {
-        // An empty entry would be the current folder, where a program of that name may lie.
-        env::split_paths(&env::var_os("PATH").unwrap_or_default())
-            .filter(|dir| !dir.as_os_str().is_empty())
-            .collect()
-    };
-    for dir in dirs {
-        for ending in &endings {
-            let mut candidate = dir.join(path).into_os_string();
-            candidate.push(ending);
-            let candidate = PathBuf::from(candidate);
-            if candidate.is_file() {
-                return Ok(candidate);
-            }
-        }
-    }
-    Err(io::ErrorKind::NotFound.into())
-}
 
 /// Whether `program` is run by the shell. Windows drops dots and blanks at the end of a file's name
 /// when it opens it, so they don't hide its ending.
