@@ -57,7 +57,7 @@ pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use schema::schema;
 pub use snapshot::Snapshot;
 pub use stop::{
-    Exposure, Outcome, Pace, Progress, STOP_ORDER, Scope, Stage, StopPlan, Stopped, Stopping,
+    Exposure, Kept, Outcome, Pace, Progress, STOP_ORDER, Scope, Stage, StopPlan, Stopped, Stopping,
     Target, perform,
 };
 pub use template::{section_template, template};

@@ -1,6 +1,7 @@
 //! Stopping in order: the orchestrator, brains, watchdogs, the server. The plan is made from what
 //! was seen; performing it touches exactly those processes and nothing else.
 
+mod guarded;
 mod plan;
 mod scope;
 mod stopping;
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use crate::Role;
 
-pub use plan::{Exposure, STOP_ORDER, Stage, StopPlan};
+pub use plan::{Exposure, Kept, STOP_ORDER, Stage, StopPlan};
 pub use scope::Scope;
 pub use stopping::{Pace, Progress, Stopping};
 
@@ -36,6 +37,9 @@ pub struct Target {
     /// Whether it works for the component's own process, which is to end it: it is only asked when
     /// that has ended, or after three quarters of its time.
     pub is_worker: bool,
+    /// Whether it is an orchestrator that is a script, such as the old launcher: asked to stop, it
+    /// ends its children at once, watchdogs first.
+    pub is_scripted: bool,
     /// Who it is.
     pub identity: Identity,
     /// How long it gets to end after it was asked to, before it is killed.
@@ -50,7 +54,7 @@ pub struct Target {
 pub enum Outcome {
     /// It had ended before stopping began.
     AlreadyGone,
-    /// It ended before anybody asked it.
+    /// It ended before it was asked.
     ByItself,
     /// It was asked and ended.
     Stopped,
@@ -60,8 +64,10 @@ pub enum Outcome {
     Denied(String),
     /// It lives; says why.
     Survived(String),
-    /// Stopping was interrupted before it had ended; says how far that had come.
+    /// It was left running, for example because stopping was interrupted; says why.
     Left(String),
+    /// It protects what could not be stopped; says what that is.
+    Kept(String),
 }
 
 /// A process, how stopping it ended, and how long that took.
@@ -80,7 +86,7 @@ impl Outcome {
     pub fn is_alive(&self) -> bool {
         match self {
             Self::AlreadyGone | Self::ByItself | Self::Stopped | Self::Killed => false,
-            Self::Denied(_) | Self::Survived(_) | Self::Left(_) => true,
+            Self::Denied(_) | Self::Survived(_) | Self::Left(_) | Self::Kept(_) => true,
         }
     }
 }

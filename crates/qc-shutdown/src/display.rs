@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use qc_fleet::{Progress, Target};
+use qc_fleet::{Progress, Role, Target};
 use qc_process::Identity;
 
 use crate::report::{heading, how};
@@ -19,6 +19,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) struct Display<'a> {
     /// None where only the end counts.
     output: Option<&'a mut dyn Write>,
+    /// The stage whose heading was written last.
+    stage: Option<Role>,
     /// On a terminal.
     bars: Option<Bars>,
 }
@@ -33,20 +35,25 @@ impl<'a> Display<'a> {
     pub(crate) fn new(output: Option<&'a mut dyn Write>, count: usize) -> Self {
         let is_seen =
             output.is_some() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-        Self { output, bars: is_seen.then(|| Bars::new(count)) }
+        Self { output, stage: None, bars: is_seen.then(|| Bars::new(count)) }
     }
 
     pub(crate) fn show(&mut self, progress: &Progress<'_>) {
         let line = match progress {
-            Progress::Stage(role, _) => format!("Stopping {} ...", heading(*role)),
+            Progress::Stage(role, _) => {
+                let is_new = self.stage.replace(*role) != Some(*role);
+                is_new.then(|| format!("Stopping {} ...", heading(*role)))
+            }
             Progress::Done(stopped) => {
                 let target = &stopped.target;
                 let how = how(&stopped.outcome, stopped.took);
-                format!("  {} (PID {}): {how}", target.component, target.identity.pid)
+                Some(format!("  {} (PID {}): {how}", target.component, target.identity.pid))
             }
             Progress::Waiting => return self.flush(),
         };
-        self.say(&line);
+        if let Some(line) = line {
+            self.say(&line);
+        }
         let Some(bars) = &mut self.bars else { return };
         match progress {
             Progress::Stage(_, targets) => bars.wait_for(targets),

@@ -1,26 +1,12 @@
 //! Orchestrators first: told through their control channel, so that nothing is started again while
-//! it is being stopped. One that does not answer is stopped itself.
+//! it is being stopped. One that does not answer is stopped itself, and so is an old launcher.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
-use qc_control::{Client, ControlError, Request};
-use qc_fleet::{Pace, Role, STOP_ORDER, StopPlan, Stopping, Target};
+use qc_fleet::{Outcome, Pace, Role, STOP_ORDER, StopPlan, Stopping, Target};
+use qc_process::{Liveness, liveness};
 
-/// How long an orchestrator may take to answer.
-const ANSWER: Duration = Duration::from_secs(5);
-
-/// What came of telling.
-enum Answer {
-    /// It stops what it was told.
-    Obeys,
-    /// There is no channel: an old launcher, or one that is just starting or ending.
-    NoChannel,
-    /// It does not answer, or refuses; says how.
-    Silent(String),
-}
+use crate::channel::{Answer, tell};
 
 /// The orchestrators of one folder: those of the plan, or those that run on.
 struct Group<'a> {
@@ -28,7 +14,11 @@ struct Group<'a> {
     lock_dir: PathBuf,
     /// Whether they end with their fleet.
     ends: bool,
-    /// What of their fleet is to be stopped, by name.
+    /// Whether the command that asks was started from them: they are never stopped.
+    is_spared: bool,
+    /// Whether they can be told: an old launcher can't, and ends its children in the wrong order.
+    is_scripted: bool,
+    /// What of their fleet is to be stopped, and is not to be started again, by name.
     names: Vec<String>,
 }
 
@@ -43,24 +33,54 @@ impl Group<'_> {
             && !target.is_stray
             && (self.ends || self.names.contains(&target.component))
     }
+
+    /// Leaves out what was kept, which needs an orchestrator that runs on.
+    fn spare_kept(&mut self, stopping: &Stopping<'_>) {
+        let kept = stopping.done().iter().filter(|one| matches!(one.outcome, Outcome::Kept(_)));
+        let kept: Vec<&Target> =
+            kept.map(|one| &one.target).filter(|one| self.includes(one)).collect();
+        self.ends &= kept.is_empty();
+        self.names.retain(|name| !kept.iter().any(|one| one.component.eq_ignore_ascii_case(name)));
+    }
+
+    fn tell(&self, plan: &StopPlan, names: Option<&[String]>) -> Answer {
+        let is_alive = || {
+            let mut of_group = orchestrators(plan).filter(|one| self.includes(one));
+            of_group.any(|one| liveness(&one.identity) == Liveness::Alive)
+        };
+        // One that ends with its fleet can be asked without a channel, too.
+        tell(&self.lock_dir, names, &|| !self.ends && is_alive())
+    }
 }
 
 /// Stops what the orchestrators of the plan can be told to stop, and those that end with their
-/// fleet. Returns the pids of those that obeyed.
+/// fleet. `brains_are_gone` stops the brains that come up meanwhile. Returns the pids of those that
+/// obeyed.
 pub(crate) fn stop(
     stopping: &mut Stopping<'_>,
     plan: &StopPlan,
     lock_dir: &Path,
     warn: &mut dyn FnMut(&str),
+    brains_are_gone: &mut dyn FnMut(&mut Stopping<'_>),
 ) -> Vec<u32> {
-    let mut groups = groups(plan, lock_dir);
+    let (old, mut groups): (Vec<_>, Vec<_>) =
+        groups(plan, lock_dir).into_iter().partition(|group| group.is_scripted);
+    for group in &old {
+        stop_itself(stopping, plan, group, &Answer::NoChannel, warn);
+    }
     // One that looks after all brains that are meant keeps the order by itself; but it does not know
-    // of their workers.
+    // of their workers, nor what a brain that can't be stopped needs.
     let is_alone = |one: &Target| {
         is_brain(one) && (one.is_worker || !groups.iter().any(|group| group.knows(one)))
     };
-    if groups.len() > 1 || (!groups.is_empty() && plan.targets().any(is_alone)) {
+    let is_stuck =
+        stopping.done().iter().any(|one| is_brain(&one.target) && one.outcome.is_alive());
+    if groups.len() > 1 || (!groups.is_empty() && (is_stuck || plan.targets().any(is_alone))) {
         groups = brains_first(stopping, plan, groups, warn);
+        brains_are_gone(stopping);
+        if stopping.keep_protection() {
+            groups.iter_mut().for_each(|group| group.spare_kept(stopping));
+        }
     }
     let mut obeyed = Vec::new();
     for group in &groups {
@@ -71,8 +91,7 @@ pub(crate) fn stop(
             obeyed.extend(pids);
             continue;
         }
-        let all = if group.ends { None } else { Some(group.names.clone()) };
-        let answer = tell(group.lock_dir.clone(), all);
+        let answer = group.tell(plan, if group.ends { None } else { Some(&group.names) });
         if matches!(answer, Answer::Obeys) {
             stopping.note_told(|one| group.knows(one));
             obeyed.extend(pids);
@@ -97,12 +116,16 @@ fn groups<'a>(plan: &'a StopPlan, lock_dir: &Path) -> Vec<Group<'a>> {
             continue;
         }
         let elsewhere = &one.elsewhere;
-        let names = plan.targets().filter(|other| other.elsewhere == *elsewhere);
+        let of_folder = |other: &&Target| other.elsewhere == *elsewhere;
+        let names = plan.targets().filter(of_folder).map(|other| other.component.clone());
+        let withheld = plan.withheld.iter().filter(|_| elsewhere.is_none()).cloned();
         groups.push(Group {
             elsewhere,
             lock_dir: elsewhere.as_ref().map_or(lock_dir.into(), |root| root.join(".locks")),
             ends: !plan.told.contains(one),
-            names: names.map(|other| other.component.clone()).collect(),
+            is_spared: orchestrators(plan).filter(of_folder).any(|one| plan.spares(one)),
+            is_scripted: orchestrators(plan).filter(of_folder).all(|one| one.is_scripted),
+            names: names.chain(withheld).collect(),
         });
     }
     groups
@@ -118,26 +141,26 @@ fn brains_first<'a>(
     groups: Vec<Group<'a>>,
     warn: &mut dyn FnMut(&str),
 ) -> Vec<Group<'a>> {
-    let (mut obedient, mut old) = (Vec::new(), Vec::new());
+    let (mut obedient, mut mute) = (Vec::new(), Vec::new());
     for group in groups {
         let brains = plan.targets().filter(|one| is_brain(one) && group.includes(one));
-        let names = brains.map(|one| one.component.clone()).collect();
-        match tell(group.lock_dir.clone(), Some(names)) {
+        let names: Vec<String> = brains.map(|one| one.component.clone()).collect();
+        match group.tell(plan, Some(&names)) {
             Answer::Obeys => {
                 stopping.note_told(|one| is_brain(one) && group.knows(one));
                 obedient.push(group);
             }
             // It can only be asked to end, and then stops its brains itself before its watchdogs.
-            Answer::NoChannel if group.ends => old.push(group),
+            Answer::NoChannel | Answer::Busy(_) if group.ends => mute.push(group),
             // Its brains are stopped directly, so it must not start them again.
-            answer @ (Answer::NoChannel | Answer::Silent(_)) => {
+            answer @ (Answer::NoChannel | Answer::Busy(_) | Answer::Silent(_)) => {
                 stop_itself(stopping, plan, &group, &answer, warn);
             }
         }
     }
     // Those that still have brains come first.
-    old.append(&mut obedient);
-    let groups = old;
+    mute.append(&mut obedient);
+    let groups = mute;
     let is_known = |one: &Target| groups.iter().any(|group| group.knows(one));
     stopping.stop_those(Role::Brain, Pace::Full, &|one| !is_known(one));
     stopping.stop_those(Role::Brain, Pace::Told, &is_known);
@@ -156,55 +179,44 @@ fn stop_itself(
     answer: &Answer,
     warn: &mut dyn FnMut(&str),
 ) {
-    if let Answer::Silent(why) = answer {
-        warn(&format!(
-            "the orchestrator does not do as it is told ({why}); it is stopped, and the rest directly"
-        ));
-    }
-    let pace = match (answer, group.ends) {
-        (Answer::Obeys, false) => return,
-        (Answer::Obeys | Answer::NoChannel, true) => Pace::Fleet,
-        (Answer::Silent(_), true) => Pace::Full,
-        // Asked, it would stop more than is meant.
-        (Answer::NoChannel | Answer::Silent(_), false) => Pace::Kill,
-    };
-    stopping.add(plan.told.iter().filter(|one| !group.ends && group.includes(one)));
-    stopping.stop_those(Role::Orchestrator, pace, &|one| group.includes(one));
-}
-
-/// Tells the orchestrator whose locks are in `lock_dir` to stop these components, or everything.
-fn tell(lock_dir: PathBuf, names: Option<Vec<String>>) -> Answer {
-    let (sender, answer) = mpsc::sync_channel(1);
-    // Nobody waits for it longer than that; it ends with this program.
-    thread::spawn(move || {
-        // Who does not wait any more does not miss it.
-        let _ = sender.send(ask(&lock_dir, names));
-    });
-    match answer.recv_timeout(ANSWER) {
-        Ok(Ok(())) => Answer::Obeys,
-        Ok(Err(ControlError::NotRunning)) => Answer::NoChannel,
-        Ok(Err(error)) => Answer::Silent(error.to_string()),
-        Err(_) => Answer::Silent(format!("no answer within {} s", ANSWER.as_secs())),
-    }
-}
-
-fn ask(lock_dir: &Path, names: Option<Vec<String>>) -> Result<(), ControlError> {
-    let mut client = Client::connect(lock_dir)?;
-    let names = match names {
-        None => Vec::new(),
-        Some(names) => {
-            // What it does not know it does not start again, either.
-            let known = client.ask(&Request::Status)?.components;
-            let is_known = |name: &String| {
-                known.iter().any(|component| component.name.eq_ignore_ascii_case(name))
-            };
-            let names: Vec<String> = names.into_iter().filter(is_known).collect();
-            if names.is_empty() {
-                return Ok(());
-            }
-            names
+    let is_mine = |one: &Target| group.includes(one);
+    let pace = match answer {
+        Answer::Obeys if !group.ends => return,
+        Answer::Obeys => Pace::Fleet,
+        Answer::NoChannel | Answer::Busy(_) | Answer::Silent(_) if group.is_spared => {
+            return warn(
+                "the orchestrator that this command was started from can't be told: it may start again what is stopped",
+            );
         }
+        Answer::NoChannel | Answer::Busy(_) | Answer::Silent(_) if !plan.targets().any(is_mine) => {
+            return warn("the orchestrator can't be told what not to start; it runs on");
+        }
+        Answer::NoChannel if group.is_scripted => {
+            warn(
+                "an old launcher is killed first: asked, it would end its watchdogs before its brains",
+            );
+            Pace::Kill
+        }
+        Answer::NoChannel if group.ends => Pace::Fleet,
+        Answer::Busy(why) if group.ends => {
+            warn(&format!("the orchestrator is busy ({why}); it is asked to end in another way"));
+            Pace::Fleet
+        }
+        // It would start again what is stopped without it.
+        Answer::Busy(why) => {
+            let reason =
+                format!("its orchestrator is busy and could not be told to stop it ({why})");
+            return stopping.leave_those(&reason, |one| group.knows(one));
+        }
+        Answer::Silent(why) => {
+            warn(&format!(
+                "the orchestrator does not do as it is told ({why}); it is stopped, and the rest directly"
+            ));
+            if group.ends { Pace::Full } else { Pace::Kill }
+        }
+        // Asked, it would stop more than is meant.
+        Answer::NoChannel => Pace::Kill,
     };
-    client.ask(&Request::Stop { names })?;
-    Ok(())
+    stopping.add(plan.told.iter().filter(|one| !group.ends && is_mine(one)));
+    stopping.stop_those(Role::Orchestrator, pace, &is_mine);
 }

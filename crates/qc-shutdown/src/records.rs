@@ -1,54 +1,96 @@
 //! What is written down: a line of history for each process, and no record of the dead.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Local};
 use qc_cli::{Failure, warn};
-use qc_fleet::{Fleet, Outcome, Snapshot, Stopped};
-use qc_lock_core::{Entry, Event, LockDir};
+use qc_fleet::{Fleet, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
+use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 use qc_process::{Process, wait_any};
 
 /// How long the wrappers of stopped processes may take to give back their locks.
 const WRAPPERS: Duration = Duration::from_secs(3);
 
-/// What the orchestrators of these pids have written of what they stopped since `began`: one that
-/// they killed counts as killed.
-pub(crate) fn learn(
-    locks: &LockDir,
-    orchestrators: &[u32],
-    began: chrono::DateTime<chrono::Local>,
-    results: &mut [Stopped],
-) -> Vec<u32> {
-    // Nothing is lost without it but how they ended.
-    let Ok(history) = locks.history() else { return Vec::new() };
-    let is_theirs = |entry: &&Entry| {
-        entry.by_pid.is_some_and(|pid| orchestrators.contains(&pid))
-            && entry.at().is_some_and(|at| at >= began)
-    };
-    let mut told = Vec::new();
-    for entry in
-        history.entries.iter().rev().take_while(|entry| entry.at().is_none_or(|at| at >= began))
-    {
-        if !is_theirs(&entry) {
-            continue;
-        }
-        let Some(one) = results.iter_mut().find(|one| {
-            Some(one.target.identity.pid) == entry.pid
-                && one.target.component.eq_ignore_ascii_case(&entry.name)
-        }) else {
-            continue;
-        };
-        match entry.event {
-            Event::Killed if one.outcome == Outcome::Stopped => one.outcome = Outcome::Killed,
-            Event::Killed | Event::Stopped | Event::Exited => {}
-            _ => continue,
-        }
-        told.push(one.target.identity.pid);
-    }
-    told
+/// The history of each folder whose orchestrators are told to stop something: they write down how
+/// each process has ended.
+pub(crate) struct Witness(RefCell<Seen>);
+
+struct Seen {
+    began: DateTime<Local>,
+    sources: Vec<Source>,
+    /// How a process of a component has ended.
+    outcomes: HashMap<(String, u32), Outcome>,
 }
 
-/// One line of history for each process that nobody has told of. Where that fails it fails for
-/// all, and is said once.
+/// The history of one folder.
+struct Source {
+    tail: HistoryTail,
+    orchestrators: Vec<u32>,
+}
+
+impl Witness {
+    pub(crate) fn new(locks: &LockDir, plan: &StopPlan) -> Self {
+        let mut by_folder: HashMap<Option<&PathBuf>, Vec<u32>> = HashMap::new();
+        let ends = plan.targets().filter(|one| one.role == Role::Orchestrator);
+        for one in ends.chain(&plan.told) {
+            by_folder.entry(one.elsewhere.as_ref()).or_default().push(one.identity.pid);
+        }
+        let source = |(folder, orchestrators): (Option<&PathBuf>, Vec<u32>)| Source {
+            tail: match folder {
+                Some(root) => LockDir::new(root.join(".locks")).history_tail(),
+                None => locks.history_tail(),
+            },
+            orchestrators,
+        };
+        let sources = by_folder.into_iter().map(source).collect();
+        Self(RefCell::new(Seen { began: Local::now(), sources, outcomes: HashMap::new() }))
+    }
+
+    /// Returns how `target` has ended, once its orchestrator has written that down.
+    pub(crate) fn outcome(&self, target: &Target) -> Option<Outcome> {
+        let mut seen = self.0.borrow_mut();
+        let key = (target.component.to_ascii_lowercase(), target.identity.pid);
+        if !seen.outcomes.contains_key(&key) {
+            seen.read_on();
+        }
+        seen.outcomes.get(&key).cloned()
+    }
+
+    /// Returns the pids whose ends are written down.
+    pub(crate) fn known(&self) -> Vec<u32> {
+        let mut seen = self.0.borrow_mut();
+        seen.read_on();
+        seen.outcomes.keys().map(|(_, pid)| *pid).collect()
+    }
+}
+
+impl Seen {
+    fn read_on(&mut self) {
+        for Source { tail, orchestrators } in &mut self.sources {
+            // Without it nothing is lost but how they ended.
+            let Ok(history) = tail.read() else { continue };
+            for entry in history.entries {
+                let is_theirs = entry.by_pid.is_some_and(|pid| orchestrators.contains(&pid));
+                let is_new = entry.at().is_some_and(|at| at >= self.began);
+                let outcome = match entry.event {
+                    Event::Killed => Outcome::Killed,
+                    Event::Stopped => Outcome::Stopped,
+                    Event::Exited => Outcome::ByItself,
+                    _ => continue,
+                };
+                if let Some(pid) = entry.pid.filter(|_| is_theirs && is_new) {
+                    self.outcomes.insert((entry.name.to_ascii_lowercase(), pid), outcome);
+                }
+            }
+        }
+    }
+}
+
+/// Writes one line of history for each process of which no orchestrator has written one. A failure
+/// concerns all of them and is reported once.
 pub(crate) fn tell(locks: &LockDir, results: &[Stopped], told: &[u32]) {
     let entries: Vec<Entry> = results
         .iter()
@@ -57,14 +99,17 @@ pub(crate) fn tell(locks: &LockDir, results: &[Stopped], told: &[u32]) {
             let seconds = took.as_secs_f64();
             let (event, detail) = match outcome {
                 Outcome::AlreadyGone => return None,
-                Outcome::ByItself => (Event::Exited, "ended before it was asked to stop".into()),
+                Outcome::ByItself => {
+                    (Event::Exited, "ended by itself, before it was asked to stop".into())
+                }
                 Outcome::Stopped => {
                     (Event::Stopped, format!("ended {seconds:.1} s after it was asked"))
                 }
                 Outcome::Killed => (Event::Killed, format!("did not end within {seconds:.1} s")),
-                Outcome::Denied(reason) | Outcome::Survived(reason) | Outcome::Left(reason) => {
-                    (Event::Survived, reason.clone())
-                }
+                Outcome::Denied(reason)
+                | Outcome::Survived(reason)
+                | Outcome::Left(reason)
+                | Outcome::Kept(reason) => (Event::Survived, reason.clone()),
             };
             let entry = locks.entry(event, &target.component).pid(Some(target.identity.pid));
             Some(entry.account(target.account.clone()).detail(detail))

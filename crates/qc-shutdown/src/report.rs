@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use qc_fleet::{Exposure, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
+use qc_fleet::{Exposure, Kept, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
 use qc_lock_core::Latch;
 use serde::Serialize;
+
+use crate::starters::Loop;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -22,7 +24,15 @@ pub(crate) struct Report {
     told: Vec<Planned>,
     /// What is meant but runs on, because this command was started from it.
     spared: Vec<Planned>,
+    /// What is meant but runs on, because it protects a brain that runs on.
+    kept: Vec<PlannedKept>,
+    /// What is meant and does not run: an orchestrator that runs on is told not to start it.
+    withheld: Vec<String>,
     exposure: Exposure,
+    /// What is started again as often as it is stopped.
+    pub(crate) loops: Vec<Loop>,
+    /// Whether an orchestrator that runs on was told what not to start again.
+    pub(crate) is_told: bool,
     /// Whether stopping was interrupted.
     pub(crate) interrupted: bool,
     results: Vec<Ended>,
@@ -50,6 +60,13 @@ struct Planned {
 }
 
 #[derive(Debug, Serialize)]
+struct PlannedKept {
+    #[serde(flatten)]
+    target: Planned,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
 struct Ended {
     component: String,
     role: Role,
@@ -74,6 +91,12 @@ impl From<&Target> for Planned {
     }
 }
 
+impl From<&Kept> for PlannedKept {
+    fn from(kept: &Kept) -> Self {
+        Self { target: Planned::from(&kept.target), reason: kept.reason.clone() }
+    }
+}
+
 impl Report {
     pub(crate) fn new(
         plan: &StopPlan,
@@ -94,7 +117,11 @@ impl Report {
             plan: stages.collect(),
             told: planned(&plan.told),
             spared: planned(&plan.spared),
+            kept: plan.kept.iter().map(PlannedKept::from).collect(),
+            withheld: plan.withheld.clone(),
             exposure: plan.exposure.clone(),
+            loops: Vec::new(),
+            is_told: false,
             interrupted: false,
             results: Vec::new(),
             cleared: Vec::new(),
@@ -119,7 +146,12 @@ impl Report {
 
     /// Whether anything that was to be stopped may still run.
     pub(crate) fn is_left(&self) -> bool {
-        self.results.iter().any(|one| one.outcome.is_alive())
+        !self.loops.is_empty() || self.results.iter().any(|one| one.outcome.is_alive())
+    }
+
+    /// Whether telling was all there was to do, and could not be done.
+    pub(crate) fn is_untold(&self) -> bool {
+        !self.dry_run && self.plan.is_empty() && !self.told.is_empty() && !self.is_told
     }
 
     pub(crate) fn write_end(&self, output: &mut dyn Write) -> io::Result<()> {
@@ -129,7 +161,9 @@ impl Report {
         if self.dry_run {
             return Ok(());
         }
-        if !self.results.is_empty() {
+        if self.results.is_empty() {
+            self.write_told(output)?;
+        } else {
             self.write_counts(output)?;
         }
         if let Some(latch) = &self.latch {
@@ -144,34 +178,71 @@ impl Report {
             self.results.iter().filter(|one| wanted(&one.outcome)).count()
         };
         let killed = count(|outcome| *outcome == Outcome::Killed);
-        let ended = count(|outcome| !outcome.is_alive()) - killed;
-        writeln!(output, "\n{ended} ended gracefully, {killed} had to be killed.")?;
-        if !self.is_left() {
-            return if self.told.is_empty() && self.spared.is_empty() && !self.keeps_something() {
-                writeln!(
-                    output,
-                    "All automation has stopped. Open trades were NOT closed; terminals run on."
-                )
-            } else {
-                writeln!(
-                    output,
-                    "What was to be stopped has stopped. Open trades were NOT closed; terminals run on."
-                )
-            };
+        let stopped = count(|outcome| *outcome == Outcome::Stopped);
+        let by_itself =
+            count(|outcome| matches!(outcome, Outcome::ByItself | Outcome::AlreadyGone));
+        writeln!(output, "\n{stopped} ended gracefully, {killed} had to be killed.")?;
+        if by_itself > 0 {
+            writeln!(output, "{by_itself} ended by itself, before it was asked.")?;
         }
+        self.write_told(output)?;
+        if self.is_left() {
+            return self.write_left(output);
+        }
+        let is_all = self.told.is_empty() && self.spared.is_empty() && !self.keeps_something();
+        let what = if is_all { "All automation" } else { "What was to be stopped" };
+        writeln!(output, "{what} has stopped. Open trades were NOT closed; terminals run on.")
+    }
+
+    /// What an orchestrator that runs on does from now on.
+    fn write_told(&self, output: &mut dyn Write) -> io::Result<()> {
+        if !self.is_told {
+            return Ok(());
+        }
+        let stopped = self.plan.iter().filter(|stage| stage.role != Role::Orchestrator);
+        let stopped = stopped.flat_map(|stage| &stage.targets).filter(|one| one.folder.is_none());
+        let mut names: Vec<&str> = stopped.map(|one| &*one.component).collect();
+        names.extend(self.withheld.iter().map(String::as_str));
+        names.dedup();
+        for one in self.told.iter().filter(|one| one.folder.is_none()) {
+            let (name, pid) = (&one.component, one.pid);
+            let names = names.join(", ");
+            writeln!(
+                output,
+                "{name} (PID {pid}) runs on and does not start {names} again until `qc-launch start` asks for it."
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_left(&self, output: &mut dyn Write) -> io::Result<()> {
         writeln!(output, "STILL RUNNING:")?;
         for one in &self.results {
             match &one.outcome {
-                Outcome::Denied(reason) | Outcome::Survived(reason) | Outcome::Left(reason) => {
+                Outcome::Denied(reason)
+                | Outcome::Survived(reason)
+                | Outcome::Left(reason)
+                | Outcome::Kept(reason) => {
                     writeln!(output, "  {} (PID {}): {reason}", one.component, one.pid)?;
                 }
                 Outcome::AlreadyGone | Outcome::ByItself | Outcome::Stopped | Outcome::Killed => {}
             }
         }
+        let is_denied = |one: &Ended| matches!(one.outcome, Outcome::Denied(_));
         if self.interrupted {
             writeln!(output, "INTERRUPTED: run the command again to stop the rest.")
+        } else if !self.loops.is_empty() {
+            let starters: Vec<String> =
+                self.loops.iter().filter_map(|one| Some(one.starter_pid?.to_string())).collect();
+            let first = match starters.is_empty() {
+                true => "what starts them again".into(),
+                false => format!("what starts them again (PID {})", starters.join(", ")),
+            };
+            writeln!(output, "Stop {first} first, then run the command again.")
+        } else if self.results.iter().any(is_denied) {
+            writeln!(output, "Run the command again as the user who started them, or elevated.")
         } else {
-            writeln!(output, "Run the command again elevated, or end them in the Task Manager.")
+            writeln!(output, "Run the command again, or end them by hand.")
         }
     }
 
@@ -213,7 +284,15 @@ pub(crate) fn write_plan(
             target.component, target.identity.pid
         )?;
     }
+    for kept in &plan.kept {
+        let (name, pid) = (&kept.target.component, kept.target.identity.pid);
+        writeln!(output, "WARNING: {name} (PID {pid}) runs on: {}.", kept.reason)?;
+    }
     if plan.is_empty() {
+        for one in plan.told.chunk_by(is_one_line) {
+            let names = plan.withheld.join(", ");
+            writeln!(output, "{} runs on and is told not to start {names}.", line(one))?;
+        }
         let nothing = match snapshot.own().next() {
             None => "Nothing of the fleet is running.",
             Some(_) => "Nothing that is to be stopped is running.",
@@ -228,12 +307,18 @@ pub(crate) fn write_plan(
         }
     }
     for of_one in plan.told.chunk_by(is_one_line) {
+        let line = line(of_one);
         writeln!(
             output,
-            "  {} runs on: it is told to stop these and not to start them again;\n\
-             \x20 if it does not answer it is stopped, and what it looked after runs on without it.",
-            line(of_one)
+            "  {line} runs on: it is told to stop these and not to start them again;"
         )?;
+        let otherwise = match of_one.iter().any(|one| plan.spares(one)) {
+            true => "it is not stopped, because this command was started from it.",
+            false => {
+                "if it does not answer it is stopped, and what it supervises runs on without it."
+            }
+        };
+        writeln!(output, "  {otherwise}")?;
     }
     writeln!(output)?;
     writeln!(output, "WARNING: open trades are NOT closed, and terminals are not touched.")?;
@@ -250,6 +335,12 @@ fn is_one_line(one: &Target, other: &Target) -> bool {
 fn line(of_one: &[Target]) -> String {
     let pids: Vec<String> = of_one.iter().map(|one| one.identity.pid.to_string()).collect();
     let first = &of_one[0];
+    if first.is_scripted {
+        let (name, pids) = (&first.component, pids.join(", "));
+        return format!(
+            "{name} (PID {pids}): killed, because when asked it ends watchdogs before brains"
+        );
+    }
     if first.is_worker {
         let (name, pids) = (&first.component, pids.join(", "));
         return format!("what {name} started, where it runs on then (PID {pids})");
@@ -297,10 +388,10 @@ fn write_exposure(exposure: &Exposure, output: &mut dyn Write) -> io::Result<()>
 
 pub(crate) fn heading(role: Role) -> &'static str {
     match role {
-        Role::Orchestrator => "the orchestrator",
+        Role::Orchestrator => "orchestrator",
         Role::Brain => "brains",
         Role::Watchdog => "watchdogs",
-        Role::Server => "the server",
+        Role::Server => "server",
         Role::Other => "others",
     }
 }
@@ -310,11 +401,12 @@ pub(crate) fn how(outcome: &Outcome, took: Duration) -> String {
     let seconds = took.as_secs_f64();
     match outcome {
         Outcome::AlreadyGone => "has ended".to_owned(),
-        Outcome::ByItself => "ended before it was asked".to_owned(),
-        Outcome::Stopped => format!("ended by itself after {seconds:.1} s"),
+        Outcome::ByItself => "ended by itself, before it was asked".to_owned(),
+        Outcome::Stopped => format!("ended when asked, after {seconds:.1} s"),
         Outcome::Killed => format!("KILLED after {seconds:.1} s"),
-        Outcome::Denied(reason) | Outcome::Survived(reason) | Outcome::Left(reason) => {
-            format!("STILL RUNNING: {reason}")
-        }
+        Outcome::Denied(reason)
+        | Outcome::Survived(reason)
+        | Outcome::Left(reason)
+        | Outcome::Kept(reason) => format!("STILL RUNNING: {reason}"),
     }
 }

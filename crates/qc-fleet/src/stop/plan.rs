@@ -6,7 +6,9 @@ use std::time::Duration;
 use qc_process::ProcessInfo;
 use serde::Serialize;
 
+use super::guarded::{protects, reason};
 use super::{Scope, Target};
+use crate::matching::call_of;
 use crate::{Fleet, Instance, Role, Snapshot};
 
 /// The order of stopping. Watchdogs outlive the brains whose positions they guard.
@@ -20,8 +22,13 @@ pub struct StopPlan {
     pub stages: Vec<Stage>,
     /// Orchestrators that run on: they are told to stop their part and not to start it again.
     pub told: Vec<Target>,
-    /// What is meant but runs on, because the one who asks descends from it.
+    /// What is meant but runs on, because the command that asks was started from it.
     pub spared: Vec<Target>,
+    /// What is meant but runs on, because it protects a brain that runs on.
+    pub kept: Vec<Kept>,
+    /// Components of this fleet that are meant and do not run: an orchestrator that runs on must not
+    /// start them, either.
+    pub withheld: Vec<String>,
     /// What is left without protection.
     pub exposure: Exposure,
 }
@@ -33,6 +40,15 @@ pub struct Stage {
     pub role: Role,
     /// The processes.
     pub targets: Vec<Target>,
+}
+
+/// A process that protects a brain that runs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The process.
+    pub target: Target,
+    /// Why it runs on.
+    pub reason: String,
 }
 
 /// What the accounts of what runs are left with; nobody here can see positions.
@@ -74,7 +90,18 @@ impl StopPlan {
                 plan.spared.extend(targets(one));
             }
         }
-        // One that runs on needs somebody who goes on looking after it.
+        let brains: Vec<&Target> =
+            plan.spared.iter().filter(|one| one.role == Role::Brain).collect();
+        for (one, chosen) in reached.iter().zip(&mut chosen).filter(|(_, chosen)| **chosen) {
+            let targets = targets(one);
+            let brain = targets.first().and_then(|target| protects(target, &brains));
+            if let Some(reason) = brain.map(reason) {
+                *chosen = false;
+                let kept = |target| Kept { target, reason: reason.clone() };
+                plan.kept.extend(targets.into_iter().map(kept));
+            }
+        }
+        // One that runs on needs an orchestrator that goes on looking after it.
         if !plan.spared.is_empty() {
             let of_orchestrators = reached.iter().zip(&mut chosen);
             of_orchestrators
@@ -90,18 +117,24 @@ impl StopPlan {
                 plan.stages.push(Stage { role, targets: go });
             }
             if role == Role::Orchestrator {
-                let stay = stay.into_iter().filter(|(one, _)| !scope.spares(one));
-                plan.told = stay.flat_map(|(one, _)| targets(one)).collect();
+                plan.told = stay.into_iter().flat_map(|(one, _)| targets(one)).collect();
             }
         }
+        plan.withheld = withheld(fleet, &reached, scope);
         // One that has nothing to do with it is left alone, as is its folder.
-        let Self { stages, told, .. } = &mut plan;
+        let Self { stages, told, withheld, .. } = &mut plan;
         let has_part = |one: &Target| {
             let mut targets = stages.iter().flat_map(|stage| &stage.targets);
             targets.any(|target| target.elsewhere == one.elsewhere)
+                || (one.elsewhere.is_none() && !one.is_scripted && !withheld.is_empty())
         };
         told.retain(has_part);
         plan
+    }
+
+    /// Whether `target` is an orchestrator that the command that asks was started from.
+    pub fn spares(&self, target: &Target) -> bool {
+        self.spared.iter().any(|one| one.identity == target.identity)
     }
 
     /// Plans to stop these instances, whatever else runs.
@@ -118,6 +151,11 @@ impl StopPlan {
         }
         self.stages.retain(|stage| !stage.targets.is_empty());
         self
+    }
+
+    /// Whether there is nothing to stop and no orchestrator to tell.
+    pub fn is_idle(&self) -> bool {
+        self.stages.is_empty() && self.told.is_empty()
     }
 
     /// Whether there is nothing to stop.
@@ -163,6 +201,15 @@ fn same_account(one: &Instance, other: &Instance) -> bool {
         && (same(&one.account_key, &other.account_key) || same(&one.account, &other.account))
 }
 
+fn withheld(fleet: &Fleet, reached: &[&Instance], scope: &Scope) -> Vec<String> {
+    let runs = |name: &str| {
+        let mut own = reached.iter().filter(|one| one.other_root.is_none());
+        own.any(|one| one.component.eq_ignore_ascii_case(name))
+    };
+    let meant = fleet.components.iter().filter(|one| scope.means_component(one));
+    meant.map(|one| one.name.to_string()).filter(|name| !runs(name)).collect()
+}
+
 fn targets(fleet: &Fleet, instance: &Instance, timeout: Option<Duration>) -> Vec<Target> {
     let configured = fleet.component(&instance.component);
     let signal = configured.and_then(|component| component.stop_signal);
@@ -176,6 +223,7 @@ fn targets(fleet: &Fleet, instance: &Instance, timeout: Option<Duration>) -> Vec
         elsewhere: instance.other_root.clone(),
         is_stray: instance.supervised == Some(false),
         is_worker,
+        is_scripted: instance.role == Role::Orchestrator && call_of(process).is_some(),
         identity: process.identity.clone(),
         timeout,
         signal,
@@ -252,12 +300,12 @@ mod tests {
         let processes = vec![
             process(root.path(), 10, 1, "qc-launch"),
             process(one.path(), 11, 1, "qc-launch"),
-            process(one.path(), 12, 11, "python BRAIN_A.py"),
+            process(one.path(), 12, 11, "python BRAIN_X.py"),
             process(other.path(), 13, 1, "python MASTER_LAUNCH.py"),
             process(other.path(), 14, 13, "python BRAIN_B.py"),
         ];
         let seen = snapshot(root.path(), processes, Vec::new());
-        let names = texts(&["BRAIN_A"]);
+        let names = texts(&["BRAIN_X"]);
         let scope = Scope { names, all_roots: true, ..Scope::default() };
         let plan = StopPlan::new(&fleet(root.path()), &seen, &scope, None);
         let told: Vec<u32> = plan.told.iter().map(|one| one.identity.pid).collect();

@@ -1,8 +1,9 @@
 //! What is to be stopped: everything, or what the user names.
 
+use qc_lock_core::Account;
 use qc_process::Identity;
 
-use crate::{Instance, Place, Role};
+use crate::{Component, Instance, Place, Role};
 
 /// Which of the running instances are meant. What is named in several ways has to fulfil all of
 /// them; without any name, everything is meant.
@@ -33,21 +34,32 @@ impl Scope {
 
     /// Whether `instance` is meant. An orchestrator is only meant with its whole fleet.
     pub(crate) fn means(&self, instance: &Instance) -> bool {
+        self.reaches(instance)
+            && (instance.role != Role::Orchestrator || self.is_whole())
+            && self.names_one(
+                instance.role,
+                &instance.component,
+                [instance.account_key.as_deref(), instance.account.as_deref()],
+            )
+    }
+
+    /// Whether a component of this fleet is meant, running or not.
+    pub(crate) fn means_component(&self, component: &Component) -> bool {
+        let number = component.account.as_ref().map(Account::as_str);
+        let accounts = [component.account_key.as_deref(), number];
+        self.names_one(component.role, component.name.as_str(), accounts)
+    }
+
+    fn names_one(&self, role: Role, name: &str, accounts: [Option<&str>; 2]) -> bool {
         let any = |names: &[String], name: &str| {
             names.is_empty() || names.iter().any(|one| one.eq_ignore_ascii_case(name))
         };
-        let account = |account: &Option<String>| {
-            account.as_ref().is_some_and(|account| any(&self.accounts, account))
-        };
-        let kept = self.keep_watchdogs && matches!(instance.role, Role::Watchdog | Role::Server);
-        self.reaches(instance)
-            && (instance.role != Role::Orchestrator || self.is_whole())
-            && (self.roles.is_empty() || self.roles.contains(&instance.role))
-            && any(&self.names, &instance.component)
+        let is_kept = self.keep_watchdogs && matches!(role, Role::Watchdog | Role::Server);
+        (self.roles.is_empty() || self.roles.contains(&role))
+            && any(&self.names, name)
             && (self.accounts.is_empty()
-                || account(&instance.account_key)
-                || account(&instance.account))
-            && !kept
+                || accounts.into_iter().flatten().any(|account| any(&self.accounts, account)))
+            && !is_kept
     }
 
     /// Whether `instance` lies where this scope looks at all.

@@ -9,13 +9,18 @@ use std::time::{Duration, Instant};
 
 use qc_process::{Ask, Identity, Process, StopError, Watcher, allow_open_files, ask_all};
 
-use super::{Outcome, Stopped, Target};
+use super::guarded::{protects, reason};
+use super::{Outcome, STOP_ORDER, Stopped, Target};
 use crate::Role;
+
+mod told;
+
+use told::Witness;
 
 /// How long a killed process may take to be gone.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
-/// How long after the deadline one is killed that somebody else was told to stop.
+/// How long after the deadline one is killed that its orchestrator was told to stop.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// Open files beside those of the processes.
@@ -54,6 +59,12 @@ pub struct Stopping<'a> {
     running: Vec<Running>,
     done: Vec<Stopped>,
     report: &'a mut dyn FnMut(Progress<'_>),
+    /// The role whose turn it is.
+    turn: Option<Role>,
+    /// Tells how orchestrators have stopped what they were told to.
+    witness: Option<Witness<'a>>,
+    /// Those that have ended, of which the witness has still to tell how.
+    unsettled: Vec<usize>,
 }
 
 struct Running {
@@ -66,6 +77,7 @@ struct Running {
     /// What is to be done next, and when.
     due: Option<(Step, Instant)>,
     began: Instant,
+    ended: Option<Instant>,
     /// Why asking failed.
     unasked: Option<String>,
     /// Whether somebody else was told to stop it.
@@ -82,6 +94,22 @@ enum Step {
     GivenUp,
 }
 
+impl Running {
+    fn new(target: Target) -> Self {
+        Self {
+            target,
+            process: None,
+            is_over: false,
+            step: Step::Nothing,
+            due: None,
+            began: Instant::now(),
+            ended: None,
+            unasked: None,
+            is_told: false,
+        }
+    }
+}
+
 impl<'a> Stopping<'a> {
     /// Prepares to stop processes; `report` hears what happens.
     ///
@@ -90,7 +118,16 @@ impl<'a> Stopping<'a> {
     pub fn new(report: &'a mut dyn FnMut(Progress<'_>)) -> io::Result<Self> {
         let watcher = Watcher::new()?;
         let interrupted = Arc::new(AtomicBool::new(false));
-        Ok(Self { watcher, interrupted, running: Vec::new(), done: Vec::new(), report })
+        Ok(Self {
+            watcher,
+            interrupted,
+            running: Vec::new(),
+            done: Vec::new(),
+            report,
+            turn: None,
+            witness: None,
+            unsettled: Vec::new(),
+        })
     }
 
     /// Returns what ends all waiting and asking, from any thread and for good.
@@ -121,16 +158,7 @@ impl<'a> Stopping<'a> {
         let opened = Process::open_all(&identities);
         for (target, opened) in targets.into_iter().zip(opened) {
             let token = self.running.len() as u64;
-            let mut running = Running {
-                target,
-                process: None,
-                is_over: false,
-                step: Step::Nothing,
-                due: None,
-                began: Instant::now(),
-                unasked: None,
-                is_told: false,
-            };
+            let mut running = Running::new(target);
             let failed = match opened {
                 Ok(Some(process)) => match self.watcher.watch(&process, token) {
                     Ok(()) => {
@@ -152,6 +180,45 @@ impl<'a> Stopping<'a> {
         count
     }
 
+    /// Leaves a process running, for a reason.
+    pub fn leave(&mut self, target: &Target, reason: String) {
+        self.running.push(Running::new(target.clone()));
+        self.conclude(self.running.len() - 1, Outcome::Left(reason));
+    }
+
+    /// Leaves those running that `which` accepts.
+    pub fn leave_those(&mut self, reason: &str, which: impl Fn(&Target) -> bool) {
+        for position in 0..self.running.len() {
+            let one = &self.running[position];
+            if !one.is_over && which(&one.target) {
+                self.conclude(position, Outcome::Left(reason.to_owned()));
+            }
+        }
+    }
+
+    /// Keeps what protects a brain that could not be stopped; returns whether anything is kept.
+    pub fn keep_protection(&mut self) -> bool {
+        let is_left = |one: &&Stopped| one.target.role == Role::Brain && one.outcome.is_alive();
+        let left: Vec<Target> =
+            self.done.iter().filter(is_left).map(|one| one.target.clone()).collect();
+        let brains: Vec<&Target> = left.iter().collect();
+        if brains.is_empty() {
+            return false;
+        }
+        for position in 0..self.running.len() {
+            let one = &self.running[position];
+            if let Some(brain) = protects(&one.target, &brains).filter(|_| !one.is_over) {
+                self.conclude(position, Outcome::Kept(reason(brain)));
+            }
+        }
+        self.done.iter().any(|one| matches!(one.outcome, Outcome::Kept(_)))
+    }
+
+    /// Returns how those ended, and which were left, so far.
+    pub fn done(&self) -> &[Stopped] {
+        &self.done
+    }
+
     /// Whether one of these roles is still to be stopped.
     pub fn has(&self, role: Role) -> bool {
         self.running.iter().any(|one| !one.is_over && one.target.role == role)
@@ -164,14 +231,15 @@ impl<'a> Stopping<'a> {
         }
     }
 
-    /// Stops those of one role, and returns when they have ended, or can't be stopped, or somebody
-    /// has interrupted.
+    /// Stops those of one role, and returns when they have ended, or can't be stopped, or it was
+    /// interrupted. What protects a brain that could not be stopped is kept.
     pub fn stop(&mut self, role: Role, pace: Pace) {
         self.stop_those(role, pace, &|_| true);
     }
 
     /// Does the same with those of one role that `which` accepts.
     pub fn stop_those(&mut self, role: Role, pace: Pace, which: &dyn Fn(&Target) -> bool) {
+        self.keep_protection();
         let now = Instant::now();
         let stages = self.stage_times();
         let orchestrated = self.has(Role::Orchestrator);
@@ -205,7 +273,9 @@ impl<'a> Stopping<'a> {
             return;
         }
         (self.report)(Progress::Stage(role, stage));
+        self.turn = Some(role);
         loop {
+            self.settle(false);
             self.release_workers();
             self.act(pace, stages);
             let pending = |one: &&Running| !one.is_over && one.due.is_some();
@@ -216,19 +286,22 @@ impl<'a> Stopping<'a> {
                 break;
             }
             (self.report)(Progress::Waiting);
-            match self.watcher.wait(Some(next.saturating_duration_since(Instant::now()))) {
-                Ok(tokens) => self.ended(&tokens),
+            let wait = self.until_settling(next.saturating_duration_since(Instant::now()));
+            match self.watcher.wait(Some(wait)) {
+                Ok(tokens) => self.ended(tokens),
                 // Without being told of ends, only what is due goes on: it is all killed in time.
-                Err(_) => std::thread::sleep(next.saturating_duration_since(Instant::now())),
+                Err(_) => std::thread::sleep(wait),
             }
         }
         for one in &mut self.running {
             one.due = None;
         }
+        self.settle_all();
     }
 
     /// Ends: what has not ended is left. Returns everything, in the order in which it was over.
     pub fn finish(mut self) -> Vec<Stopped> {
+        self.settle(true);
         for position in 0..self.running.len() {
             let one = &self.running[position];
             if !one.is_over {
@@ -350,16 +423,24 @@ impl<'a> Stopping<'a> {
         );
     }
 
-    fn ended(&mut self, tokens: &[u64]) {
-        for &token in tokens {
-            let Ok(position) = usize::try_from(token) else { continue };
-            let Some(one) = self.running.get(position).filter(|one| !one.is_over) else {
-                continue;
-            };
+    fn ended(&mut self, tokens: Vec<u64>) {
+        let positions = tokens.into_iter().filter_map(|token| usize::try_from(token).ok());
+        let mut positions: Vec<usize> = positions
+            .filter(|&one| self.running.get(one).is_some_and(|one| !one.is_over))
+            .collect();
+        // Several may end before this program is told of one.
+        positions.sort_by_key(|&one| place(self.running[one].target.role));
+        for position in positions {
+            let one = &mut self.running[position];
+            one.ended = Some(Instant::now());
             let outcome = match one.step {
                 Step::Killed | Step::GivenUp => Outcome::Killed,
+                Step::Nothing | Step::Asked | Step::AskedFirmly if one.is_told => {
+                    one.is_over = true;
+                    self.unsettled.push(position);
+                    continue;
+                }
                 Step::Asked | Step::AskedFirmly => Outcome::Stopped,
-                Step::Nothing if one.is_told => Outcome::Stopped,
                 Step::Nothing => Outcome::ByItself,
             };
             self.conclude(position, outcome);
@@ -370,8 +451,21 @@ impl<'a> Stopping<'a> {
         let one = &mut self.running[position];
         one.is_over = true;
         one.due = None;
-        let stopped = Stopped { target: one.target.clone(), outcome, took: one.began.elapsed() };
+        let took = one.ended.unwrap_or_else(Instant::now).saturating_duration_since(one.began);
+        let stopped = Stopped { target: one.target.clone(), outcome, took };
+        let role = stopped.target.role;
+        let was_asked = matches!(stopped.outcome, Outcome::Stopped | Outcome::Killed);
+        // An orchestrator goes on to the next stage before this program learns of the last end.
+        if was_asked && self.turn.is_some_and(|turn| place(turn) < place(role)) {
+            self.turn = Some(role);
+            (self.report)(Progress::Stage(role, Vec::new()));
+        }
         (self.report)(Progress::Done(&stopped));
         self.done.push(stopped);
     }
+}
+
+/// The place of `role` in the order of stopping.
+fn place(role: Role) -> usize {
+    STOP_ORDER.iter().position(|&one| one == role).unwrap_or(STOP_ORDER.len())
 }

@@ -130,7 +130,9 @@ impl Runtime<'_> {
             Outcome::ByItself => Told::Exited,
             Outcome::Stopped => Told::Stopped,
             Outcome::Killed => Told::Killed,
-            Outcome::Denied(_) | Outcome::Survived(_) | Outcome::Left(_) => Told::Survived,
+            Outcome::Denied(_) | Outcome::Survived(_) | Outcome::Left(_) | Outcome::Kept(_) => {
+                Told::Survived
+            }
         };
         let entry = self.locks.entry(event, name).pid(Some(pid));
         self.history.push(entry.account(target.account.clone()));
@@ -144,7 +146,10 @@ fn text(who: &str, outcome: &Outcome, took: Duration) -> String {
         Outcome::ByItself => format!("{who} ended before it was asked"),
         Outcome::Stopped => format!("{who} ended when asked, after {took}"),
         Outcome::Killed => format!("{who} was KILLED after {took}"),
-        Outcome::Denied(reason) | Outcome::Survived(reason) | Outcome::Left(reason) => {
+        Outcome::Denied(reason)
+        | Outcome::Survived(reason)
+        | Outcome::Left(reason)
+        | Outcome::Kept(reason) => {
             format!("{who} is STILL RUNNING: {reason}")
         }
     }

@@ -1,5 +1,4 @@
-//! What runs, and what of it is to be stopped: the one place from which dry run, prompt and real
-//! run get their plan.
+//! The one place from which dry run, prompt and real run get their plan.
 
 use qc_cli::{Exit, Failure, Place};
 use qc_fleet::{Fleet, Scope, Snapshot, StopPlan};
@@ -7,7 +6,7 @@ use qc_lock_core::{LockDir, LockState, Record};
 
 use crate::cli::Cli;
 
-pub(crate) struct Sight<'a> {
+pub(crate) struct Planner<'a> {
     pub(crate) fleet: Fleet,
     /// Why the config can't be read; what runs is then known by its locks and its usual names.
     pub(crate) trouble: Option<Failure>,
@@ -19,7 +18,7 @@ pub(crate) struct Sight<'a> {
 /// Tells whether a component, the key of its account and its account are what the user means.
 type IsMeant<'a> = dyn Fn(&str, Option<&str>, Option<&str>) -> bool + 'a;
 
-impl<'a> Sight<'a> {
+impl<'a> Planner<'a> {
     pub(crate) fn new(place: &Place, locks: &'a LockDir, cli: &'a Cli) -> Result<Self, Failure> {
         let (fleet, trouble) = match place.fleet() {
             Ok(fleet) => (fleet, None),
@@ -43,8 +42,8 @@ impl<'a> Sight<'a> {
         Ok(Self { fleet, trouble, locks, scope, cli })
     }
 
-    /// Looks, and plans.
-    pub(crate) fn look(&self) -> Result<(Snapshot, StopPlan), Failure> {
+    /// Looks at what runs, and plans.
+    pub(crate) fn plan_now(&self) -> Result<(Snapshot, StopPlan), Failure> {
         let mut snapshot = Snapshot::take(&self.fleet, self.locks.list()?)?;
         if self.trouble.is_some() {
             snapshot = snapshot.with_holders(&self.holders()?);

@@ -1,0 +1,130 @@
+//! The requests that go through an orchestrator's control channel.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use qc_control::{Client, ControlError, Request};
+
+/// How long an orchestrator may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long a busy channel is tried again: its clients come and go.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// How long an orchestrator that has just been started may take to open its channel.
+const OPENING: Duration = Duration::from_secs(2);
+
+/// The pause before the next try.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What came of a request.
+pub(crate) enum Answer {
+    /// It stops what it was told.
+    Obeys,
+    /// There is no channel: an old launcher, or one that is just starting or ending.
+    NoChannel,
+    /// It serves others and has no time; says how. It may be asked another time.
+    Busy(String),
+    /// It does not answer, or refuses; says how.
+    Silent(String),
+}
+
+/// Tells the orchestrator whose locks are in `lock_dir` to stop these components, or everything.
+/// `is_opening` says whether one without a channel may still open it.
+pub(crate) fn tell(
+    lock_dir: &Path,
+    names: Option<&[String]>,
+    is_opening: &dyn Fn() -> bool,
+) -> Answer {
+    let began = Instant::now();
+    loop {
+        let answer = try_once(lock_dir.into(), names.map(<[String]>::to_vec));
+        let is_worth_it = match answer {
+            Answer::Busy(_) => began.elapsed() < BUSY,
+            Answer::NoChannel => began.elapsed() < OPENING && is_opening(),
+            Answer::Obeys | Answer::Silent(_) => false,
+        };
+        if !is_worth_it {
+            return answer;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn try_once(lock_dir: PathBuf, names: Option<Vec<String>>) -> Answer {
+    let (sender, answer) = mpsc::sync_channel(1);
+    // It is waited for no longer than that, and ends with this program.
+    thread::spawn(move || {
+        // The receiver is gone if that was too long.
+        let _ = sender.send(ask(&lock_dir, names));
+    });
+    match answer.recv_timeout(ANSWER) {
+        Ok(Ok(())) => Answer::Obeys,
+        Ok(Err(error)) => answer_of(&error),
+        Err(_) => Answer::Silent(format!("no answer within {} s", ANSWER.as_secs())),
+    }
+}
+
+/// An orchestrator that has no time, or whose channel fails, is not one that disobeys.
+fn answer_of(error: &ControlError) -> Answer {
+    let text = error.to_string();
+    match error {
+        ControlError::NotRunning => Answer::NoChannel,
+        ControlError::Refused { is_usage: false, .. }
+        | ControlError::Ended
+        | ControlError::System { .. } => Answer::Busy(text),
+        ControlError::Refused { is_usage: true, .. }
+        | ControlError::Denied { .. }
+        | ControlError::Version => Answer::Silent(text),
+    }
+}
+
+fn ask(lock_dir: &Path, names: Option<Vec<String>>) -> Result<(), ControlError> {
+    let mut client = Client::connect(lock_dir)?;
+    let names = match names {
+        None => Vec::new(),
+        Some(names) => {
+            // What it does not know it does not start again, either.
+            let known = client.ask(&Request::Status)?.components;
+            let is_known = |name: &String| {
+                known.iter().any(|component| component.name.eq_ignore_ascii_case(name))
+            };
+            let names: Vec<String> = names.into_iter().filter(is_known).collect();
+            if names.is_empty() {
+                return Ok(());
+            }
+            names
+        }
+    };
+    client.ask(&Request::Stop { names })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn only_one_that_refuses_for_good_or_is_mute_disobeys() {
+        let refused = |is_usage| ControlError::Refused {
+            message: "too many clients at once".into(),
+            hint: String::new(),
+            is_usage,
+        };
+        let source = || io::Error::other("the pipe is busy");
+        for busy in [refused(false), ControlError::Ended, ControlError::System { source: source() }]
+        {
+            assert!(matches!(answer_of(&busy), Answer::Busy(_)), "{busy:?}");
+        }
+        for silent in
+            [refused(true), ControlError::Version, ControlError::Denied { source: source() }]
+        {
+            assert!(matches!(answer_of(&silent), Answer::Silent(_)), "{silent:?}");
+        }
+        assert!(matches!(answer_of(&ControlError::NotRunning), Answer::NoChannel));
+    }
+}

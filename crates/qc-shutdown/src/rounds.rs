@@ -1,0 +1,151 @@
+//! Performing the plan, and looking again: stage by stage, and once more before saying that nothing
+//! is left.
+
+use std::io::{self, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use qc_cli::Failure;
+use qc_fleet::{Pace, Progress, Role, STOP_ORDER, Snapshot, StopPlan, Stopped, Stopping};
+use qc_lock_core::LockDir;
+
+use crate::display::Display;
+use crate::planner::Planner;
+use crate::starters::{Loop, Starters, may_start_again};
+use crate::{orchestrator, records};
+
+/// How often to look again for processes that were started while others were being stopped.
+const LOOKS: u32 = 10;
+
+/// When to look once more before saying that nothing is left: between a shell and the Python that it
+/// starts again is a moment in which there is neither.
+pub(crate) const SECOND_LOOK: Duration = Duration::from_millis(200);
+
+/// What came of stopping.
+pub(crate) struct Done {
+    pub(crate) results: Vec<Stopped>,
+    pub(crate) loops: Vec<Loop>,
+    /// Whether an orchestrator that runs on was told what not to start again.
+    pub(crate) is_told: bool,
+    pub(crate) interrupted: bool,
+}
+
+/// Looks, stops what is found, and knows what was seen.
+struct Rounds<'a> {
+    planner: &'a Planner<'a>,
+    snapshots: &'a mut Vec<Snapshot>,
+    starters: Starters,
+}
+
+/// Performs the plan, and stops what is found to be running after each stage: something may have
+/// been started while the others were being stopped.
+pub(crate) fn stop_everything(
+    planner: &Planner<'_>,
+    locks: &LockDir,
+    plan: &StopPlan,
+    snapshots: &mut Vec<Snapshot>,
+    display: &mut Display<'_>,
+) -> Result<Done, Failure> {
+    let mut show = |progress: Progress<'_>| display.show(&progress);
+    let witness = records::Witness::new(locks, plan);
+    let mut stopping = Stopping::new(&mut show)?;
+    stopping.set_witness(|target| witness.outcome(target));
+    // An interrupt before the next step ends this program, which has asked nothing to stop yet.
+    stopping.add(plan.targets());
+    qc_process::on_interrupt({
+        let interrupt = stopping.interrupter();
+        move |_| interrupt()
+    })?;
+    let mut rounds = Rounds { planner, snapshots, starters: Starters::new(plan) };
+    let obeyed =
+        orchestrator::stop(&mut stopping, plan, locks.path(), &mut warn, &mut |stopping| {
+            rounds.look(stopping);
+            rounds.stop_up_to(stopping, Role::Brain);
+        });
+    if plan.stages.first().is_some_and(|stage| stage.role == Role::Orchestrator) {
+        // It may have started something just before it ended.
+        rounds.look(&mut stopping);
+    }
+    for role in STOP_ORDER {
+        rounds.stop_up_to(&mut stopping, role);
+    }
+    rounds.make_sure(&mut stopping);
+    let interrupted = stopping.is_interrupted();
+    let results = stopping.finish();
+    records::tell(locks, &results, &witness.known());
+    let is_told = plan.told.iter().any(|one| obeyed.contains(&one.identity.pid));
+    Ok(Done { results, loops: rounds.starters.into_loops(), is_told, interrupted })
+}
+
+impl Rounds<'_> {
+    /// Stops those of all roles up to this one, and what comes up meanwhile.
+    fn stop_up_to(&mut self, stopping: &mut Stopping<'_>, last: Role) {
+        let turn = STOP_ORDER.iter().position(|&role| role == last).unwrap_or_default();
+        let roles = &STOP_ORDER[..=turn];
+        for _ in 0..LOOKS {
+            if stopping.is_interrupted() || !roles.iter().any(|&role| stopping.has(role)) {
+                break;
+            }
+            for &role in roles {
+                let is_orchestrator = role == Role::Orchestrator;
+                stopping.stop(role, if is_orchestrator { Pace::Fleet } else { Pace::Full });
+            }
+            self.look(stopping);
+            // No watchdog ends before a brain that comes again.
+            if last == Role::Brain && !stopping.has(last) && self.may_come_again(stopping) {
+                wait(stopping, SECOND_LOOK);
+                self.look(stopping);
+            }
+        }
+    }
+
+    fn may_come_again(&self, stopping: &Stopping<'_>) -> bool {
+        let is_guarded = stopping.has(Role::Watchdog);
+        is_guarded
+            && (self.starters.have_started() || self.snapshots.first().is_some_and(may_start_again))
+    }
+
+    /// Looks once more, until nothing comes up.
+    fn make_sure(&mut self, stopping: &mut Stopping<'_>) {
+        for _ in 0..LOOKS {
+            wait(stopping, SECOND_LOOK);
+            if stopping.is_interrupted() || !self.look(stopping) {
+                return;
+            }
+            for role in STOP_ORDER {
+                self.stop_up_to(stopping, role);
+            }
+        }
+    }
+
+    /// Takes in hand what runs now and is new; returns whether there is anything to stop.
+    fn look(&mut self, stopping: &mut Stopping<'_>) -> bool {
+        match self.planner.plan_now() {
+            Ok((snapshot, mut again)) => {
+                for target in self.starters.sort(&mut again) {
+                    stopping.leave(&target, self.starters.reason(&target));
+                }
+                self.snapshots.push(snapshot);
+                stopping.add(again.targets()) > 0
+            }
+            Err(error) => {
+                warn(error.message());
+                false
+            }
+        }
+    }
+}
+
+fn warn(warning: &str) {
+    // stderr is closed; ignore.
+    let _ = writeln!(io::stderr(), "WARNING: {warning}");
+}
+
+/// Waits, unless it is interrupted.
+fn wait(stopping: &Stopping<'_>, time: Duration) {
+    const STEP: Duration = Duration::from_millis(20);
+    let deadline = Instant::now() + time;
+    while !stopping.is_interrupted() && Instant::now() < deadline {
+        thread::sleep(STEP.min(deadline.saturating_duration_since(Instant::now())));
+    }
+}
