@@ -79,6 +79,8 @@ pub struct Stopped {
     pub outcome: Outcome,
     /// The time since it was its turn.
     pub took: Duration,
+    /// Why it could not be asked, if that is so.
+    pub unasked: Option<String>,
 }
 
 impl Outcome {

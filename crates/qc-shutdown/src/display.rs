@@ -46,7 +46,7 @@ impl<'a> Display<'a> {
             }
             Progress::Done(stopped) => {
                 let target = &stopped.target;
-                let how = how(&stopped.outcome, stopped.took);
+                let how = how(stopped);
                 Some(format!("  {} (PID {}): {how}", target.component, target.identity.pid))
             }
             Progress::Waiting => return self.flush(),

@@ -95,7 +95,7 @@ pub(crate) fn tell(locks: &LockDir, results: &[Stopped], told: &[u32]) {
     let entries: Vec<Entry> = results
         .iter()
         .filter(|one| !told.contains(&one.target.identity.pid))
-        .filter_map(|Stopped { target, outcome, took }| {
+        .filter_map(|Stopped { target, outcome, took, .. }| {
             let seconds = took.as_secs_f64();
             let (event, detail) = match outcome {
                 Outcome::AlreadyGone => return None,

@@ -1,7 +1,6 @@
 //! What is shown before and after.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use qc_fleet::{Exposure, Kept, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
 use qc_lock_core::Latch;
@@ -75,6 +74,8 @@ struct Ended {
     #[serde(flatten)]
     outcome: Outcome,
     seconds: f64,
+    /// Why it could not be asked and was killed without that.
+    unasked: Option<String>,
 }
 
 impl From<&Target> for Planned {
@@ -136,6 +137,7 @@ impl Report {
             pid: one.target.identity.pid,
             outcome: one.outcome.clone(),
             seconds: (one.took.as_secs_f64() * 1000.0).round() / 1000.0,
+            unasked: one.unasked.clone(),
         }));
     }
 
@@ -397,13 +399,16 @@ pub(crate) fn heading(role: Role) -> &'static str {
 }
 
 /// How one ended, in words.
-pub(crate) fn how(outcome: &Outcome, took: Duration) -> String {
-    let seconds = took.as_secs_f64();
-    match outcome {
+pub(crate) fn how(stopped: &Stopped) -> String {
+    let seconds = stopped.took.as_secs_f64();
+    match &stopped.outcome {
         Outcome::AlreadyGone => "has ended".to_owned(),
         Outcome::ByItself => "ended by itself, before it was asked".to_owned(),
         Outcome::Stopped => format!("ended when asked, after {seconds:.1} s"),
-        Outcome::Killed => format!("KILLED after {seconds:.1} s"),
+        Outcome::Killed => match &stopped.unasked {
+            Some(why) => format!("KILLED after {seconds:.1} s; it could not be asked: {why}"),
+            None => format!("KILLED after {seconds:.1} s"),
+        },
         Outcome::Denied(reason)
         | Outcome::Survived(reason)
         | Outcome::Left(reason)

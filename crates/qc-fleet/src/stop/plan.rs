@@ -319,11 +319,36 @@ mod tests {
         let brain = process(root.path(), 12, 1, "python BRAIN_A.py").identity;
         let scope = Scope { spared: vec![brain], ..Scope::default() };
         let plan = StopPlan::new(&fleet(root.path()), &seen, &scope, None);
-        assert_eq!(pids(&plan), [17, 11, 18, 10]);
+        assert_eq!(pids(&plan), [17, 18], "the brain that runs on keeps its protection");
         assert_eq!(plan.spared[0].identity.pid, 12);
+        let mut kept: Vec<u32> = plan.kept.iter().map(|one| one.target.identity.pid).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [10, 11]);
         assert_eq!(plan.told[0].identity.pid, 13);
-        assert_eq!(plan.exposure.trade_unguarded, ["A"]);
-        assert_eq!(plan.exposure.lose_watchdog, ["A", "B"]);
+        assert_eq!(plan.exposure.trade_unguarded, [""; 0]);
+        assert_eq!(plan.exposure.lose_watchdog, ["B"]);
+    }
+
+    #[test]
+    fn a_watchdog_that_asks_is_obeyed_and_its_orchestrator_told_to_start_nothing_again() {
+        let root = tempfile::tempdir().unwrap();
+        let processes = vec![
+            process(root.path(), 10, 1, "qc-launch"),
+            process(root.path(), 11, 10, "python STOPLOSS_WATCHDOG_V2.py --account A"),
+            process(root.path(), 12, 10, "python BRAIN_A.py"),
+        ];
+        let spared = processes[..2].iter().map(|one| one.identity.clone()).collect();
+        let fleet = fleet(root.path());
+        let seen = snapshot(root.path(), processes, Vec::new());
+        let scope = Scope { spared, ..Scope::default() };
+        let plan = StopPlan::new(&fleet, &seen, &scope, None);
+        assert_eq!(pids(&plan), [12]);
+        assert_eq!(plan.told.len(), 1);
+        assert!(plan.spares(&plan.told[0]));
+        let configured = fleet.components.iter().map(|one| one.name.as_str());
+        let silent: Vec<&str> =
+            configured.filter(|name| !["BRAIN_A", "WATCHDOG_A"].contains(name)).collect();
+        assert_eq!(plan.withheld, silent, "not even what does not run now");
     }
 
     #[test]

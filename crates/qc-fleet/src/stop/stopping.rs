@@ -452,7 +452,8 @@ impl<'a> Stopping<'a> {
         one.is_over = true;
         one.due = None;
         let took = one.ended.unwrap_or_else(Instant::now).saturating_duration_since(one.began);
-        let stopped = Stopped { target: one.target.clone(), outcome, took };
+        let unasked = one.unasked.clone().filter(|_| outcome == Outcome::Killed);
+        let stopped = Stopped { target: one.target.clone(), outcome, took, unasked };
         let role = stopped.target.role;
         let was_asked = matches!(stopped.outcome, Outcome::Stopped | Outcome::Killed);
         // An orchestrator goes on to the next stage before this program learns of the last end.

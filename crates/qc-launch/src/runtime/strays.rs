@@ -121,7 +121,7 @@ impl Runtime<'_> {
 
     /// Says how one ended; `what` says what it was.
     pub(super) fn tell_stray(&mut self, stopped: &Stopped, what: &str) {
-        let Stopped { target, outcome, took } = stopped;
+        let Stopped { target, outcome, took, .. } = stopped;
         let (name, pid) = (&target.component, target.identity.pid);
         let text = text(&format!("{name} (PID {pid}, {what})"), outcome, *took);
         self.report.note(&Line::new(Level::Info, "stopped", &text).component(name).pid(pid));
