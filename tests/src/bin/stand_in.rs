@@ -6,7 +6,8 @@
 //! - `exit CODE`: end at once
 //! - `ignore stop`: do not end when asked
 //! - `start again`: when asked to stop, start the same script once more before ending
-//! - `run PROGRAM`: run PROGRAM, and end with it
+//! - `run PROGRAM ARGUMENTS`: run PROGRAM, and end with it
+//! - `await FILE`: wait until there is FILE
 //! - `say NAME`: print the environment variable NAME and the current folder
 //! - `enter NAME`: write into `referee.log` that NAME runs, or that it runs twice
 //! - `sleep MS`: wait before what the next lines say
@@ -103,7 +104,10 @@ fn main() -> ExitCode {
             ["start", "self"] => start_copy(&args[1..]),
             ["start", "again"] => {}
             ["start", program] => start(program),
-            ["run", program] => return run_to_end(&mut Command::new(program)),
+            ["run", program, ref args @ ..] => {
+                return run_to_end(Command::new(program).args(args));
+            }
+            ["await", file] => await_file(Path::new(file)),
             ["ignore", "stop"] => {}
             ["say", name] => say(name),
             ["enter", name] => enter(name),
@@ -256,6 +260,12 @@ fn terminal_settings() -> String {
 fn run_to_end(command: &mut Command) -> ExitCode {
     let status = command.status().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+fn await_file(file: &Path) {
+    while !file.exists() {
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn start(program: &str) {

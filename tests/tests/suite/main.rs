@@ -30,6 +30,7 @@ mod run;
 #[cfg(windows)]
 mod scripts;
 mod shutdown;
+mod shutdown_truth;
 mod supervise;
 mod terminals;
 mod tracing;

@@ -56,7 +56,7 @@ pub(crate) fn run(counts: &[usize], rounds: usize) -> Result<()> {
     let mut text = format!(
         "`cargo xtask bench shutdown`: {rounds} rounds on {}. {}.\n\n\
          *C* is `list.c`, which finds them, and then `stop.c`, which is told their pids, asks all with SIGINT and polls their pidfds. *psutil* is the loop of the old tool,\n\
-         told the pids, with a grace of {} s instead of its 10. `qc-shutdown --yes` finds them, plans, stops, looks again, and writes the history.\n\n\
+         told the pids, with a grace of {} s instead of its 10. `qc-shutdown --yes` finds them, plans, stops, looks again, and writes the history. Measured until the last process has ended.\n\n\
          | processes | program | median | ratio to C |\n| --- | --- | ---: | ---: |\n",
         machine(),
         bench.versions(),
@@ -203,14 +203,12 @@ impl Sleepers {
         // Who finds them by itself reads nothing.
         let _ = input.write_all(self.pids.as_bytes());
         drop(input);
-        let status = stop.wait()?;
+        // The shell collects them all: it ends with the last. What a tool does afterwards, such as to
+        // look once more before it says that nothing is left, stops nothing sooner.
+        self.starter.wait()?;
         let took = began.elapsed();
+        let status = stop.wait()?;
         ensure!(status.success(), "{command:?} ended with {status}");
-        let left = self.pids.lines().filter(|pid| Path::new("/proc").join(pid).exists()).count();
-        // The last may not have been collected yet; the shell ends only when all have ended.
-        if left > 0 {
-            self.starter.wait()?;
-        }
         Ok(took)
     }
 }

@@ -55,6 +55,7 @@ mod tests {
             is_stray: false,
             is_worker: false,
             is_scripted: false,
+            signal: None,
             identity: own_identity().clone(),
             timeout: Duration::ZERO,
         }

@@ -429,12 +429,17 @@ impl<'a> Stopping<'a> {
             .filter(|&one| self.running.get(one).is_some_and(|one| !one.is_over))
             .collect();
         // Several may end before this program is told of one.
-        positions.sort_by_key(|&one| place(self.running[one].target.role));
+        positions.sort_by_key(|&one| turn_of(&self.running[one]));
         for position in positions {
             let one = &mut self.running[position];
             one.ended = Some(Instant::now());
             let outcome = match one.step {
                 Step::Killed | Step::GivenUp => Outcome::Killed,
+                // It has written down everything before.
+                _ if one.is_told && one.target.role == Role::Orchestrator => {
+                    self.settle(true);
+                    Outcome::Stopped
+                }
                 Step::Nothing | Step::Asked | Step::AskedFirmly if one.is_told => {
                     one.is_over = true;
                     self.unsettled.push(position);
@@ -456,8 +461,9 @@ impl<'a> Stopping<'a> {
         let stopped = Stopped { target: one.target.clone(), outcome, took, unasked };
         let role = stopped.target.role;
         let was_asked = matches!(stopped.outcome, Outcome::Stopped | Outcome::Killed);
+        let turn = turn_of(&self.running[position]);
         // An orchestrator goes on to the next stage before this program learns of the last end.
-        if was_asked && self.turn.is_some_and(|turn| place(turn) < place(role)) {
+        if was_asked && self.turn.is_some_and(|current| place(current) < turn && current != role) {
             self.turn = Some(role);
             (self.report)(Progress::Stage(role, Vec::new()));
         }
@@ -469,4 +475,12 @@ impl<'a> Stopping<'a> {
 /// The place of `role` in the order of stopping.
 fn place(role: Role) -> usize {
     STOP_ORDER.iter().position(|&one| one == role).unwrap_or(STOP_ORDER.len())
+}
+
+/// An orchestrator that stops its fleet itself ends behind it.
+fn turn_of(one: &Running) -> usize {
+    match one.target.role {
+        Role::Orchestrator if one.is_told => STOP_ORDER.len(),
+        role => place(role),
+    }
 }

@@ -1,0 +1,247 @@
+//! `qc-shutdown` says what has happened: stages, kills, what comes again, what was left and why.
+
+use std::fs;
+use std::path::Path;
+
+use qc_process::{Liveness, LocalStream, liveness};
+use qc_tests::{Finished, Program, SampleFleet, python, section};
+use serde_json::json;
+
+use crate::tools;
+
+const ONE: [(&str, u64); 1] = [("ATLAS", 41)];
+
+/// Runs its arguments again as often as they end; Ctrl-C at a shared console does not reach it.
+const LOOP: &str = "import signal, subprocess, sys, time
+signal.signal(signal.SIGINT, lambda *_: None)
+while True:
+    subprocess.run(sys.argv[2:])
+    time.sleep(float(sys.argv[1]))
+";
+
+/// The old launcher: asked to stop, it ends its children at once, watchdogs first.
+const OLD_LAUNCHER: &str = "import subprocess, sys, time
+lines = [[sys.argv[1], 'BRAIN_ATLAS.py'], [sys.argv[1], 'STOPLOSS_WATCHDOG_V2.py', '--account', 'ATLAS']]
+children = [subprocess.Popen(line) for line in lines]
+try:
+    while True: time.sleep(0.2)
+except KeyboardInterrupt:
+    for child in reversed(children): child.kill()
+";
+
+fn by_hand(fleet: &SampleFleet, args: &[&str]) -> Program {
+    let mut program = Program::start(&fleet.python(), args, fleet.root(), &[], |_| ());
+    program.wait_for("ready");
+    program
+}
+
+fn launch(fleet: &SampleFleet) -> Program {
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+    launch
+}
+
+fn shutdown(fleet: &SampleFleet, args: &[&str]) -> Finished {
+    fleet.run("qc-shutdown", args)
+}
+
+/// Starts the fleet's brain in a loop of a real Python.
+fn start_loop(fleet: &SampleFleet, python: &Path, pause: &str) -> Program {
+    fs::write(fleet.root().join("loop.py"), LOOP).unwrap();
+    let brain = fleet.python();
+    let args = ["loop.py", pause, brain.to_str().unwrap(), "BRAIN_ATLAS.py"];
+    let mut again = Program::start(python, &args, fleet.root(), &[], |_| ());
+    again.wait_for("ready");
+    again
+}
+
+fn assert_contains(finished: &Finished, texts: &[&str]) {
+    for text in texts {
+        assert!(finished.stdout.contains(text), "no `{text}`: {finished:#?}");
+    }
+}
+
+#[test]
+fn a_loop_that_starts_a_brain_again_is_named_and_no_watchdog_ends_before_it() {
+    let Some(python) = python() else { return };
+    for (pause, args) in
+        [("0", &["--yes"][..]), ("0.1", &["--yes"]), ("0.1", &["--yes", "--account", "ATLAS"])]
+    {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let again = start_loop(&fleet, python, pause);
+        let watchdog = by_hand(&fleet, &["STOPLOSS_WATCHDOG_V2.py", "--account", "ATLAS"]);
+        let stopped = shutdown(&fleet, args);
+        assert_eq!(stopped.code, 1, "{stopped:#?}");
+        let pid = again.identity().pid;
+        assert_contains(
+            &stopped,
+            &[
+                &format!("starts it again as often as it is stopped; stop PID {pid} first"),
+                &format!("Stop what starts them again (PID {pid}) first"),
+                "it protects BRAIN_ATLAS (PID ",
+            ],
+        );
+        assert!(!stopped.stdout.contains("has stopped."), "{stopped:#?}");
+        assert_eq!(liveness(watchdog.identity()), Liveness::Alive, "{stopped:#?}");
+        again.kill();
+        drop(again);
+        let stopped = shutdown(&fleet, &["--yes"]);
+        assert_eq!(stopped.code, 0, "{stopped:#?}");
+        assert_contains(&stopped, &["All automation has stopped."]);
+    }
+}
+
+#[test]
+fn each_stage_has_its_heading_and_what_was_asked_ended_when_asked() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let _launch = launch(&fleet);
+    let stopped = shutdown(&fleet, &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    let (_, after) = stopped.stdout.split_once("Stopping ").expect("a heading");
+    let lines: Vec<String> = format!("Stopping {after}")
+        .lines()
+        .take(8)
+        .map(|line| line.split_once(" (PID ").map_or(line, |(name, _)| name).trim().to_owned())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "Stopping brains ...",
+            "BRAIN_ATLAS",
+            "Stopping watchdogs ...",
+            "WATCHDOG_ATLAS",
+            "Stopping server ...",
+            "quantum_server",
+            "Stopping orchestrator ...",
+            "MASTER_LAUNCH",
+        ],
+        "{stopped:#?}"
+    );
+    assert_eq!(stopped.stdout.matches("ended when asked, after ").count(), 4, "{stopped:#?}");
+    assert!(!stopped.stdout.contains("by itself"), "{stopped:#?}");
+    assert_contains(&stopped, &["4 ended gracefully, 0 had to be killed."]);
+}
+
+#[test]
+fn what_the_orchestrator_had_to_kill_is_reported_as_killed() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fleet.configure(&json!({
+        "ACCOUNTS": { "ATLAS": { "account": 41, "enabled": true } },
+        "PROCESS_MANAGER": section(&json!({ "stop_timeout_seconds": 1 })),
+    }));
+    for deaf in ["BRAIN_ATLAS.py", "STOPLOSS_WATCHDOG_V2.py"] {
+        fleet.script(deaf, "ignore stop");
+    }
+    let _launch = launch(&fleet);
+    let stopped = shutdown(&fleet, &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    for name in ["BRAIN_ATLAS", "WATCHDOG_ATLAS"] {
+        let mut lines = stopped.stdout.lines();
+        let is_killed =
+            |line: &str| line.starts_with(&format!("  {name} (PID ")) && line.contains("KILLED");
+        assert!(lines.any(is_killed), "{stopped:#?}");
+    }
+    assert_contains(&stopped, &["2 ended gracefully, 2 had to be killed."]);
+}
+
+#[test]
+fn an_old_launcher_goes_before_the_brains_which_go_before_their_watchdogs() {
+    let Some(python) = python() else { return };
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fs::write(fleet.root().join("MASTER_LAUNCH.py"), OLD_LAUNCHER).unwrap();
+    let brain = fleet.python();
+    let args = ["MASTER_LAUNCH.py", brain.to_str().unwrap()];
+    let mut old = Program::start(python, &args, fleet.root(), &[], |_| ());
+    old.wait_for("ready");
+    old.wait_for("ready");
+    let stopped = shutdown(&fleet, &["--yes", "--json"]);
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    let report = stopped.json();
+    let results = report["results"].as_array().unwrap();
+    let text = |key: &str| -> Vec<String> {
+        results.iter().map(|one| one[key].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(text("role"), ["orchestrator", "brain", "watchdog"], "{report:#}");
+    assert_eq!(text("outcome"), ["killed", "stopped", "stopped"], "{report:#}");
+}
+
+#[test]
+fn a_busy_control_channel_is_tried_again_and_kills_no_orchestrator() {
+    const CLIENTS: usize = 40;
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let launch = launch(&fleet);
+    let locks = fleet.root().join(".locks");
+    let connect = || LocalStream::connect(&locks).expect("the launcher serves");
+    let clients: Vec<LocalStream> = (0..CLIENTS).map(|_| connect()).collect();
+    let tool = fleet.tools.tool("qc-shutdown");
+    let args = ["--yes", "--name", "BRAIN_ATLAS"];
+    let stop = Program::start(&tool, &args, fleet.root(), &[], |_| ());
+    // It is refused, or has a place of its own; either way they go away in the end.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    drop(clients);
+    let (ended, lines) = stop.finish();
+    assert_eq!(ended.code(), 0, "{lines:#?}");
+    assert_eq!(liveness(launch.identity()), Liveness::Alive, "{lines:#?}");
+    let names: Vec<String> =
+        fleet.processes().iter().map(|row| row["component"].as_str().unwrap().to_owned()).collect();
+    assert!(!names.contains(&"BRAIN_ATLAS".to_owned()), "{names:?}");
+    shutdown(&fleet, &["--yes"]);
+}
+
+#[test]
+fn a_watchdog_that_runs_it_is_obeyed_and_its_orchestrator_starts_no_brain_again() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let tool = fleet.tools.tool("qc-shutdown");
+    let words = format!("await limit\nrun {} --yes", tool.display());
+    fleet.script("STOPLOSS_WATCHDOG_V2.py", &words);
+    let mut launch = launch(&fleet);
+    fs::write(fleet.root().join("limit"), "").unwrap();
+    launch.wait_for("BRAIN_ATLAS ended when asked");
+    launch.wait_for("WATCHDOG_ATLAS");
+    assert_eq!(liveness(launch.identity()), Liveness::Alive);
+    let status = fleet.run("qc-launch", &["status", "--json"]).json();
+    let components = status["components"].as_array().unwrap();
+    let brain = components.iter().find(|one| one["name"] == "BRAIN_ATLAS").unwrap();
+    assert_eq!(brain["state"], "stopped", "{status:#}");
+    let log = fs::read_dir(fleet.root().join("orchestrator_logs")).unwrap().flatten();
+    let log = log.map(|file| file.path()).find(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("WATCHDOG_ATLAS_2")
+    });
+    let said = fs::read_to_string(log.expect("it has a log")).unwrap();
+    assert!(said.contains("does not start BRAIN_ATLAS"), "{said}");
+    assert!(said.contains("again until `qc-launch start` asks for it"), "{said}");
+    fs::remove_file(fleet.root().join("limit")).unwrap();
+    shutdown(&fleet, &["--yes"]);
+}
+
+#[test]
+fn what_does_not_run_now_is_not_started_later_either() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    // It fails, and would be started again.
+    fleet.script("BRAIN_ATLAS.py", "exit 1");
+    let mut launch = launch(&fleet);
+    launch.wait_for("restarting in");
+    let stopped = shutdown(&fleet, &["--yes", "--name", "BRAIN_ATLAS"]);
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    assert_contains(&stopped, &["does not start BRAIN_ATLAS again until `qc-launch start`"]);
+    let status = fleet.run("qc-launch", &["status", "--json"]).json();
+    let components = status["components"].as_array().unwrap();
+    let brain = components.iter().find(|one| one["name"] == "BRAIN_ATLAS").unwrap();
+    assert_eq!(brain["state"], "stopped", "{status:#}");
+    shutdown(&fleet, &["--yes"]);
+}
+
+#[test]
+fn a_brain_that_asks_keeps_its_watchdog() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let watchdog = by_hand(&fleet, &["STOPLOSS_WATCHDOG_V2.py", "--account", "ATLAS"]);
+    let tool = fleet.tools.tool("qc-shutdown");
+    fleet.script("BRAIN_ATLAS.py", &format!("run {} --yes", tool.display()));
+    let brain = Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
+    let (_, lines) = brain.finish();
+    let said = |text: &str| lines.iter().any(|line| line.contains(text));
+    assert!(said("runs on: it protects BRAIN_ATLAS (PID "), "{lines:#?}");
+    assert!(!said("All automation has stopped."), "{lines:#?}");
+    assert_eq!(liveness(watchdog.identity()), Liveness::Alive, "{lines:#?}");
+}
