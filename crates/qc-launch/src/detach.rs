@@ -18,6 +18,10 @@ pub(crate) const SETTLED: &str = "SETTLED";
 /// The flag that makes this program a copy that stays.
 const STAY: &str = "--announce";
 
+/// Where a job holds the copy, as that of a session over SSH may.
+const HELD: &str = "this session ends all that was started in it, the background included, and does not let go of it; \
+    start the fleet at log-on instead (`qc-launch autostart`)";
+
 /// Starts the copy, shows what it says, and returns when the fleet is ready or won't be.
 pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
     let (reader, writer) = io::pipe()?;
@@ -35,8 +39,11 @@ pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure>
         keep: Vec::new(),
         end_with_parent: false,
     };
-    let mut child = spawn.start(|_| Ok(()))?;
+    let (mut child, ends_with_session) = spawn.start_detached()?;
     drop(writer);
+    if ends_with_session {
+        writeln!(io::stderr(), "WARNING: {HELD}")?;
+    }
     let mut missing = Vec::new();
     for line in BufReader::new(reader).lines().map_while(Result::ok) {
         let line = line.trim_end();

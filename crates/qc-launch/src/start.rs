@@ -180,10 +180,20 @@ fn refuse_busy(port: u16) -> Result<(), NotStarted> {
     Err(NotStarted::Refused(format!("its port {port} is taken: {who} listens there")))
 }
 
+/// How a Python writes to a log, unless the user has it otherwise. It writes to a file in blocks, and a
+/// crash loses the last of them; and in the encoding of the system's language, in which an emoji ends
+/// a bot. What no encoding knows, such as half a surrogate pair, is escaped.
+const PYTHON_OUTPUT: [(&str, &str); 2] =
+    [("PYTHONUNBUFFERED", "1"), ("PYTHONIOENCODING", "utf-8:backslashreplace")];
+
 fn spawn_of<'a>(command: Vec<OsString>, component: &Component, output: Output<'a>) -> Spawn<'a> {
     let mut words = command.into_iter();
-    // Python writes to a file in blocks otherwise, and a crash loses the last words.
-    let mut env = vec![("PYTHONUNBUFFERED".into(), Some("1".into()))];
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let mut env: Vec<(OsString, Option<OsString>)> = PYTHON_OUTPUT
+        .iter()
+        .filter(|(name, _)| !is_set(name))
+        .map(|(name, value)| (name.into(), Some(value.into())))
+        .collect();
     let given = component.env.iter();
     env.extend(given.map(|(name, value)| (name.into(), Some(value.reveal().into()))));
     Spawn {

@@ -70,6 +70,20 @@ impl Spawn<'_> {
     }
 }
 
+impl Spawn<'_> {
+    /// Starts a child that is to outlive this program's session. On Windows it leaves the job that
+    /// this program is in, where that job lets it: a session over SSH is a job that ends all in it.
+    ///
+    /// Also returns whether the child ends with the session all the same.
+    ///
+    /// # Errors
+    /// As for [`Spawn::start`].
+    pub fn start_detached(self) -> io::Result<(Child, bool)> {
+        let ((identity, handle), ends_with_session) = imp::spawn_detached(&self)?;
+        Ok((Child { identity, handle }, ends_with_session))
+    }
+}
+
 /// A process that this program started.
 #[derive(Debug)]
 pub struct Child {

@@ -10,7 +10,8 @@ use qc_launch::logs::{
     Format, Journal, Keeper, Level, Line, LogFolder, LogName, Retention, Settings, cut,
 };
 use qc_process::{Console, Output, Spawn};
-use qc_tests::{Program, SampleFleet};
+use qc_tests::{Program, SampleFleet, python, section};
+use serde_json::json;
 
 use crate::bad_input::{can_mount, cannot_test};
 use crate::tools;
@@ -172,4 +173,35 @@ fn a_full_disk_stops_nobody_from_speaking() {
     assert!(note.ends_with(" lines before this one could not be written"), "{note}");
     drop(holder.stdin.take());
     assert!(holder.wait().expect("it ends").success());
+}
+
+#[test]
+fn a_python_prints_any_character_at_once_unless_the_user_has_it_otherwise() {
+    let Some(python) = python() else { return cannot_test("a Python's output", "there is none") };
+    let text = r#"import sys, time
+print("\U0001f680 \ud83d to the moon", sys.stdout.encoding)
+while True: time.sleep(0.1)
+"#;
+    for (env, expected) in [
+        (&[][..], "\u{1f680} \\ud83d to the moon utf-8"),
+        (&[("LC_ALL", "POSIX"), ("PYTHONIOENCODING", "")], "\u{1f680} \\ud83d to the moon utf-8"),
+        (&[("PYTHONIOENCODING", "ascii:replace")], "? ? to the moon ascii"),
+    ] {
+        let fleet = SampleFleet::new(tools(), &[]);
+        fs::write(fleet.root().join("bot.py"), text).expect("it can be written");
+        fleet.configure(&json!({ "ACCOUNTS": {}, "PROCESS_MANAGER": section(&json!({
+            "server": { "enabled": false },
+            "components": { "BOT": {
+                "command": [python, "bot.py"],
+                "ready": { "log": "to the moon", "timeout": "40s" },
+            } },
+        })) }));
+        let tool = fleet.tools.tool("qc-launch");
+        let mut launch = Program::start(&tool, &[], fleet.root(), env, |_| ());
+        launch.wait_for("BOT is ready");
+        let shown = fleet.run("qc-launch", &["logs", "BOT"]);
+        launch.ask_to_stop(&fleet.tools);
+        launch.finish();
+        assert_eq!(shown.stdout.trim_end(), expected, "{env:?}: {shown:?}");
+    }
 }

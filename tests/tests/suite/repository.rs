@@ -37,3 +37,25 @@ fn released_programs_have_no_fault_points() {
     let of_tests = features_of_qc_process(&["--workspace"]).expect("it worked just now");
     assert!(of_tests.contains("fault"), "the tests are built with {of_tests}");
 }
+
+#[test]
+fn batch_files_set_no_variable_that_a_bot_may_read() {
+    let folder = workspace().join("scripts");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "bat") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (at, _) in text.match_indices("set ") {
+            let rest = text[at + 4..].trim_start_matches("/p ").trim_start_matches('"');
+            let Some((name, _)) = rest.lines().next().and_then(|line| line.split_once('=')) else {
+                continue;
+            };
+            assert!(name.starts_with("QC_") || name == "%2", "{}: {name}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}

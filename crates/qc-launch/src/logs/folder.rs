@@ -1,9 +1,10 @@
 //! The folder of the logs.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use chrono::Local;
 use qc_process::file;
@@ -13,6 +14,12 @@ use crate::logs::LogName;
 /// Endings of parts that are being made.
 pub(super) const COPYING: &str = ".copying";
 pub(super) const CUTTING: &str = ".cutting";
+
+/// How many seconds from now on may be taken by the names of other starts.
+const MOST_TAKEN: u32 = 2 * 3600;
+
+/// How far ahead of this clock the clock of a disk may be, as on a network.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// The folder of the logs.
 #[derive(Debug, Clone)]
@@ -31,6 +38,29 @@ pub struct Found {
     pub bytes: u64,
     /// When it was written to last.
     pub modified: SystemTime,
+}
+
+impl Found {
+    /// Whether it was written to last at a time that is still to come: before the clock was set back.
+    /// Such a file is older than all that carry a time which has been.
+    pub fn is_ahead(&self, now: SystemTime) -> bool {
+        self.modified.duration_since(now).is_ok_and(|ahead| ahead > SKEW)
+    }
+}
+
+/// Sorts by component and by when the starts wrote last, then by name. Names alone don't tell: they
+/// go by the clock, which may have been set back.
+fn sort(found: &mut [Found], now: SystemTime) {
+    let mut written: HashMap<LogName, (bool, SystemTime)> = HashMap::new();
+    for file in found.iter() {
+        let time = (!file.is_ahead(now), file.modified);
+        let last = written.entry(file.name.without_part()).or_insert(time);
+        *last = time.max(*last);
+    }
+    found.sort_by_cached_key(|file| {
+        let name = file.name.clone();
+        (name.component().to_owned(), written.get(&name.without_part()).copied(), name)
+    });
 }
 
 impl LogFolder {
@@ -55,19 +85,26 @@ impl LogFolder {
         Ok((file::open_output(&path)?, path))
     }
 
-    /// Returns where the output of a component that is started now goes: `<component>_<now>.log`.
+    /// Returns where the output of a component that is started now goes: `<component>_<now>.log`, or
+    /// the next second that no other start has written under. An hour comes twice at the end of summer
+    /// time, and clocks are set back.
     pub fn next(&self, component: &str) -> PathBuf {
-        self.path.join(LogName::new(component, Local::now()).file_name())
+        let now = Local::now();
+        let at = |seconds: u32| {
+            let time = now + chrono::TimeDelta::seconds(seconds.into());
+            self.path.join(LogName::new(component, time).file_name())
+        };
+        let is_free = |path: &PathBuf| fs::metadata(path).map_or(true, |found| found.len() == 0);
+        (0..MOST_TAKEN).map(at).find(is_free).unwrap_or_else(|| at(0))
     }
 
     /// Returns the file that a component's last start writes to.
     pub fn latest(&self, component: &str) -> Option<PathBuf> {
         let files = self.list().ok()?;
-        let mine = files.into_iter().filter(|file| {
+        let mut mine = files.into_iter().filter(|file| {
             file.name.component().eq_ignore_ascii_case(component) && file.name.part().is_none()
         });
-        // By when it was written to, as the clock may have been set back between two starts.
-        mine.max_by_key(|file| file.modified).map(|file| file.path)
+        mine.next_back().map(|file| file.path)
     }
 
     /// Opens a component's log for its output as [`LogFolder::open`] does. Where that fails, output
@@ -104,7 +141,7 @@ impl LogFolder {
                 Err(error) => return Err(error),
             }
         }
-        found.sort_by(|a, b| a.name.cmp(&b.name));
+        sort(&mut found, SystemTime::now());
         Ok(found)
     }
 
@@ -128,6 +165,25 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_start_in_a_second_that_was_there_before_writes_under_a_name_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = LogFolder::new(dir.path());
+        for second in 0..5 {
+            let time = Local::now() + chrono::TimeDelta::seconds(second);
+            let old = dir.path().join(LogName::new("BRAIN_A", time).file_name());
+            fs::write(old, format!("old {second}")).unwrap();
+        }
+        let (mut first, path) = folder.open("BRAIN_A").unwrap();
+        first.write_all(b"first").unwrap();
+        let (mut second, other) = folder.open("BRAIN_A").unwrap();
+        second.write_all(b"second").unwrap();
+        assert_eq!(fs::read(path).unwrap(), b"first");
+        assert_eq!(fs::read(&other).unwrap(), b"second");
+        assert_eq!(folder.list().unwrap().len(), 7);
+        assert_eq!(folder.latest("BRAIN_A"), Some(other));
+    }
 
     #[test]
     fn output_goes_nowhere_where_it_can_not_go_anywhere_else() {

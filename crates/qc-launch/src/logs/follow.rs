@@ -196,17 +196,10 @@ impl Follower {
     }
 }
 
-/// Lists a component's files as they were written; those of the start that was written to last come
-/// last, whatever the clock said.
+/// Lists a component's files as they were written.
 fn files_of(folder: &LogFolder, component: &str) -> io::Result<Vec<Found>> {
     let mut files = folder.list()?;
     files.retain(|file| file.name.component() == component);
-    let rests = files.iter().filter(|file| file.name.part().is_none());
-    if let Some(latest) = rests.max_by_key(|file| (file.modified, file.name.clone())) {
-        let latest = latest.name.clone();
-        // Stable: within the two groups the order stays.
-        files.sort_by_key(|file| file.name.without_part() == latest);
-    }
     Ok(files)
 }
 

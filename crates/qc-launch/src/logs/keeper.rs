@@ -13,14 +13,10 @@ use qc_fleet::LogSettings;
 use qc_process::file;
 
 use crate::logs::cut::{cut, recover};
+use crate::logs::limiter::Limiter;
+use crate::logs::pace::{self, Look, next_look};
 use crate::logs::retention::{Candidate, Retention, plan};
 use crate::logs::{LogFolder, LogName};
-
-/// The longest time between two looks at files that are being written to.
-const LOOK: Duration = Duration::from_secs(60);
-
-/// The shortest.
-const QUICK_LOOK: Duration = Duration::from_secs(1);
 
 /// How often files are looked at for their age.
 const AGE_LOOK: Duration = Duration::from_secs(3600);
@@ -89,7 +85,7 @@ impl Keeper {
             tell: Box::new(tell),
             in_use: HashMap::new(),
             told: HashSet::new(),
-            look: None,
+            limiter: Limiter::new(),
             tidy: Some(Instant::now() + SETTLE),
         };
         let builder = thread::Builder::new().name("logs".into()).stack_size(STACK);
@@ -132,28 +128,36 @@ struct Work {
     folder: LogFolder,
     settings: Settings,
     tell: Box<dyn Fn(&str) + Send>,
-    /// The files that living processes write to, with their size when they were looked at.
-    in_use: HashMap<PathBuf, Option<Look>>,
+    /// The files that living processes write to.
+    in_use: HashMap<PathBuf, Watched>,
     /// What has been said to go wrong, so that it is not said every minute.
     told: HashSet<(&'static str, PathBuf)>,
-    /// When to look at sizes.
-    look: Option<Instant>,
+    /// Keeps a flood of rotations from becoming a flood of lines.
+    limiter: Limiter<(&'static str, String)>,
     /// When to look for files to remove.
     tidy: Option<Instant>,
 }
 
-/// The size of a file at some time.
+/// A file that is written to.
 #[derive(Debug, Clone, Copy)]
-struct Look {
-    bytes: u64,
-    at: Instant,
+struct Watched {
+    /// The last look at it.
+    look: Option<Look>,
+    /// When to look again.
+    due: Instant,
+}
+
+impl Watched {
+    fn new() -> Self {
+        Self { look: None, due: Instant::now() + pace::FIRST }
+    }
 }
 
 impl Work {
     fn run(mut self, receiver: &Receiver<Message>) {
         self.attempt("finish cutting in", |work| recover(&work.folder));
         loop {
-            let due = [self.look, self.tidy].into_iter().flatten().min();
+            let due = [self.next_look(), self.tidy].into_iter().flatten().min();
             let message = match due {
                 None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(due) => receiver.recv_timeout(due.saturating_duration_since(Instant::now())),
@@ -171,9 +175,7 @@ impl Work {
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let now = Instant::now();
-                    if self.look.is_some_and(|at| at <= now) {
-                        self.look_at_sizes();
-                    }
+                    self.look_at_sizes(now);
                     if self.tidy.is_some_and(|at| at <= now) {
                         self.attempt("remove old logs in", Self::remove_old);
                         // All files were listed.
@@ -192,48 +194,51 @@ impl Work {
                 file::point_at(&pointer, name.file_name().as_ref())
             });
         }
-        self.in_use.insert(path, None);
-        self.look_soon();
+        self.in_use.insert(path, Watched::new());
+        self.tidy_soon();
     }
 
     fn change(&mut self, settings: Settings) {
         self.settings = settings;
         // What is known of sizes was measured against another limit.
-        self.in_use.values_mut().for_each(|look| *look = None);
-        self.look_soon();
+        self.in_use.values_mut().for_each(|file| *file = Watched::new());
+        self.tidy_soon();
     }
 
-    fn look_soon(&mut self) {
-        let now = Instant::now();
+    fn tidy_soon(&mut self) {
         if self.settings.retention != Retention::default() {
-            self.tidy = Some(now + SETTLE);
-        }
-        if self.settings.cut_at.is_some() {
-            let soon = now + QUICK_LOOK;
-            self.look = Some(self.look.map_or(soon, |at| at.min(soon)));
+            self.tidy = Some(Instant::now() + SETTLE);
         }
     }
 
-    fn look_at_sizes(&mut self) {
-        self.look = None;
+    /// Returns when the next file is to be looked at.
+    fn next_look(&self) -> Option<Instant> {
+        self.settings.cut_at?;
+        self.in_use.values().map(|file| file.due).min()
+    }
+
+    fn look_at_sizes(&mut self, now: Instant) {
         let Some(limit) = self.settings.cut_at.map(|bytes| bytes.max(LEAST_SIZE)) else { return };
-        let mut next = LOOK;
-        for path in self.in_use.keys().cloned().collect::<Vec<PathBuf>>() {
-            let now = Instant::now();
-            // A file that has vanished is written to all the same; there is nothing to cut.
-            let Ok(metadata) = fs::metadata(&path) else { continue };
-            let mut bytes = metadata.len();
-            let before = self.in_use.get(&path).copied().flatten();
-            if bytes >= limit {
-                self.cut(&path);
-                bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            }
-            next = next.min(next_look(before, Look { bytes, at: now }, limit));
-            self.in_use.insert(path, Some(Look { bytes, at: now }));
+        let due = self.in_use.iter().filter(|(_, file)| file.due <= now);
+        for path in due.map(|(path, _)| path.clone()).collect::<Vec<PathBuf>>() {
+            let look = self.look_at(&path, limit);
+            let Some(file) = self.in_use.get_mut(&path) else { continue };
+            let wait = look.map_or(pace::LONGEST, |look| next_look(file.look, look, limit));
+            *file = Watched { look, due: Instant::now() + wait };
         }
-        if !self.in_use.is_empty() {
-            self.look = Some(Instant::now() + next);
+    }
+
+    /// Looks at a file, and rotates it if it is too large. One that has vanished is written to all the
+    /// same, but there is nothing to rotate.
+    fn look_at(&mut self, path: &Path, limit: u64) -> Option<Look> {
+        let size = || fs::metadata(path).ok().map(|metadata| metadata.len());
+        let found = size()?;
+        let mut left = found;
+        if found >= limit {
+            self.cut(path);
+            left = size()?;
         }
+        Some(Look { found, left, at: Instant::now() })
     }
 
     fn cut(&mut self, path: &Path) {
@@ -246,7 +251,8 @@ impl Work {
             0 => String::new(),
             lost => format!("; {lost} bytes written meanwhile are lost"),
         };
-        (self.tell)(&format!("cut {} bytes off a log: {part}{lost}", made.bytes));
+        let text = format!("cut {} bytes off a log: {part}{lost}", made.bytes);
+        self.tell_limited("cut", name.component(), &text);
         self.tidy = Some(Instant::now());
     }
 
@@ -259,16 +265,28 @@ impl Work {
                 component: found.name.component(),
                 bytes: found.bytes,
                 age: now.duration_since(found.modified).unwrap_or_default(),
+                is_ahead: found.is_ahead(now),
                 in_use: self.in_use.contains_key(&found.path),
             })
             .collect();
         for index in plan(&files, &self.settings.retention) {
             let path = &found[index].path;
             if let Some(()) = self.note("remove", path, file::remove(path)) {
-                (self.tell)(&format!("removed old log {}", found[index].name.file_name()));
+                let name = &found[index].name;
+                let text = format!("removed old log {}", name.file_name());
+                self.tell_limited("remove", name.component(), &text);
             }
         }
         Ok(())
+    }
+
+    /// Says what was done for a component, unless that was said often enough of late.
+    fn tell_limited(&mut self, what: &'static str, component: &str, text: &str) {
+        match self.limiter.count((what, component.into()), Instant::now()) {
+            None => {}
+            Some(0) => (self.tell)(text),
+            Some(more) => (self.tell)(&format!("{text} (and {more} times before)")),
+        }
     }
 
     fn attempt(&mut self, what: &'static str, act: impl FnOnce(&mut Self) -> io::Result<()>) {
@@ -294,45 +312,12 @@ impl Work {
     }
 }
 
-/// Returns how long a file that has grown like this may be left alone: half the time it needs to
-/// reach the limit.
-fn next_look(before: Option<Look>, now: Look, limit: u64) -> Duration {
-    let Some(before) = before else { return QUICK_LOOK };
-    let grown = now.bytes.saturating_sub(before.bytes);
-    let room = limit.saturating_sub(now.bytes);
-    if grown == 0 {
-        return LOOK;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let spans = room as f64 / grown as f64 / 2.0;
-    let time = (now.at - before.at).as_secs_f64() * spans;
-    Duration::try_from_secs_f64(time).unwrap_or(LOOK).clamp(QUICK_LOOK, LOOK)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
     use std::io::Write;
 
     use super::*;
-
-    #[test]
-    fn a_file_that_grows_fast_is_looked_at_soon() {
-        let start = Instant::now();
-        let look = |bytes, seconds| Look { bytes, at: start + Duration::from_secs(seconds) };
-        let limit = 1000;
-        for (before, now, seconds) in [
-            (None, look(0, 0), 1),
-            (Some(look(0, 0)), look(0, 60), 60),
-            (Some(look(0, 0)), look(100, 10), 45),
-            (Some(look(0, 0)), look(1, 60), 60),
-            (Some(look(0, 0)), look(999, 1), 1),
-            (Some(look(999, 0)), look(10, 60), 60),
-        ] {
-            let wait = next_look(before, now, limit);
-            assert_eq!(wait.as_secs(), seconds, "{before:?} {now:?}");
-        }
-    }
 
     /// Waits for a line that holds `text`.
     fn wait_for(lines: &Receiver<String>, text: &str) -> String {
@@ -385,6 +370,57 @@ mod tests {
         wait_for(&lines, &format!("removed old log {}", name.with_part(1).file_name()));
         assert!(path.exists());
         keeper.changed(Vec::new(), vec![path]);
+    }
+
+    #[test]
+    fn a_writer_that_never_pauses_stays_near_the_limit() {
+        const LIMIT: u64 = 2 << 20;
+        let dir = tempfile::tempdir().unwrap();
+        let folder = LogFolder::new(dir.path().join("logs"));
+        let (mut writer, path) = folder.open("BRAIN_A").unwrap();
+        let retention = Retention { max_bytes: Some(LIMIT), ..Retention::default() };
+        let (keeper, lines) = keeper(&folder, Settings { cut_at: Some(LEAST_SIZE), retention });
+        keeper.changed(vec![path], Vec::new());
+        // 10 MB/s; the first look is the last one that can find much.
+        let (began, mut most) = (Instant::now(), 0);
+        while began.elapsed() < Duration::from_secs(4) {
+            fill(&mut writer, 100_000);
+            thread::sleep(Duration::from_millis(10));
+            let total: u64 = folder.list().unwrap().iter().map(|found| found.bytes).sum();
+            most = most.max(total);
+        }
+        // Some rotations late, on a machine with other work; without limit it were 40 MB.
+        assert!(most < 10 * LIMIT, "{most}");
+        drop(keeper);
+        let said = lines.iter().filter(|line| line.contains("bytes off a log")).count();
+        assert!((2..=10).contains(&said), "{said} lines");
+    }
+
+    #[test]
+    fn after_the_clock_went_back_the_newest_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = LogFolder::new(dir.path().join("logs"));
+        fs::create_dir_all(folder.path()).unwrap();
+        let day = Duration::from_secs(86_400);
+        let now = SystemTime::now();
+        // Two from before, under times that are to come, and two since.
+        for (name, modified) in [
+            ("BRAIN_A_29990102_000000.log", now + day),
+            ("BRAIN_A_29990103_000000.log", now + day * 2),
+            ("BRAIN_A_29990101_000000.log", now - Duration::from_secs(60)),
+            ("BRAIN_A_29990101_000001.log", now),
+        ] {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_modified(modified).unwrap();
+        }
+        let retention = Retention { max_files: Some(2), ..Retention::default() };
+        let (keeper, lines) = keeper(&folder, Settings { cut_at: None, retention });
+        wait_for(&lines, "removed old log BRAIN_A_29990102_000000.log");
+        wait_for(&lines, "removed old log BRAIN_A_29990103_000000.log");
+        drop(keeper);
+        assert_eq!(folder.list().unwrap().len(), 2);
+        let latest = folder.latest("BRAIN_A").unwrap();
+        assert!(latest.ends_with("BRAIN_A_29990101_000001.log"), "{}", latest.display());
     }
 
     #[test]

@@ -11,7 +11,9 @@ mod folder;
 mod follow;
 mod journal;
 mod keeper;
+mod limiter;
 mod name;
+mod pace;
 mod retention;
 
 pub(crate) use cli::{LogsArgs, logs};

@@ -23,6 +23,8 @@ pub struct Candidate<'a> {
     pub bytes: u64,
     /// How long ago it was written to last; a time in the future is now.
     pub age: Duration,
+    /// Whether that time lies ahead, see [`crate::logs::Found::is_ahead`].
+    pub is_ahead: bool,
     /// Whether a living process may be writing to it.
     pub in_use: bool,
 }
@@ -45,7 +47,9 @@ pub fn plan(files: &[Candidate<'_>], retention: &Retention) -> Vec<usize> {
     }
 
     let mut by_age: Vec<usize> = (0..files.len()).collect();
-    by_age.sort_by_key(|&index| (std::cmp::Reverse(files[index].age), index));
+    by_age.sort_by_key(|&index| {
+        (std::cmp::Reverse((files[index].is_ahead, files[index].age)), index)
+    });
     if let Some(most) = retention.max_bytes {
         let kept = (0..files.len()).filter(|&index| !goes[index]);
         let mut total: u64 = kept.map(|index| files[index].bytes).sum();
@@ -60,23 +64,12 @@ pub fn plan(files: &[Candidate<'_>], retention: &Retention) -> Vec<usize> {
     by_age
 }
 
-/// Tells which files must stay: those in use, and of each component the last one by name and the
-/// one written to last. The two differ where the clock was set back.
+/// Tells which files must stay: those in use, and the last one of each component.
 fn protected(files: &[Candidate<'_>]) -> Vec<bool> {
-    let mut by_name: HashMap<&str, usize> = HashMap::new();
-    let mut by_time: HashMap<&str, usize> = HashMap::new();
-    for (index, file) in files.iter().enumerate() {
-        by_name.insert(file.component, index);
-        let youngest = by_time.entry(file.component).or_insert(index);
-        if file.age <= files[*youngest].age {
-            *youngest = index;
-        }
-    }
-    let mut stays: Vec<bool> = files.iter().map(|file| file.in_use).collect();
-    for index in by_name.into_values().chain(by_time.into_values()) {
-        stays[index] = true;
-    }
-    stays
+    let last: HashMap<&str, usize> =
+        files.iter().enumerate().map(|(index, file)| (file.component, index)).collect();
+    let is_last = |index: usize| last.get(files[index].component) == Some(&index);
+    (0..files.len()).map(|index| files[index].in_use || is_last(index)).collect()
 }
 
 #[cfg(test)]
@@ -87,11 +80,15 @@ mod tests {
 
     /// A file of component `component` with its size, and its age in days.
     fn file(component: &'static str, bytes: u64, days: u32) -> Candidate<'static> {
-        Candidate { component, bytes, age: DAY * days, in_use: false }
+        Candidate { component, bytes, age: DAY * days, is_ahead: false, in_use: false }
     }
 
     fn used(file: Candidate<'static>) -> Candidate<'static> {
         Candidate { in_use: true, ..file }
+    }
+
+    fn ahead(file: Candidate<'static>) -> Candidate<'static> {
+        Candidate { is_ahead: true, ..file }
     }
 
     #[test]
@@ -126,7 +123,14 @@ mod tests {
             ),
             ("too much in use stays", &[used(a(3)), used(a(2)), used(a(0))], small, &[]),
             ("what goes by age frees room", &[a(9), a(2), a(1)], all, &[0]),
-            ("a clock set back: the one written last stays", &[a(0), a(5)], few_of(1), &[]),
+            ("of the order, not the age", &[a(0), a(5)], few_of(1), &[0]),
+            (
+                "a clock set back: what lies ahead is the oldest",
+                &[ahead(a(0)), a(5), a(0)],
+                small,
+                &[0],
+            ),
+            ("what lies ahead is not too old", &[ahead(a(0)), a(0)], aged, &[]),
             ("of the same age, the first by name goes", &[a(1), a(1), a(1)], small, &[0]),
         ];
         for (what, files, retention, expected) in table {

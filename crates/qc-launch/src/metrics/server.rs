@@ -79,11 +79,14 @@ impl Drop for Server {
 fn answer(client: &TcpStream, metrics: &Metrics) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let request = read_request(client, deadline)?;
-    let mut words = request.split(' ');
+    let mut words = request.line.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let path = target.split('?').next().unwrap_or_default();
     let is_head = method == "HEAD";
     let (status, kind, body) = match (method, path) {
+        _ if !request.hosts.iter().all(|host| is_this_machine(host)) => {
+            ("421 Misdirected Request", PLAIN, "ask 127.0.0.1 or localhost\n".into())
+        }
         ("GET" | "HEAD", "/metrics") => ("200 OK", TEXT, metrics.text()),
         ("GET" | "HEAD", _) => ("404 Not Found", PLAIN, "the figures are at /metrics\n".into()),
         _ => ("405 Method Not Allowed", PLAIN, "only GET is answered\n".into()),
@@ -98,20 +101,54 @@ fn answer(client: &TcpStream, metrics: &Metrics) -> io::Result<()> {
     write_until(client, text.as_bytes(), deadline)
 }
 
-/// Reads the head of a request; returns its first line.
-fn read_request(mut client: &TcpStream, deadline: Instant) -> io::Result<String> {
+/// What is read of a request.
+struct Request {
+    /// Its first line.
+    line: String,
+    /// The machines it is meant for, as its `Host` headers say. Programs of old send none.
+    hosts: Vec<String>,
+}
+
+impl Request {
+    fn of(head: &str) -> Self {
+        let mut lines = head.split("\r\n");
+        let line = lines.next().unwrap_or_default().to_owned();
+        let headers = lines.filter_map(|line| line.split_once(':'));
+        let hosts = headers
+            .filter(|(name, _)| name.trim().eq_ignore_ascii_case("host"))
+            .map(|(_, host)| host.trim().to_owned())
+            .collect();
+        Self { line, hosts }
+    }
+}
+
+/// Whether a `Host` names this machine. A web page can make its own name lead here (DNS rebinding),
+/// and would then be let read the figures by the browser; but it can't choose this header.
+fn is_this_machine(host: &str) -> bool {
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if is_port(port) && (!name.contains(':') || name.ends_with(']')) => name,
+        _ => host,
+    };
+    name.eq_ignore_ascii_case("localhost") || ["127.0.0.1", "[::1]"].contains(&name)
+}
+
+/// Reads the head of a request.
+fn read_request(mut client: &TcpStream, deadline: Instant) -> io::Result<Request> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 1024];
-    while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
+    let length = loop {
+        if let Some(length) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break length;
+        }
         client.set_read_timeout(Some(left(deadline)?))?;
         let count = client.read(&mut buffer)?;
         if count == 0 || bytes.len() > LONGEST_REQUEST {
             return Err(io::ErrorKind::InvalidData.into());
         }
         bytes.extend(&buffer[..count]);
-    }
-    let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    Ok(String::from_utf8_lossy(line).into_owned())
+    };
+    Ok(Request::of(&String::from_utf8_lossy(&bytes[..length])))
 }
 
 fn write_until(mut client: &TcpStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
@@ -169,6 +206,34 @@ mod tests {
         }
         let answer = ask(&server, "HEAD /metrics HTTP/1.1\r\n\r\n");
         assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+
+    #[test]
+    fn a_request_that_is_meant_for_another_machine_is_refused() {
+        let (server, metrics) = server();
+        metrics.up("BRAIN_A", true);
+        let status = |hosts: &str| {
+            let answer = ask(&server, &format!("GET /metrics HTTP/1.1\r\n{hosts}\r\n"));
+            assert_eq!(answer.contains("BRAIN_A"), answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            answer.split(' ').nth(1).unwrap().to_owned()
+        };
+        for host in ["localhost", "LocalHost:9464", "127.0.0.1", "127.0.0.1:80", "[::1]:1", "[::1]"]
+        {
+            assert_eq!(status(&format!("Host: {host}\r\n")), "200", "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:9464",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1@evil.example",
+            "evil.example:127.0.0.1",
+            "[::1].evil.example",
+            "",
+        ] {
+            assert_eq!(status(&format!("hOST : {host}\r\n")), "421", "{host}");
+        }
+        assert_eq!(status("Host: localhost\r\nHost: evil.example\r\n"), "421");
     }
 
     #[test]

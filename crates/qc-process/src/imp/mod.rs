@@ -23,8 +23,8 @@ pub(crate) use system::{
     is_transient, kill, let_share, let_share_directory, link, listener, may_run, on_hang_up,
     on_interrupt, open_child, open_process, other_owner, output_mode, owner, pass_on,
     pid_namespace, prepare, press_ctrl_break, process_handle, program_at, reset_inherited,
-    return_memory, run_helper, scan, set_apart, set_output_mode, spawn, start_time, user_name,
-    volume, wait_any, watch_session, whole_blocks,
+    return_memory, run_helper, scan, set_apart, set_output_mode, spawn, spawn_detached, start_time,
+    user_name, volume, wait_any, watch_session, whole_blocks,
 };
 
 /// What others may do with a file while it is open. Without meaning on Unix.

@@ -33,7 +33,7 @@ pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use open_files::is_open_in;
 pub(crate) use relay::Relay;
 pub(crate) use signals::{on_interrupt, reset_inherited};
-pub(crate) use spawn::{ChildHandle, child_handle, spawn};
+pub(crate) use spawn::{ChildHandle, child_handle, spawn, spawn_detached};
 pub(crate) use stop::{
     ProcessHandle, ask_all, exit_of, kill, open_child, open_process, pass_on, process_handle,
     wait_any,

@@ -3,6 +3,7 @@
 mod attributes;
 mod console;
 mod ctrl_c;
+mod job;
 mod list;
 mod listener;
 mod local;
@@ -48,7 +49,7 @@ pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use relay::Relay;
 pub(crate) use session::watch_session;
-pub(crate) use spawn::{ChildHandle, child_handle, spawn};
+pub(crate) use spawn::{ChildHandle, child_handle, spawn, spawn_detached};
 pub(crate) use stop::{
     ProcessHandle, ask_all, exit_of, kill, open_child, open_process, pass_on, process_handle,
     wait_any,

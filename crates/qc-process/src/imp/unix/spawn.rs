@@ -134,6 +134,11 @@ pub(crate) fn spawn(
     }
 }
 
+/// A session of its own is all that it takes.
+pub(crate) fn spawn_detached(request: &Spawn<'_>) -> io::Result<((Identity, ChildHandle), bool)> {
+    Ok((spawn(request, |_| Ok(()))?, false))
+}
+
 /// A child that has not run its program yet and uses memory of this one. Dropped, it is killed and
 /// awaited, so that the memory can be given back.
 struct Waiting<'a> {

@@ -11,19 +11,15 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::System::Console::{
     GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
 };
-use windows_sys::Win32::System::JobObjects::{
-    CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK,
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
-    SetInformationJobObject,
-};
 use windows_sys::Win32::System::Threading::{
-    CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW,
-    EXTENDED_STARTUPINFO_PRESENT, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
-    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES,
-    STARTUPINFOEXW,
+    CREATE_BREAKAWAY_FROM_JOB, CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT,
+    CreateProcessW, EXTENDED_STARTUPINFO_PRESENT, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
+    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_CREATION_FLAGS, PROCESS_INFORMATION, ResumeThread,
+    STARTF_USESTDHANDLES, STARTUPINFOEXW,
 };
 
 use super::attributes::Attributes;
+use super::job::{self, Hold};
 use super::words::{command_line, environment, is_batch, system_shell, terminated};
 use super::{console, sys};
 use crate::fault::point;
@@ -57,10 +53,32 @@ pub(crate) fn spawn(
     spawn: &Spawn<'_>,
     created: impl FnOnce(&Identity) -> io::Result<()> + Send,
 ) -> io::Result<(Identity, ChildHandle)> {
+    spawn_with(spawn, 0, created)
+}
+
+/// Leaves the job of this program where that can be, and says whether the child is held by it.
+pub(crate) fn spawn_detached(spawn: &Spawn<'_>) -> io::Result<((Identity, ChildHandle), bool)> {
+    let hold = job::hold_of_this_program();
+    if hold == Hold::LetsGoIfAsked {
+        match spawn_with(spawn, CREATE_BREAKAWAY_FROM_JOB, |_| Ok(())) {
+            // A job around that one does not let go.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            result => return result.map(|child| (child, false)),
+        }
+    }
+    let is_held = matches!(hold, Hold::LetsGoIfAsked | Hold::Holds);
+    Ok((spawn_with(spawn, 0, |_| Ok(()))?, is_held))
+}
+
+fn spawn_with(
+    spawn: &Spawn<'_>,
+    flags: PROCESS_CREATION_FLAGS,
+    created: impl FnOnce(&Identity) -> io::Result<()> + Send,
+) -> io::Result<(Identity, ChildHandle)> {
     console::hear_ctrl_c()?;
-    let job = if spawn.end_with_parent { Some(job()?) } else { None };
+    let job = if spawn.end_with_parent { Some(job::ending_with_us()?) } else { None };
     point("create process");
-    let (process, thread, pid) = create(job.as_ref(), spawn)?;
+    let (process, thread, pid) = create(job.as_ref(), spawn, flags)?;
     point("look at process");
     let prepared = (|| {
         let started = sys::created_at(process.as_handle())?;
@@ -88,43 +106,19 @@ pub(crate) fn spawn(
 fn create(
     job: Option<&OwnedHandle>,
     spawn: &Spawn<'_>,
+    more_flags: PROCESS_CREATION_FLAGS,
 ) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
     const TRIES: u32 = 5;
     const PAUSE: Duration = Duration::from_millis(50);
     let is_internal =
         |error: &io::Error| error.raw_os_error() == Some(ERROR_INTERNAL_ERROR.cast_signed());
     for _ in 1..TRIES {
-        match create_suspended(job, spawn) {
+        match create_suspended(job, spawn, more_flags) {
             Err(error) if is_internal(&error) => thread::sleep(PAUSE),
             result => return result,
         }
     }
-    create_suspended(job, spawn)
-}
-
-/// A job that ends its processes when it is closed, but lets go of what they start themselves.
-fn job() -> io::Result<OwnedHandle> {
-    // SAFETY: no attributes and no name are given.
-    let job = unsafe { CreateJobObjectW(ptr::null(), ptr::null()) };
-    if job.is_null() {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the handle was just created and nobody else owns it.
-    let job = unsafe { OwnedHandle::from_raw_handle(job) };
-    let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-    limits.BasicLimitInformation.LimitFlags =
-        JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
-    // SAFETY: `limits` is a live local of the type and size that the class names.
-    let ok = unsafe {
-        SetInformationJobObject(
-            job.as_raw_handle(),
-            JobObjectExtendedLimitInformation,
-            ptr::from_ref(&limits).cast(),
-            size_of_u32::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>(),
-        )
-    };
-    sys::checked(ok)?;
-    Ok(job)
+    create_suspended(job, spawn, more_flags)
 }
 
 /// Creates the child, suspended. It is in its job from the beginning: if this program is killed
@@ -132,6 +126,7 @@ fn job() -> io::Result<OwnedHandle> {
 fn create_suspended(
     job: Option<&OwnedHandle>,
     spawn: &Spawn<'_>,
+    more_flags: PROCESS_CREATION_FLAGS,
 ) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
     let program = find(&spawn.program, path_among(&spawn.env).as_deref())?;
     let mut line = command_line(&program, &spawn.args)?;
@@ -142,6 +137,7 @@ fn create_suspended(
     let current_dir = current_dir.as_ref().map_or(ptr::null(), |dir| dir.as_ptr());
 
     let mut flags = CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
+    flags |= more_flags;
     if spawn.console == Console::Own {
         flags |= CREATE_NO_WINDOW;
     }

@@ -1,6 +1,5 @@
 //! Program, arguments and environment in the words that CreateProcessW takes.
 
-use std::cmp;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -82,11 +81,15 @@ fn quote(word: &[u16], line: &mut Vec<u16>) {
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/procthread/changing-environment-variables>
 pub(super) fn environment(changes: &[(OsString, Option<OsString>)]) -> Vec<u16> {
-    let changed = |name: &OsStr| {
-        changes.iter().any(|(other, _)| sys::compare_names(other, name) == cmp::Ordering::Equal)
-    };
+    let changed =
+        |name: &OsStr| changes.iter().any(|(other, _)| sys::compare_names(other, name).is_eq());
     let kept = env::vars_os().filter(|(name, _)| !changed(name));
-    let set = changes.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+    // Of two changes of one variable, the later one counts.
+    let last = changes.iter().enumerate().filter(|(at, (name, _))| {
+        let same = |(other, _): &(OsString, _)| sys::compare_names(other, name).is_eq();
+        !changes[at + 1..].iter().any(same)
+    });
+    let set = last.filter_map(|(_, (name, value))| Some((name.clone(), value.clone()?)));
     let mut variables: Vec<(OsString, OsString)> = kept.chain(set).collect();
     variables.sort_by(|(one, _), (other, _)| sys::compare_names(one, other));
     let mut block = Vec::new();
@@ -156,11 +159,17 @@ mod tests {
 
     #[test]
     fn the_environment_is_sorted_whatever_the_case_of_names() {
-        let changes = ["qc_b", "QC_C", "Qc_A", "QC_"].map(|name| (name.into(), Some("1".into())));
+        let set = |name: &str, value: &str| (name.into(), Some(value.into()));
+        let changes = ["qc_b", "QC_C", "Qc_A", "QC_"].map(|name| set(name, "1"));
+        let changes = [&[set("QC_B", "0"), set("QC_c", "2")], &changes[..]].concat();
         let block = String::from_utf16_lossy(&environment(&changes));
         let ours: Vec<&str> = block
             .split('\0')
-            .filter(|one| one.to_lowercase().starts_with("qc_") && one.ends_with("=1"))
+            .filter(|one| {
+                ["QC_=", "QC_A=", "QC_B=", "QC_C="]
+                    .iter()
+                    .any(|name| one.to_uppercase().starts_with(name))
+            })
             .collect();
         assert_eq!(ours, ["QC_=1", "Qc_A=1", "qc_b=1", "QC_C=1"]);
     }
