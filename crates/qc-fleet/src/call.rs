@@ -1,6 +1,13 @@
 //! Command lines taken apart: which script a Python runs, and which programs only start another.
 
+mod runners;
+mod wrappers;
+
 use std::path::Path;
+
+pub(crate) use self::wrappers::{
+    is_shell, is_wrapper, is_wrapper_of_qc, is_wrapper_program, names_call, wrapped_call,
+};
 
 /// A call of a Python script.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,8 +20,21 @@ pub(crate) struct ScriptCall<'a> {
     pub(crate) rest: &'a [String],
 }
 
-/// Takes a Python's command line apart, its program first; `None` if it runs no script.
+/// Takes a Python's command line apart, its program first; `None` if it runs no script. What a
+/// runner was told to run counts, such as the script of `python -m pdb BRAIN_ATLAS.py`.
 pub(crate) fn script_call(args: &[String]) -> Option<ScriptCall<'_>> {
+    let call = direct_call(args)?;
+    let is_module = call.script != call.word;
+    let name = if is_module { call.word } else { file_name(call.word) };
+    // A package's folder is run like a script.
+    match runners::script_of_runner(name, call.rest) {
+        Some(inner) => Some(inner),
+        None => Some(call),
+    }
+}
+
+/// Takes a Python's command line apart; what it runs may be a runner.
+fn direct_call(args: &[String]) -> Option<ScriptCall<'_>> {
     let mut position = 1;
     while let Some(word) = args.get(position) {
         position += 1;
@@ -41,7 +61,7 @@ pub(crate) fn script_call(args: &[String]) -> Option<ScriptCall<'_>> {
             b'm' => {
                 let word =
                     if stands_alone { args.get(position)?.as_str() } else { &letters[at + 1..] };
-                let script = word.replace('.', "/") + ".py";
+                let script = script_of_module(word);
                 let after = position + usize::from(stands_alone);
                 return Some(ScriptCall {
                     script,
@@ -67,38 +87,9 @@ pub(crate) fn is_python(program: &str) -> bool {
     })
 }
 
-/// Programs that start another one and wait for it. Whether one of them really started a script
-/// is not told by its name, but by the parent link and by the words in [`names_call`].
-const WRAPPERS: [&str; 25] = [
-    "ash", "bash", "busybox", "cmd", "conda", "dash", "doas", "env", "ksh", "nice", "nohup", "pdm",
-    "pipenv", "poetry", "rye", "setsid", "sh", "stdbuf", "sudo", "time", "timeout", "uv", "uvx",
-    "winpty", "zsh",
-];
-
-/// Whether a program is one that only starts another and waits for it.
-pub(crate) fn is_wrapper(args: &[String]) -> bool {
-    let Some(program) = args.first() else { return false };
-    let stem = program_stem(program);
-    let of_qc =
-        |tool: &str, word: &str| stem.starts_with(tool) && args[1..].iter().any(|one| one == word);
-    WRAPPERS.contains(&stem.as_str()) || of_qc("qc-lock", "run") || of_qc("qc-launch", "hold")
-}
-
-/// Whether a command line names `call`: the script and its arguments stand in it side by side.
-/// A shell has its whole command in one argument, quoted in its own way, so quotes don't count.
-pub(crate) fn names_call(args: &[String], call: &ScriptCall<'_>) -> bool {
-    let plain = |words: &mut dyn Iterator<Item = &str>| {
-        words.collect::<Vec<_>>().join(" ").replace(['"', '\''], "")
-    };
-    let text = plain(&mut args.iter().skip(1).map(String::as_str));
-    let wanted = plain(&mut std::iter::once(call.word).chain(call.rest.iter().map(String::as_str)));
-    let is_boundary = |c: Option<char>| {
-        c.is_none_or(|c| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')' | '<' | '>'))
-    };
-    text.match_indices(&wanted).any(|(at, _)| {
-        is_boundary(text[..at].chars().next_back())
-            && is_boundary(text[at + wanted.len()..].chars().next())
-    })
+/// Returns the file of a module, as it would be written.
+fn script_of_module(module: &str) -> String {
+    module.replace('.', "/") + ".py"
 }
 
 /// Returns the file name of a program in lower case, without `.exe`.
@@ -167,6 +158,93 @@ mod tests {
             "qc-ps --name BRAIN_ATLAS.py",
         ] {
             assert_eq!(script(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn runners_are_looked_through() {
+        for line in [
+            "python -m pdb BRAIN_ATLAS.py --live",
+            "python -m pdb -c continue BRAIN_ATLAS.py --live",
+            "python -X dev -m cProfile -o prof -s tottime BRAIN_ATLAS.py --live",
+            "python -m profile BRAIN_ATLAS.py --live",
+            "python -m trace --trace -m BRAIN_ATLAS.py --live",
+            "python -mtrace -t --module BRAIN_ATLAS --live",
+            "python -m debugpy --listen 127.0.0.1:0 --wait-for-client BRAIN_ATLAS.py --live",
+            "python /x/debugpy --connect 1 --configure-qt none BRAIN_ATLAS.py --live",
+            "python -m debugpy --listen 5678 -m BRAIN_ATLAS --live",
+            "python -m coverage run --source . -a BRAIN_ATLAS.py --live",
+            "python /venv/bin/coverage run --branch BRAIN_ATLAS.py --live",
+            r"python C:\venv\Scripts\coverage.exe run BRAIN_ATLAS.py --live",
+            "python -m IPython --no-banner BRAIN_ATLAS.py --live",
+            "python /usr/bin/ipython3 -i BRAIN_ATLAS.py --live",
+            "python /usr/bin/kernprof -l -v BRAIN_ATLAS.py --live",
+            "python /x/pydevd.py --client 127.0.0.1 --port 5 --file BRAIN_ATLAS.py --live",
+            "python -m cProfile -m pdb BRAIN_ATLAS.py --live",
+        ] {
+            let words = words(line);
+            let call = script_call(&words).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(
+                (call.script.as_str(), call.rest),
+                ("BRAIN_ATLAS.py", &["--live".to_owned()][..]),
+                "{line}"
+            );
+        }
+        for line in [
+            "python -m pylint BRAIN_ATLAS.py",
+            "python -m black BRAIN_ATLAS.py",
+            "python -m pytest BRAIN_ATLAS.py",
+            "python -m mypy BRAIN_ATLAS.py",
+            "python -m py_compile BRAIN_ATLAS.py",
+            "python -m pyflakes BRAIN_ATLAS.py",
+            "python -m coverage report BRAIN_ATLAS.py",
+            "python /usr/bin/coverage html BRAIN_ATLAS.py",
+            "python -m pdb -p 5",
+            "python debug.py BRAIN_ATLAS.py",
+        ] {
+            assert_ne!(script(line).as_deref(), Some("BRAIN_ATLAS.py"), "{line}");
+        }
+    }
+
+    #[test]
+    fn wrappers_are_looked_through() {
+        let wrapped = |line: &str| {
+            let words = words(line);
+            wrapped_call(&words, &|word| word.ends_with("py.sh")).map(|call| call.script)
+        };
+        for line in [
+            "timeout -k 5 10 python BRAIN_ATLAS.py",
+            "flock -n /tmp/lock /usr/bin/python3 -u BRAIN_ATLAS.py",
+            "env MODE=live python BRAIN_ATLAS.py",
+            "nice -n 5 timeout 9 python BRAIN_ATLAS.py",
+            "conda run -n trade --no-capture-output python BRAIN_ATLAS.py",
+            "poetry run python BRAIN_ATLAS.py",
+            "uv run --no-project --python 3.12 BRAIN_ATLAS.py --live",
+            "uv run python -m pdb BRAIN_ATLAS.py",
+            "uv run coverage run BRAIN_ATLAS.py",
+            "sudo -u trader python3.12 BRAIN_ATLAS.py",
+            "bash /home/x/.pyenv/shims/python BRAIN_ATLAS.py",
+            "bash -e /home/x/.pyenv/libexec/pyenv exec python BRAIN_ATLAS.py",
+            "bash /home/x/.pyenv/libexec/pyenv-exec python BRAIN_ATLAS.py",
+            "bash ./py.sh BRAIN_ATLAS.py",
+            r"cmd /c C:\pyenv\shims\python.bat BRAIN_ATLAS.py",
+        ] {
+            assert_eq!(wrapped(line).as_deref(), Some("BRAIN_ATLAS.py"), "{line}");
+        }
+        for line in [
+            "bash backup.sh BRAIN_ATLAS.py",
+            "bash -c python BRAIN_ATLAS.py",
+            "bash",
+            "sudo tail -f BRAIN_ATLAS.py",
+            "timeout 5 grep x BRAIN_ATLAS.py",
+            "env vim BRAIN_ATLAS.py",
+            "uv run ruff check BRAIN_ATLAS.py",
+            "uv run --frozen black BRAIN_ATLAS.py",
+            "timeout 5 grep python BRAIN_ATLAS.py",
+            "qc-lock run BRAIN_ATLAS -- python BRAIN_ATLAS.py",
+            "code BRAIN_ATLAS.py",
+        ] {
+            assert_eq!(wrapped(line), None, "{line}");
         }
     }
 

@@ -190,6 +190,8 @@ pub struct Fleet {
     pub metrics: Option<SocketAddr>,
     /// Suspicious contents of the config that refuse nothing.
     pub warnings: Vec<ConfigWarning>,
+    /// Whether a config says all this; without one, the usual names are all that is known.
+    pub is_from_config: bool,
 }
 
 impl Fleet {
@@ -249,7 +251,9 @@ impl Fleet {
     pub fn without_config(root: &Path) -> Result<Self, ConfigError> {
         let nothing = r#"{"ACCOUNTS": {}}"#;
         let path = root.join(crate::CONFIG_FILE);
-        config::read_text(&path, nothing, |config| build::fleet(root, &config, &|_| None))
+        let fleet =
+            config::read_text(&path, nothing, |config| build::fleet(root, &config, &|_| None))?;
+        Ok(Self { is_from_config: false, ..fleet })
     }
 
     /// Returns the folder that the locks live in, unless the user names another.

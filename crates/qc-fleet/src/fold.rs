@@ -3,20 +3,26 @@
 //! A process is folded into the one that it started only where three things prove that it is the
 //! same program: the parent link, the order of starting, and the same script with the same
 //! arguments. A brain that starts another copy of itself fulfils all three, too; so a Python is
-//! folded only into one that is known to do nothing but start the interpreter, and only the first
-//! that it started. In doubt there are two.
+//! folded only into one that does nothing but start the interpreter, and only the first that it
+//! started. In doubt there are two.
 //!
 //! Pythons that it starts to work for it, as `multiprocessing` does, run no script of the fleet, or
 //! they are copies that it made of itself, which the system tells from a script that was started
 //! again. They belong to it as its workers.
 
+mod launching;
+mod tree;
+
 use std::collections::{HashMap, HashSet};
 
 use qc_process::{ProcessInfo, is_terminal};
 
+use self::launching::Launching;
+pub(crate) use self::tree::Tree;
 use crate::Role;
-use crate::call::{ScriptCall, is_wrapper, names_call, path_name};
-use crate::matching::{Match, call_of, runs_python};
+use crate::call::path_name;
+use crate::evidence::Sight;
+use crate::matching::{Match, runs_python};
 
 /// Processes of one instance, as positions in the list that [`fold`] was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,73 +32,97 @@ pub(crate) struct Folded {
     /// The Python and the stubs before it; the last one does the work.
     pub(crate) chain: Vec<usize>,
     /// The Pythons that descend from it through nothing but Pythons, and run no script of the fleet
-    /// themselves.
+    /// themselves, and the copies that it made of itself.
     pub(crate) workers: Vec<usize>,
     /// All that it descends from, the nearest first; its wrappers are among them.
     pub(crate) ancestors: Vec<usize>,
 }
 
-/// Folds `processes`, of which `found` tells the components, into instances.
-pub(crate) fn fold(processes: &[ProcessInfo], found: &[Option<Match>]) -> Vec<Folded> {
+/// Folds `processes`, of which `found` tells the components, into instances. What a component's
+/// wrapper has started becomes that component in `found`. `held_up_to` tells of holders of locks the
+/// pid of the program that holds it for them: what is between is theirs.
+pub(crate) fn fold(
+    processes: &[ProcessInfo],
+    found: &mut [Option<Match>],
+    held_up_to: &HashMap<usize, u32>,
+    sight: &dyn Sight,
+) -> Vec<Folded> {
     let tree = Tree::new(processes);
+    launching::pass_on(processes, &tree, found);
+    let found = &*found;
+    let launching = Launching { processes, found, tree: &tree, sight };
     let mut matched: Vec<usize> = (0..found.len()).filter(|&one| found[one].is_some()).collect();
     matched.sort_by_key(|&one| (processes[one].identity.started, processes[one].identity.pid));
 
-    // From each stub to the interpreter that it started first.
-    let mut interpreters: HashMap<usize, usize> = HashMap::new();
-    let mut started_by_stub = HashSet::new();
-    for &child in &matched {
-        let stub = tree.parents[child].filter(|&parent| {
-            found[parent] == found[child] && is_stub_of(&processes[parent], &processes[child])
-        });
-        if let Some(stub) = stub.filter(|stub| !interpreters.contains_key(stub)) {
-            interpreters.insert(stub, child);
-            started_by_stub.insert(child);
+    // From each launcher to what it started first.
+    let mut started_by: HashMap<usize, usize> = HashMap::new();
+    for &program in matched.iter().filter(|&&one| !launching.is_copy(one)) {
+        let holder =
+            held_up_to.get(&program).and_then(|&pid| tree.ancestor(program, processes, pid));
+        let mut child = program;
+        while let Some(parent) = tree.parents[child] {
+            let is_below_holder = holder.is_some_and(|holder| {
+                holder != parent && tree.ancestors(parent).any(|one| one == holder)
+            });
+            let is_its = launching.is_of(parent, program)
+                && (launching.launches(parent, child, program) || is_below_holder);
+            if !is_its || started_by.contains_key(&parent) {
+                break;
+            }
+            started_by.insert(parent, child);
+            // Its own launchers have been looked for already.
+            if found[parent].is_some() {
+                break;
+            }
+            child = parent;
         }
     }
 
-    // A copy that a program made of itself is no second start of its script.
-    let is_copy = |one: usize| {
-        let name = |one: usize| found[one].as_ref().map(|found| &found.component);
-        let is_of = |parent: usize| name(parent).is_some() && name(parent) == name(one);
-        processes[one].is_fork && tree.parents[one].is_some_and(is_of)
-    };
-
-    let mut taken = HashSet::new();
-    let is_head = |one: &usize| !started_by_stub.contains(one) && !is_copy(*one);
-    let heads = matched.into_iter().filter(is_head);
-    let folded = heads.map(|head| {
-        let next = |one: &usize| interpreters.get(one).copied();
-        let chain: Vec<usize> = std::iter::successors(Some(head), next).collect();
-        let ancestors: Vec<usize> = tree.ancestors(head).collect();
-        let call = call_of(&processes[head]);
-        // A wrapper waits for one program, too.
-        let mut is_its_wrapper = |one: usize| {
-            let starts = |call| wraps(&processes[one], call);
-            found[one].is_none() && call.as_ref().is_some_and(starts) && taken.insert(one)
+    let is_program = |one: &usize| !started_by.contains_key(one) && !launching.is_copy(*one);
+    let folded = matched.iter().copied().filter(is_program).map(|program| {
+        let launcher = |&child: &usize| {
+            tree.parents[child].filter(|parent| started_by.get(parent) == Some(&child))
         };
-        let mut wrappers: Vec<usize> =
-            ancestors.iter().copied().take_while(|&one| is_its_wrapper(one)).collect();
+        let mut chain = vec![program];
+        chain.extend(std::iter::successors(launcher(&program), launcher));
+        let is_stub = |&one: &usize| found[one].is_some() && runs_python(&processes[one]);
+        let stubs = chain[1..].iter().take_while(|one| is_stub(one)).count();
+        let mut wrappers = chain.split_off(1 + stubs);
         wrappers.reverse();
+        chain.reverse();
+        let ancestors = tree.ancestors(chain[0]).collect();
         Folded { wrappers, chain, workers: Vec::new(), ancestors }
     });
     let mut folded: Vec<Folded> = folded.collect();
+    add_workers(&mut folded, &launching);
+    folded
+}
 
-    let owners: HashMap<usize, usize> = (0..folded.len())
-        .flat_map(|owner| folded[owner].chain.iter().map(move |&one| (one, owner)))
-        .collect();
-    let can_work = |one: usize| !taken.contains(&one) && is_worker_program(&processes[one]);
-    for one in (0..processes.len()).filter(|one| !owners.contains_key(one) && can_work(*one)) {
-        let between = |ancestor: &usize| !owners.contains_key(ancestor) && can_work(*ancestor);
-        let nearest = tree.ancestors(one).find(|ancestor| !between(ancestor));
+/// Adds the processes that work for a program.
+fn add_workers(folded: &mut [Folded], launching: &Launching<'_>) {
+    let &Launching { processes, found, tree, .. } = launching;
+    let members = |owner: usize| {
+        let Folded { wrappers, chain, .. } = &folded[owner];
+        // A shell that starts several things may be everyone's.
+        let wrappers = wrappers.iter().filter(|&&one| found[one].is_some());
+        wrappers.chain(chain).map(move |&one| (one, owner)).collect::<Vec<_>>()
+    };
+    let owners: HashMap<usize, usize> = (0..folded.len()).flat_map(members).collect();
+    let wrappers: HashSet<usize> =
+        folded.iter().flat_map(|one| one.wrappers.iter().copied()).collect();
+    let can_work = |one: usize| {
+        let is_free = !owners.contains_key(&one) && !wrappers.contains(&one);
+        is_free && (is_worker_program(&processes[one]) || launching.is_copy(one))
+    };
+    for one in (0..processes.len()).filter(|&one| can_work(one)) {
+        let nearest = tree.ancestors(one).find(|&ancestor| !can_work(ancestor));
         let Some(&owner) = nearest.and_then(|nearest| owners.get(&nearest)) else { continue };
         // What an orchestrator starts does not work for it.
         let role = found[folded[owner].chain[0]].as_ref().map(|found| found.role);
-        if role != Some(Role::Orchestrator) || is_copy(one) {
+        if role != Some(Role::Orchestrator) || launching.is_copy(one) {
             folded[owner].workers.push(one);
         }
     }
-    folded
 }
 
 fn is_worker_program(process: &ProcessInfo) -> bool {
@@ -101,51 +131,13 @@ fn is_worker_program(process: &ProcessInfo) -> bool {
     runs_python(process) && !names.any(|name| is_terminal(name))
 }
 
-/// Whether `stub` is there to start `child`: it starts the same script with the same arguments,
-/// and runs another program than the child does.
-fn is_stub_of(stub: &ProcessInfo, child: &ProcessInfo) -> bool {
-    let other_program = child.exe.is_some() && child.exe != stub.exe;
-    let same_call = match (call_of(stub), call_of(child)) {
-        (Some(one), Some(other)) => one.script == other.script && one.rest == other.rest,
-        _ => false,
-    };
-    stub.is_stub && other_program && same_call
-}
-
-fn wraps(wrapper: &ProcessInfo, call: &ScriptCall<'_>) -> bool {
-    is_wrapper(&wrapper.args) && names_call(&wrapper.args, call)
-}
-
-/// Who started whom.
-struct Tree {
-    parents: Vec<Option<usize>>,
-}
-
-impl Tree {
-    fn new(processes: &[ProcessInfo]) -> Self {
-        let by_pid: HashMap<u32, usize> =
-            processes.iter().enumerate().map(|(one, info)| (info.identity.pid, one)).collect();
-        let parent = |child: &ProcessInfo| {
-            let parent = *by_pid.get(&child.parent?)?;
-            processes[parent].can_be_parent_of(child).then_some(parent)
-        };
-        Self { parents: processes.iter().map(parent).collect() }
-    }
-
-    /// Each is at least as old as the one before, but two of one moment could name each other.
-    fn ancestors(&self, of: usize) -> impl Iterator<Item = usize> {
-        let mut seen = HashSet::from([of]);
-        let chain = std::iter::successors(self.parents[of], |&one| self.parents[one]);
-        chain.take_while(move |&one| seen.insert(one))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
     use crate::Matcher;
+    use crate::snapshot::tests::Shown;
     use crate::snapshot::tests::{fleet, process};
 
     /// One process per line: `PID PARENT [STARTED] EXE: ARGUMENTS`, where `EXE` tells what it is:
@@ -157,7 +149,7 @@ mod tests {
         let processes: Vec<ProcessInfo> =
             lines.iter().map(|line| parse(root.path(), line)).collect();
         let mut matcher = Matcher::new(&fleet);
-        let found: Vec<Option<Match>> = processes.iter().map(|one| matcher.find(one)).collect();
+        let mut found: Vec<Option<Match>> = processes.iter().map(|one| matcher.find(one)).collect();
         let pids = |of: &[usize]| {
             let pids = of.iter().map(|&one| processes[one].identity.pid.to_string());
             pids.collect::<Vec<_>>().join(" ")
@@ -168,7 +160,7 @@ mod tests {
             let workers = if workers.is_empty() { workers } else { format!(" + {workers}") };
             format!("{wrappers}{}{workers}", pids(&one.chain))
         };
-        fold(&processes, &found).iter().map(shown).collect()
+        fold(&processes, &mut found, &HashMap::new(), &Shown::default()).iter().map(shown).collect()
     }
 
     fn parse(root: &Path, line: &str) -> ProcessInfo {

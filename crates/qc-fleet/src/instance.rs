@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use qc_lock_core::{LockEntry, Terminal};
 use qc_process::ProcessInfo;
 
+use crate::evidence::{Evidence, Untouchable};
 use crate::matching::Place;
 use crate::{Component, Fleet, Role, shown_command};
 
@@ -43,6 +44,12 @@ pub struct Instance {
     pub commands: Vec<String>,
     /// Whether a living orchestrator of its fleet supervises it; `None` where that can't be told.
     pub supervised: Option<bool>,
+    /// Why it is taken for its component.
+    pub evidence: Evidence,
+    /// The program that it really is, where that is not the component's: `sleep` under a brain's lock.
+    pub looks_like: Option<String>,
+    /// Why it is never stopped; `None` for whatever may be.
+    pub untouchable: Option<Untouchable>,
 }
 
 impl Instance {
@@ -64,6 +71,9 @@ impl Instance {
             command: String::new(),
             commands: Vec::new(),
             supervised: None,
+            evidence: Evidence::CommandLine,
+            looks_like: None,
+            untouchable: None,
         }
     }
 
@@ -81,6 +91,25 @@ impl Instance {
     pub fn includes(&self, pid: u32) -> bool {
         let mut all = self.wrappers.iter().chain(&self.processes).chain(&self.workers);
         all.any(|one| one.identity.pid == pid)
+    }
+
+    /// Whether a launcher may take it over: it is the component of its lock, and its program does not
+    /// contradict that. Whatever else lives is for the user to stop.
+    pub fn adoptable(&self) -> bool {
+        let own = self.lock.as_ref().is_some_and(|lock| {
+            lock.state.is_live() && lock.name.eq_ignore_ascii_case(&self.component)
+        });
+        own && self.place == Place::Fleet
+            && self.role != Role::Orchestrator
+            && self.looks_like.is_none()
+            && self.untouchable.is_none()
+    }
+
+    /// Returns the process that its lock's record names, which may be a wrapper of its program.
+    pub fn holder(&self) -> Option<&ProcessInfo> {
+        let pid = self.lock.as_ref()?.pid?;
+        let mut all = self.wrappers.iter().chain(&self.processes).chain(&self.workers);
+        all.find(|one| one.identity.pid == pid)
     }
 
     /// Puts in what the fleet and its lock tell of it.

@@ -33,6 +33,11 @@ impl<'a> Interpreted<'a> {
         Some(Self { component, interpreter })
     }
 
+    /// Returns the name of the program that runs it.
+    pub(crate) fn interpreter(&self) -> &str {
+        &self.interpreter
+    }
+
     /// Whether a process with this command line may run it. Says no to most at once.
     pub(crate) fn may_be(&self, args: &[String]) -> bool {
         let Some((program, words)) = args.split_first() else { return false };

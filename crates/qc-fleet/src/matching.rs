@@ -1,20 +1,24 @@
-//! Which component a process is, told by its arguments: the interpreter, its options skipped,
-//! the script's file name. An editor with a brain's file in its arguments is not a brain.
+//! Which component a process is by its command line: the interpreter, its options skipped, the
+//! script's file name, looking through wrappers and runners. An editor with a brain's file in its
+//! arguments is not a brain.
 //!
-//! What this can't see is a Python that was copied to another name and one that has overwritten
-//! its own command line. Their locks are shown all the same, as held by another program.
+//! A Python that was copied to another name, and one that has overwritten its own command line, are
+//! known by their locks alone: see [`Snapshot`](crate::Snapshot).
 
-use std::collections::HashMap;
+mod scripts;
+
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use qc_process::ProcessInfo;
 
-use crate::call::{ScriptCall, file_name, is_python, option, path_name, program_stem, script_call};
+use self::scripts::{Runs, Scripts, is_watchdog_script};
+use crate::call::{
+    ScriptCall, file_name, is_python, is_wrapper_program, option, path_name, program_stem,
+    script_call, wrapped_call,
+};
 use crate::interpreted::Interpreted;
-use crate::{Component, Fleet, Role, Text, same_folder};
-
-/// The script of all watchdogs, unless the config says otherwise.
-const WATCHDOG_SCRIPT: &str = "STOPLOSS_WATCHDOG_V2.py";
+use crate::{Component, Fleet, Role, Text, launcher, same_folder};
 
 /// A process that runs a fleet's script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +48,13 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Matcher<'a> {
     fleet: &'a Fleet,
-    /// Which components run a script, by the script's file name in lower case.
-    scripts: HashMap<String, Vec<&'a Component>>,
+    scripts: Scripts<'a>,
     /// The components that are no Python scripts, by the name of their program.
     programs: HashMap<String, Vec<&'a Component>>,
     /// Those of them that another program runs.
     interpreted: Vec<Interpreted<'a>>,
+    /// The file names of interpreters that are not known as Pythons.
+    interpreters: HashSet<String>,
     /// Whether two folders are the same, as far as that was asked: the system has to be asked.
     same: HashMap<(PathBuf, PathBuf), bool>,
 }
@@ -57,47 +62,72 @@ pub struct Matcher<'a> {
 impl<'a> Matcher<'a> {
     /// Prepares to look for the components of `fleet`.
     pub fn new(fleet: &'a Fleet) -> Self {
-        let mut scripts: HashMap<String, Vec<&Component>> = HashMap::new();
         let mut programs: HashMap<String, Vec<&Component>> = HashMap::new();
         let mut interpreted = Vec::new();
+        let mut interpreters = HashSet::new();
         for component in &fleet.components {
-            let file = component.script_file();
-            match &component.script {
-                Some(_) => scripts.entry(file.to_lowercase()).or_default().push(component),
-                None => {
-                    programs.entry(program_stem(&file)).or_default().push(component);
-                    interpreted.extend(Interpreted::new(component));
-                }
+            if component.script.is_none() {
+                programs.entry(program_stem(&component.script_file())).or_default().push(component);
+                interpreted.extend(Interpreted::new(component));
+            } else if let Some(program) = component.command.first() {
+                let name = path_name(program.path()).to_lowercase();
+                interpreters.extend((!is_python(&name)).then_some(name));
             }
         }
-        Self { fleet, scripts, programs, interpreted, same: HashMap::new() }
+        let is_interpreter = |word: &str| interpreters.contains(&file_name(word).to_lowercase());
+        let scripts = Scripts::new(fleet, &is_interpreter);
+        Self { fleet, scripts, programs, interpreted, interpreters, same: HashMap::new() }
     }
 
     /// Whether a process with this command line may be of interest, whatever else there is to it.
     /// Never says no to one that [`Matcher::find`] would find.
     pub fn may_find(&self, args: &[String]) -> bool {
         let is_program = |program: &String| self.programs.contains_key(&program_stem(program));
-        is_orchestrator(args)
+        let is_of_script = |call: Option<ScriptCall<'_>>| {
+            call.is_some_and(|call| self.scripts.is_one(&call.script))
+        };
+        launcher::runs_fleet(args)
             // A Python may work for one that runs a script.
             || args.first().is_some_and(|program| is_python(program))
-            || args.iter().skip(1).any(|word| self.is_script(word))
-            || script_call(args).is_some_and(|call| self.is_script(&call.script))
+            || args.iter().skip(1).any(|word| self.scripts.is_one(word))
+            || is_of_script(script_call(args))
+            || is_of_script(self.wrapped_call(args))
             || (!self.programs.is_empty() && args.first().is_some_and(is_program))
             || self.interpreted.iter().any(|one| one.may_be(args))
+    }
+
+    /// Whether a program of this name could be a component, or start one. Asked about processes
+    /// whose command line is not shown.
+    pub fn may_be_program(&self, name: &str) -> bool {
+        let stem = program_stem(name);
+        stem.starts_with("py")
+            || is_wrapper_program(name)
+            || self.programs.contains_key(&stem)
+            || self.interpreters.contains(&name.to_lowercase())
     }
 
     /// Tells which component `process` is, if any.
     pub fn find(&mut self, process: &ProcessInfo) -> Option<Match> {
         let current_dir = process.current_dir.as_deref();
-        if is_orchestrator(&process.args) {
-            let folder = launcher_folder(&process.args[1..], current_dir);
+        if launcher::runs_fleet(&process.args) {
+            let folder = launcher::folder(&process.args[1..], current_dir);
             let name = self.fleet.orchestrator.to_string();
-            return Some(self.found(name, Role::Orchestrator, None, folder, &self.fleet.root));
+            let root = &self.fleet.root;
+            return Some(self.found(name, Role::Orchestrator, None, folder, root, current_dir));
         }
-        let Some(call) = call_of(process) else { return self.program(&process.args, current_dir) };
-        if !self.is_script(&call.script) {
-            return self.program(&process.args, current_dir);
+        let call = call_of(process).or_else(|| self.wrapped_call(&process.args));
+        match call.filter(|call| self.scripts.is_one(&call.script)) {
+            Some(call) => self.script(&call, current_dir),
+            None => self.program(&process.args, current_dir),
         }
+    }
+
+    fn wrapped_call<'b>(&self, args: &'b [String]) -> Option<ScriptCall<'b>> {
+        wrapped_call(args, &|word| self.interpreters.contains(&file_name(word).to_lowercase()))
+    }
+
+    /// A process that runs one of the scripts that are looked for.
+    fn script(&mut self, call: &ScriptCall<'_>, current_dir: Option<&Path>) -> Option<Match> {
         let path = Path::new(&call.script);
         let folder = if path.is_absolute() {
             path.parent().map(Path::to_path_buf)
@@ -105,38 +135,43 @@ impl<'a> Matcher<'a> {
             current_dir.and_then(|current| current.join(path).parent().map(Path::to_path_buf))
         };
         let file = file_name(&call.script);
-        let same_script = self.scripts.get(&file.to_lowercase()).cloned().unwrap_or_default();
-        let home = same_script.first().and_then(|one| one.script.as_deref()?.parent());
-        let home = home.unwrap_or(&self.fleet.root);
+        let same_script: Vec<Runs<'a>> = self.scripts.named(file).to_vec();
+        let home = same_script.first().map_or(&self.fleet.root, |one| &one.home).clone();
         let shared_role = match &same_script[..] {
-            [] => file.eq_ignore_ascii_case(WATCHDOG_SCRIPT).then_some(Role::Watchdog),
-            [one] if one.role != Role::Watchdog => return Some(self.found_as(one, folder, home)),
-            [one, ..] => Some(one.role),
+            [] => is_watchdog_script(file).then_some(Role::Watchdog),
+            [one] if one.component.role != Role::Watchdog => {
+                return Some(self.found_as(one.component, folder, &home, current_dir));
+            }
+            [one, ..] => Some(one.component.role),
         };
         if let Some(role) = shared_role {
             // One script works for several accounts; its arguments tell for which.
             let key = option(call.rest, "--account");
-            let one = same_script.iter().find(|one| match (&key, &one.account_key) {
-                (Some(key), Some(other)) => other.eq_ignore_ascii_case(key),
-                _ => has_args(one, call.rest),
+            let by_key = |one: &Component| key.as_ref().is_some_and(|key| is_for(one, key));
+            let mut those = same_script.iter();
+            let one = those.find(|one| by_key(one.component) || one.has_args(call.rest));
+            let one = one.map(|one| one.component).or_else(|| {
+                let all = self.fleet.components.iter().map(AsRef::as_ref);
+                all.filter(|one| one.role == role).find(|one| by_key(one))
             });
             return Some(match one {
-                Some(one) => self.found_as(one, folder, home),
+                Some(one) => self.found_as(one, folder, &home, current_dir),
                 None => {
                     let name = key.as_deref().unwrap_or("UNKNOWN");
                     let name = format!("{}_{name}", role.word().to_ascii_uppercase());
-                    self.found(name, role, key, folder, home)
+                    self.found(name, role, key, folder, &home, current_dir)
                 }
             });
         }
-        let stem = stem(file);
+        let stem = scripts::stem(file);
         let upper = stem.to_ascii_uppercase();
         if upper == self.fleet.orchestrator.as_str() {
-            return Some(self.found(upper, Role::Orchestrator, None, folder, home));
+            return Some(self.found(upper, Role::Orchestrator, None, folder, &home, current_dir));
         }
         // A brain whose account was taken out of the config still trades.
         let key = upper.strip_prefix("BRAIN_")?.to_owned();
-        Some(self.found(stem.to_owned(), Role::Brain, Some(key), folder, home))
+        let name = stem.to_owned();
+        Some(self.found(name, Role::Brain, Some(key), folder, &home, current_dir))
     }
 
     /// A component that is no Python script of the fleet: the same program with the same arguments in
@@ -150,24 +185,18 @@ impl<'a> Matcher<'a> {
         let candidates: Vec<&Component> =
             named.chain(interpreted.map(|one| one.component)).collect();
         let one = candidates.into_iter().find(|one| self.is_same(dir, &one.cwd))?;
-        Some(self.found_as(one, Some(dir.to_path_buf()), &one.cwd))
+        Some(self.found_as(one, Some(dir.to_path_buf()), &one.cwd, current_dir))
     }
 
-    /// Whether a file is one of the scripts that are looked for.
-    fn is_script(&self, path: &str) -> bool {
-        let file = file_name(path);
-        let upper = stem(file).to_ascii_uppercase();
-        // Most words are neither.
-        let is_python = upper.len() + 3 == file.len();
-        (is_python
-            && (file.eq_ignore_ascii_case(WATCHDOG_SCRIPT)
-                || upper.starts_with("BRAIN_")
-                || upper == self.fleet.orchestrator.as_str()))
-            || self.scripts.contains_key(&file.to_lowercase())
-    }
-
-    fn found_as(&mut self, one: &Component, folder: Option<PathBuf>, home: &Path) -> Match {
-        self.found(one.name.to_string(), one.role, one.account_key.clone(), folder, home)
+    fn found_as(
+        &mut self,
+        one: &Component,
+        folder: Option<PathBuf>,
+        home: &Path,
+        current_dir: Option<&Path>,
+    ) -> Match {
+        let (name, key) = (one.name.to_string(), one.account_key.clone());
+        self.found(name, one.role, key, folder, home, current_dir)
     }
 
     /// `home` is where the script lies that the config means.
@@ -178,16 +207,39 @@ impl<'a> Matcher<'a> {
         account_key: Option<String>,
         folder: Option<PathBuf>,
         home: &Path,
+        current_dir: Option<&Path>,
     ) -> Match {
-        let is_home = folder.as_ref().is_none_or(|folder| self.is_same(folder, home));
+        let is_home = folder.as_ref().is_none_or(|folder| {
+            // A folder that was renamed since is known by the process that still works in it.
+            let was_renamed = |dir: &Path| dir != folder && !folder.exists();
+            self.is_same(folder, home)
+                || current_dir.is_some_and(|dir| was_renamed(dir) && self.is_same(dir, home))
+        });
         let place = if is_home { Place::Fleet } else { Place::Foreign };
         Match { component, role, account_key, place, folder }
     }
 
     fn is_same(&mut self, one: &Path, other: &Path) -> bool {
         let key = (one.to_path_buf(), other.to_path_buf());
-        *self.same.entry(key).or_insert_with_key(|(one, other)| same_folder(one, other))
+        *self.same.entry(key).or_insert_with_key(|(one, other)| {
+            same_folder(one, other) || is_same_in_letters(one, other)
+        })
     }
+}
+
+/// Whether two folders are the same as far as letters show: what a command line says in bytes that
+/// are no text was replaced when it was read.
+fn is_same_in_letters(read: &Path, other: &Path) -> bool {
+    let read = read.to_string_lossy();
+    let is_it = |path: &Path| path.to_string_lossy() == read;
+    read.contains(char::REPLACEMENT_CHARACTER)
+        && (is_it(other) || other.canonicalize().is_ok_and(|path| is_it(&path)))
+}
+
+/// Whether a component is for the account of this key or number.
+fn is_for(component: &Component, account: &str) -> bool {
+    let key = component.account_key.as_ref().is_some_and(|key| key.eq_ignore_ascii_case(account));
+    key || component.account.is_some() && component.account == account.parse().ok()
 }
 
 fn has_args(component: &Component, args: &[String]) -> bool {
@@ -196,8 +248,7 @@ fn has_args(component: &Component, args: &[String]) -> bool {
 
 /// Returns the script in a component's command, and where its arguments begin.
 pub(crate) fn script_in(command: &[Text]) -> Option<(PathBuf, usize)> {
-    let words: Vec<String> =
-        command.iter().map(|word| word.value().to_string_lossy().into_owned()).collect();
+    let words = scripts::words(command);
     let call = is_python(words.first()?).then(|| script_call(&words)).flatten()?;
     Some((PathBuf::from(&call.script), words.len() - call.rest.len()))
 }
@@ -213,55 +264,6 @@ pub(crate) fn runs_python(process: &ProcessInfo) -> bool {
     process.args.first().is_some_and(|program| is_python(program))
         || is_python(&process.name)
         || process.exe.as_deref().is_some_and(|exe| is_python(&path_name(exe)))
-}
-
-fn stem(file: &str) -> &str {
-    match file.len().checked_sub(3) {
-        Some(end) if file.is_char_boundary(end) && file[end..].eq_ignore_ascii_case(".py") => {
-            &file[..end]
-        }
-        _ => file,
-    }
-}
-
-/// The folder of the fleet that a launcher was started for.
-fn launcher_folder(args: &[String], current_dir: Option<&Path>) -> Option<PathBuf> {
-    let root = option(args, "--root").map(PathBuf::from);
-    let config =
-        option(args, "--config").and_then(|config| Some(Path::new(&config).parent()?.into()));
-    let named =
-        root.or(config).map(|dir| current_dir.map_or(dir.clone(), |current| current.join(&dir)));
-    named.or_else(|| current_dir.map(|dir| crate::find_root(dir).unwrap_or(dir.to_path_buf())))
-}
-
-/// A running `qc-launch`, but none of its helpers and questions.
-fn is_orchestrator(args: &[String]) -> bool {
-    const OTHERS: [&str; 21] = [
-        "hold",
-        "status",
-        "stop",
-        "start",
-        "restart",
-        "reload",
-        "logs",
-        "check",
-        "init",
-        "schema",
-        "autostart",
-        "drill",
-        "doctor",
-        "unlatch",
-        "help",
-        "--help",
-        "-h",
-        "--version",
-        "-V",
-        "--dry-run",
-        "--detach",
-    ];
-    let is_launcher =
-        args.first().is_some_and(|program| program_stem(program).starts_with("qc-launch"));
-    is_launcher && !args[1..].iter().any(|word| OTHERS.contains(&word.as_str()))
 }
 
 #[cfg(test)]
@@ -322,10 +324,13 @@ mod tests {
             (process(&["python", "BRAIN_GETLEVERAGED.py"], here), Some(gl)),
             (process(&["python", "BRAIN_GONE.py"], here), Some(gone)),
             (
-                process(&["python", WATCHDOG_SCRIPT, "--account", "atlas"], here),
+                process(&["python", "STOPLOSS_WATCHDOG_V2.py", "--account", "atlas"], here),
                 Some(watchdog("ATLAS")),
             ),
-            (process(&["python", WATCHDOG_SCRIPT, "--account=GL_3"], here), Some(watchdog("GL_3"))),
+            (
+                process(&["python", "STOPLOSS_WATCHDOG_V2.py", "--account=GL_3"], here),
+                Some(watchdog("GL_3")),
+            ),
             (process(&["python", "other.py", "BRAIN_ATLAS.py"], here), None),
             (process(&["qc-launch", "hold", "--name", "BRAIN_ATLAS"], here), None),
             (

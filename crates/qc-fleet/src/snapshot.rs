@@ -1,19 +1,23 @@
 //! What runs right now: processes, folded into one instance per program, with their locks.
 
 mod holders;
+mod identify;
 mod roots;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use qc_lock_core::{Latch, LockEntry, Record};
-use qc_process::Listing;
+use qc_lock_core::{Latch, LockEntry};
+use qc_process::{Identity, Listing, ProcessInfo, Sought};
 
 use self::holders::Holders;
+use self::identify::{Identified, identify};
 use self::roots::OtherRoots;
+use crate::evidence::{Evidence, Machine, Sight, identity_in};
 use crate::fold::{Folded, fold};
-use crate::matching::{Match, Matcher, Place};
+use crate::matching::{Matcher, Place};
+use crate::program::{contradiction, untouchable};
 use crate::root::{CONFIG_FILE, find_root};
 use crate::supervision::Orchestrators;
 use crate::{Fleet, Instance, Role};
@@ -40,7 +44,13 @@ impl Snapshot {
     /// If the system's process list can't be read.
     pub fn take(fleet: &Fleet, locks: Vec<LockEntry>) -> io::Result<Self> {
         let matcher = Matcher::new(fleet);
-        let listing = qc_process::list_wanted(&|args| matcher.may_find(args))?;
+        let holders: Vec<u32> =
+            locks.iter().filter_map(|lock| Some(identity_in(lock)?.pid)).collect();
+        let listing = qc_process::list_sought(&Sought {
+            args: &|args| matcher.may_find(args),
+            name: &|name| matcher.may_be_program(name),
+            pids: &holders,
+        })?;
         let mut snapshot = Self::assemble(fleet, listing, locks);
         snapshot.learn_foreign_accounts();
         Ok(snapshot)
@@ -48,15 +58,27 @@ impl Snapshot {
 
     /// Puts together what was seen.
     pub fn assemble(fleet: &Fleet, listing: Listing, locks: Vec<LockEntry>) -> Self {
+        Self::assemble_with(fleet, listing, locks, &Machine)
+    }
+
+    /// Puts together what was seen; `sight` looks closer at the few processes that need it.
+    pub(crate) fn assemble_with(
+        fleet: &Fleet,
+        listing: Listing,
+        locks: Vec<LockEntry>,
+        sight: &dyn Sight,
+    ) -> Self {
         let Listing { processes, unreadable, hides_others } = listing;
-        let mut matcher = Matcher::new(fleet);
-        let found: Vec<Option<Match>> = processes.iter().map(|one| matcher.find(one)).collect();
-        let folded = fold(&processes, &found);
+        let holders = Holders::new(&locks);
+        let Identified { mut found, by_lock, unclear } =
+            identify(fleet, &processes, &holders, sight);
+        let up_to = wrappers_of(&processes, &locks);
+        let folded = fold(&processes, &mut found, &up_to, sight);
         let mut roots = OtherRoots::new(&fleet.root);
         let roots: Vec<Option<PathBuf>> =
             found.iter().map(|one| roots.root_of(one.as_ref()?)).collect();
         let orchestrators = Orchestrators::new(fleet, &processes, &found, &roots, &locks);
-        let holders = Holders::new(&locks);
+        let lineage = if by_lock.is_empty() { Vec::new() } else { sight.lineage() };
         let one = |folded: &Folded| {
             let head = *folded.chain.first()?;
             let found = found[head].clone()?;
@@ -72,12 +94,16 @@ impl Snapshot {
                 ..Instance::new(found.component, found.role, take(&folded.chain))
             };
             instance.lock = holders.lock_of(&instance).cloned();
+            let mut members = folded.wrappers.iter().chain(&folded.chain);
+            if members.any(|one| by_lock.contains(one)) {
+                judge_by_lock(&mut instance, fleet, &lineage);
+            }
             instance.know(fleet);
             Some(instance)
         };
         let mut instances: Vec<Instance> = folded.iter().filter_map(one).collect();
         instances.sort_by_cached_key(|one| (one.role, one.component.clone(), one.pids()));
-        Self { instances, locks, unreadable, latch: None, hides_others }
+        Self { instances, locks, unreadable: unreadable + unclear, latch: None, hides_others }
     }
 
     /// Adds what forbids every start.
@@ -85,28 +111,9 @@ impl Snapshot {
         Self { latch, ..self }
     }
 
-    /// Adds the living processes that `records` name and that are on the list as no component: what
-    /// is known of a fleet whose config can't be read.
-    pub fn with_holders(mut self, records: &[Record]) -> Self {
-        for record in records {
-            let identity = record.identity();
-            let is_known = self.instances.iter().any(|one| one.includes(record.pid));
-            let is_here = record.is_local(qc_process::here());
-            let process = qc_process::describe(record.pid).ok().flatten();
-            let Some(process) = process.filter(|one| one.identity == identity) else { continue };
-            if is_known || !is_here {
-                continue;
-            }
-            let (name, role) = (record.name.clone(), role_of(&record.name));
-            let account = record.account.clone();
-            self.instances.push(Instance { account, ..Instance::new(name, role, vec![process]) });
-        }
-        self
-    }
-
     /// Returns the same without one process and its lock: the one that looks.
     pub fn without_process(mut self, pid: u32) -> Self {
-        self.instances.retain(|instance| !instance.pids().contains(&pid));
+        self.instances.retain(|instance| !instance.includes(pid));
         self.locks.retain(|lock| lock.pid != Some(pid));
         self
     }
@@ -137,15 +144,25 @@ impl Snapshot {
     }
 }
 
-/// What a lock of this name is usually for.
-fn role_of(name: &str) -> Role {
-    match name.to_ascii_lowercase().as_str() {
-        "master_launch" => Role::Orchestrator,
-        "quantum_server" => Role::Server,
-        name if name.starts_with("brain_") => Role::Brain,
-        name if name.starts_with("watchdog_") => Role::Watchdog,
-        _ => Role::Other,
-    }
+/// Returns of each holder the pid of the program that holds its lock for it.
+fn wrappers_of<'a>(processes: &[ProcessInfo], locks: &'a [LockEntry]) -> HashMap<usize, u32> {
+    let wrapped = |lock: &'a LockEntry| Some((identity_in(lock)?, lock.evidence.wrapper_pid?));
+    let held: HashMap<&Identity, u32> = locks.iter().filter_map(wrapped).collect();
+    let of = |(position, process): (usize, &ProcessInfo)| {
+        Some((position, *held.get(&process.identity)?))
+    };
+    processes.iter().enumerate().filter_map(of).collect()
+}
+
+/// Puts in what it means that only its lock says what it is.
+fn judge_by_lock(instance: &mut Instance, fleet: &Fleet, lineage: &[Identity]) {
+    instance.evidence = Evidence::Lock;
+    let component = fleet.component(&instance.component);
+    let all = instance.wrappers.iter().chain(&instance.processes);
+    let untouchable = all.filter_map(|one| untouchable(one, instance.role, lineage)).next();
+    instance.untouchable = untouchable;
+    let main = instance.processes.last().filter(|_| instance.role != Role::Orchestrator);
+    instance.looks_like = main.and_then(|main| contradiction(component, main));
 }
 
 /// Reads the config that a script in `folder` belongs to. One that can't be read tells nothing.
@@ -159,7 +176,6 @@ pub(crate) mod tests {
     use std::time::{Duration, SystemTime};
 
     use qc_lock_core::{LockEvidence, LockState, Terminal};
-    use qc_process::{Identity, ProcessInfo};
 
     use super::*;
     use crate::call::program_stem;
@@ -202,12 +218,54 @@ pub(crate) mod tests {
         }
     }
 
+    /// What a closer look shows of made-up processes.
+    #[derive(Debug, Default)]
+    pub(crate) struct Shown {
+        /// Guards that are free.
+        pub(crate) free: Vec<u32>,
+        /// Whether processes have loaded Python, by their pids.
+        pub(crate) python: HashMap<u32, bool>,
+        pub(crate) others: Vec<u32>,
+        pub(crate) elsewhere: HashMap<u32, PathBuf>,
+        pub(crate) lineage: Vec<Identity>,
+    }
+
+    impl Sight for Shown {
+        fn holds(&self, lock: &LockEntry) -> bool {
+            lock.pid.is_none_or(|pid| !self.free.contains(&pid))
+        }
+
+        fn locks_elsewhere(&self, process: &ProcessInfo, _root: &Path) -> Option<PathBuf> {
+            self.elsewhere.get(&process.identity.pid).cloned()
+        }
+
+        fn loads_python(&self, process: &ProcessInfo) -> Option<bool> {
+            self.python.get(&process.identity.pid).copied()
+        }
+
+        fn is_of_another_user(&self, process: &ProcessInfo) -> bool {
+            self.others.contains(&process.identity.pid)
+        }
+
+        fn lineage(&self) -> Vec<Identity> {
+            self.lineage.clone()
+        }
+    }
+
+    /// A lock whose record names `holder` for all time.
+    pub(crate) fn lock_of(name: &str, holder: &ProcessInfo) -> LockEntry {
+        let evidence =
+            LockEvidence { holder: Some(holder.identity.clone()), ..LockEvidence::default() };
+        LockEntry { evidence, ..lock(name, holder.identity.pid, LockState::Held) }
+    }
+
     pub(crate) fn snapshot(
         root: &Path,
         processes: Vec<ProcessInfo>,
         locks: Vec<LockEntry>,
     ) -> Snapshot {
-        Snapshot::assemble(&fleet(root), Listing { processes, ..Listing::default() }, locks)
+        let listing = Listing { processes, ..Listing::default() };
+        Snapshot::assemble_with(&fleet(root), listing, locks, &Shown::default())
     }
 
     #[test]

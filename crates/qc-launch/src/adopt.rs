@@ -39,7 +39,7 @@ pub(crate) fn adopt(
         let snapshot = Snapshot::assemble(fleet, listing, entries);
         let snapshot = snapshot.without_process(std::process::id());
         let (found, rest) = match wanted {
-            true => sort(snapshot, components, locks),
+            true => sort(snapshot, components),
             false => (Vec::new(), snapshot),
         };
         let refusal = refuse_beside(&rest);
@@ -57,7 +57,6 @@ pub(crate) fn adopt(
 fn sort(
     mut snapshot: Snapshot,
     components: &[Arc<Component>],
-    locks: &LockDir,
 ) -> (Vec<(String, Identity)>, Snapshot) {
     let mut found = Vec::new();
     let is_held =
@@ -69,18 +68,13 @@ fn sort(
                 && one.account.as_ref().map(|account| account.as_str()) == lock.account.as_deref()
         });
         let (Some(component), Some(pid)) = (component, lock.pid) else { continue };
-        let instance = snapshot.instances.iter().find(|one| one.pids().contains(&pid));
-        if instance.is_some_and(|one| !one.component.eq_ignore_ascii_case(&lock.name)) {
-            continue;
-        }
+        let instance = snapshot.instances.iter().find(|one| one.includes(pid));
+        let instance = instance.filter(|one| {
+            one.adoptable() && one.component.eq_ignore_ascii_case(component.name.as_str())
+        });
         // Behind a virtual environment's stub, the stub is the one that was started.
-        let identity = match instance.and_then(|one| one.processes.first()) {
-            Some(process) => process.identity.clone(),
-            None => match locks.record(&component.name) {
-                Some(record) if record.pid == pid => record.identity(),
-                _ => continue,
-            },
-        };
+        let Some(process) = instance.and_then(|one| one.processes.first()) else { continue };
+        let identity = process.identity.clone();
         found.push((component.name.to_string(), identity));
         snapshot = snapshot.without_process(pid);
     }

@@ -18,6 +18,8 @@ pub mod helper;
 mod host;
 mod identity;
 mod imp;
+/// A closer look at a single process: its open files, its user, what it has loaded.
+pub mod inspect;
 mod interrupt;
 mod list;
 mod listener;
@@ -36,7 +38,9 @@ pub use child::{Child, Console, Ended, Output, Spawn};
 pub use host::{Host, here};
 pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
 pub use interrupt::{Interrupt, on_hang_up, on_interrupt, press_ctrl_break, watch_session};
-pub use list::{Listing, ProcessInfo, Wanted, describe, lineage, list, list_wanted};
+pub use list::{
+    Listing, ProcessInfo, Sought, Wanted, describe, lineage, list, list_sought, list_wanted,
+};
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use parts::in_parts;

@@ -67,6 +67,17 @@ pub struct Listing {
 /// Tells from a program and its arguments whether a process is wanted. Several threads ask.
 pub type Wanted<'a> = dyn Fn(&[String]) -> bool + Sync + 'a;
 
+/// Which processes are listed.
+pub struct Sought<'a> {
+    /// Tells it from a program and its arguments.
+    pub args: &'a Wanted<'a>,
+    /// Tells from the file name of a program whether it could be one of those. Asked on Windows,
+    /// about processes that don't show their arguments.
+    pub name: &'a (dyn Fn(&str) -> bool + Sync + 'a),
+    /// Processes that are listed whatever they are.
+    pub pids: &'a [u32],
+}
+
 /// Lists the processes of this machine.
 ///
 /// # Errors
@@ -77,21 +88,38 @@ pub fn list() -> io::Result<Listing> {
 
 /// Lists the processes whose program and arguments `wanted` accepts, and those they descend from.
 ///
+/// # Errors
+/// If the system's process list can't be read at all.
+pub fn list_wanted(wanted: &Wanted<'_>) -> io::Result<Listing> {
+    let is_python = |name: &str| name.to_lowercase().starts_with("py");
+    list_sought(&Sought { args: wanted, name: &is_python, pids: &[] })
+}
+
+/// Lists the processes that are sought, and those they descend from.
+///
 /// Of all others only the command line is read. No cheaper question would do: a process can give
 /// itself any name, and its file can be a copy with another one, but what it was called with is
 /// what tells a script. Arguments that can't be read are empty, and are asked for like others.
 ///
 /// # Errors
 /// If the system's process list can't be read at all.
-pub fn list_wanted(wanted: &Wanted<'_>) -> io::Result<Listing> {
-    let mut listing = imp::scan(wanted)?;
+pub fn list_sought(sought: &Sought<'_>) -> io::Result<Listing> {
+    let mut listing = imp::scan(sought)?;
     let mut known: HashSet<u32> = listing.processes.iter().map(|one| one.identity.pid).collect();
     let mut from = 0;
-    while from < listing.processes.len() {
+    let mut missing: Vec<u32> = sought.pids.to_vec();
+    loop {
         let parents = listing.processes[from..].iter().filter_map(|one| one.parent);
-        let parents: Vec<u32> = parents.filter(|&pid| pid > 0 && known.insert(pid)).collect();
+        missing.extend(parents);
+        missing.retain(|&pid| pid > 0 && known.insert(pid));
+        if missing.is_empty() {
+            break;
+        }
         from = listing.processes.len();
-        listing.processes.extend(imp::describe(&parents)?);
+        let described = imp::describe(&missing)?;
+        listing.processes.extend(described.processes);
+        listing.unreadable += described.unreadable;
+        missing.clear();
     }
     listing.processes.sort_by_key(|info| info.identity.pid);
     Ok(listing)
@@ -119,7 +147,7 @@ pub fn lineage() -> io::Result<Vec<Identity>> {
 /// # Errors
 /// If the system's process list can't be read at all.
 pub fn describe(pid: u32) -> io::Result<Option<ProcessInfo>> {
-    Ok(imp::describe(&[pid])?.pop())
+    Ok(imp::describe(&[pid])?.processes.pop())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use qc_cli::{Exit, Failure, Place};
 use qc_fleet::{Fleet, Scope, Snapshot, StopPlan};
-use qc_lock_core::{LockDir, LockState, Record};
+use qc_lock_core::LockDir;
 
 use crate::cli::Cli;
 
@@ -44,10 +44,7 @@ impl<'a> Planner<'a> {
 
     /// Looks at what runs, and plans.
     pub(crate) fn plan_now(&self) -> Result<(Snapshot, StopPlan), Failure> {
-        let mut snapshot = Snapshot::take(&self.fleet, self.locks.list()?)?;
-        if self.trouble.is_some() {
-            snapshot = snapshot.with_holders(&self.holders()?);
-        }
+        let snapshot = Snapshot::take(&self.fleet, self.locks.list()?)?;
         let plan = StopPlan::new(&self.fleet, &snapshot, &self.scope, self.cli.timeout);
         Ok((snapshot, plan))
     }
@@ -91,12 +88,5 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(())
-    }
-
-    /// The records of living holders.
-    fn holders(&self) -> Result<Vec<Record>, Failure> {
-        let held = self.locks.list()?.into_iter().filter(|lock| lock.state == LockState::Held);
-        let records = held.filter_map(|lock| self.locks.record(&lock.name.parse().ok()?));
-        Ok(records.collect())
     }
 }

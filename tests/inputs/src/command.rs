@@ -21,6 +21,12 @@ const ROOT: &str = if cfg!(windows) { r"Z:\no such fleet" } else { "/no such fle
 /// What arguments begin with that run a script, the orchestrator or the program.
 const PROGRAMS: [&str; 4] = ["py", "pypy", "qc-launch", "bridge"];
 
+/// What starts one of those and waits for it.
+const WRAPPERS: [&str; 16] = [
+    "bash", "cmd", "conda", "env", "flock", "nice", "nohup", "poetry", "pipenv", "rye", "sh",
+    "sudo", "time", "timeout", "uv", "uvx",
+];
+
 /// Matches the process that `bytes` describes: its arguments, one a line, after a line with the
 /// letter of its current folder: `F` for the fleet's, `E` for one elsewhere, anything else for none
 /// that can be seen.
@@ -44,7 +50,13 @@ pub fn any_command(bytes: &[u8]) {
 fn check(found: &Match, args: &[String], current_dir: Option<&Path>) {
     let program = args.first().expect("nothing matches no arguments");
     let file = program.rsplit(['/', '\\']).next().unwrap_or(program).to_lowercase();
-    assert!(PROGRAMS.iter().any(|one| file.starts_with(one)), "{program:?} runs {found:?}");
+    let runs = PROGRAMS.iter().any(|one| file.starts_with(one));
+    let is_wrapper = WRAPPERS.contains(&file.strip_suffix(".exe").unwrap_or(&file));
+    let names_program = args[1..].iter().any(|word| {
+        let file = word.rsplit(['/', '\\']).next().unwrap_or(word).to_lowercase();
+        PROGRAMS.iter().any(|one| file.starts_with(one)) || file.ends_with(".py")
+    });
+    assert!(runs || is_wrapper && names_program, "{program:?} runs {found:?}");
 
     // It belongs to the fleet, or would if its account was still in the config.
     match FLEET.component(&found.component) {

@@ -100,6 +100,7 @@ pub(crate) fn fleet(
         accounts,
         orchestrator,
         warnings,
+        is_from_config: true,
     })
 }
 

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use qc_lock_core::{LockEntry, LockState};
+use qc_process::ProcessInfo;
 
-use crate::Instance;
+use crate::evidence::{Sight, identity_in};
+use crate::matching::{Match, Place};
+use crate::{Fleet, Instance, Role};
 
 /// Living locks by the pid of their holders.
 pub(super) struct Holders<'a>(HashMap<u32, Vec<&'a LockEntry>>);
@@ -27,5 +30,73 @@ impl<'a> Holders<'a> {
             members.filter_map(|one| self.0.get(&one.identity.pid)).flatten().copied().collect();
         let named = mine.iter().find(|lock| lock.name.eq_ignore_ascii_case(&instance.component));
         named.or(mine.first()).copied()
+    }
+
+    /// Whether the process holds the lock of the component that it looks like.
+    pub(super) fn holds(&self, process: &ProcessInfo, component: &str) -> bool {
+        let held = self.0.get(&process.identity.pid).into_iter().flatten();
+        held.into_iter().any(|lock| lock.name.eq_ignore_ascii_case(component))
+    }
+
+    /// Returns the component whose lock this process holds, if that says more than its command line
+    /// does, which `found` tells. A process that holds several is the one it looks like.
+    pub(super) fn component_of(
+        &self,
+        process: &ProcessInfo,
+        found: Option<&Match>,
+        fleet: &Fleet,
+        sight: &dyn Sight,
+    ) -> Option<Match> {
+        let held = self.0.get(&process.identity.pid)?;
+        let is_at_home = found.is_some_and(|found| found.place == Place::Fleet);
+        if found.is_some_and(|found| is_at_home && self.holds(process, &found.component)) {
+            return None;
+        }
+        let is_held =
+            |lock: &LockEntry| identity_in(lock) == Some(&process.identity) && sight.holds(lock);
+        let looks_like = |lock: &&LockEntry| {
+            found.is_some_and(|found| lock.name.eq_ignore_ascii_case(&found.component))
+        };
+        let first = held.iter().filter(|lock| looks_like(lock));
+        let rest = held.iter().filter(|lock| !looks_like(lock));
+        first
+            .chain(rest)
+            .find_map(|lock| component_named(fleet, &lock.name).filter(|_| is_held(lock)))
+    }
+}
+
+/// Returns the component that a lock of this name is for. One that is not in the config is known by
+/// the usual form of its name; without a config, every lock is one.
+fn component_named(fleet: &Fleet, name: &str) -> Option<Match> {
+    let found = |component: String, role, account_key| Match {
+        component,
+        role,
+        account_key,
+        place: Place::Fleet,
+        folder: None,
+    };
+    if name.eq_ignore_ascii_case(fleet.orchestrator.as_str()) {
+        return Some(found(fleet.orchestrator.to_string(), Role::Orchestrator, None));
+    }
+    if let Some(one) = fleet.component(name) {
+        return Some(found(one.name.to_string(), one.role, one.account_key.clone()));
+    }
+    let role = role_of(name);
+    let key = match role {
+        Role::Brain | Role::Watchdog => name.split_once('_').map(|(_, key)| key.to_uppercase()),
+        Role::Orchestrator | Role::Server | Role::Other => None,
+    };
+    let is_usual = role != Role::Other || !fleet.is_from_config;
+    is_usual.then(|| found(name.to_owned(), role, key))
+}
+
+/// What a lock of this name is usually for.
+fn role_of(name: &str) -> Role {
+    match name.to_ascii_lowercase().as_str() {
+        "master_launch" => Role::Orchestrator,
+        "quantum_server" => Role::Server,
+        name if name.starts_with("brain_") => Role::Brain,
+        name if name.starts_with("watchdog_") => Role::Watchdog,
+        _ => Role::Other,
     }
 }

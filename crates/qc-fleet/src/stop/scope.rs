@@ -35,6 +35,7 @@ impl Scope {
     /// Whether `instance` is meant. An orchestrator is only meant with its whole fleet.
     pub(crate) fn means(&self, instance: &Instance) -> bool {
         self.reaches(instance)
+            && instance.untouchable.is_none()
             && (instance.role != Role::Orchestrator || self.is_whole())
             && self.names_one(
                 instance.role,

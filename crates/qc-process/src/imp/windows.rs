@@ -3,6 +3,7 @@
 mod attributes;
 mod console;
 mod ctrl_c;
+pub(crate) mod inspect;
 mod job;
 mod list;
 mod listener;

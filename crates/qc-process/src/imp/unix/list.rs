@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
 
 use super::stat::Stat;
-use crate::list::Wanted;
+use crate::list::Sought;
 use crate::{Identity, Listing, ProcessInfo, here, in_parts};
 
 /// How many processes are read one after the other before another processor is worth it.
@@ -24,8 +24,9 @@ const READ_AT_ONCE: usize = 64;
 /// No command line is that long.
 const FAR_BEHIND: u64 = 1 << 40;
 
-/// Reads the command line of every process, and all of those that `wanted` accepts.
-pub(crate) fn scan(wanted: &Wanted<'_>) -> io::Result<Listing> {
+/// Reads the command line of every process, and everything else of those that are sought. A command
+/// line can be read or not; the name of the program makes no difference here.
+pub(crate) fn scan(sought: &Sought<'_>) -> io::Result<Listing> {
     let system = Proc::open()?;
     let mut pids: Vec<u32> = Vec::new();
     let mut dir = Dir::read_from(&system.dir)?;
@@ -37,12 +38,11 @@ pub(crate) fn scan(wanted: &Wanted<'_>) -> io::Result<Listing> {
         let mut part = Listing::default();
         for &pid in pids {
             match reader.command_line(pid) {
-                Ok((file, args)) if wanted(&args) => {
-                    part.processes.extend(reader.process(pid, args, &file));
+                Ok((file, args)) if (sought.args)(&args) => {
+                    part.add(reader.process(pid, args, &file));
                 }
                 Ok(_) => {}
-                Err(error) if is_gone(&error) => {}
-                Err(_) => part.unreadable += 1,
+                Err(error) => part.add(Err(error)),
             }
         }
         part
@@ -56,18 +56,34 @@ pub(crate) fn scan(wanted: &Wanted<'_>) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// Describes the processes with these pids; those that have ended or are hidden are left out.
-pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
+/// Describes the processes with these pids. Those that have ended or are hidden are left out; those
+/// that this program lacks the means to read are counted.
+pub(crate) fn describe(pids: &[u32]) -> io::Result<Listing> {
+    let mut listing = Listing::default();
     if pids.is_empty() {
-        return Ok(Vec::new());
+        return Ok(listing);
     }
     let system = Proc::open()?;
     let mut reader = Reader::new(&system);
-    let described = pids.iter().filter_map(|&pid| {
-        let (file, args) = reader.command_line(pid).ok()?;
-        reader.process(pid, args, &file)
-    });
-    Ok(described.collect())
+    for &pid in pids {
+        let described = reader.command_line(pid);
+        match described.and_then(|(file, args)| reader.process(pid, args, &file)) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            described => listing.add(described),
+        }
+    }
+    Ok(listing)
+}
+
+impl Listing {
+    /// Adds a process that was read, or counts one that could not be.
+    fn add(&mut self, read: io::Result<Option<ProcessInfo>>) {
+        match read {
+            Ok(process) => self.processes.extend(process),
+            Err(error) if is_gone(&error) => {}
+            Err(_) => self.unreadable += 1,
+        }
+    }
 }
 
 /// The end of a process between two calls.
@@ -114,15 +130,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the rest of a process whose command line `file` stands for; `None` if it has ended.
-    fn process(&mut self, pid: u32, args: Vec<String>, file: &File) -> Option<ProcessInfo> {
-        drop(self.read(pid, "stat").ok()?);
-        let stat = Stat::parse(&self.bytes)?;
+    fn process(
+        &mut self,
+        pid: u32,
+        args: Vec<String>,
+        file: &File,
+    ) -> io::Result<Option<ProcessInfo>> {
+        drop(self.read(pid, "stat")?);
+        let Some(stat) = Stat::parse(&self.bytes) else { return Ok(None) };
         let (exe, current_dir) = (self.link(pid, "exe"), self.link(pid, "cwd"));
         // An open file belongs to one process for good, and says so when that is gone: as long as
         // it does not, nobody else has had the number. Far behind its end there is nothing to copy.
         let still_there = file.read_at(&mut [0], FAR_BEHIND).is_ok();
         if stat.has_ended() || !still_there {
-            return None;
+            return Ok(None);
         }
         let per_second = rustix::param::clock_ticks_per_second();
         let time = |ticks: u64| {
@@ -131,7 +152,7 @@ impl<'a> Reader<'a> {
                     / u32::try_from(per_second).unwrap_or(100)
         };
         let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
-        Some(ProcessInfo {
+        Ok(Some(ProcessInfo {
             identity: Identity { pid, started: stat.started, boot_id: here().boot_id.clone() },
             parent: Some(stat.parent).filter(|&parent| parent > 0),
             is_fork: stat.is_fork(),
@@ -144,7 +165,7 @@ impl<'a> Reader<'a> {
             since: self.system.boot + time(stat.started),
             cpu_time: time(stat.cpu_ticks),
             memory_bytes: stat.resident_pages * page,
-        })
+        }))
     }
 
     /// Reads a whole file of a process into the buffer.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-use crate::list::Wanted;
+use crate::list::Sought;
 use crate::{Identity, Listing, ProcessInfo, here};
 
 /// Seconds between 1601, where Windows starts counting, and 1970.
@@ -19,15 +19,17 @@ const TICKS: u64 = 10_000_000;
 /// How long a process may take to say what it was called with.
 const MOMENT: Duration = Duration::from_millis(10);
 
-/// Reads the command line of every process, and all of those that `wanted` accepts.
-pub(crate) fn scan(wanted: &Wanted<'_>) -> io::Result<Listing> {
+/// Reads the command line of every process, and everything else of those that are sought.
+pub(crate) fn scan(sought: &Sought<'_>) -> io::Result<Listing> {
+    let wanted = sought.args;
+    let hides_its_command = |process: &sysinfo::Process| hides_its_command(process, sought);
     let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
     let command_lines = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, command_lines);
     let (silent, mut pids): (Vec<Pid>, Vec<Pid>) = (system.processes().iter())
         .filter(|(_, process)| hides_its_command(process) || wanted(&args(process)))
         .map(|(pid, _)| *pid)
-        .partition(|pid| system.process(*pid).is_some_and(hides_its_command));
+        .partition(|pid| system.process(*pid).is_some_and(&hides_its_command));
     let mut listing = Listing::default();
     if !silent.is_empty() {
         // One that is just starting or ending shows nothing for a moment, and hides nothing.
@@ -49,11 +51,12 @@ pub(crate) fn scan(wanted: &Wanted<'_>) -> io::Result<Listing> {
 }
 
 /// Describes the processes with these pids; those that have ended or are hidden are left out.
-pub(crate) fn describe(pids: &[u32]) -> io::Result<Vec<ProcessInfo>> {
+pub(crate) fn describe(pids: &[u32]) -> io::Result<Listing> {
     let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
     let pids: Vec<Pid> = pids.iter().copied().map(Pid::from_u32).collect();
     refresh(&mut system, &pids);
-    Ok(pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect())
+    let processes = pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect();
+    Ok(Listing { processes, ..Listing::default() })
 }
 
 fn refresh(system: &mut System, pids: &[Pid]) {
@@ -67,11 +70,11 @@ fn refresh(system: &mut System, pids: &[Pid]) {
     system.refresh_processes_specifics(ProcessesToUpdate::Some(pids), true, wanted);
 }
 
-/// Whether a process does not say what it was called with, although it may be one of ours. The
-/// system's own processes never say it, and what is no Python is none of ours.
-fn hides_its_command(process: &sysinfo::Process) -> bool {
-    let name = process.name().to_string_lossy().to_lowercase();
-    process.cmd().is_empty() && (name.is_empty() || name.starts_with("py"))
+/// Whether a process does not show its command line although its program may be one that is sought.
+/// The system's own processes never show theirs.
+fn hides_its_command(process: &sysinfo::Process, sought: &Sought<'_>) -> bool {
+    let name = process.name().to_string_lossy();
+    process.cmd().is_empty() && (name.is_empty() || (sought.name)(&name))
 }
 
 fn has_ended(pid: Pid) -> bool {

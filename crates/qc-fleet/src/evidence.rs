@@ -1,0 +1,125 @@
+//! The evidence that a process is a component, beyond the process list and the records.
+
+use std::path::{Path, PathBuf};
+
+use qc_lock_core::{LockDir, LockEntry, LockState};
+use qc_process::{
+    Identity, LOCKS_ARE_INHERITED, Liveness, ProcessInfo, identity_of, inspect, liveness,
+};
+
+/// Why a process is taken for a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// Its command line, or that of what it was started by.
+    CommandLine,
+    /// Its lock alone: the guard is held, and the record names it. Enough for listing and stopping it
+    /// and for refusing a start.
+    Lock,
+}
+
+/// Why a process is never stopped, although it holds the lock of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untouchable {
+    /// It is the first process of the system.
+    FirstProcess,
+    /// It is a trading terminal.
+    Terminal,
+    /// It is a program of qc.
+    OwnTool,
+    /// The command that looks was started from it.
+    Ancestor,
+}
+
+impl Untouchable {
+    /// Returns what to say about the process.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstProcess => "the first process of the system",
+            Self::Terminal => "a trading terminal",
+            Self::OwnTool => "a program of qc",
+            Self::Ancestor => "what this command was started from",
+        }
+    }
+}
+
+/// A closer look at single processes. Asked only about the few that need it.
+pub(crate) trait Sight {
+    /// Whether the holder that a record names holds its guard, as far as the system shows it.
+    fn holds(&self, lock: &LockEntry) -> bool;
+    /// The lock directories outside `root` in which a record names this process as a holder.
+    fn locks_elsewhere(&self, process: &ProcessInfo, root: &Path) -> Option<PathBuf>;
+    /// Whether a process has loaded a Python interpreter.
+    fn loads_python(&self, process: &ProcessInfo) -> Option<bool>;
+    /// Whether a process belongs to another user, where the system shows it.
+    fn is_of_another_user(&self, process: &ProcessInfo) -> bool;
+    /// This process, and those it descends from.
+    fn lineage(&self) -> Vec<Identity>;
+}
+
+/// The user whose records count for everyone.
+const ROOT: u32 = 0;
+
+/// Returns the process that a living lock's record names for all time.
+pub(crate) fn identity_in(lock: &LockEntry) -> Option<&Identity> {
+    lock.evidence.holder.as_ref().filter(|_| lock.state == LockState::Held)
+}
+
+/// This machine.
+pub(crate) struct Machine;
+
+impl Sight for Machine {
+    fn holds(&self, lock: &LockEntry) -> bool {
+        let Some(holder) = identity_in(lock) else { return false };
+        let evidence = &lock.evidence;
+        if liveness(holder) == Liveness::Dead {
+            return false;
+        }
+        // Another user could name any process in a record.
+        let (writer, user) = (evidence.owner, inspect::user_of(holder.pid));
+        if writer.is_some_and(|writer| writer != ROOT && user.is_some_and(|user| user != writer)) {
+            return false;
+        }
+        let pids = [Some(holder.pid), evidence.wrapper_pid].into_iter().flatten();
+        let seen: Vec<Option<bool>> = pids.map(|pid| evidence.guard_is_open_in(pid)).collect();
+        if seen.iter().all(Option::is_none) {
+            // Nothing is shown. What a wrapper holds ends with the wrapper.
+            let wrapper = evidence.wrapper_pid.filter(|_| !LOCKS_ARE_INHERITED);
+            return wrapper.is_none_or(is_there);
+        }
+        seen.contains(&Some(true))
+    }
+
+    fn locks_elsewhere(&self, process: &ProcessInfo, root: &Path) -> Option<PathBuf> {
+        let guards = inspect::open_in(process.identity.pid, ".guards");
+        let mut folders: Vec<&Path> =
+            guards.iter().filter_map(|guard| guard.parent()?.parent()).collect();
+        folders.dedup();
+        let names_it = |folder: &&Path| {
+            let fleet = folder.parent();
+            let is_other = fleet.is_some_and(|fleet| !crate::same_folder(fleet, root));
+            let locks = LockDir::new(*folder).list().unwrap_or_default();
+            is_other && locks.iter().any(|lock| identity_in(lock) == Some(&process.identity))
+        };
+        folders.into_iter().find(names_it).map(Path::to_path_buf)
+    }
+
+    fn loads_python(&self, process: &ProcessInfo) -> Option<bool> {
+        let pid = process.identity.pid;
+        let loads = inspect::loads_python(pid);
+        loads.filter(|_| identity_of(pid).is_ok_and(|now| now == process.identity))
+    }
+
+    fn is_of_another_user(&self, process: &ProcessInfo) -> bool {
+        let users = [process.identity.pid, std::process::id()].map(inspect::user_of);
+        matches!(users, [Some(one), Some(other)] if one != other)
+    }
+
+    fn lineage(&self) -> Vec<Identity> {
+        qc_process::lineage().unwrap_or_default()
+    }
+}
+
+/// Whether a process with this pid exists, also one that can't be looked at.
+fn is_there(pid: u32) -> bool {
+    !identity_of(pid).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}

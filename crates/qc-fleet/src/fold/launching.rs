@@ -1,0 +1,142 @@
+//! Which processes only launch another: shells, wrappers, stubs, one-file programs.
+//!
+//! They are told by what they do: the child runs the same script with the same arguments, or the same
+//! component, and was started within moments by a parent that has loaded no Python.
+
+use std::time::Duration;
+
+use qc_process::ProcessInfo;
+
+use super::Tree;
+use crate::Role;
+use crate::call::{ScriptCall, is_shell, is_wrapper, is_wrapper_of_qc, names_call, wrapped_call};
+use crate::evidence::Sight;
+use crate::matching::{Match, call_of, runs_python};
+
+/// How soon a launcher starts what it is there for.
+const MOMENTS: Duration = Duration::from_secs(10);
+
+/// How soon a program that unpacks itself runs, where it is seen to hold the interpreter.
+const UNPACKING: Duration = Duration::from_secs(60);
+
+/// How soon it does where nothing shows that: a program may start a copy of itself later.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// What is known of all processes.
+pub(super) struct Launching<'a> {
+    pub(super) processes: &'a [ProcessInfo],
+    pub(super) found: &'a [Option<Match>],
+    pub(super) tree: &'a Tree,
+    pub(super) sight: &'a dyn Sight,
+}
+
+impl Launching<'_> {
+    /// Whether a process is a copy that its component made of itself: no second start of its script.
+    pub(super) fn is_copy(&self, one: usize) -> bool {
+        let name = |one: usize| self.found[one].as_ref().map(|found| &found.component);
+        let is_of = |parent: usize| name(parent).is_some() && name(parent) == name(one);
+        self.processes[one].is_fork && self.tree.parents[one].is_some_and(is_of)
+    }
+
+    /// Whether `parent` may belong to the program `child`: it is the same component or none.
+    pub(super) fn is_of(&self, parent: usize, child: usize) -> bool {
+        let [parent, child] = [parent, child].map(|one| self.found[one].as_ref());
+        parent.is_none_or(|parent| {
+            child.is_some_and(|child| {
+                parent.component == child.component && parent.role != Role::Orchestrator
+            })
+        })
+    }
+
+    /// Whether `parent`, which started `child`, is there only to launch `program`: that child, or
+    /// what it has launched in turn.
+    pub(super) fn launches(&self, parent: usize, child: usize, program: usize) -> bool {
+        let is_component = self.found[parent].is_some();
+        let [parent, child, program] = [parent, child, program].map(|one| &self.processes[one]);
+        if runs_python(parent) {
+            return is_component && self.is_launcher_of_python(parent, child);
+        }
+        let names = any_call_of(program).is_some_and(|call| names_call(&parent.args, &call));
+        if !is_component || is_wrapper_of_qc(&parent.args) {
+            return is_wrapper(&parent.args) && names;
+        }
+        let is_same_program = parent.args == child.args && parent.exe == child.exe;
+        if is_wrapper(&parent.args) {
+            // A shell that starts the same shell again starts a second one.
+            return !is_same_program;
+        }
+        match is_same_program {
+            true => self.unpacks_itself(parent, child),
+            false => names || runs_python(child) && is_within(parent, child, MOMENTS),
+        }
+    }
+
+    /// Whether `stub` is there to start `child`: it starts the same script with the same arguments,
+    /// runs another program than the child does, and is no interpreter itself.
+    fn is_launcher_of_python(&self, stub: &ProcessInfo, child: &ProcessInfo) -> bool {
+        let other_program = child.exe.is_some() && child.exe != stub.exe;
+        let same_call = match (call_of(stub), call_of(child)) {
+            (Some(one), Some(other)) => one.script == other.script && one.rest == other.rest,
+            _ => false,
+        };
+        let is_no_interpreter =
+            || is_within(stub, child, MOMENTS) && self.sight.loads_python(stub) == Some(false);
+        other_program && same_call && (stub.is_stub || is_no_interpreter())
+    }
+
+    /// Whether a program is a one-file program that has unpacked and started itself.
+    fn unpacks_itself(&self, parent: &ProcessInfo, child: &ProcessInfo) -> bool {
+        let is_seen = || {
+            self.sight.loads_python(parent) == Some(false)
+                && self.sight.loads_python(child) == Some(true)
+        };
+        let is_shell = parent.args.first().is_some_and(|program| is_shell(program));
+        !is_shell
+            && !child.is_fork
+            && (is_within(parent, child, AT_ONCE)
+                || is_within(parent, child, UNPACKING) && is_seen())
+    }
+}
+
+/// Makes the Python that a component's wrapper has started that component, where its own command line
+/// does not say so: a shell script starts `feed.py`, or a brain that has changed its title.
+pub(super) fn pass_on(processes: &[ProcessInfo], tree: &Tree, found: &mut [Option<Match>]) {
+    let waits = |one: usize, found: &[Option<Match>]| {
+        let is_wrapper = is_wrapper(&processes[one].args) && !runs_python(&processes[one]);
+        let role = found[one].as_ref().map(|found| found.role);
+        is_wrapper && role.is_some_and(|role| role != Role::Orchestrator)
+    };
+    let has_program = |wrapper: usize, found: &[Option<Match>]| {
+        let is_below = |one: usize| tree.ancestors(one).any(|ancestor| ancestor == wrapper);
+        let is_same = |one: usize| {
+            let [one, other] = [one, wrapper].map(|one| found[one].as_ref());
+            one.map(|one| &one.component) == other.map(|other| &other.component)
+        };
+        let is_other_program =
+            |one: usize| !processes[one].is_fork && processes[one].args != processes[wrapper].args;
+        (0..processes.len()).any(|one| is_same(one) && is_other_program(one) && is_below(one))
+    };
+    let mut pythons: Vec<usize> = (0..processes.len())
+        .filter(|&one| found[one].is_none() && runs_python(&processes[one]))
+        .collect();
+    pythons.sort_by_key(|&one| (processes[one].identity.started, processes[one].identity.pid));
+    for python in pythons {
+        // Through shells and wrappers that are nothing by themselves.
+        let between = |one: &usize| found[*one].is_none() && is_wrapper(&processes[*one].args);
+        let Some(wrapper) = tree.ancestors(python).find(|one| !between(one)) else { continue };
+        let is_soon = is_within(&processes[wrapper], &processes[python], MOMENTS);
+        if waits(wrapper, found) && is_soon && !has_program(wrapper, found) {
+            found[python] = found[wrapper].clone();
+        }
+    }
+}
+
+/// Returns the script that a process runs, or that it is about to run.
+fn any_call_of(process: &ProcessInfo) -> Option<ScriptCall<'_>> {
+    call_of(process).or_else(|| wrapped_call(&process.args, &|_| false))
+}
+
+fn is_within(parent: &ProcessInfo, child: &ProcessInfo, limit: Duration) -> bool {
+    // The wall clock may say that the child is a little older.
+    child.since.duration_since(parent.since).unwrap_or_default() <= limit
+}

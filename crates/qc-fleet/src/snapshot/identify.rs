@@ -1,0 +1,226 @@
+//! Which process is which component. The evidence, in this order: a lock that it holds, its command
+//! line. The lock of another fleet's folder says that it is not this one's.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use qc_process::ProcessInfo;
+
+use super::holders::Holders;
+use crate::evidence::Sight;
+use crate::matching::{Match, Matcher, Place};
+use crate::{Fleet, Role};
+
+/// Which component each process is.
+pub(super) struct Identified {
+    pub(super) found: Vec<Option<Match>>,
+    /// Those that only their locks identify.
+    pub(super) by_lock: HashSet<usize>,
+    /// How many look like components of this fleet and may be another user's.
+    pub(super) unclear: usize,
+}
+
+/// Decides which process is which component: by its lock, else by its command line.
+pub(super) fn identify(
+    fleet: &Fleet,
+    processes: &[ProcessInfo],
+    holders: &Holders<'_>,
+    sight: &dyn Sight,
+) -> Identified {
+    let mut matcher = Matcher::new(fleet);
+    let mut identified = Identified { found: Vec::new(), by_lock: HashSet::new(), unclear: 0 };
+    for (position, process) in processes.iter().enumerate() {
+        let by_words = matcher.find(process);
+        let found = match holders.component_of(process, by_words.as_ref(), fleet, sight) {
+            Some(by_lock) => {
+                let is_it = |found: &&Match| found.component == by_lock.component;
+                let folder = by_words.as_ref().filter(is_it).map(|found| found.folder.clone());
+                // A copy of its script elsewhere is still the component that the config means.
+                if folder.is_none() {
+                    identified.by_lock.insert(position);
+                }
+                Some(Match { folder: folder.flatten(), ..by_lock })
+            }
+            None => by_words.and_then(|found| {
+                let has_lock = holders.holds(process, &found.component);
+                match has_lock || found.place == Place::Foreign {
+                    true => Some(found),
+                    false => without_lock(fleet, process, found, sight, &mut identified.unclear),
+                }
+            }),
+        };
+        identified.found.push(found);
+    }
+    identified
+}
+
+/// Looks whose a process is that looks like a component of this fleet and does not hold its lock.
+fn without_lock(
+    fleet: &Fleet,
+    process: &ProcessInfo,
+    found: Match,
+    sight: &dyn Sight,
+    unclear: &mut usize,
+) -> Option<Match> {
+    if let Some(locks) = sight.locks_elsewhere(process, &fleet.root) {
+        let folder = locks.parent().map(Path::to_path_buf);
+        return Some(Match { place: Place::Foreign, folder, ..found });
+    }
+    if found.folder.is_some() {
+        return Some(found);
+    }
+    // A launcher of this fleet holds its lock.
+    if found.role == Role::Orchestrator {
+        return None;
+    }
+    if !sight.is_of_another_user(process) {
+        return Some(found);
+    }
+    *unclear += usize::from(fleet.component(&found.component).is_some());
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use qc_process::{Listing, ProcessInfo};
+
+    use crate::snapshot::tests::{Shown, fleet, lock_of, process};
+    use crate::{Evidence, Place, Role, Snapshot, Untouchable};
+
+    /// Looks at one process that holds the lock `name`.
+    fn holder(root: &Path, name: &str, line: &str, sight: &Shown) -> Snapshot {
+        looks_at(root, name, process(root, 10, 1, line), sight)
+    }
+
+    fn looks_at(root: &Path, name: &str, process: ProcessInfo, sight: &Shown) -> Snapshot {
+        let locks = vec![lock_of(name, &process)];
+        let listing = Listing { processes: vec![process], ..Listing::default() };
+        Snapshot::assemble_with(&fleet(root), listing, locks, sight)
+    }
+
+    #[test]
+    fn the_holder_of_a_components_lock_is_that_component_whatever_it_looks_like() {
+        let root = tempfile::tempdir().unwrap();
+        let cases: [(&str, &str, Option<Role>, Option<&str>); 9] = [
+            ("BRAIN_A", "python BRAIN_A.py", Some(Role::Brain), None),
+            ("brain_a", "sleep 50", Some(Role::Brain), Some("sleep")),
+            ("BRAIN_A", "python backup.py", Some(Role::Brain), Some("python backup.py")),
+            ("BRAIN_A", "python /elsewhere/BRAIN_A.py", Some(Role::Brain), None),
+            ("BRAIN_GONE", "./compiled", Some(Role::Brain), Some("compiled")),
+            ("WATCHDOG_A", "node x", Some(Role::Watchdog), Some("node")),
+            ("quantum_server", "uvicorn x", Some(Role::Server), Some("uvicorn")),
+            ("MASTER_LAUNCH", "renamed --root reload", Some(Role::Orchestrator), None),
+            ("BACKUP", "rsync", None, None),
+        ];
+        for (name, line, role, looks_like) in cases {
+            let seen = holder(root.path(), name, line, &Shown::default());
+            let found = seen.instances.first();
+            assert_eq!(found.map(|one| one.role), role, "{name} {line}");
+            let Some(found) = found else { continue };
+            assert_eq!(found.looks_like.as_deref(), looks_like, "{name} {line}");
+            assert_eq!(found.place, Place::Fleet, "{name} {line}");
+            assert!(found.lock.is_some(), "{name} {line}");
+            let may_adopt = looks_like.is_none() && found.role != Role::Orchestrator;
+            assert_eq!(found.adoptable(), may_adopt, "{name} {line}");
+            assert_eq!(seen.loose_locks().count(), 0, "{name} {line}");
+        }
+    }
+
+    #[test]
+    fn a_python_that_has_changed_its_title_is_its_locks_component_and_may_be_adopted() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, exe) in [("python3", None), ("x", Some(PathBuf::from("/usr/bin/python3.11")))] {
+            let mut titled = process(root.path(), 10, 1, "brain");
+            titled.args = vec!["brain ATLAS: 3 positions".into()];
+            titled.current_dir = Some("/".into());
+            (titled.name, titled.exe) = (name.into(), exe);
+            let seen = looks_at(root.path(), "BRAIN_A", titled, &Shown::default());
+            let brain = &seen.instances[0];
+            assert_eq!((brain.evidence, brain.account.as_deref()), (Evidence::Lock, Some("1")));
+            assert!(brain.adoptable());
+        }
+    }
+
+    #[test]
+    fn a_record_whose_guard_is_free_is_evidence_of_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let free = Shown { free: vec![10], ..Shown::default() };
+        let seen = holder(root.path(), "BRAIN_A", "sleep 50", &free);
+        assert!(seen.instances.is_empty());
+        assert_eq!(seen.loose_locks().count(), 1, "it still refuses a start");
+        // What its command line says holds all the same.
+        let seen = holder(root.path(), "BRAIN_A", "python BRAIN_A.py", &free);
+        assert_eq!(seen.instances[0].evidence, Evidence::CommandLine);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_process_with_its_pid_names_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let process = process(root.path(), 10, 1, "sleep 50");
+        let mut earlier = process.clone();
+        earlier.identity.started -= 1;
+        let locks = vec![lock_of("BRAIN_A", &earlier)];
+        let listing = Listing { processes: vec![process], ..Listing::default() };
+        let seen = Snapshot::assemble_with(&fleet(root.path()), listing, locks, &Shown::default());
+        assert!(seen.instances.is_empty());
+    }
+
+    #[test]
+    fn some_processes_are_named_and_never_stopped() {
+        let root = tempfile::tempdir().unwrap();
+        let own = process(root.path(), 10, 1, "sh").identity;
+        let below = Shown { lineage: vec![own], ..Shown::default() };
+        let none = Shown::default();
+        let cases = [
+            ("sh", &below, Untouchable::Ancestor),
+            (r"C:\MT5\terminal64.exe", &none, Untouchable::Terminal),
+            ("qc-lock run X -- y", &none, Untouchable::OwnTool),
+            ("qc-launch.exe status", &none, Untouchable::OwnTool),
+        ];
+        for (line, sight, expected) in cases {
+            let seen = holder(root.path(), "BRAIN_A", line, sight);
+            assert_eq!(seen.instances[0].untouchable, Some(expected), "{line}");
+            assert!(!seen.instances[0].adoptable(), "{line}");
+        }
+        let first = process(root.path(), 1, 0, "init");
+        let seen = looks_at(root.path(), "BRAIN_A", first, &none);
+        assert_eq!(seen.instances[0].untouchable, Some(Untouchable::FirstProcess));
+        let seen = holder(root.path(), "MASTER_LAUNCH", "qc-launch", &none);
+        assert_eq!(seen.instances[0].untouchable, None, "it is what the lock is for");
+    }
+
+    #[test]
+    fn a_lock_in_another_folder_says_whose_it_is() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let elsewhere = [(10, other.path().join(".locks"))].into();
+        let sight = Shown { elsewhere, ..Shown::default() };
+        let processes = vec![process(root.path(), 10, 1, "python BRAIN_A.py")];
+        let listing = Listing { processes, ..Listing::default() };
+        let seen = Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &sight);
+        assert_eq!(seen.instances[0].place, Place::Foreign);
+        assert_eq!(seen.instances[0].folder.as_deref(), Some(other.path()));
+        let seen = holder(root.path(), "BRAIN_A", "python BRAIN_A.py", &sight);
+        assert_eq!(seen.instances[0].place, Place::Fleet, "the lock of this fleet decides");
+    }
+
+    #[test]
+    fn another_users_process_is_unclear_only_where_the_config_knows_its_component() {
+        let root = tempfile::tempdir().unwrap();
+        let hidden =
+            |line: &str| ProcessInfo { current_dir: None, ..process(root.path(), 10, 1, line) };
+        let seen = |line: &str, others: Vec<u32>| {
+            let listing = Listing { processes: vec![hidden(line)], ..Listing::default() };
+            let sight = Shown { others, ..Shown::default() };
+            let seen = Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &sight);
+            (seen.instances.len(), seen.unreadable)
+        };
+        assert_eq!(seen("python BRAIN_A.py", vec![10]), (0, 1));
+        assert_eq!(seen("python BRAIN_A.py", Vec::new()), (1, 0), "the same user's");
+        assert_eq!(seen("python BRAIN_GONE.py", vec![10]), (0, 0), "none of ours");
+        assert_eq!(seen("python STOPLOSS_WATCHDOG.py --account X", vec![10]), (0, 0));
+        assert_eq!(seen("qc-launch", vec![10]), (0, 0), "ours holds its lock");
+        assert_eq!(seen("python /elsewhere/BRAIN_A.py", vec![10]), (1, 0), "its folder is seen");
+    }
+}

@@ -1,0 +1,30 @@
+//! A closer look at a single process, through `/proc/PID`.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::read_at_once;
+
+pub(crate) fn open_in(pid: u32, folder: &str) -> Vec<PathBuf> {
+    let is_in = |file: &PathBuf| {
+        file.parent().and_then(Path::file_name).is_some_and(|parent| parent == folder)
+    };
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    links.filter_map(|link| fs::read_link(link.path()).ok()).filter(is_in).collect()
+}
+
+/// The folder of a process always belongs to its user, also where its files are hidden.
+pub(crate) fn user_of(pid: u32) -> Option<u32> {
+    Some(fs::metadata(format!("/proc/{pid}")).ok()?.uid())
+}
+
+pub(crate) fn loads_python(pid: u32) -> Option<bool> {
+    let maps = read_at_once(&format!("/proc/{pid}/maps")).ok().filter(|maps| !maps.is_empty())?;
+    let is_python = |line: &[u8]| {
+        let name = line.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let has_path = name.len() < line.len();
+        has_path && [&b"libpython"[..], b"python", b"pypy"].iter().any(|it| name.starts_with(it))
+    };
+    Some(maps.split(|&byte| byte == b'\n').any(is_python))
+}
