@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use qc_fleet::{CONFIG_FILE, ConfigError, Fleet, Variables, find_root};
 use qc_lock_core::LockDir;
 
+use crate::exit::say_wait;
 use crate::{Exit, Failure, shown};
 
 /// Where the fleet and its locks are.
@@ -114,7 +115,7 @@ impl Place {
     /// If neither a fleet nor a folder was named or found: exit code 2.
     pub fn locks(&self) -> Result<LockDir, Failure> {
         match (&self.lock_dir, &self.config) {
-            (Some(dir), _) => Ok(LockDir::new(dir).by(own_name())),
+            (Some(dir), _) => Ok(LockDir::new(dir).by(own_name()).on_wait(say_wait)),
             (None, Err(start)) => {
                 let error = ConfigError::Missing { start: start.clone() };
                 let hint = "run the command in the fleet's folder, or name it with --root, or the locks with --lock-dir";

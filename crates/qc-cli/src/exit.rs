@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use qc_fleet::ConfigError;
 use qc_lock_core::LockError;
-
 use qc_process::visible;
+
+use crate::output::duration;
 
 /// The exit codes of all tools. They are a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +192,13 @@ impl Failure {
         }
         errors.write_all(text.as_bytes())
     }
+}
+
+/// Says on standard error what is waited for, once a lock is waited for at all.
+pub(crate) fn say_wait(error: &LockError, wait: Duration) {
+    let wait = duration(wait);
+    // Where standard error is closed, the wait goes on all the same.
+    let _ = writeln!(io::stderr(), "waiting up to {wait}: {}", chain(error));
 }
 
 /// Returns `text` as [`visible`] lines: a message may be a list.

@@ -13,9 +13,10 @@ use qc_lock_core::{
 use qc_process::file;
 use qc_process::{Console, Output, Spawn};
 
-use crate::exit::chain;
+use qc_fleet::check::has_old_module;
 use qc_fleet::parse_duration;
 
+use crate::exit::chain;
 use crate::{Exit, Failure, shown, visible, warn};
 
 /// Run a command while holding a lock
@@ -140,14 +141,37 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
             io::ErrorKind::InvalidInput => Exit::NotRunnable,
             _ => Exit::Failed,
         };
-        let message = format!("cannot run `{}`: {}", program.to_string_lossy(), chain(&error));
+        let program = visible(&program.to_string_lossy());
+        let message = format!("cannot run `{program}`: {}", chain(&error));
         Failure::new(
             exit,
             message,
             "see whether the command exists and may be run; the lock is free again",
         )
     })?;
+    if ended.code() != 0
+        && let Some(folder) = folder_of_old_module(rest, locks)
+    {
+        // Only said; the command's own code is the answer.
+        let _ = writeln!(
+            io::stderr(),
+            "hint: process_lock.py in {} is the original module, which refuses a script that `run` \
+             has locked for already; replace it with the process_lock.py of this suite, or run the \
+             script without `run`",
+            shown(&folder)
+        );
+    }
     Ok(Exit::Code(ended.code()))
+}
+
+/// Returns where the original module is that the command's script imports: beside the script, or in
+/// the fleet's folder.
+fn folder_of_old_module(args: &[OsString], locks: &LockDir) -> Option<PathBuf> {
+    let scripts = args.iter().map(Path::new).filter(|path| path.is_file());
+    let beside =
+        scripts.filter_map(|path| std::path::absolute(path).ok()?.parent().map(Path::to_owned));
+    let root = locks.path().parent().map(Path::to_owned);
+    beside.chain(root).find(|folder| has_old_module(folder))
 }
 
 /// Opens the file for the command's output. Where it can't be written to, the command runs all the

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use qc_process::in_parts;
 
+use crate::dir::suspect;
+use crate::judge::is_of_a_script_that_runs_here;
 use crate::list::entry_of;
 use crate::{Event, LockDir, LockEntry, LockError, LockName, LockState, Resource};
 
@@ -54,7 +56,8 @@ impl LockDir {
     }
 
     /// Removes all records but those of processes that live on this machine: also those of other
-    /// machines and containers, of which nobody here can say that they have ended.
+    /// machines and containers, of which nobody here can say that they have ended. One whose process is
+    /// a Python that runs the lock's script here stays, whatever machine it names.
     ///
     /// # Errors
     /// As [`LockDir::clear_stale`].
@@ -128,7 +131,9 @@ impl LockDir {
             name.parse::<LockName>().ok().map(|name| self.take_guard(&Resource::name(&name)));
         let found = self.store.find(name)?;
         let entry = entry_of(&found, &self.store);
-        let goes = may_go(entry.state);
+        let runs_here = |pid| is_of_a_script_that_runs_here(name, &suspect(pid));
+        let is_needed = entry.state == LockState::Foreign && entry.pid.is_some_and(runs_here);
+        let goes = may_go(entry.state) && !is_needed;
         Some(match guard {
             // Whoever has it is taking the lock, or is what the dead have left running.
             Some(Ok(None)) => Ok((entry, false)),

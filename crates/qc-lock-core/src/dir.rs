@@ -2,32 +2,39 @@
 
 mod attempt;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_process::{Identity, here, identity_of, own_identity};
+use qc_process::{Identity, file, here, identity_of, own_identity};
 
 use self::attempt::Attempt;
 use crate::guard::Guard;
 use crate::judge::Holder;
 use crate::lock::{Lock, LockForChild, Reclaimed};
-use crate::record::{self, Reading};
+use crate::record::Reading;
 use crate::store::{Found, Store};
+use crate::time::now;
 use crate::{Entry, Event, History, Latch, LockError, Record, Request, history};
 
-pub(crate) use self::attempt::verdict;
+pub(crate) use self::attempt::{suspect, verdict};
 
 /// The first pause between two looks; each is twice the one before, up to the longest.
 const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long is waited before that is said.
+const LONG_WAIT: Duration = Duration::from_millis(500);
 
 /// A folder of locks.
 #[derive(Debug, Clone)]
 pub struct LockDir {
     pub(crate) store: Store,
     program: Option<String>,
+    /// Hears what is waited for.
+    on_wait: Option<fn(&LockError, Duration)>,
     /// The names of the records, where they were listed for many locks together.
     listed: Option<Arc<[String]>>,
 }
@@ -35,13 +42,19 @@ pub struct LockDir {
 impl LockDir {
     /// Uses the folder `path`, which is made when the first lock is taken.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { store: Store::new(path.into()), program: None, listed: None }
+        Self { store: Store::new(path.into()), program: None, on_wait: None, listed: None }
     }
 
     /// Sets the name under which this program stands in records and in the history. Without it,
     /// that is its file name.
     pub fn by(self, program: impl Into<String>) -> Self {
         Self { program: Some(program.into()), ..self }
+    }
+
+    /// Sets what is called, once, when a lock has been waited for half a second: with the refusal as it
+    /// is so far, and for how long the lock is waited for in all.
+    pub fn on_wait(self, on_wait: fn(&LockError, Duration)) -> Self {
+        Self { on_wait: Some(on_wait), ..self }
     }
 
     /// Returns the same folder for taking many locks right after one another: its records are listed
@@ -92,6 +105,7 @@ impl LockDir {
         self.store.create()?;
         let began = Instant::now();
         let mut pause = PAUSE;
+        let mut on_wait = self.on_wait;
         loop {
             let (error, patience) = match self.attempt(request)? {
                 Attempt::Taken(guards, left_over) => {
@@ -101,12 +115,34 @@ impl LockDir {
                 Attempt::Unclear(error, _) if request.at_once => return Err(error),
                 Attempt::Unclear(error, patience) => (error, patience),
             };
-            if began.elapsed() >= patience.max(request.wait) {
+            let patience = patience.max(request.wait);
+            if began.elapsed() >= patience {
+                let error = self.with_who_has_it_open(error);
                 self.tell_blocked(&error);
                 return Err(error);
             }
+            if let Some(on_wait) = on_wait.take_if(|_| began.elapsed() >= LONG_WAIT) {
+                on_wait(&error, patience);
+            }
             thread::sleep(pause);
             pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    /// Adds which processes have the guard open, where no record says who holds the lock: it may be
+    /// what an ended holder had started, and that has inherited the guard.
+    fn with_who_has_it_open(&self, error: LockError) -> LockError {
+        match error {
+            LockError::Held { name, resource, holder, foreign }
+                if holder.pid.is_none() && holder.hidden.is_none() =>
+            {
+                let own = std::process::id();
+                let mut open_in = file::open_in(&self.store.guard(&resource));
+                open_in.retain(|(pid, _)| *pid != own);
+                let holder = Box::new(Holder { open_in, ..*holder });
+                LockError::Held { name, resource, holder, foreign }
+            }
+            other => other,
         }
     }
 
@@ -170,7 +206,7 @@ impl LockDir {
             pid: 0,
             name: request.name.to_string(),
             account: request.account.as_ref().map(ToString::to_string),
-            timestamp: record::now(),
+            timestamp: now(),
             host: here.name.clone(),
             version: 1,
             started: 0,
@@ -181,6 +217,7 @@ impl LockDir {
             user: Some(here.user.clone()),
             program: Some(request.program.as_deref().unwrap_or(self.program()).to_owned()),
             token: None,
+            guards: ids_of(request, &guards),
         };
         let mut reclaimed = Vec::new();
         for found in
@@ -235,6 +272,13 @@ fn own_program() -> &'static str {
         let stem = exe.as_deref().and_then(Path::file_stem);
         stem.map_or_else(|| "unknown".into(), |stem| stem.to_string_lossy().into_owned())
     })
+}
+
+/// Returns which file each guard is, where the system tells.
+fn ids_of(request: &Request, guards: &[Guard]) -> Option<BTreeMap<String, String>> {
+    let resources = request.resources();
+    let ids = resources.iter().zip(guards);
+    ids.map(|(resource, guard)| Some((resource.to_string(), guard.id()?))).collect()
 }
 
 fn corrupt(reading: &Reading) -> Option<String> {

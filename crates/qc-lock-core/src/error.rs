@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use qc_process::SHUTDOWN_HINT;
+use qc_process::{SHUTDOWN_HINT, visible};
 
 use crate::{Holder, Latch, LockName, Resource};
 
@@ -112,6 +112,6 @@ fn collision(name: &LockName, resource: &Resource, holder: &Holder) -> String {
     if same_lock || *resource == Resource::name(name) {
         String::new()
     } else {
-        format!("; both need `{resource}`")
+        format!("; both need `{}`", visible(resource.as_str()))
     }
 }

@@ -47,6 +47,11 @@ impl Guard {
             .map_err(|source| LockError::Guard { path: self.path.clone(), source })
     }
 
+    /// Returns which file it is, where the system tells.
+    pub(crate) fn id(&self) -> Option<String> {
+        self.file.id()
+    }
+
     /// Returns the open file, for a child to inherit.
     pub(crate) fn file(&self) -> &File {
         self.file.file()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Deserializer;
 
 use crate::guard::Guard;
-use crate::record::{now, parse_time};
+use crate::time::{now, parse_time};
 
 /// The size from which the history starts a new file; the one before is kept.
 const ROTATE_AT: u64 = 4 * 1024 * 1024;

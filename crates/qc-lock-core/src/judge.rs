@@ -5,7 +5,9 @@ use std::fmt;
 use chrono::{DateTime, FixedOffset};
 use qc_process::{Host, Liveness, visible};
 
-use crate::record::{OldRecord, Reading, local_time, parse_time};
+use crate::host_name::is_old_name_of;
+use crate::record::{OldRecord, Reading};
+use crate::time::{local_time, parse_time};
 
 /// What is known of the process behind a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +33,9 @@ pub(crate) enum Suspect {
     Hidden,
     /// There is this one.
     Seen {
-        /// Whether it runs a Python.
-        is_python: bool,
+        /// The file name of its program; `None` if that can't be read. The name that a process goes by
+        /// is another thing: it can give itself any.
+        program: Option<String>,
         /// The file names among its arguments.
         files: Vec<String>,
         /// When it was started, by the wall clock.
@@ -59,7 +62,7 @@ pub(crate) fn judge(
             Liveness::Alive | Liveness::Unknown => Verdict::Held,
         },
         Reading::Old(record) => {
-            if record.host.as_ref().is_some_and(|host| !host.eq_ignore_ascii_case(&here.name)) {
+            if !is_old_name_of(record.host.as_deref(), &here.name) {
                 Verdict::Foreign
             } else if is_old_holder(record, &suspect(record.pid)) {
                 Verdict::HeldByOld
@@ -70,23 +73,60 @@ pub(crate) fn judge(
     }
 }
 
-/// An old record knows no start time. Its holder is a Python that was started before the record
-/// was written; one that runs the script of that name is the holder whatever the clock says.
+/// Tells whether an old record's process is its holder. The record knows no start time: its holder is
+/// a Python that was started before the record was written; one that runs the script of that name is
+/// the holder whatever the clock says. Only a program that is no Python for certain is not.
 fn is_old_holder(record: &OldRecord, suspect: &Suspect) -> bool {
     match suspect {
         Suspect::Absent => false,
         Suspect::Hidden => true,
-        Suspect::Seen { is_python: false, .. } => false,
+        Suspect::Seen { program: Some(program), .. }
+            if !may_be_python(program, record.name.as_deref()) =>
+        {
+            false
+        }
         Suspect::Seen { files, since, .. } => {
-            let script = record.name.as_ref().map(|name| format!("{name}.py").to_lowercase());
-            let runs_it =
-                script.is_some_and(|script| files.iter().any(|file| file.to_lowercase() == script));
+            let runs_it = record.name.as_deref().is_some_and(|name| runs_script_of(name, files));
             let written = record.timestamp.as_deref().and_then(parse_time);
             let slack = chrono::TimeDelta::seconds(CLOCK_SLACK_SECONDS);
             // Without a time nobody can say that it is not the holder.
             runs_it || written.is_none_or(|written| *since <= written + slack)
         }
     }
+}
+
+/// Whether the recorded process is here, is a Python, and runs the script that the lock is named after.
+/// Such a record is never removed, wherever it says that it comes from.
+pub(crate) fn is_of_a_script_that_runs_here(name: &str, suspect: &Suspect) -> bool {
+    match suspect {
+        Suspect::Seen { program: Some(program), files, .. } => {
+            may_be_python(program, Some(name)) && runs_script_of(name, files)
+        }
+        Suspect::Seen { program: None, .. } | Suspect::Absent | Suspect::Hidden => false,
+    }
+}
+
+/// Whether a program can be a Python by its file name, or is the script `name` itself, compiled.
+fn may_be_python(program: &str, name: Option<&str>) -> bool {
+    let program = program.to_lowercase();
+    let stem = program.split('.').next().unwrap_or_default();
+    program.contains("py") || name.is_some_and(|name| stem == name.to_lowercase())
+}
+
+/// Whether the file names among the arguments of a Python say that it runs the script that the lock
+/// `name` is named after: `BRAIN_A.py`, `-m BRAIN_A`, or for `WATCHDOG_A` a watchdog of `A`.
+fn runs_script_of(name: &str, files: &[String]) -> bool {
+    let name = name.to_lowercase();
+    let files: Vec<String> = files.iter().map(|file| file.to_lowercase()).collect();
+    let is_script = |file: &String| {
+        let ending = file.strip_prefix(&name);
+        ending.is_some_and(|ending| matches!(ending, "" | ".py" | ".pyw" | ".pyc"))
+    };
+    let guards = |key: &str| {
+        files.iter().any(|file| file == key) && files.iter().any(|file| file.contains("watchdog"))
+    };
+    let key = name.strip_prefix("watchdog_").filter(|key| !key.is_empty());
+    !name.is_empty() && (files.iter().any(is_script) || key.is_some_and(guards))
 }
 
 /// Who holds a lock, as far as its record tells.
@@ -106,6 +146,8 @@ pub struct Holder {
     pub name: Option<String>,
     /// Why nothing of this is known, where there is a record that can't be read.
     pub hidden: Option<String>,
+    /// The processes that have the guard open, where no record says who holds the lock: pid and name.
+    pub open_in: Vec<(u32, String)>,
 }
 
 impl Holder {
@@ -118,16 +160,15 @@ impl Holder {
                 host: Some(record.host.clone()),
                 program: record.program.clone(),
                 name: Some(record.name.clone()),
-                hidden: None,
+                ..Self::default()
             },
             Reading::Old(record) => Self {
                 pid: Some(record.pid),
                 account: record.account.clone(),
                 since: record.timestamp.clone(),
                 host: record.host.clone(),
-                program: None,
                 name: record.name.clone(),
-                hidden: None,
+                ..Self::default()
             },
             Reading::Hidden(why) => Self { hidden: Some(why.clone()), ..Self::default() },
             Reading::Corrupt(_) => Self::default(),
@@ -139,28 +180,25 @@ impl fmt::Display for Holder {
     /// `PID 4711 (account 1234567, since 2026-11-02 21:04:05, host TRADER-PC)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(pid) = self.pid else {
-            return match &self.hidden {
-                Some(why) => {
+            return match (&self.hidden, &self.open_in[..]) {
+                (Some(why), _) => {
                     write!(f, "a process whose record can't be read ({})", visible(why))
                 }
-                None => f.write_str("a process whose record is missing or can't be read"),
+                (None, open_in) => {
+                    f.write_str("a process whose record is missing or can't be read")?;
+                    for (at, (pid, name)) in open_in.iter().enumerate() {
+                        let lead = if at == 0 { "; its guard is open in" } else { "," };
+                        write!(f, "{lead} PID {pid} ({})", visible(name))?;
+                    }
+                    Ok(())
+                }
             };
         };
-        write!(f, "PID {pid}")?;
-        let since = self.since.as_deref().map(local_time);
-        let account = self.account.as_deref().unwrap_or("none");
-        write!(
-            f,
-            " (account {}, since {}, host {})",
-            visible(account),
-            or_unknown(since.as_deref()),
-            visible(or_unknown(self.host.as_deref()))
-        )
+        let since = self.since.as_deref().map_or_else(|| "unknown".into(), local_time);
+        let account = visible(self.account.as_deref().unwrap_or("none"));
+        let host = visible(self.host.as_deref().unwrap_or("unknown"));
+        write!(f, "PID {pid} (account {account}, since {since}, host {host})")
     }
-}
-
-fn or_unknown(text: Option<&str>) -> &str {
-    text.unwrap_or("unknown")
 }
 
 #[cfg(test)]
@@ -190,7 +228,7 @@ mod tests {
     fn python(since: &str, files: &[&str]) -> Suspect {
         let files = files.iter().map(|&file| file.into()).collect();
         Suspect::Seen {
-            is_python: true,
+            program: Some("python3.11".into()),
             files,
             since: DateTime::parse_from_rfc3339(since).unwrap(),
         }
@@ -238,12 +276,51 @@ mod tests {
             let judged = judge(&old(written), &here(), |_| unreachable!(), |_| suspect.clone());
             assert_eq!(judged, verdict, "{suspect:?}");
         }
-        let editor = Suspect::Seen {
-            is_python: false,
-            files: vec!["BRAIN_ATLAS.py".into()],
-            since: DateTime::parse_from_rfc3339("2026-11-02T20:00:00+01:00").unwrap(),
+    }
+
+    fn seen(program: Option<&str>, since: &str, files: &[&str]) -> Suspect {
+        let Suspect::Seen { files, since, .. } = python(since, files) else { unreachable!() };
+        Suspect::Seen { program: program.map(Into::into), files, since }
+    }
+
+    #[test]
+    fn only_what_is_surely_no_python_is_not_the_old_holder() {
+        let written = "2026-11-02T21:00:00+01:00";
+        let (before, after) = ("2026-11-02T20:00:00+01:00", "2026-11-02T22:00:00+01:00");
+        let cases = [
+            (Some("vim"), before, &["BRAIN_ATLAS.py"][..], Verdict::Stale),
+            (Some("chrome.exe"), before, &[], Verdict::Stale),
+            (Some("pypy3"), before, &[], Verdict::HeldByOld),
+            (Some("python3.11 (deleted)"), before, &[], Verdict::HeldByOld),
+            (Some("IPython.exe"), before, &[], Verdict::HeldByOld),
+            // A title hides the arguments, and a program that can't be read is in doubt.
+            (Some("python3.11"), before, &["brain: trading"], Verdict::HeldByOld),
+            (None, before, &["brain: trading"], Verdict::HeldByOld),
+            (None, after, &["brain: trading"], Verdict::Stale),
+            (Some("Brain_Atlas.exe"), before, &[], Verdict::HeldByOld),
+            (Some("python3"), after, &["BRAIN_ATLAS"], Verdict::HeldByOld),
+            (Some("python3"), after, &["BRAIN_ATLAS_2.py"], Verdict::Stale),
+        ];
+        for (program, since, files, verdict) in cases {
+            let suspect = seen(program, since, files);
+            let judged = judge(&old(written), &here(), |_| unreachable!(), |_| suspect.clone());
+            assert_eq!(judged, verdict, "{suspect:?}");
+        }
+    }
+
+    #[test]
+    fn a_script_is_known_by_its_name_or_as_the_watchdog_of_its_account() {
+        let since = "2026-11-02T20:00:00+01:00";
+        let runs = |name: &str, program: Option<&str>, files: &[&str]| {
+            is_of_a_script_that_runs_here(name, &seen(program, since, files))
         };
-        assert_eq!(judge(&old(written), &here(), |_| unreachable!(), |_| editor), Verdict::Stale);
+        let watchdog = ["python", "STOPLOSS_WATCHDOG_V2.py", "--account", "GL_3"];
+        assert!(runs("BRAIN_A", Some("python.exe"), &["python.exe", "brain_a.py"]));
+        assert!(runs("WATCHDOG_GL_3", Some("python3"), &watchdog));
+        assert!(!runs("WATCHDOG_A", Some("python3"), &watchdog));
+        assert!(!runs("BRAIN_A", Some("vim"), &["vim", "BRAIN_A.py"]));
+        assert!(!runs("BRAIN_A", None, &["BRAIN_A.py"]));
+        assert!(!is_of_a_script_that_runs_here("BRAIN_A", &Suspect::Hidden));
     }
 
     #[test]
@@ -262,5 +339,17 @@ mod tests {
         let since = local_time(&example().timestamp);
         let expected = format!("PID 4711 (account 1234567, since {since}, host TRADER-PC)");
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_holder_can_not_steer_the_terminal() {
+        let odd = || Some("a\u{1b}[31m\nFAKE".to_owned());
+        let holder =
+            Holder { pid: Some(7), account: odd(), since: odd(), host: odd(), ..Holder::default() };
+        let hidden = Holder { hidden: odd(), ..Holder::default() };
+        let open = Holder { open_in: vec![(8, odd().unwrap())], ..Holder::default() };
+        for text in [holder.to_string(), hidden.to_string(), open.to_string()] {
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use qc_process::{file, here, visible};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{LIMIT, local_time, now};
+use crate::record::LIMIT;
+use crate::time::{local_time, now};
 use crate::{Event, LockDir, LockError};
 
 /// The name under which the latch stands in the history.

@@ -32,6 +32,7 @@ mod dir;
 mod error;
 mod guard;
 mod history;
+mod host_name;
 mod judge;
 mod latch;
 mod list;
@@ -43,6 +44,7 @@ mod resource;
 mod run;
 mod store;
 mod tail;
+mod time;
 
 pub use account::{Account, AccountError};
 pub use clear::Cleared;
@@ -54,11 +56,12 @@ pub use latch::Latch;
 pub use list::{LockEntry, LockEvidence, LockState};
 pub use lock::{Lock, LockForChild, Reclaimed, StartError};
 pub use name::{LockName, NameError};
-pub use record::{Reading, Record, local_time};
+pub use record::{Reading, Record};
 pub use request::Request;
 pub use resource::{Resource, Terminal};
 pub use run::run_held;
 pub use tail::HistoryTail;
+pub use time::local_time;
 
 /// The environment variable that tells a child which lock is held for it.
 pub const TOKEN_VARIABLE: &str = "QC_LOCK_TOKEN";

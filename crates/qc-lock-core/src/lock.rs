@@ -4,8 +4,8 @@ mod for_child;
 
 use std::fmt;
 
-use qc_process::Identity;
 use qc_process::fault::point;
+use qc_process::{Identity, visible};
 
 use crate::dir::latched;
 use crate::guard::Guard;
@@ -41,7 +41,7 @@ impl fmt::Display for Reclaimed {
     /// What follows "reclaimed lock BRAIN_ATLAS".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.corrupt {
-            Some(reason) => write!(f, "whose record was corrupt: {reason}"),
+            Some(reason) => write!(f, "whose record was corrupt: {}", visible(reason)),
             None => write!(f, "from {}, which has ended", self.holder),
         }
     }

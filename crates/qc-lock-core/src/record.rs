@@ -1,12 +1,14 @@
 //! Records: who holds a lock, for people and for old scripts. A record never decides whether a
 //! lock is held.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use chrono::{DateTime, FixedOffset, Local, NaiveDateTime, SecondsFormat, TimeZone};
-use qc_process::{Host, Identity, visible};
+use qc_process::{Host, Identity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::time::parse_time;
 
 /// The most bytes that are read of a record.
 pub(crate) const LIMIT: u64 = 64 * 1024;
@@ -47,6 +49,10 @@ pub struct Record {
     /// What a child shows to take over the lock that is held for it; gone once it has.
     #[serde(default)]
     pub token: Option<String>,
+    /// Which file the guard of each resource is, on Unix: device and inode. The guard that a holder had
+    /// is known by it, also where its process can't be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<BTreeMap<String, String>>,
 }
 
 /// What the old module wrote.
@@ -94,6 +100,14 @@ impl Record {
         let same_machine =
             here.is_boot(&self.boot_id) || self.host.eq_ignore_ascii_case(&here.name);
         same_machine && self.pid_namespace == here.pid_namespace
+    }
+
+    /// Whether `guard` is the file that the holder had locked for `resource`, under this very kernel:
+    /// whoever holds its lock now knows that the holder has closed it. Of a record that does not say
+    /// which files it means, nobody can tell.
+    pub(crate) fn is_guard(&self, here: &Host, resource: &str, guard: Option<&str>) -> bool {
+        let recorded = self.guards.as_ref().and_then(|guards| guards.get(resource));
+        here.is_boot(&self.boot_id) && guard.is_some() && recorded.map(String::as_str) == guard
     }
 }
 
@@ -143,32 +157,6 @@ fn parse(bytes: &[u8]) -> Result<Reading, String> {
     }))
 }
 
-/// Returns the current local time with its offset, as records and the history have it.
-pub(crate) fn now() -> String {
-    Local::now().to_rfc3339_opts(SecondsFormat::Micros, false)
-}
-
-/// Reads an ISO 8601 time; one without offset is local time, as the old module wrote it.
-pub(crate) fn parse_time(text: &str) -> Option<DateTime<FixedOffset>> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time);
-    }
-    let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
-    let naive =
-        formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
-    // Where the clock was set back, one local time happened twice: the later one keeps more alive.
-    Local.from_local_datetime(&naive).latest().map(|time| time.fixed_offset())
-}
-
-/// Returns a time of a record or the history as text shows it: local, `2026-11-28 22:37:24`. What is
-/// no time stays as it is written.
-pub fn local_time(text: &str) -> String {
-    match parse_time(text) {
-        Some(time) => time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string(),
-        None => visible(text),
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -189,6 +177,7 @@ pub(crate) mod tests {
             user: Some("trader".into()),
             program: Some("BRAIN_ATLAS.py".into()),
             token: None,
+            guards: None,
         }
     }
 
@@ -256,14 +245,6 @@ pub(crate) mod tests {
         assert!(!Record { host: "other".into(), ..elsewhere }.is_local(&unknown));
     }
 
-    #[test]
-    fn times_are_read_with_and_without_offset() {
-        assert!(parse_time("2026-11-02T21:04:05.000001+01:00").is_some());
-        assert!(parse_time("2026-11-02T21:04:05.123").is_some());
-        assert!(parse_time("2026-11-02 21:04:05").is_some());
-        assert!(parse_time("yesterday").is_none());
-    }
-
     proptest::proptest! {
         #[test]
         fn no_bytes_make_reading_fail(bytes: Vec<u8>) {
@@ -283,11 +264,6 @@ pub(crate) mod tests {
             let reading = Reading::from_bytes(format!("{{\"pid\": {pid}}}").as_bytes());
             let in_range = (1..=i128::from(u32::MAX)).contains(&pid);
             proptest::prop_assert_eq!(matches!(reading, Reading::Old(_)), in_range);
-        }
-
-        #[test]
-        fn no_text_makes_reading_a_time_fail(text: String) {
-            parse_time(&text);
         }
     }
 }

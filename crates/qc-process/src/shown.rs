@@ -21,9 +21,12 @@ pub fn shown(path: &Path) -> String {
     visible(&path.to_string_lossy())
 }
 
-/// Whether `c` is a bidirectional control: `gpj.exe` would read as `exe.jpg`.
+/// Whether `c` is a bidirectional control, with which `gpj.exe` reads as `exe.jpg`, or a line separator.
 fn turns_direction(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[cfg(test)]

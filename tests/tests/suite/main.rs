@@ -13,6 +13,7 @@ mod config;
 mod conformance;
 mod crash_points;
 mod drill;
+mod drop_in;
 mod fleet;
 mod hostile;
 #[cfg(unix)]

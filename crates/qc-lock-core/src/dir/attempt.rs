@@ -1,5 +1,6 @@
 //! One try to take a lock: what is free, what is held, and by whom.
 
+use std::io;
 use std::time::Duration;
 
 use qc_process::{here, liveness, own_identity};
@@ -32,9 +33,10 @@ impl LockDir {
         let resources = request.resources();
         let mut guards = Vec::with_capacity(resources.len());
         for resource in &resources {
-            match self.take_guard(resource)? {
-                Some(guard) => guards.push(guard),
-                None => return self.explain(request, resource),
+            match self.take_guard(resource) {
+                Ok(Some(guard)) => guards.push(guard),
+                Ok(None) => return self.explain(request, resource),
+                Err(error) => return self.explain_denied(request, resource, error),
             }
         }
         // Looked at with the guards in hand; and once more when the record is there, for a latch
@@ -46,8 +48,8 @@ impl LockDir {
         for found in self.records_of(request, &resources)? {
             let theirs = found.resources();
             let is_theirs = |ours: &&Resource| theirs.iter().any(|one| one == ours.as_str());
-            let Some(resource) = resources.iter().find(is_theirs) else { continue };
-            match refusal(request, resource, &found) {
+            let Some(at) = resources.iter().position(|one| is_theirs(&one)) else { continue };
+            match refusal(request, &resources[at], &guards[at], &found) {
                 Some(refused) => return Ok(refused),
                 None => left_over.push(found),
             }
@@ -87,6 +89,21 @@ impl LockDir {
         self.listed.as_ref().is_some_and(|listed| !listed.iter().any(is_other))
     }
 
+    /// Names the holder of `resource` where we are denied its guard: whoever may not lock it may still
+    /// see who has.
+    fn explain_denied(
+        &self,
+        request: &Request,
+        resource: &Resource,
+        error: LockError,
+    ) -> Result<Attempt, LockError> {
+        let is_denied = matches!(&error, LockError::Guard { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
+        match self.explain(request, resource) {
+            Ok(held @ Attempt::Held(_)) if is_denied => Ok(held),
+            _ => Err(error),
+        }
+    }
+
     /// Finds out who holds `resource`.
     fn explain(&self, request: &Request, resource: &Resource) -> Result<Attempt, LockError> {
         let records = self.records_about(std::slice::from_ref(resource))?;
@@ -115,7 +132,12 @@ impl LockDir {
 ///
 /// Nobody who speaks this protocol holds any of it. What is there comes from the dead, from the old
 /// module, from another machine, or from somebody who lost his guards.
-fn refusal(request: &Request, resource: &Resource, found: &Found) -> Option<Attempt> {
+fn refusal(
+    request: &Request,
+    resource: &Resource,
+    guard: &Guard,
+    found: &Found,
+) -> Option<Attempt> {
     let held_by = |holder, foreign| held(request, resource, holder, foreign);
     let holder = || Holder::of(&found.reading);
     let is_ours = |record: &Record| record.identity() == *own_identity();
@@ -127,6 +149,13 @@ fn refusal(request: &Request, resource: &Resource, found: &Found) -> Option<Atte
             Some(Attempt::Unclear(held_by(holder(), false), SETTLE))
         }
         (Verdict::Held | Verdict::HeldByOld, _) => Some(Attempt::Held(held_by(holder(), false))),
+        // One of another container on this machine can't be seen, but it had this very guard, and would
+        // have it still.
+        (Verdict::Foreign, Reading::Record(record))
+            if record.is_guard(here(), resource.as_str(), guard.id().as_deref()) =>
+        {
+            None
+        }
         (Verdict::Foreign, _) => Some(Attempt::Held(held_by(holder(), true))),
         // An old module may be writing it right now.
         (Verdict::Corrupt, _) if found.age() < SETTLE => {
@@ -141,16 +170,17 @@ pub(crate) fn verdict(reading: &Reading) -> Verdict {
     judge(reading, here(), liveness, suspect)
 }
 
-fn suspect(pid: u32) -> Suspect {
+/// Looks at the process that has `pid` now.
+pub(crate) fn suspect(pid: u32) -> Suspect {
     let Ok(Some(process)) = qc_process::describe(pid) else {
         let absent = qc_process::identity_of(pid)
             .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         return if absent { Suspect::Absent } else { Suspect::Hidden };
     };
     let file = |path: &String| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
-    let program = file(&process.name).to_lowercase();
+    let program = process.exe.as_ref().map(|exe| file(&exe.to_string_lossy().into_owned()));
     Suspect::Seen {
-        is_python: program.starts_with("py"),
+        program,
         files: process.args.iter().map(file).collect(),
         since: chrono::DateTime::<chrono::Local>::from(process.since).fixed_offset(),
     }

@@ -13,7 +13,7 @@ fn write(locks: &LockDir, name: &str, is_foreign: bool) {
         false => (here.name.as_str(), own.boot_id.as_str()),
     };
     let record = json!({
-        "pid": own.pid, "name": name, "account": null, "timestamp": record::now(), "host": host,
+        "pid": own.pid, "name": name, "account": null, "timestamp": now(), "host": host,
         "version": 1, "started": own.started + 1, "boot_id": boot_id,
         "pid_namespace": here.pid_namespace, "resources": [format!("name/{}", name.to_lowercase())],
     });
@@ -53,7 +53,7 @@ fn an_account_is_seen_in_records_that_came_after_the_listing() {
     let listed = locks.listed().unwrap();
     fs::create_dir_all(locks.path()).unwrap();
     // As the old module would write it, from another machine.
-    let record = json!({ "pid": 7, "name": "BRAIN_OTHER", "account": "11", "timestamp": record::now(), "host": "ELSEWHERE" });
+    let record = json!({ "pid": 7, "name": "BRAIN_OTHER", "account": "11", "timestamp": now(), "host": "ELSEWHERE" });
     fs::write(locks.path().join("BRAIN_OTHER.lock"), record.to_string()).unwrap();
     let request = Request::new("BRAIN_ATLAS".parse().unwrap()).account("11".parse().unwrap());
     let refused = listed.acquire(&request);

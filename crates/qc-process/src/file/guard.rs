@@ -21,7 +21,9 @@ impl GuardFile {
     /// Opens the guard at `path`, creating it if it is missing.
     ///
     /// Symbolic links are not followed, nothing is truncated, and children do not inherit the file
-    /// unless [`crate::Spawn::keep`] says so. On Windows it can't be deleted while it is open.
+    /// unless [`crate::Spawn::keep`] says so. On Windows it can't be deleted while it is open. On Unix,
+    /// where whoever can open it can lock it, it is open to those who may write to its folder and to
+    /// nobody else; its owner narrows an old one.
     ///
     /// # Errors
     /// Whatever the system reports; `InvalidInput` if `path` is no regular file.
@@ -33,8 +35,9 @@ impl GuardFile {
                 opened => break opened.map_err(|error| explained(error, path))?,
             }
         };
-        let id = imp::file_id(&regular(&file)?);
-        Ok(Self { file, id })
+        let found = regular(&file)?;
+        imp::open_to_writers(&file, &found, path);
+        Ok(Self { file, id: imp::file_id(&found) })
     }
 
     /// Tells whether the open file still is what `path` names.
@@ -48,6 +51,12 @@ impl GuardFile {
         imp::is_at(&self.id, path)
     }
 
+    /// Returns which file it is among all of this machine: device and inode. `None` on Windows, where
+    /// no guard is replaced by another while it is open.
+    pub fn id(&self) -> Option<String> {
+        imp::id_text(&self.id)
+    }
+
     /// Returns the open file.
     pub fn file(&self) -> &File {
         &self.file
@@ -57,7 +66,7 @@ impl GuardFile {
 fn open_guard(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
-    imp::prepare(&mut options, imp::Share::NoDelete);
+    imp::prepare(&mut options, imp::Share::Guard);
     let read_only = options.clone();
     options.write(true);
     point("open guard");
@@ -74,9 +83,7 @@ fn open_guard(path: &Path) -> io::Result<File> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             point("make guard");
-            let file = options.create_new(true).open(path)?;
-            imp::let_share(&file, path);
-            Ok(file)
+            options.create_new(true).open(path)
         }
         opened => opened,
     }

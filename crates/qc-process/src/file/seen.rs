@@ -16,6 +16,12 @@ pub fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
     imp::is_open_in(pid, path)
 }
 
+/// Returns the processes that have the file at `path` open, as far as the system shows: pid and name.
+/// None on Windows.
+pub fn open_in(path: &Path) -> Vec<(u32, String)> {
+    imp::open_in(path)
+}
+
 #[cfg(all(test, unix))] // Windows shows neither.
 mod tests {
     use std::fs::{self, File};
@@ -31,6 +37,8 @@ mod tests {
         fs::write(&other, "").unwrap();
         let own = std::process::id();
         assert_eq!(is_open_in(own, &path), Some(true));
+        assert_eq!(open_in(&path).iter().map(|(pid, _)| *pid).collect::<Vec<_>>(), [own]);
+        assert_eq!(open_in(&other), []);
         assert_eq!(is_open_in(own, &other), Some(false));
         fs::rename(&path, &other).unwrap();
         assert_eq!(is_open_in(own, &other), Some(true), "renamed");

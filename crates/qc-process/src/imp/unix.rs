@@ -31,7 +31,7 @@ use crate::imp::Share;
 pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
-pub(crate) use open_files::is_open_in;
+pub(crate) use open_files::{is_open_in, open_in};
 pub(crate) use relay::Relay;
 pub(crate) use signals::{on_interrupt, reset_inherited};
 pub(crate) use spawn::{ChildHandle, child_handle, spawn, spawn_detached};
@@ -156,8 +156,9 @@ fn name_of_user(uid: u32) -> String {
 }
 
 /// Makes an open neither follow a symbolic link nor wait for the other end of a FIFO.
-pub(crate) fn prepare(options: &mut OpenOptions, _share: Share) {
-    options.mode(0o666).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC);
+pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
+    let mode = if share == Share::Guard { 0o600 } else { 0o666 };
+    options.mode(mode).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC);
 }
 
 /// Which file it is, for as long as it is open: its device and inode.
@@ -172,6 +173,10 @@ pub(crate) type ProgramId = FileId;
 
 pub(crate) fn program_at(path: &Path) -> Option<ProgramId> {
     fs::metadata(path).ok().as_ref().map(file_id)
+}
+
+pub(crate) fn id_text((device, inode): &FileId) -> Option<String> {
+    Some(format!("{device}:{inode}"))
 }
 
 pub(crate) fn is_at(id: &FileId, path: &Path) -> io::Result<bool> {
@@ -270,6 +275,30 @@ pub(crate) fn let_share(file: &File, path: &Path) {
     if mode != made.mode() {
         // Not every disk knows modes; what is denied to the others then is said to them.
         let _ = file.set_permissions(fs::Permissions::from_mode(mode & 0o7777));
+    }
+}
+
+/// Opens a guard to those who may write to its folder, and to nobody else: whoever can open it can lock
+/// it. Only its owner and root can, and do so with old ones, too.
+pub(crate) fn open_to_writers(file: &File, found: &fs::Metadata, path: &Path) {
+    let Some(Ok(folder)) = path.parent().map(fs::metadata) else { return };
+    let user = rustix::process::geteuid();
+    let is_own = user.is_root() || user.as_raw() == found.uid();
+    // A hard link may be another file, which was given this name to have it opened.
+    if !is_own || found.nlink() > 1 {
+        return;
+    }
+    let writers = folder.mode() & 0o022;
+    let wanted = 0o600 | writers | writers << 1;
+    let owner = (user.is_root() && folder.uid() != found.uid()).then(|| folder.uid());
+    let group = (writers & 0o020 != 0 && folder.gid() != found.gid()).then(|| folder.gid());
+    if owner.is_some() || group.is_some() {
+        // Not everybody is in the folder's group; then the others are denied, which is said to them.
+        let _ = std::os::unix::fs::fchown(file, owner, group);
+    }
+    if found.mode() & 0o7777 != wanted {
+        // Not every disk knows modes.
+        let _ = file.set_permissions(fs::Permissions::from_mode(wanted));
     }
 }
 

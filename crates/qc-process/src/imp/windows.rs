@@ -177,6 +177,10 @@ pub(crate) fn program_at(_path: &Path) -> Option<ProgramId> {
     None
 }
 
+pub(crate) fn id_text(_id: &FileId) -> Option<String> {
+    None
+}
+
 pub(crate) fn is_at(_id: &FileId, _path: &Path) -> io::Result<bool> {
     Ok(true)
 }
@@ -214,12 +218,20 @@ pub(crate) fn is_open_in(_pid: u32, _path: &Path) -> Option<bool> {
     None
 }
 
+/// As above.
+pub(crate) fn open_in(_path: &Path) -> Vec<(u32, String)> {
+    Vec::new()
+}
+
 /// What is denied says why in the system's own words.
 pub(crate) fn other_owner(_path: &Path) -> Option<String> {
     None
 }
 
 /// On Windows what is made in a folder inherits who may use it.
+pub(crate) fn open_to_writers(_file: &File, _found: &Metadata, _path: &Path) {}
+
+/// What is made in a folder inherits who may use it.
 pub(crate) fn let_share(_file: &File, _path: &Path) {}
 
 /// The same for a folder.

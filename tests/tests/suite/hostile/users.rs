@@ -260,3 +260,32 @@ fn another_user_who_deletes_records_or_guards_lets_no_duplicate_in() {
         }
     }
 }
+
+/// Whoever can open a guard can lock it, and keep out everybody.
+#[cfg(unix)]
+#[test]
+fn a_guard_is_open_to_those_who_may_write_its_folder_and_to_nobody_else() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    for who in Speaker::all() {
+        for (folder, expected) in [(0o755, 0o600), (0o700, 0o600), (0o775, 0o660), (0o777, 0o666)] {
+            let locks = SampleLocks::new(tools());
+            let guards = locks.dir().join(".guards");
+            fs::create_dir_all(&guards).expect("a folder can be made");
+            set_mode(&guards, folder).expect("its owner may");
+            let guard = guards.join(format!("name@{}", NAME.to_lowercase()));
+            for old in [None, Some(0o644), Some(0o600)] {
+                if let Some(old) = old {
+                    set_mode(&guard, old).expect("its owner may");
+                }
+                locks.attempt(who, NAME, None).taken();
+                assert_eq!(
+                    mode(&guard),
+                    expected,
+                    "{who:?} in a folder of {folder:o}, was {old:?}"
+                );
+            }
+        }
+    }
+}

@@ -38,6 +38,17 @@ pub(crate) fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
     if may_be_hidden { None } else { Some(false) }
 }
 
+/// Returns the processes that have the file at `path` open, as far as `/proc` shows: pid and name.
+pub(crate) fn open_in(path: &Path) -> Vec<(u32, String)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let open = pids.filter(|&pid| is_open_in(pid, path) == Some(true));
+    let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let mut open: Vec<(u32, String)> = open.map(|pid| (pid, name(pid).trim().to_owned())).collect();
+    open.sort();
+    open
+}
+
 /// Whether `target`, a path from the kernel, is `path`, whose folder may be reached by links.
 fn is_same_path(target: &Path, path: &Path) -> bool {
     target.file_name() == path.file_name()
