@@ -137,7 +137,7 @@ impl LockDir {
                 if holder.pid.is_none() && holder.hidden.is_none() =>
             {
                 let own = std::process::id();
-                let mut open_in = file::open_in(&self.store.guard(&resource));
+                let mut open_in = file::openers(&self.store.guard(&resource));
                 open_in.retain(|(pid, _)| *pid != own);
                 let holder = Box::new(Holder { open_in, ..*holder });
                 LockError::Held { name, resource, holder, foreign }

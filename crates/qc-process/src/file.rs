@@ -17,7 +17,7 @@ use crate::imp;
 pub use self::cut::{cut_front, open_for_cutting, point_at, whole_blocks};
 pub use self::directory::{list_checked_directory, list_directory, make_directory};
 pub use self::guard::GuardFile;
-pub use self::seen::{is_open_in, open_in, owner};
+pub use self::seen::{is_open_in, openers, owner};
 
 /// The room that a program finds for its output on a disk that counts as having any, in bytes.
 const LEAST_ROOM: u64 = 64 * 1024;

@@ -18,8 +18,8 @@ pub fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
 
 /// Returns the processes that have the file at `path` open, as far as the system shows: pid and name.
 /// None on Windows.
-pub fn open_in(path: &Path) -> Vec<(u32, String)> {
-    imp::open_in(path)
+pub fn openers(path: &Path) -> Vec<(u32, String)> {
+    imp::openers(path)
 }
 
 #[cfg(all(test, unix))] // Windows shows neither.
@@ -37,8 +37,8 @@ mod tests {
         fs::write(&other, "").unwrap();
         let own = std::process::id();
         assert_eq!(is_open_in(own, &path), Some(true));
-        assert_eq!(open_in(&path).iter().map(|(pid, _)| *pid).collect::<Vec<_>>(), [own]);
-        assert_eq!(open_in(&other), []);
+        assert_eq!(openers(&path).iter().map(|(pid, _)| *pid).collect::<Vec<_>>(), [own]);
+        assert_eq!(openers(&other), []);
         assert_eq!(is_open_in(own, &other), Some(false));
         fs::rename(&path, &other).unwrap();
         assert_eq!(is_open_in(own, &other), Some(true), "renamed");

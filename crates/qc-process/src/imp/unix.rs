@@ -31,7 +31,7 @@ use crate::imp::Share;
 pub(crate) use list::{describe, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
-pub(crate) use open_files::{is_open_in, open_in};
+pub(crate) use open_files::{is_open_in, openers};
 pub(crate) use relay::Relay;
 pub(crate) use signals::{on_interrupt, reset_inherited};
 pub(crate) use spawn::{ChildHandle, child_handle, spawn, spawn_detached};

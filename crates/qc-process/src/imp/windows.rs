@@ -219,7 +219,7 @@ pub(crate) fn is_open_in(_pid: u32, _path: &Path) -> Option<bool> {
 }
 
 /// As above.
-pub(crate) fn open_in(_path: &Path) -> Vec<(u32, String)> {
+pub(crate) fn openers(_path: &Path) -> Vec<(u32, String)> {
     Vec::new()
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
 }
 
 /// Returns the processes that have the file at `path` open, as far as `/proc` shows: pid and name.
-pub(crate) fn open_in(path: &Path) -> Vec<(u32, String)> {
+pub(crate) fn openers(path: &Path) -> Vec<(u32, String)> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let open = pids.filter(|&pid| is_open_in(pid, path) == Some(true));
