@@ -3,13 +3,14 @@
 
 mod control;
 mod ending;
-mod left_over;
+mod program;
 mod refusals;
+mod settling;
 mod starting;
 mod strays;
 mod tell;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::mem;
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ use qc_process::{
     Ask, Child, Identity, Interrupt, Process, Waker, Watcher, close_limit, on_interrupt,
     watch_session,
 };
-use qc_supervise::{Action, Event, Id, Machine};
+use qc_supervise::{Action, Event, Exit, Id, Machine};
 
 use crate::adopt::Adopted;
 use crate::cli::UpArgs;
@@ -35,6 +36,8 @@ use crate::report::Report;
 use crate::roster::Roster;
 use crate::start::Said;
 use control::Waiting;
+use program::Member;
+use settling::Next;
 
 /// The share of each stage where the system ends this program some time after its console closes.
 const CLOSE_SHARE: u32 = 5;
@@ -55,8 +58,6 @@ pub(crate) enum Message {
     Interrupted(Interrupt),
     /// Somebody was refused a lock.
     Refused(Entry),
-    /// What a component has left behind was ended.
-    LeftOverEnded(Id, io::Result<Vec<Stopped>>),
     /// Stray brains were stopped.
     StraysEnded(io::Result<Vec<Stopped>>),
     /// Somebody asks for something, and waits for the answer.
@@ -118,13 +119,22 @@ struct Running {
     began: Duration,
     next_look: Option<Duration>,
     was_killed: bool,
+    /// How its first process has ended, while others of its program run.
+    ended: Option<Exit>,
+    /// Whether its first process does the work itself.
+    is_first_main: bool,
+    /// What else belongs to its program, as far as it is known.
+    members: Vec<(Member, Process)>,
+    /// What is done next about these, and when.
+    next_step: Option<(Next, Duration)>,
 }
 
 impl Running {
     /// Returns the pids that are known of it.
     fn pids(&self) -> impl Iterator<Item = u32> {
         let child = self.child.as_ref().map(Child::identity);
-        self.identity.iter().chain(child).map(|identity| identity.pid)
+        let members = self.members.iter().map(|one| &one.0.identity);
+        self.identity.iter().chain(child).chain(members).map(|identity| identity.pid)
     }
 }
 
@@ -142,14 +152,18 @@ pub(crate) struct Runtime<'a> {
     running: Vec<Option<Running>>,
     /// The process that each had last, for those who are told about its end.
     pids: HashMap<Id, u32>,
-    /// Those whose last process did not end well.
-    crashed: HashSet<Id>,
     /// The locks that were refused to those that ended with exit code 75, as their history says.
     refused: HashMap<Id, String>,
     /// What each has failed by the last time, as what follows its name.
     failures: HashMap<Id, String>,
-    /// Those of which something that was left behind is being ended.
-    ending: HashSet<Id>,
+    /// Those of which a process has ended, which is to be followed up.
+    unsettled: BTreeSet<Id>,
+    /// Those with a next step of their own.
+    stepping: BTreeSet<Id>,
+    /// Whose members are watched, by what the watcher tells of them.
+    member_tokens: HashMap<u64, (Id, u32)>,
+    /// How many members have been watched so far.
+    watched: u64,
     /// Those that are looked at whether they are ready.
     looking: Vec<Id>,
     /// What the machine is still to hear.
@@ -193,10 +207,12 @@ impl<'a> Runtime<'a> {
             machine: Machine::new(specs, seed),
             running: Vec::new(),
             pids: HashMap::new(),
-            crashed: HashSet::new(),
             refused: HashMap::new(),
             failures: HashMap::new(),
-            ending: HashSet::new(),
+            unsettled: BTreeSet::new(),
+            stepping: BTreeSet::new(),
+            member_tokens: HashMap::new(),
+            watched: 0,
             looking: Vec::new(),
             events: VecDeque::new(),
             ended: Vec::new(),
@@ -257,6 +273,8 @@ impl<'a> Runtime<'a> {
             for token in self.wait()? {
                 self.process_ended(token);
             }
+            self.settle_ends();
+            self.take_steps();
             self.hear_messages();
             self.look();
             // What has happened is told before what is due: what ended in time was in time.
@@ -300,7 +318,13 @@ impl<'a> Runtime<'a> {
     fn next_due(&mut self) -> Option<Duration> {
         let looks = self.looking.iter().filter_map(|&id| self.running(id)?.next_look).min();
         let waiting = self.waiting.iter().map(|one| one.until);
-        self.machine.next_due().into_iter().chain(looks).chain(waiting).min()
+        self.machine
+            .next_due()
+            .into_iter()
+            .chain(looks)
+            .chain(waiting)
+            .chain(self.next_step())
+            .min()
     }
 
     fn running(&self, id: Id) -> Option<&Running> {
@@ -343,7 +367,6 @@ impl<'a> Runtime<'a> {
                     self.report.metrics().forget(&self.roster.name(id));
                     self.roster.forget(id);
                     self.pids.remove(&id);
-                    self.crashed.remove(&id);
                     self.refused.remove(&id);
                     self.failures.remove(&id);
                 }
@@ -374,7 +397,6 @@ impl<'a> Runtime<'a> {
                     self.stop_all(limit.map(|limit| limit / CLOSE_SHARE));
                 }
                 Message::Refused(entry) => self.tell_refused(&entry),
-                Message::LeftOverEnded(id, stopped) => self.left_over_ended(id, &stopped),
                 Message::StraysEnded(stopped) => self.strays_ended(&stopped),
                 Message::Asked(Request::Wait { seen }, answer) => self.let_wait(seen, answer),
                 Message::Asked(request, answer) => {
@@ -389,7 +411,7 @@ impl<'a> Runtime<'a> {
     }
 }
 
-/// What the watcher tells of a process by.
+/// What the watcher tells of a component's first process by.
 fn token(id: Id, life: u32) -> u64 {
     u64::from(id.0) << 32 | u64::from(life)
 }
@@ -398,3 +420,7 @@ fn of_token(token: u64) -> (Id, u32) {
     let [high, low] = [token >> 32, token & u64::from(u32::MAX)];
     (Id(u32::try_from(high).unwrap_or(u32::MAX)), u32::try_from(low).unwrap_or(u32::MAX))
 }
+
+/// The bit by which the watcher's word of a member is told from that of a first process: there are
+/// not so many components.
+const MEMBER: u64 = 1 << 63;

@@ -17,7 +17,9 @@ use crate::lock::{Lock, LockForChild, Reclaimed};
 use crate::record::Reading;
 use crate::store::{Found, Store};
 use crate::time::now;
-use crate::{Entry, Event, History, Latch, LockError, Record, Request, history};
+use crate::{
+    Entry, Event, History, Latch, LockError, LockName, Record, Request, Resource, history,
+};
 
 pub(crate) use self::attempt::{suspect, verdict};
 
@@ -73,6 +75,11 @@ impl LockDir {
     /// Returns the folder.
     pub fn path(&self) -> &Path {
         self.store.dir()
+    }
+
+    /// Returns the file that carries the lock of `name`, whether or not it is there.
+    pub fn guard_of(&self, name: &LockName) -> PathBuf {
+        self.store.guard(&Resource::name(name))
     }
 
     /// Takes a lock, all it asks for or nothing.

@@ -130,6 +130,12 @@ pub fn is_out_of_room(error: &std::io::Error) -> bool {
     ) || error.raw_os_error().is_some_and(imp::is_out_of_room)
 }
 
+/// Whether any process is in the group that the one with this pid has begun: cheap to ask, and it
+/// tells what it may have left behind. Never on Windows, which knows no such groups.
+pub fn has_group(pid: u32) -> bool {
+    imp::has_group(pid)
+}
+
 /// Gives memory that this program does not use any more back to the system, where its allocator keeps
 /// it: for a program that has done much, and will do little from now on.
 pub fn return_memory() {

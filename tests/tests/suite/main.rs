@@ -35,6 +35,8 @@ mod shutdown_truth;
 mod supervise;
 mod terminals;
 mod tracing;
+#[cfg(unix)]
+mod wrapped;
 
 use qc_tests::Tools;
 

@@ -9,6 +9,7 @@ use qc_process::{
 };
 use qc_supervise::{Event, Exit, Id, LOCK_HELD};
 
+use super::program::Member;
 use super::{Running, Runtime, of_token};
 use crate::logs::Level;
 
@@ -25,29 +26,33 @@ const STARTING: Duration = Duration::from_secs(10);
 const RECENT: usize = 4096;
 
 impl Runtime<'_> {
+    /// One process of a component has ended: its first one, or another that belongs to its program.
     pub(super) fn process_ended(&mut self, token: u64) {
-        let (id, life) = of_token(token);
+        let member = self.member_tokens.remove(&token);
+        let (id, life) = member.unwrap_or_else(|| of_token(token));
         let Some(running) = self.running_mut(id).filter(|running| running.life == life) else {
             return;
         };
-        let exit = match (&mut running.child, &running.process) {
-            // That it has ended is what counts.
-            (Some(child), _) => child.wait().map_or(Exit::Unknown, exit),
-            (None, process) => {
-                process.as_deref().and_then(Process::exit).map_or(Exit::Unknown, exit)
-            }
-        };
-        let was_killed = running.was_killed;
-        let (began, pids) = (running.began, running.pids().collect::<Vec<u32>>());
+        if member.is_none() && running.ended.is_none() {
+            running.ended = Some(match (&mut running.child, &running.process) {
+                // That it has ended is what counts.
+                (Some(child), _) => child.wait().map_or(Exit::Unknown, exit),
+                (None, process) => {
+                    process.as_deref().and_then(Process::exit).map_or(Exit::Unknown, exit)
+                }
+            });
+        }
+        self.unsettled.insert(id);
+    }
+
+    /// All processes of a component have ended.
+    pub(super) fn finish_end(&mut self, id: Id) {
+        let Some(running) = self.running(id) else { return };
+        let Some(exit) = running.ended else { return };
+        let (life, began) = (running.life, running.began);
+        let pids = running.pids().collect::<Vec<u32>>();
         self.tell_end(id, exit);
         self.put(id, None);
-        if exit != Exit::Code(0) {
-            self.crashed.insert(id);
-        }
-        if was_killed {
-            // What it was to end itself nobody else does.
-            self.end_left_over(id);
-        }
         self.refused.remove(&id);
         if exit == Exit::Code(LOCK_HELD) {
             let refusal = self.refusal_of(id, &pids, began);
@@ -75,34 +80,68 @@ impl Runtime<'_> {
         })
     }
 
-    /// Returns whom to ask or to end for a component: its own process, and, where that is another
-    /// one, the one that does the work behind a virtual environment's stub.
-    fn whom(&self, id: Id, also_behind: bool) -> Vec<Whom<'_>> {
+    /// Returns whom to ask or to end for a component: its own process, the one that does the work
+    /// behind a virtual environment's stub, and what else belongs to its program.
+    fn whom(&self, id: Id, who: Who) -> Vec<Whom<'_>> {
         let Some(running) = self.running(id) else { return Vec::new() };
-        let mut whom: Vec<Whom<'_>> = match (&running.identity, &running.child) {
-            (Some(identity), Some(child)) if child.identity() == identity => {
-                vec![Whom::Child(child)]
-            }
-            (Some(identity), _) => vec![Whom::Other(identity.clone())],
-            (None, _) => Vec::new(),
+        let members = |is_meant: &dyn Fn(&Member) -> bool| {
+            let meant = running.members.iter().filter(|one| is_meant(&one.0));
+            meant.map(|one| Whom::Member(&one.1)).collect::<Vec<_>>()
         };
-        if let Some(component) = self.roster.get(id).filter(|_| also_behind)
+        let does_work = |member: &Member| member.is_main && !member.is_worker;
+        let mut whom = match who {
+            Who::All => members(&|_| true),
+            // Workers are ended by what they work for, as long as that is there.
+            Who::Worker if running.ended.is_none() => members(&does_work),
+            Who::Worker => match members(&|member| !member.is_worker) {
+                none if none.is_empty() => members(&|_| true),
+                some => some,
+            },
+        };
+        if running.ended.is_some() {
+            return whom;
+        }
+        // A wrapper that passes nothing on, or dies of the request alone, is not asked.
+        if who == Who::Worker && !running.is_first_main && !whom.is_empty() && LOCKS_ARE_INHERITED {
+            return whom;
+        }
+        whom.extend(match (&running.identity, &running.child) {
+            (Some(identity), Some(child)) if child.identity() == identity => {
+                Some(Whom::Child(child))
+            }
+            (Some(identity), _) => Some(Whom::Other(identity.clone())),
+            (None, _) => None,
+        });
+        if let Some(component) = self.roster.get(id)
+            && (who == Who::All || !LOCKS_ARE_INHERITED)
             && let Some(record) = self.locks.record(&component.name)
             && record.wrapper_pid.is_some()
-            && running.identity.as_ref() != Some(&record.identity())
+            && !running.pids().any(|pid| pid == record.pid)
         {
             whom.push(Whom::Other(record.identity()));
         }
         whom
     }
 
+    /// Asks components to stop.
     pub(super) fn ask(&mut self, ids: &[Id], how: Ask) {
-        let also_behind = how == Ask::Firmly || !LOCKS_ARE_INHERITED;
+        if how == Ask::Gently && !ids.is_empty() {
+            self.find_members(ids);
+        }
+        self.ask_those(ids, how);
+    }
+
+    /// Asks what is known of these components to stop.
+    pub(super) fn ask_those(&mut self, ids: &[Id], how: Ask) {
+        let who = match how {
+            Ask::Gently => Who::Worker,
+            Ask::Firmly => Who::All,
+        };
         // The first ones clean up while the last ones are still to be asked.
         for ids in ids.chunks(ASKED_AT_ONCE) {
             let whom: Vec<(Id, Whom<'_>)> = ids
                 .iter()
-                .flat_map(|&id| self.whom(id, also_behind).into_iter().map(move |it| (id, it)))
+                .flat_map(|&id| self.whom(id, who).into_iter().map(move |it| (id, it)))
                 .collect();
             // One that can't be opened has ended, or can't be touched either way.
             let signal = |id| self.roster.get(id).and_then(|component| component.stop_signal);
@@ -130,7 +169,7 @@ impl Runtime<'_> {
         if let Some(running) = self.running_mut(id) {
             running.was_killed = true;
         }
-        let mut whom = self.whom(id, true);
+        let mut whom = self.whom(id, Who::All);
         // A wrapper that has not told whom it holds takes it along.
         if let Some(Running { identity: None, child: Some(child), .. }) = self.running(id) {
             whom.push(Whom::Child(child));
@@ -145,10 +184,20 @@ impl Runtime<'_> {
     }
 }
 
+/// Which processes of a component are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Those that do the work, as far as they are known.
+    Worker,
+    All,
+}
+
 /// A process of a component.
 enum Whom<'a> {
     /// One that this program has started.
     Child(&'a Child),
+    /// One that is held open.
+    Member(&'a Process),
     Other(Identity),
 }
 
@@ -156,6 +205,7 @@ impl Whom<'_> {
     fn open(&self) -> Result<Option<Process>, StopError> {
         match self {
             Self::Child(child) => Process::of_child(child),
+            Self::Member(process) => Process::open(process.identity()),
             Self::Other(identity) => Process::open(identity),
         }
     }

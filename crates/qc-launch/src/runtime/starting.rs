@@ -42,9 +42,8 @@ impl Runtime<'_> {
                 None => {}
                 Some(Ok(begun)) => self.begin(id, life, begun),
                 Some(Err(why)) => {
-                    match why {
-                        NotStarted::Busy => self.end_left_over(id),
-                        _ => self.ended.push(self.roster.name(id)),
+                    if why != NotStarted::Busy {
+                        self.ended.push(self.roster.name(id));
                     }
                     self.events.push_back(Event::NotStarted { id, life, why });
                 }
@@ -79,6 +78,10 @@ impl Runtime<'_> {
             began: self.now(),
             next_look: None,
             was_killed: false,
+            ended: None,
+            is_first_main: true,
+            members: Vec::new(),
+            next_step: None,
         };
         self.put(id, Some(running));
         if !is_wrapped {
@@ -96,7 +99,6 @@ impl Runtime<'_> {
             running.next_look = Some(now + SOONEST_LOOK);
             self.looking.push(id);
         }
-        self.crashed.remove(&id);
         self.tell_start(id, pid, held_since);
         self.events.push_back(Event::Started { id, life });
     }
@@ -123,6 +125,10 @@ impl Runtime<'_> {
             began: self.now(),
             next_look: None,
             was_killed: false,
+            ended: None,
+            is_first_main: true,
+            members: Vec::new(),
+            next_step: None,
         };
         self.put(id, Some(running));
         self.events.push_back(Event::Adopted(id));

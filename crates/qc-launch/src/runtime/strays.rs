@@ -6,7 +6,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use qc_fleet::{Instance, Outcome, Place, Progress, Role, Snapshot, StopPlan, Stopped, perform};
+use qc_fleet::{Instance, Outcome, Place, Progress, Role, StopPlan, Stopped, perform};
 use qc_lock_core::Event as Told;
 use qc_supervise::{Event, Id};
 
@@ -105,10 +105,12 @@ impl Runtime<'_> {
 
     /// Plans to stop what runs of the components, is wanted, and is not supervised here.
     pub(super) fn plan(&self, is_wanted: impl Fn(&Instance) -> bool) -> io::Result<StopPlan> {
-        let snapshot = Snapshot::take(&self.fleet, self.locks.list().unwrap_or_default())?;
+        let sight = self.sight()?;
         let own = self.running.iter().flatten();
         let own: HashSet<u32> = own.flat_map(super::Running::pids).collect();
-        let strays = snapshot.instances.iter().filter(|one| {
+        // What belongs to the program of a component is stopped with that.
+        let own = sight.with_family(own);
+        let strays = sight.instance_list().iter().filter(|one| {
             let is_mine = one.place == Place::Fleet && self.roster.id(&one.component).is_some();
             is_mine && is_wanted(one) && !own.iter().any(|&pid| one.includes(pid))
         });

@@ -196,6 +196,13 @@ pub(crate) fn return_memory() {
     };
 }
 
+pub(crate) fn has_group(pid: u32) -> bool {
+    let group = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    group.is_some_and(|group| {
+        rustix::process::test_kill_process_group(group) != Err(rustix::io::Errno::SRCH)
+    })
+}
+
 /// Whether a table of the system or of this program is full, or memory, or the number of processes.
 pub(crate) fn is_out_of_room(error: i32) -> bool {
     matches!(

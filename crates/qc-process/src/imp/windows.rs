@@ -141,6 +141,10 @@ pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
 /// The system's heap does so by itself.
 pub(crate) fn return_memory() {}
 
+pub(crate) fn has_group(_pid: u32) -> bool {
+    false
+}
+
 /// Whether memory, handles or the paging file are used up, or the disk is full.
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/debug/system-error-codes>

@@ -8,8 +8,7 @@ use crate::component::{Phase, Rest, Silence, Start, Then};
 use crate::machine::Machine;
 use crate::{Action, Cause, Id, NotStarted, Note, Probe, Reason};
 
-/// How long a lock may stay busy although nobody living is known to hold it, beside the time that
-/// what a former process has left behind gets to end.
+/// How long a lock may stay busy although nobody living is known to hold it.
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The pause between two tries to take such a lock.
@@ -208,10 +207,6 @@ impl Machine {
         let Some(component) = self.alive(id, life) else { return };
         let Phase::Spawning(start, then) = component.phase.clone() else { return };
         let busy_since = component.busy_since.unwrap_or(self.now);
-        let patience = match &why {
-            NotStarted::Busy => BUSY_PATIENCE + component.spec.settings.stop_timeout,
-            _ => BUSY_PATIENCE,
-        };
         let retries = component.retries;
         let unwanted = self.stops.contains(component.turn(id));
         self.starts.spawned(id);
@@ -236,7 +231,9 @@ impl Machine {
                 self.say(id, Note::Blocked(why.clone()));
                 self.enter(id, Phase::Blocked(start, why), None);
             }
-            (None, NotStarted::Busy | NotStarted::InUse(_)) if self.now < busy_since + patience => {
+            (None, NotStarted::Busy | NotStarted::InUse(_))
+                if self.now < busy_since + BUSY_PATIENCE =>
+            {
                 if let Some(component) = self.get_mut(id) {
                     component.busy_since = Some(busy_since);
                 }

@@ -1,0 +1,183 @@
+//! Components whose command is a wrapper: what they run is asked to stop itself, may clean up, and is
+//! awaited. The wrappers here are those of Unix; on Windows, Ctrl-C reaches all of a console.
+
+use std::fs;
+use std::ops::Deref;
+use std::path::Path;
+
+use qc_process::{Ended, Identity, Liveness, Process, identity_of, liveness};
+use qc_tests::{Finished, Program, SampleFleet, python};
+use serde_json::{Value, json};
+
+use crate::tools;
+
+/// A brain that notes its start and its clean-up, each by its pid.
+const BRAIN: &str = "
+import os, sys, time
+print('ready %d' % os.getpid(), flush=True)
+try:
+    while True: time.sleep(0.05)
+finally:
+    time.sleep(0.3)
+    open('clean-%d' % os.getpid(), 'w').close()
+";
+
+/// A fleet that is ended with what runs in it, also when a test fails: its Python lies elsewhere.
+struct Wrapped(SampleFleet);
+
+impl Deref for Wrapped {
+    type Target = SampleFleet;
+
+    fn deref(&self) -> &SampleFleet {
+        &self.0
+    }
+}
+
+impl Drop for Wrapped {
+    fn drop(&mut self) {
+        self.run("qc-shutdown", &["--yes", "--timeout", "1s"]);
+    }
+}
+
+/// A fleet whose brain is run by `command`, in which `PYTHON` stands for the interpreter.
+fn fleet(account: u64, command: &[&str]) -> Option<(Wrapped, Program)> {
+    let python = python()?;
+    let fleet = Wrapped(SampleFleet::new(tools(), &[("ATLAS", account)]));
+    let python = python.to_string_lossy();
+    let command: Vec<String> = command.iter().map(|word| word.replace("PYTHON", &python)).collect();
+    let brain = json!({ "command": command, "ready": { "log": "^ready" } });
+    let accounts: Value = json!({ "ATLAS": { "account": account, "enabled": true } });
+    fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": {
+        "server": { "enabled": false }, "watchdog_stagger_seconds": 0, "brain_stagger_seconds": 0,
+        "restart_cooldown_seconds": 0, "components": { "BRAIN_ATLAS": brain },
+    } }));
+    fs::write(fleet.root().join("BRAIN_ATLAS.py"), BRAIN).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("BRAIN_ATLAS is ready");
+    Some((fleet, launch))
+}
+
+/// The shell's part of a script that runs the brain and goes on after it.
+const SHELL: [&str; 3] = ["/bin/sh", "-c", "PYTHON BRAIN_ATLAS.py; echo brain ended"];
+
+/// The Python that was started last.
+fn worker(fleet: &SampleFleet) -> Identity {
+    let log = fleet.run("qc-launch", &["logs", "BRAIN_ATLAS"]).stdout;
+    let pid = log.lines().rev().find_map(|line| line.strip_prefix("ready "));
+    identity_of(pid.unwrap_or_else(|| panic!("{log}")).trim().parse().unwrap()).unwrap()
+}
+
+fn has_cleaned_up(fleet: &SampleFleet, worker: &Identity) -> bool {
+    fleet.root().join(format!("clean-{}", worker.pid)).exists()
+}
+
+fn assert_ok(finished: &Finished) {
+    assert_eq!(finished.code, 0, "{finished:?}");
+}
+
+fn stop(fleet: &SampleFleet, launch: Program) {
+    assert_ok(&fleet.run("qc-launch", &["stop"]));
+    let (ended, lines) = launch.finish();
+    assert_eq!(ended, Ended::Code(0), "{lines:#?}");
+    let locks = fleet.run("qc-lock", &["list"]);
+    assert_eq!(locks.stdout, "No active locks.\n");
+}
+
+#[test]
+fn what_a_wrapper_runs_cleans_up_and_is_gone_when_the_component_is_said_not_to_run() {
+    let wrappers: [&[&str]; 4] = [
+        &SHELL,
+        &["timeout", "100", "PYTHON", "BRAIN_ATLAS.py"],
+        &["/bin/sh", "-c", "nohup PYTHON BRAIN_ATLAS.py; echo brain ended"],
+        &["/bin/sh", "-c", "while :; do PYTHON BRAIN_ATLAS.py; done"],
+    ];
+    for (account, wrapper) in (7_420_001..).zip(wrappers) {
+        let Some((fleet, launch)) = fleet(account, wrapper) else { return };
+        let before = worker(&fleet);
+        let stopped = fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]);
+        assert_ok(&stopped);
+        assert_eq!(liveness(&before), Liveness::Dead, "{wrapper:?} {stopped:?}");
+        assert!(has_cleaned_up(&fleet, &before), "{wrapper:?}");
+        // Nothing of it has been left: it starts anew, and so it does by a restart.
+        assert_ok(&fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]));
+        let second = worker(&fleet);
+        assert_ok(&fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]));
+        assert_eq!(liveness(&second), Liveness::Dead, "{wrapper:?}");
+        assert!(has_cleaned_up(&fleet, &second), "{wrapper:?}");
+        let third = worker(&fleet);
+        stop(&fleet, launch);
+        assert_eq!(liveness(&third), Liveness::Dead, "{wrapper:?}");
+        assert!(has_cleaned_up(&fleet, &third), "{wrapper:?}");
+    }
+}
+
+#[test]
+fn a_watchdog_is_not_stopped_before_what_the_wrapper_of_its_brain_runs() {
+    let Some((fleet, mut launch)) = fleet(7_420_011, &SHELL) else { return };
+    let brain = worker(&fleet);
+    let stopped = fleet.run("qc-launch", &["stop", "WATCHDOG_ATLAS"]);
+    assert_ok(&stopped);
+    launch.wait_for("BRAIN_ATLAS ended when asked");
+    launch.wait_for("WATCHDOG_ATLAS ended when asked");
+    assert!(has_cleaned_up(&fleet, &brain));
+    stop(&fleet, launch);
+}
+
+#[test]
+fn a_wrapper_that_dies_alone_leads_to_no_second_copy() {
+    let Some((fleet, mut launch)) = fleet(7_420_021, &SHELL) else { return };
+    let before = worker(&fleet);
+    let status = fleet.run("qc-launch", &["status", "--json"]).json();
+    let components = status["components"].as_array().unwrap();
+    let brain = components.iter().find(|one| one["name"] == "BRAIN_ATLAS").unwrap();
+    let shell = identity_of(u32::try_from(brain["pid"].as_u64().unwrap()).unwrap()).unwrap();
+    assert_ne!(shell, before);
+    Process::open(&shell).unwrap().unwrap().kill().unwrap();
+    launch.wait_for("BRAIN_ATLAS has left PID");
+    launch.wait_for("started BRAIN_ATLAS");
+    assert_eq!(liveness(&before), Liveness::Dead);
+    assert!(has_cleaned_up(&fleet, &before));
+    launch.wait_for("BRAIN_ATLAS is ready");
+    stop(&fleet, launch);
+}
+
+#[test]
+fn an_adopted_wrapper_is_stopped_with_what_it_runs() {
+    let Some((fleet, launch)) = fleet(7_420_031, &SHELL) else { return };
+    let before = worker(&fleet);
+    launch.kill();
+    drop(launch);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("adopted BRAIN_ATLAS");
+    let stopped = fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]);
+    assert_ok(&stopped);
+    assert_eq!(liveness(&before), Liveness::Dead, "{stopped:?}");
+    assert!(has_cleaned_up(&fleet, &before));
+    stop(&fleet, launch);
+}
+
+#[test]
+fn a_program_that_ignores_everything_is_killed_behind_its_wrapper_and_told_as_killed() {
+    let Some((fleet, mut launch)) = fleet(7_420_041, &SHELL) else { return };
+    let deaf = BRAIN.replace(
+        "print(",
+        "import signal\nfor one in (signal.SIGINT, signal.SIGTERM): signal.signal(one, signal.SIG_IGN)\nprint(",
+    );
+    let text = fs::read_to_string(fleet.root().join("MASTER_CONFIG.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["PROCESS_MANAGER"]["stop_timeout_seconds"] = json!(1);
+    fleet.configure(&config);
+    assert_ok(&fleet.run("qc-launch", &["reload"]));
+    write(fleet.root(), &deaf);
+    assert_ok(&fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]));
+    let brain = worker(&fleet);
+    let stopped = fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]);
+    assert_ok(&stopped);
+    assert_eq!(liveness(&brain), Liveness::Dead, "{stopped:?}");
+    launch.wait_for("BRAIN_ATLAS was KILLED");
+    stop(&fleet, launch);
+}
+
+fn write(root: &Path, brain: &str) {
+    fs::write(root.join("BRAIN_ATLAS.py"), brain).unwrap();
+}
