@@ -93,6 +93,19 @@ impl fmt::Display for Account {
     }
 }
 
+/// Whether two texts name one account, however each is spelled.
+///
+/// ```
+/// use qc_lock_core::same_account;
+///
+/// assert!(same_account("0123.0", "123") && same_account("du88", "DU88"));
+/// assert!(!same_account("nan", "None"));
+/// ```
+pub fn same_account(one: &str, other: &str) -> bool {
+    let account = |text| Account::parse(text).ok().flatten();
+    account(one).is_some_and(|one| Some(one) == account(other))
+}
+
 /// Whether a character has no width: joiners, marks of the direction of writing, byte order marks.
 /// They come along when a number is copied from a web page or a chat.
 fn is_invisible(c: char) -> bool {

@@ -46,7 +46,7 @@ mod store;
 mod tail;
 mod time;
 
-pub use account::{Account, AccountError};
+pub use account::{Account, AccountError, same_account};
 pub use clear::Cleared;
 pub use dir::LockDir;
 pub use error::LockError;

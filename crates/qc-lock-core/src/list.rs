@@ -10,7 +10,7 @@ use crate::dir::verdict;
 use crate::judge::{Holder, Verdict};
 use crate::record::Reading;
 use crate::store::{Found, Store};
-use crate::{LockDir, LockError, LockName, Record, Resource};
+use crate::{Account, LockDir, LockError, LockName, Record, Resource};
 
 /// What a record says about its lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -136,12 +136,21 @@ pub(crate) fn entry_of(found: &Found, store: &Store) -> LockEntry {
         name: found.name.clone(),
         state,
         pid: holder.pid,
-        account: holder.account,
+        account: holder.account.and_then(|text| spelled(&text)),
         host: holder.host,
         since: holder.since,
         program: holder.program,
         resources: found.resources(),
         evidence: evidence_of(found, store),
+    }
+}
+
+/// Returns an account as every tool spells it; old records have it as their script was given it.
+/// What can be no account is shown as it is written, and a word for none is none.
+fn spelled(text: &str) -> Option<String> {
+    match Account::parse(text) {
+        Ok(account) => account.map(|account| account.as_str().to_owned()),
+        Err(_) => Some(text.to_owned()),
     }
 }
 

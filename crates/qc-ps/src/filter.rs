@@ -2,7 +2,7 @@
 
 use qc_cli::{Exit, Failure};
 use qc_fleet::{Component, Fleet};
-use qc_lock_core::Account;
+use qc_lock_core::{Account, same_account};
 
 use crate::cli::FilterArgs;
 use crate::row::Row;
@@ -57,8 +57,8 @@ fn has_account(row: &Row, wanted: &str) -> bool {
 }
 
 pub(crate) fn is_account(wanted: &str, key: Option<&str>, number: Option<&str>) -> bool {
-    let is_it = |text: Option<&str>| text.is_some_and(|text| text.eq_ignore_ascii_case(wanted));
-    is_it(key) || is_it(number)
+    key.is_some_and(|key| key.eq_ignore_ascii_case(wanted))
+        || number.is_some_and(|number| same_account(number, wanted))
 }
 
 /// `BRAIN_*` names all that begin so.

@@ -2,7 +2,7 @@
 
 use qc_cli::{Exit, Failure, Place};
 use qc_fleet::{Fleet, Scope, Snapshot, StopPlan};
-use qc_lock_core::LockDir;
+use qc_lock_core::{LockDir, same_account};
 
 use crate::cli::Cli;
 
@@ -79,7 +79,8 @@ impl<'a> Planner<'a> {
         }
         for account in &self.scope.accounts {
             let is_it = |text: Option<&str>| text.is_some_and(|text| same(text, account));
-            if !known(account, &|_, key, number| is_it(key) || is_it(number)) {
+            let is_number = |number: &str| same_account(number, account);
+            if !known(account, &|_, key, number| is_it(key) || number.is_some_and(is_number)) {
                 let keys: Vec<&str> =
                     self.fleet.accounts.iter().map(|account| account.key.as_str()).collect();
                 let message = format!("there is no account `{account}`, and none runs");
