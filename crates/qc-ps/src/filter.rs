@@ -76,6 +76,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_account_is_found_by_its_key_or_by_any_spelling_of_its_number() {
+        for (wanted, is_it) in [
+            ("atlas", true),
+            ("7", true),
+            ("007", true),
+            ("7.0", true),
+            ("\u{ff17}", true),
+            ("77", false),
+            ("None", false),
+            ("", false),
+        ] {
+            assert_eq!(is_account(wanted, Some("ATLAS"), Some("7")), is_it, "{wanted}");
+        }
+        // The key of an account is a name: its zeros count.
+        assert!(is_account("01", Some("01"), None));
+        assert!(!is_account("1", Some("01"), None));
+    }
+
+    #[test]
     fn names_may_end_in_a_star() {
         for (wanted, name, expected) in [
             ("BRAIN_A", "brain_a", true),

@@ -12,8 +12,8 @@ use super::value::{LocalAddress, Port, Span};
 use super::written::Written;
 
 /// How the fleet is started, supervised and stopped. Every key may be left out. In paths, commands,
-/// arguments, `env` and `webhook`, `${VAR}` stands for an environment variable and `$${` for `${`.
-/// Keys that begin with `//` are comments. A time span is a number of seconds or a text such as
+/// arguments, `env` and `webhook`, `${VAR}` stands for an environment variable and `$${` for `${`;
+/// `%`, `$` and `$$` mean themselves. Keys that begin with `//` are comments. A time span is a number of seconds or a text such as
 /// `500ms`, `30s`, `5m`; at most a day.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

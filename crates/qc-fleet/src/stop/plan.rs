@@ -278,6 +278,7 @@ mod tests {
             (all(), vec![13, 12, 16, 17, 11, 18, 10], &[]),
             (Scope { accounts: texts(&["a"]), ..scope() }, vec![12, 11], &["B"]),
             (Scope { accounts: texts(&["2"]), ..scope() }, vec![17, 18], &["A"]),
+            (Scope { accounts: texts(&["002.0"]), ..scope() }, vec![17, 18], &["A"]),
             (Scope { roles: vec![Role::Brain], ..scope() }, vec![12, 17], &["A", "B"]),
             (Scope { keep_watchdogs: true, ..scope() }, vec![12, 17], &["A", "B"]),
             (Scope { names: texts(&["brain_a"]), ..scope() }, vec![12], &["A", "B"]),

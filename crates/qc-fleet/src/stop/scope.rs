@@ -1,6 +1,6 @@
 //! What is to be stopped: everything, or what the user names.
 
-use qc_lock_core::Account;
+use qc_lock_core::{Account, same_account};
 use qc_process::Identity;
 
 use crate::{Component, Instance, Place, Role};
@@ -51,7 +51,8 @@ impl Scope {
         self.names_one(component.role, component.name.as_str(), accounts)
     }
 
-    fn names_one(&self, role: Role, name: &str, accounts: [Option<&str>; 2]) -> bool {
+    /// `key` and `number` are its account's.
+    fn names_one(&self, role: Role, name: &str, [key, number]: [Option<&str>; 2]) -> bool {
         let any = |names: &[String], name: &str| {
             names.is_empty() || names.iter().any(|one| one.eq_ignore_ascii_case(name))
         };
@@ -59,7 +60,8 @@ impl Scope {
         (self.roles.is_empty() || self.roles.contains(&role))
             && any(&self.names, name)
             && (self.accounts.is_empty()
-                || accounts.into_iter().flatten().any(|account| any(&self.accounts, account)))
+                || key.is_some_and(|key| any(&self.accounts, key))
+                || self.accounts.iter().any(|one| number.is_some_and(|it| same_account(it, one))))
             && !is_kept
     }
 
