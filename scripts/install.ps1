@@ -2,9 +2,10 @@
 .SYNOPSIS
     Puts the tools and the scripts beside a MASTER_CONFIG.json, and takes them away again.
 .DESCRIPTION
-    What is replaced is kept in qc-backup beside the config, and --uninstall puts it back. A file that
-    was changed after it had been installed is kept as NAME.changed. Stop the fleet first. Run again
-    to upgrade. Exit codes: 0 done, 1 failed, 2 wrong usage.
+    What is replaced is kept in qc-backup beside the config, and --uninstall puts it back. So are
+    SAFE_SHUTDOWN.py and MASTER_LAUNCH.py: the old shutdown beside the new launcher ends processes that
+    are started again at once. A file that was changed after it had been installed is kept as
+    NAME.changed. Stop the fleet first. Run again to upgrade. Exit codes: 0 done, 1 failed, 2 wrong usage.
 .EXAMPLE
     powershell -ExecutionPolicy Bypass -File install.ps1 C:\trading
 .EXAMPLE
@@ -78,6 +79,7 @@ $folder = (Resolve-Path -LiteralPath $folder).ProviderPath
 $backup = Join-Path $folder 'qc-backup'
 $list = Join-Path $backup 'installed.txt'
 $installed = Read-List
+$oldScripts = 'SAFE_SHUTDOWN.py', 'MASTER_LAUNCH.py' # what is moved aside
 
 try {
     if ($Uninstall) {
@@ -113,8 +115,26 @@ try {
         }
     }
     $files = @(Get-ChildItem -LiteralPath (Join-Path $PSScriptRoot 'bin'), (Join-Path $PSScriptRoot 'scripts') -File)
-    Assert-Free @($files | ForEach-Object { $_.Name })
+    Assert-Free (@($files | ForEach-Object { $_.Name }) + $oldScripts)
     $null = New-Item -ItemType Directory -Path $backup -Force
+    foreach ($name in $oldScripts) {
+        $path = Join-Path $folder $name
+        if (-not (Test-Path -LiteralPath $path -PathType Leaf)) { continue }
+        $saved = Join-Path $backup $name
+        if ($installed.Contains($name)) {
+            # It was put there again since: the first one stays the one that --uninstall brings back.
+            if (-not (Test-Path -LiteralPath $saved) -or (Get-Sum $saved) -ne (Get-Sum $path)) {
+                Move-Item -LiteralPath $path -Destination "$path.changed" -Force
+            }
+        }
+        else {
+            Copy-Over $path $saved
+            $installed[$name] = Get-Sum $path
+            Write-List $installed
+        }
+        if (Test-Path -LiteralPath $path) { Remove-Item -LiteralPath $path -Force }
+        Write-Output "moved the old $name aside"
+    }
     foreach ($file in $files) {
         $path = Join-Path $folder $file.Name
         $sum = Get-Sum $file.FullName

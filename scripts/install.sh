@@ -4,8 +4,10 @@
 #   ./install.sh FOLDER               FOLDER is the one with MASTER_CONFIG.json
 #   ./install.sh --uninstall FOLDER
 #
-# What is replaced is kept in FOLDER/qc-backup, and --uninstall puts it back. A file that was changed
-# after it had been installed is kept as NAME.changed. Stop the fleet first. Run again to upgrade.
+# What is replaced is kept in FOLDER/qc-backup, and --uninstall puts it back. So are SAFE_SHUTDOWN.py and
+# MASTER_LAUNCH.py: the old shutdown beside the new launcher ends processes that are started again at
+# once. A file that was changed after it had been installed is kept as NAME.changed. Stop the fleet
+# first. Run again to upgrade.
 set -eu
 
 die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
@@ -20,6 +22,8 @@ case $1 in -*) usage ;; *MASTER_CONFIG.json) folder=$(dirname -- "$1") ;; *) fol
 folder=$(cd -- "$folder" && pwd)
 backup=$folder/qc-backup
 list=$backup/installed.txt # what --uninstall takes away, as sha256sum writes it
+
+old_scripts='SAFE_SHUTDOWN.py MASTER_LAUNCH.py' # what is moved aside
 
 sum() { sha256sum <"$1" | cut -d' ' -f1; }
 was_installed() { [ -f "$list" ] && grep -q "^[0-9a-f]*  $1\$" "$list"; }
@@ -62,7 +66,25 @@ for file in "$here"/bin/* "$here"/scripts/*; do
   [ ! -e "$folder/$name" ] || [ -f "$folder/$name" ] || die "$folder/$name is no file. Move it away."
 done
 
+for name in $old_scripts; do
+  [ ! -e "$folder/$name" ] || [ -f "$folder/$name" ] || die "$folder/$name is no file. Move it away."
+done
+
 mkdir -p -- "$backup"
+for name in $old_scripts; do
+  [ -f "$folder/$name" ] || continue
+  if was_installed "$name"; then
+    # It was put there again since: the first one stays the one that --uninstall brings back.
+    if ! cmp -s -- "$backup/$name" "$folder/$name"; then mv -f -- "$folder/$name" "$folder/$name.changed"; fi
+  else
+    place "$folder/$name" "$backup/$name"
+    if [ -f "$list" ]; then cat -- "$list" >"$list.new"; else : >"$list.new"; fi
+    printf '%s  %s\n' "$(sum "$folder/$name")" "$name" >>"$list.new"
+    mv -f -- "$list.new" "$list"
+  fi
+  rm -f -- "$folder/$name"
+  echo "moved the old $name aside"
+done
 for file in "$here"/bin/* "$here"/scripts/*; do
   name=$(basename -- "$file")
   if was_installed "$name"; then

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use qc_process::here;
 use qc_tests::{Contender, Finished, SampleLocks, Speaker, python, run};
 
 use crate::tools;
@@ -64,6 +65,48 @@ fn both_implementations_read_the_same_vectors() {
     let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/qc-lock-core/src");
     let files = ["account", "time", "host_name"].map(|name| core.join(name).join("vectors.json"));
     succeeds(script(&locks, VECTORS, &[&files[0], &files[1], &files[2]]));
+}
+
+/// What the old module writes: the name of the machine as COMPUTERNAME has it, or no name at all.
+const OLD: &str = r#"
+import datetime, json, os, sys
+json.dump({"pid": os.getpid(), "name": "BRAIN_ATLAS", "account": "12004", "host": sys.argv[2],
+           "timestamp": datetime.datetime.now().isoformat()}, open(sys.argv[1], "w"))
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None).prctl(15, b"trading", 0, 0, 0)  # a title, as setproctitle sets it
+print("written", flush=True)
+sys.stdin.readline()
+"#;
+
+#[test]
+fn the_record_of_a_living_holder_of_the_old_module_stays_under_each_name_of_this_machine() {
+    let netbios: String =
+        here().name.split('.').next().unwrap_or_default().chars().take(15).collect();
+    let is_own = |host: &str| host != "ELSEWHERE";
+    for host in ["unknown", &*netbios.to_uppercase(), "ELSEWHERE"] {
+        let locks = SampleLocks::new(tools());
+        fs::create_dir_all(locks.dir()).unwrap();
+        let record = locks.record("BRAIN_ATLAS");
+        let Some(mut command) = command(&locks, OLD, &[&record, Path::new(host)]) else { return };
+        let mut old = Contender::start(&mut command);
+        old.wait_for("written");
+        assert_eq!(locks.qc_lock(&["clear-all"]).code, 0);
+        let dir = locks.dir();
+        locks.drop_in(&["--clear-all", "--lock-dir", dir.to_str().unwrap()]);
+        for asker in Speaker::all() {
+            locks.attempt(asker, "BRAIN_ATLAS", None).refused();
+            locks.attempt(asker, "BRAIN_OTHER", Some("12004")).refused();
+        }
+        old.tell("end");
+        assert_eq!(old.finish().code, 0);
+        assert_eq!(locks.qc_lock(&["clear-all"]).code, 0);
+        assert!(!record.exists(), "{host}: the record of the dead stays");
+        if is_own(host) {
+            locks.write("BRAIN_ATLAS", &serde_json::json!({ "pid": 1 << 22, "host": host }));
+            assert_eq!(locks.attempt(Speaker::Library, "BRAIN_ATLAS", None).taken(), 1, "{host}");
+        }
+    }
 }
 
 #[test]
@@ -135,7 +178,7 @@ fn a_record_can_not_steer_the_terminal() {
         "host": "elsewhere\u{1b}]0;T\u{7}",
     });
     locks.write("BRAIN_ATLAS", &record);
-    let mut outputs = vec![locks.qc_lock(&["--lock-dir", locks.dir().to_str().unwrap(), "list"])];
+    let mut outputs = vec![locks.qc_lock(&["list"])];
     outputs.extend(locks.drop_in(&["--list", "--lock-dir", locks.dir().to_str().unwrap()]));
     outputs.push(run(&mut locks.command(Speaker::Tool, "BRAIN_ATLAS", None), ""));
     if python().is_some() {
@@ -144,6 +187,7 @@ fn a_record_can_not_steer_the_terminal() {
     for shown in outputs {
         let text = shown.stdout + &shown.stderr;
         let is_odd = |c: char| c.is_control() && c != '\n' && c != '\r';
+        assert!(text.contains("BRAIN_ATLAS") && text.contains(r"7\u{1b}[31m\nFAKE"), "{text:?}");
         assert!(!text.contains(is_odd) && !text.contains("\nFAKE"), "{text:?}");
     }
 }

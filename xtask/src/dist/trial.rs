@@ -15,8 +15,12 @@ use crate::release::Target;
 use crate::{demo, windows};
 
 /// Files that lie beside the config before, and again afterwards.
-const OLD: [(&str, &str); 2] =
-    [("process_lock.py", "# the old module\n"), ("SAFE_SHUTDOWN.bat", "@echo the old script\r\n")];
+const OLD: [(&str, &str); 4] = [
+    ("process_lock.py", "# the old module\n"),
+    ("SAFE_SHUTDOWN.bat", "@echo the old script\r\n"),
+    ("SAFE_SHUTDOWN.py", "# the old shutdown\n"),
+    ("MASTER_LAUNCH.py", "# the old launcher\n"),
+];
 
 /// Tries `archive`.
 ///
@@ -35,6 +39,9 @@ pub(crate) fn run(target: Target, archive: &Path) -> Result<()> {
     let refused = install(&unpacked, &[place.path()])?;
     ensure!(!refused.status.success(), "a folder without a config was accepted");
     installed(install(&unpacked, &[&root])?)?;
+    for name in ["SAFE_SHUTDOWN.py", "MASTER_LAUNCH.py"] {
+        ensure!(!root.join(name).exists(), "{name} is not moved aside");
+    }
     // An upgrade must not take the first one's files for the user's.
     installed(install(&unpacked, &[&root])?)?;
     match target {
