@@ -52,6 +52,23 @@ pub fn read_limited_from(path: &Path, offset: u64, limit: u64) -> io::Result<Vec
     Ok(bytes)
 }
 
+/// Reads a file of the user's own in full, but not more than one byte beyond `limit`. Unlike for
+/// records, links are followed; and Windows reads for us what it keeps elsewhere, in the cloud or
+/// deduplicated, which a file opened as such a link is not.
+///
+/// # Errors
+/// Whatever the system reports; `InvalidInput` if it is no regular file.
+pub fn read_limited_following(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    imp::prepare_following(&mut options);
+    let file = opened(|| options.open(path)).map_err(|error| explained(error, path))?;
+    regular(&file)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Appends `bytes` to the regular file at `path` with one write, creating it if it is missing, and
 /// returns how long it is then; symbolic links are not followed.
 ///

@@ -84,10 +84,13 @@ pub enum AtLogOn {
 /// What starts programs at log-on here.
 pub const AT_LOG_ON: AtLogOn = imp::AT_LOG_ON;
 
-/// Keeps a command away from this program's terminal: no window opens for it on Windows, and
-/// Ctrl-C does not reach it on Unix.
-pub fn set_apart(command: &mut std::process::Command) {
-    imp::set_apart(command);
+/// Starts a command away from this program's terminal: no window opens for it on Windows, and Ctrl-C
+/// does not reach it on Unix. It inherits nothing that a child started at the same time is to have.
+///
+/// # Errors
+/// Whatever the system reports.
+pub fn spawn_apart(command: &mut std::process::Command) -> std::io::Result<std::process::Child> {
+    imp::spawn_apart(command)
 }
 
 /// How the console behind standard output is set. On Windows that outlives the program that sets

@@ -46,7 +46,8 @@ fn a_program_that_the_config_names_as_a_terminal_is_one() {
     assert!(Process::open(programs[1].identity()).unwrap().is_some(), "it only lies beside it");
 }
 
-#[cfg(unix)] // Windows keeps the path that a program was started from, and starts none through links.
+// Windows keeps the path that a program was started from, and starts none through links.
+#[cfg(unix)]
 #[test]
 fn a_terminal_that_was_updated_or_is_started_by_another_name_is_still_one() {
     let fleet = SampleFleet::new(tools(), &[("ATLAS", 1_211_002)]);

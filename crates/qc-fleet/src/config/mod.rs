@@ -15,11 +15,9 @@ mod value;
 mod warning;
 mod written;
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
-use qc_process::file::read_limited;
+use qc_process::file::read_limited_following;
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
@@ -52,20 +50,9 @@ pub(crate) fn read<T>(
     make: impl FnOnce(Config) -> Result<T, Mistake>,
 ) -> Result<T, ConfigError> {
     // Unlike a record, the trader's own file may be a link.
-    let bytes =
-        read_bytes(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    let bytes = read_limited_following(path, LIMIT)
+        .map_err(|source| ConfigError::Read { path: path.into(), source })?;
     from_bytes(path, &bytes, make)
-}
-
-/// On a volume without a name that Windows knows, such as a RAM disk, links can't be resolved; the
-/// file itself can be read. See <https://github.com/rust-lang/rust/issues/79449>.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::canonicalize(path) {
-        Ok(resolved) => read_limited(&resolved, LIMIT),
-        Err(error) => std::path::absolute(path)
-            .and_then(|absolute| read_limited(&absolute, LIMIT))
-            .map_err(|_| error),
-    }
 }
 
 /// Reads what the file at `path` holds.

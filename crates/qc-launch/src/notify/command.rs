@@ -37,9 +37,7 @@ impl Carrier for Command {
             .map_err(|error| failed(format!("it cannot be started: {error}"), false))?;
         let mut command = process::Command::new(program);
         command.args(&self.args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        qc_process::set_apart(&mut command);
-        let mut child = command
-            .spawn()
+        let mut child = qc_process::spawn_apart(&mut command)
             .map_err(|error| failed(format!("it cannot be started: {error}"), false))?;
         if let Some(mut input) = child.stdin.take() {
             // One that reads nothing may still do its work. The event is far shorter than a pipe.

@@ -24,10 +24,10 @@ pub(crate) use system::{
     is_out_of_room, is_path_variable, is_transient, kill, let_share, let_share_directory, link,
     listener, may_run, on_hang_up, on_interrupt, open_child, open_process, open_to_writers,
     openers, other_owner, output_mode, owner, pass_on, pid_namespace, prepare, press_ctrl_break,
-    process_handle, program_at, reset_inherited, return_memory, run_helper, scan, set_apart,
-    set_output_mode, spawn, spawn_detached, start_time, user_name, volume, wait_any, watch_session,
-    whole_blocks,
+    process_handle, program_at, reset_inherited, return_memory, run_helper, scan, set_output_mode,
+    spawn, spawn_detached, start_time, user_name, volume, wait_any, watch_session, whole_blocks,
 };
+pub(crate) use system::{prepare_following, spawn_apart};
 
 /// The rights of others to a file while it is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

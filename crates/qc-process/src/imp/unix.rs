@@ -161,6 +161,11 @@ pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
     options.mode(mode).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC);
 }
 
+/// Makes an open follow links, though not wait for the other end of a FIFO.
+pub(crate) fn prepare_following(options: &mut OpenOptions) {
+    options.custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
+}
+
 /// Which file it is, for as long as it is open: its device and inode.
 pub(crate) type FileId = (u64, u64);
 
@@ -245,8 +250,8 @@ pub(crate) fn link(target: &Path, at: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target.file_name().unwrap_or_default(), at)
 }
 
-pub(crate) fn set_apart(command: &mut Command) {
-    command.process_group(0);
+pub(crate) fn spawn_apart(command: &mut Command) -> io::Result<std::process::Child> {
+    command.process_group(0).spawn()
 }
 
 /// Whether the file has another name in some folder, too.

@@ -154,6 +154,14 @@ pub(crate) fn is_out_of_room(error: i32) -> bool {
     matches!(error, 4 | 8 | 14 | 39 | 112 | 1450 | 1455)
 }
 
+/// Makes an open follow links, and read what lies in the cloud. A folder is refused for being no
+/// regular file.
+pub(crate) fn prepare_following(options: &mut OpenOptions) {
+    options
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
+        .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE);
+}
+
 /// There is no limit.
 pub(crate) fn allow_open_files(_count: u64) -> u64 {
     u64::MAX
@@ -203,8 +211,8 @@ pub(crate) fn link(target: &Path, at: &Path) -> io::Result<()> {
     fs::hard_link(target, at)
 }
 
-pub(crate) fn set_apart(command: &mut Command) {
-    command.creation_flags(CREATE_NO_WINDOW);
+pub(crate) fn spawn_apart(command: &mut Command) -> io::Result<std::process::Child> {
+    spawn::by_itself(command.creation_flags(CREATE_NO_WINDOW))
 }
 
 /// Whether the file has another name in some folder, too.

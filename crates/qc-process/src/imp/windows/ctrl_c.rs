@@ -17,8 +17,8 @@ use windows_sys::Win32::System::Console::{
 use windows_sys::Win32::System::Threading::{DETACHED_PROCESS, PROCESS_QUERY_LIMITED_INFORMATION};
 
 use super::console::{end_echo, expect_echo, ignore_ctrl_c, own_console};
-use super::sys;
 use super::window::{self, Windows};
+use super::{spawn, sys};
 use crate::fault::point;
 use crate::helper::{self, HELPER};
 use crate::terminal::spared_paths;
@@ -119,14 +119,15 @@ fn visit_in_turn(processes: &[&Process], visits: &mut HashMap<u32, Visit>) -> io
 
 /// Lets one helper visit the consoles of `targets`, until it has, or one does not answer.
 fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Result<()> {
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut command = Command::new(std::env::current_exe()?);
+    command
         .arg(HELPER)
         .args(targets.iter().map(|Identity { pid, started, .. }| format!("{pid}:{started}")))
         .creation_flags(DETACHED_PROCESS)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+        .stderr(Stdio::null());
+    let mut child = spawn::by_itself(&mut command)?;
     if let Some(mut input) = child.stdin.take() {
         // The terminals that only the config knows. A helper that can't be told visits nobody.
         let paths: String = spared_paths().into_iter().map(|path| path + "\n").collect();

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{mem, ptr, thread};
 
@@ -25,6 +27,16 @@ use super::{console, sys};
 use crate::fault::point;
 use crate::program::{find, path_among};
 use crate::{Console, Ended, Identity, Output, Spawn, here};
+
+/// Held while handles can be inherited and a child is created that is to inherit them. A child that
+/// another thread creates meanwhile would inherit them, too, and keep a log or a pipe open.
+static INHERITING: Mutex<()> = Mutex::new(());
+
+/// Starts a command of the standard library's, which inherits nothing that is meant for others.
+pub(super) fn by_itself(command: &mut Command) -> io::Result<std::process::Child> {
+    let _alone = INHERITING.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
 
 #[derive(Debug)]
 pub(crate) struct ChildHandle {
@@ -141,6 +153,8 @@ fn create_suspended(
     if spawn.console == Console::Own {
         flags |= CREATE_NO_WINDOW;
     }
+    // Until the copies that can be inherited are closed again, so they come after it.
+    let _alone = INHERITING.lock().unwrap_or_else(PoisonError::into_inner);
     let redirected: Option<OwnedHandle> = match spawn.output {
         Output::Inherit => None,
         Output::File(file) => Some(file.try_clone()?.into()),
