@@ -49,6 +49,27 @@ pub struct Cut {
 /// # Errors
 /// Whatever the system reports, such as a disk too full for the copy; the file is as it was then.
 pub fn cut(folder: &LogFolder, name: &LogName) -> io::Result<Option<Cut>> {
+    cut_with(folder, name, Durability::Synced)
+}
+
+/// Whether a part must be on the disk before it is taken off the file's front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// What is cut off must not be lost with the machine's power.
+    Synced,
+    /// The file grows faster than a busy disk may write: to wait for that would fill it.
+    Hasty,
+}
+
+/// Does the same.
+///
+/// # Errors
+/// As [`cut`].
+pub(super) fn cut_with(
+    folder: &LogFolder,
+    name: &LogName,
+    durability: Durability,
+) -> io::Result<Option<Cut>> {
     recover(folder)?;
     let rest = name.without_part();
     let source = file::open_for_cutting(&folder.path().join(rest.file_name()))?;
@@ -57,7 +78,7 @@ pub fn cut(folder: &LogFolder, name: &LogName) -> io::Result<Option<Cut>> {
     }
     let part = folder.path().join(rest.with_part(next_part(folder, &rest)?).file_name());
     let (copying, cutting) = (with_ending(&part, COPYING), with_ending(&part, CUTTING));
-    let (bytes, lost) = take_front(source, &copying, &cutting).inspect_err(|_| {
+    let (bytes, lost) = take_front(source, &copying, &cutting, durability).inspect_err(|_| {
         // The file still has it all. What can't be removed now is seen to next time.
         let _ = file::remove(&copying).and_then(|()| file::remove(&cutting));
     })?;
@@ -84,13 +105,19 @@ pub fn recover(folder: &LogFolder) -> io::Result<()> {
 }
 
 /// Copies and cuts; returns how many bytes the part has, and how many are lost.
-fn take_front(mut source: File, copying: &Path, cutting: &Path) -> io::Result<(u64, u64)> {
+fn take_front(
+    mut source: File,
+    copying: &Path,
+    cutting: &Path,
+    durability: Durability,
+) -> io::Result<(u64, u64)> {
     let blocks = file::whole_blocks(&source)?;
     let mut part = File::create_new(copying)?;
     let most = if blocks > 0 { blocks } else { u64::MAX };
     let mut copied = copy(&mut source, 0, most, &mut part)?;
-    // What is cut off must not be lost with the machine's power either.
-    part.sync_data()?;
+    if durability == Durability::Synced {
+        part.sync_data()?;
+    }
     drop(part);
     file::replace(copying, cutting)?;
     if blocks > 0 && copied == blocks && file::cut_front(&source, blocks).is_ok() {

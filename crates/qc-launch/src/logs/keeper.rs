@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use qc_fleet::LogSettings;
 use qc_process::file;
 
-use crate::logs::cut::{cut, recover};
+use crate::logs::cut::{Durability, cut_with, recover};
 use crate::logs::limiter::Limiter;
 use crate::logs::pace::{self, Look, next_look};
 use crate::logs::retention::{Candidate, Retention, plan};
@@ -23,6 +23,9 @@ const AGE_LOOK: Duration = Duration::from_secs(3600);
 
 /// How long after the last start old files are removed: many components start at once.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// The time between two looks from which on a cut may wait for the disk.
+const UNHURRIED: Duration = Duration::from_secs(5);
 
 /// The smallest size at which a file is cut.
 const LEAST_SIZE: u64 = 64 * 1024;
@@ -235,16 +238,17 @@ impl Work {
         let found = size()?;
         let mut left = found;
         if found >= limit {
-            self.cut(path);
+            let before = self.in_use.get(path).and_then(|file| file.look);
+            self.cut(path, durability(before, Instant::now()));
             left = size()?;
         }
         Some(Look { found, left, at: Instant::now() })
     }
 
-    fn cut(&mut self, path: &Path) {
+    fn cut(&mut self, path: &Path, durability: Durability) {
         let name = path.file_name().and_then(|name| LogName::parse(name.to_str()?));
         let Some(name) = name else { return };
-        let result = cut(&self.folder, &name);
+        let result = cut_with(&self.folder, &name, durability);
         let Some(Some(made)) = self.note("cut", path, result) else { return };
         let part = made.part.file_name().unwrap_or_default().to_string_lossy();
         let lost = match made.lost {
@@ -310,6 +314,12 @@ impl Work {
             }
         }
     }
+}
+
+/// Decides whether there is time for a busy disk: not for a file that had to be looked at again soon.
+fn durability(before: Option<Look>, now: Instant) -> Durability {
+    let is_slow = before.is_some_and(|look| now.saturating_duration_since(look.at) >= UNHURRIED);
+    if is_slow { Durability::Synced } else { Durability::Hasty }
 }
 
 #[cfg(test)]
