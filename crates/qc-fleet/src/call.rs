@@ -219,6 +219,10 @@ mod tests {
             "nice -n 5 timeout 9 python BRAIN_ATLAS.py",
             "conda run -n trade --no-capture-output python BRAIN_ATLAS.py",
             "poetry run python BRAIN_ATLAS.py",
+            "python /opt/conda/bin/conda run -n trade python BRAIN_ATLAS.py",
+            "python3 -I /usr/bin/poetry run python BRAIN_ATLAS.py",
+            "python -m pipenv run python BRAIN_ATLAS.py",
+            r"python C:\\x\\conda-script.py run -n trade python BRAIN_ATLAS.py",
             "uv run --no-project --python 3.12 BRAIN_ATLAS.py --live",
             "uv run python -m pdb BRAIN_ATLAS.py",
             "uv run coverage run BRAIN_ATLAS.py",
@@ -243,6 +247,8 @@ mod tests {
             "timeout 5 grep python BRAIN_ATLAS.py",
             "qc-lock run BRAIN_ATLAS -- python BRAIN_ATLAS.py",
             "code BRAIN_ATLAS.py",
+            "python BRAIN_ATLAS.py",
+            "python other.py run python BRAIN_ATLAS.py",
         ] {
             assert_eq!(wrapped(line), None, "{line}");
         }

@@ -20,7 +20,7 @@ use qc_process::{ProcessInfo, is_terminal};
 use self::launching::Launching;
 pub(crate) use self::tree::Tree;
 use crate::Role;
-use crate::call::path_name;
+use crate::call::{is_wrapper, path_name};
 use crate::evidence::Sight;
 use crate::matching::{Match, runs_python};
 
@@ -65,7 +65,9 @@ pub(crate) fn fold(
                 holder != parent && tree.ancestors(parent).any(|one| one == holder)
             });
             let is_its = launching.is_of(parent, program)
-                && (launching.launches(parent, child, program) || is_below_holder);
+                && (launching.launches(parent, child, program)
+                    || launching.is_between(parent, program)
+                    || is_below_holder);
             if !is_its || started_by.contains_key(&parent) {
                 break;
             }
@@ -85,7 +87,10 @@ pub(crate) fn fold(
         };
         let mut chain = vec![program];
         chain.extend(std::iter::successors(launcher(&program), launcher));
-        let is_stub = |&one: &usize| found[one].is_some() && runs_python(&processes[one]);
+        let is_stub = |&one: &usize| {
+            let process = &processes[one];
+            found[one].is_some() && runs_python(process) && !is_wrapper(&process.args)
+        };
         let stubs = chain[1..].iter().take_while(|one| is_stub(one)).count();
         let mut wrappers = chain.split_off(1 + stubs);
         wrappers.reverse();

@@ -115,7 +115,7 @@ impl<'a> Matcher<'a> {
             let root = &self.fleet.root;
             return Some(self.found(name, Role::Orchestrator, None, folder, root, current_dir));
         }
-        let call = call_of(process).or_else(|| self.wrapped_call(&process.args));
+        let call = self.wrapped_call(&process.args).or_else(|| call_of(process));
         match call.filter(|call| self.scripts.is_one(&call.script)) {
             Some(call) => self.script(&call, current_dir),
             None => self.program(&process.args, current_dir),

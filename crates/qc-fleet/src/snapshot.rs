@@ -14,6 +14,7 @@ use qc_process::{Identity, Listing, ProcessInfo, Sought};
 use self::holders::Holders;
 use self::identify::{Identified, identify};
 use self::roots::OtherRoots;
+use crate::call::is_wrapper;
 use crate::evidence::{Evidence, Machine, Sight, identity_in};
 use crate::fold::{Folded, fold};
 use crate::matching::{Matcher, Place};
@@ -50,6 +51,8 @@ impl Snapshot {
             args: &|args| matcher.may_find(args),
             name: &|name| matcher.may_be_program(name),
             pids: &holders,
+            // A shell's Python may have changed its title.
+            starters: &is_wrapper,
         })?;
         let mut snapshot = Self::assemble(fleet, listing, locks);
         snapshot.learn_foreign_accounts();

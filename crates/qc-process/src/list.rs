@@ -76,6 +76,8 @@ pub struct Sought<'a> {
     pub name: &'a (dyn Fn(&str) -> bool + Sync + 'a),
     /// Processes that are listed whatever they are.
     pub pids: &'a [u32],
+    /// Tells from its arguments whether what a listed process has started is listed, too.
+    pub starters: &'a Wanted<'a>,
 }
 
 /// Lists the processes of this machine.
@@ -92,7 +94,7 @@ pub fn list() -> io::Result<Listing> {
 /// If the system's process list can't be read at all.
 pub fn list_wanted(wanted: &Wanted<'_>) -> io::Result<Listing> {
     let is_python = |name: &str| name.to_lowercase().starts_with("py");
-    list_sought(&Sought { args: wanted, name: &is_python, pids: &[] })
+    list_sought(&Sought { args: wanted, name: &is_python, pids: &[], starters: &|_| false })
 }
 
 /// Lists the processes that are sought, and those they descend from.
@@ -109,8 +111,10 @@ pub fn list_sought(sought: &Sought<'_>) -> io::Result<Listing> {
     let mut from = 0;
     let mut missing: Vec<u32> = sought.pids.to_vec();
     loop {
-        let parents = listing.processes[from..].iter().filter_map(|one| one.parent);
-        missing.extend(parents);
+        let added = &listing.processes[from..];
+        missing.extend(added.iter().filter_map(|one| one.parent));
+        let starters = added.iter().filter(|one| (sought.starters)(&one.args));
+        missing.extend(starters.flat_map(|one| imp::children_with_titles(one.identity.pid)));
         missing.retain(|&pid| pid > 0 && known.insert(pid));
         if missing.is_empty() {
             break;

@@ -9,6 +9,7 @@ mod check;
 #[cfg(windows)]
 mod closing;
 mod command_line;
+mod components;
 mod config;
 mod conformance;
 mod crash_points;

@@ -1,6 +1,6 @@
 //! Wrappers: programs that start another one and wait for it.
 
-use super::{ScriptCall, file_name, is_python, program_stem, runners, script_call};
+use super::{ScriptCall, direct_call, file_name, is_python, program_stem, runners, script_call};
 
 /// Wrappers by name. Whether one of them really started a script is decided by the parent link and
 /// by the words in [`names_call`].
@@ -49,14 +49,29 @@ const SHELLS: [&str; 9] = ["ash", "bash", "cmd", "dash", "ksh", "powershell", "p
 
 /// Whether a program is one that only starts another and waits for it.
 pub(crate) fn is_wrapper(args: &[String]) -> bool {
+    let args = own_args(args);
     let Some(program) = args.first() else { return false };
     is_wrapper_program(program) || is_wrapper_of_qc(args)
+}
+
+/// Returns the arguments of a wrapper, its name first: `conda` and `poetry` are scripts of a Python.
+fn own_args(args: &[String]) -> &[String] {
+    let is_python_call = args.first().is_some_and(|program| is_python(program));
+    let Some(call) = is_python_call.then(|| direct_call(args)).flatten() else { return args };
+    let stem = program_stem(call.word);
+    let stem = stem.strip_suffix(".py").unwrap_or(&stem);
+    let stem = stem.strip_suffix("-script").unwrap_or(stem);
+    match ENVIRONMENTS.contains(&stem) {
+        true => &args[args.len() - call.rest.len() - 1..],
+        false => args,
+    }
 }
 
 /// Whether a program of this name only starts another one and waits for it.
 pub(crate) fn is_wrapper_program(program: &str) -> bool {
     let stem = program_stem(program);
     let stem = stem.strip_prefix('-').unwrap_or(&stem);
+    let stem = stem.strip_suffix("-script.py").unwrap_or(stem);
     [&WRAPPERS[..], &ENVIRONMENTS, &SHELLS].concat().contains(&stem)
 }
 
@@ -82,6 +97,7 @@ pub(crate) fn wrapped_call<'a>(
     args: &'a [String],
     is_interpreter: &dyn Fn(&str) -> bool,
 ) -> Option<ScriptCall<'a>> {
+    let args = own_args(args);
     let (program, words) = args.split_first()?;
     if is_wrapper_of_qc(args) || !is_wrapper_program(program) {
         return None;
@@ -90,8 +106,9 @@ pub(crate) fn wrapped_call<'a>(
         return shim_call(words, is_interpreter);
     }
     let stem = program_stem(program);
-    let is_environment = ENVIRONMENTS.contains(&stem.as_str());
-    let mut own_words = own_words(&stem);
+    let stem = stem.strip_suffix("-script.py").unwrap_or(&stem);
+    let is_environment = ENVIRONMENTS.contains(&stem);
+    let mut own_words = own_words(stem);
     let mut is_value = false;
     for (position, word) in words.iter().enumerate() {
         let rest = &words[position..];

@@ -53,7 +53,7 @@ impl Launching<'_> {
     pub(super) fn launches(&self, parent: usize, child: usize, program: usize) -> bool {
         let is_component = self.found[parent].is_some();
         let [parent, child, program] = [parent, child, program].map(|one| &self.processes[one]);
-        if runs_python(parent) {
+        if runs_python(parent) && !is_wrapper(&parent.args) {
             return is_component && self.is_launcher_of_python(parent, child);
         }
         let names = any_call_of(program).is_some_and(|call| names_call(&parent.args, &call));
@@ -69,6 +69,22 @@ impl Launching<'_> {
             true => self.unpacks_itself(parent, child),
             false => names || runs_python(child) && is_within(parent, child, MOMENTS),
         }
+    }
+
+    /// Whether a shell between two processes of one component, such as the one that `conda run` starts,
+    /// is part of how one launches the other.
+    pub(super) fn is_between(&self, shell: usize, program: usize) -> bool {
+        let is_shell = |one: usize| {
+            self.found[one].is_none()
+                && is_wrapper(&self.processes[one].args)
+                && !is_wrapper_of_qc(&self.processes[one].args)
+        };
+        let above = self.tree.ancestors(shell).find(|&one| !is_shell(one));
+        is_shell(shell)
+            && above.is_some_and(|above| {
+                let is_component = self.found[above].is_some() && self.is_of(above, program);
+                is_component && is_wrapper(&self.processes[above].args)
+            })
     }
 
     /// Whether `stub` is there to start `child`: it starts the same script with the same arguments,
@@ -102,9 +118,8 @@ impl Launching<'_> {
 /// does not say so: a shell script starts `feed.py`, or a brain that has changed its title.
 pub(super) fn pass_on(processes: &[ProcessInfo], tree: &Tree, found: &mut [Option<Match>]) {
     let waits = |one: usize, found: &[Option<Match>]| {
-        let is_wrapper = is_wrapper(&processes[one].args) && !runs_python(&processes[one]);
         let role = found[one].as_ref().map(|found| found.role);
-        is_wrapper && role.is_some_and(|role| role != Role::Orchestrator)
+        is_wrapper(&processes[one].args) && role.is_some_and(|role| role != Role::Orchestrator)
     };
     let has_program = |wrapper: usize, found: &[Option<Match>]| {
         let is_below = |one: usize| tree.ancestors(one).any(|ancestor| ancestor == wrapper);
@@ -133,7 +148,7 @@ pub(super) fn pass_on(processes: &[ProcessInfo], tree: &Tree, found: &mut [Optio
 
 /// Returns the script that a process runs, or that it is about to run.
 fn any_call_of(process: &ProcessInfo) -> Option<ScriptCall<'_>> {
-    call_of(process).or_else(|| wrapped_call(&process.args, &|_| false))
+    wrapped_call(&process.args, &|_| false).or_else(|| call_of(process))
 }
 
 fn is_within(parent: &ProcessInfo, child: &ProcessInfo, limit: Duration) -> bool {

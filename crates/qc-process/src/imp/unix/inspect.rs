@@ -14,6 +14,20 @@ pub(crate) fn open_in(pid: u32, folder: &str) -> Vec<PathBuf> {
     links.filter_map(|link| fs::read_link(link.path()).ok()).filter(is_in).collect()
 }
 
+/// Returns the children of a process, whose command lines may say anything: a program can change its
+/// own. None where the kernel was built without the list.
+pub(crate) fn children_with_titles(pid: u32) -> Vec<u32> {
+    // Each thread has started children of its own.
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| pids(&list)).collect()
+}
+
+fn pids(list: &str) -> Vec<u32> {
+    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// The folder of a process always belongs to its user, also where its files are hidden.
 pub(crate) fn user_of(pid: u32) -> Option<u32> {
     Some(fs::metadata(format!("/proc/{pid}")).ok()?.uid())

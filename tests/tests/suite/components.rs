@@ -1,0 +1,146 @@
+//! Which process is which component: the holder of its lock, then what its command line says, seen
+//! through wrappers and runners.
+
+use std::fs;
+use std::path::Path;
+
+use qc_tests::{Program, SampleFleet, copy_program, python};
+use serde_json::{Value, json};
+
+use crate::tools;
+
+/// An account that no other test uses.
+const RHEA: [(&str, u64); 1] = [("RHEA", 7_310_001)];
+
+/// A brain that runs until it is asked.
+const WAITING: &str = "import time\nprint('ready', flush=True)\ntime.sleep(100)\n";
+
+fn start(fleet: &SampleFleet, program: &Path, args: &[&str]) -> Program {
+    let mut program = Program::start(program, args, fleet.root(), &[], |_| ());
+    program.wait_for("ready");
+    program
+}
+
+fn own(fleet: &SampleFleet) -> Vec<Value> {
+    fleet.processes().into_iter().filter(|row| row["state"] != "foreign").collect()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is text")
+}
+
+#[test]
+fn what_holds_a_brains_lock_is_shown_as_it_is_refuses_a_start_and_is_stopped() {
+    let fleet = SampleFleet::new(tools(), &RHEA);
+    let feeder = fleet.root().join(format!("feeder{}", std::env::consts::EXE_SUFFIX));
+    copy_program(&fleet.tools.stand_in(), &feeder);
+    fleet.script("work.py", "");
+    let lock = fleet.tools.tool("qc-lock");
+    let _held = start(&fleet, &lock, &["run", "BRAIN_RHEA", "--", text(&feeder), "work.py"]);
+    let rows = own(&fleet);
+    let [brain] = &rows[..] else { panic!("{rows:#?}") };
+    assert_eq!(
+        (&brain["component"], &brain["lock"]["state"]),
+        (&json!("BRAIN_RHEA"), &json!("held"))
+    );
+    assert!(brain["command"].as_str().unwrap().contains("feeder"), "{brain:#}");
+    let refused = fleet.run("qc-launch", &[]);
+    assert_eq!(refused.code, 75, "{refused:?}");
+    let pid = brain["pids"][0].to_string();
+    assert!(format!("{refused:?}").contains(&pid), "{refused:?}");
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.stdout.contains(&format!("PID {pid}")), "{stopped:?}");
+    assert_eq!(own(&fleet), Vec::<Value>::new());
+}
+
+#[test]
+fn the_first_version_of_the_watchdog_is_a_copy_of_the_second() {
+    let fleet = SampleFleet::new(tools(), &RHEA);
+    fleet.script("STOPLOSS_WATCHDOG.py", "");
+    fleet.script("STOPLOSS_WATCHDOG_V2.py", "");
+    let args = |script: &'static str| [script, "--account", "RHEA"];
+    let _first = start(&fleet, &fleet.python(), &args("STOPLOSS_WATCHDOG.py"));
+    let rows = own(&fleet);
+    assert_eq!(rows.len(), 1, "{rows:#?}");
+    assert_eq!(
+        (&rows[0]["component"], &rows[0]["role"]),
+        (&json!("WATCHDOG_RHEA"), &json!("watchdog"))
+    );
+    let _second = start(&fleet, &fleet.python(), &args("STOPLOSS_WATCHDOG_V2.py"));
+    let check = fleet.run("qc-ps", &["--check"]);
+    assert!(check.stdout.contains("WATCHDOG_RHEA runs 2 times"), "{check:?}");
+    assert_eq!(fleet.run("qc-shutdown", &["--yes"]).code, 0);
+    assert_eq!(own(&fleet), Vec::<Value>::new());
+}
+
+#[test]
+fn a_brain_under_a_debugger_is_that_brain() {
+    let Some(python) = python() else { return };
+    let fleet = SampleFleet::new(tools(), &RHEA);
+    fs::write(fleet.root().join("BRAIN_RHEA.py"), WAITING).unwrap();
+    for args in [
+        &["-u", "-m", "pdb", "-c", "continue", "BRAIN_RHEA.py"][..],
+        &["-m", "cProfile", "-o", "profile", "BRAIN_RHEA.py"],
+    ] {
+        let _brain = start(&fleet, python, args);
+        let rows = own(&fleet);
+        assert_eq!(rows.len(), 1, "{args:?}: {rows:#?}");
+        assert_eq!(rows[0]["component"], "BRAIN_RHEA", "{args:?}");
+        let stopped = fleet.run("qc-shutdown", &["--yes"]);
+        assert_eq!(stopped.code, 0, "{stopped:?}");
+    }
+}
+
+/// Programs of Unix.
+#[cfg(unix)]
+mod unix {
+    use super::*;
+
+    /// Overwrites its own command line, as `setproctitle` does.
+    const TITLED: &str = r#"
+import ctypes, os, time
+fields = open("/proc/self/stat").read().rsplit(") ", 1)[1].split()
+start, end = int(fields[45]), int(fields[46])
+ctypes.memset(start, 0, end - start)
+ctypes.memmove(start, b"brain", 5)
+os.chdir("/")
+print("ready", flush=True)
+time.sleep(100)
+"#;
+
+    #[test]
+    fn a_component_behind_its_wrapper_is_one_and_its_program_is_stopped() {
+        let Some(python) = python() else { return };
+        let quoted = format!("'{}'", text(python));
+        for (what, command, body) in [
+            ("timeout", vec!["timeout", "90", text(python), "BRAIN_RHEA.py"], WAITING),
+            ("a shell", vec!["sh", "-c", "PYTHON BRAIN_RHEA.py; true"], WAITING),
+            ("a shell with a title", vec!["sh", "-c", "PYTHON BRAIN_RHEA.py; true"], TITLED),
+        ] {
+            let fleet = SampleFleet::new(tools(), &RHEA);
+            fs::write(fleet.root().join("BRAIN_RHEA.py"), body).unwrap();
+            let command: Vec<String> =
+                command.iter().map(|word| word.replace("PYTHON", &quoted)).collect();
+            let words: Vec<&str> = ["run", "BRAIN_RHEA", "--"]
+                .into_iter()
+                .chain(command.iter().map(String::as_str))
+                .collect();
+            let component = json!({ "BRAIN_RHEA": { "command": command } });
+            fleet.configure(&json!({
+                "ACCOUNTS": { "RHEA": { "account": RHEA[0].1, "enabled": true } },
+                "PROCESS_MANAGER": { "components": component },
+            }));
+            let _held = start(&fleet, &fleet.tools.tool("qc-lock"), &words);
+            let rows = own(&fleet);
+            let [brain] = &rows[..] else { panic!("{what}: {rows:#?}") };
+            assert_eq!(brain["component"], "BRAIN_RHEA", "{what}");
+            assert_eq!(brain["lock"]["state"], "held", "{what}");
+            assert_eq!(brain["pids"].as_array().unwrap().len(), 1, "{what}: {brain:#}");
+            let stopped = fleet.run("qc-shutdown", &["--yes"]);
+            assert_eq!(stopped.code, 0, "{what}: {stopped:?}");
+            let pid = u32::try_from(brain["pids"][0].as_u64().unwrap()).unwrap();
+            assert!(qc_process::identity_of(pid).is_err(), "{what}: {brain:#}");
+        }
+    }
+}
