@@ -184,3 +184,24 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Hold(HoldArgs),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{ArgAction, CommandFactory};
+    use qc_fleet::launcher::{LIST_OPTION, UP, VALUE_OPTIONS};
+
+    use super::*;
+
+    #[test]
+    fn the_options_of_a_launcher_are_known_where_its_command_line_is_read() {
+        let command = Cli::command();
+        assert!(command.get_subcommands().any(|one| one.get_name() == UP));
+        let takes_value = |action: &ArgAction| matches!(action, ArgAction::Set | ArgAction::Append);
+        let options = command.get_arguments().filter(|one| takes_value(one.get_action()));
+        for option in options.filter_map(|one| one.get_long()) {
+            let option = format!("--{option}");
+            let is_known = option == LIST_OPTION || VALUE_OPTIONS.contains(&option.as_str());
+            assert!(is_known, "{option} takes a value");
+        }
+    }
+}
