@@ -31,6 +31,8 @@ pub struct Target {
     pub account: Option<String>,
     /// The folder of its fleet, if that is not this one.
     pub elsewhere: Option<PathBuf>,
+    /// The programs that started it and wait for it, the outermost first: they end with it.
+    pub wrappers: Vec<u32>,
     /// Whether it is known that no orchestrator looks after it, such as a second copy that
     /// somebody started by hand.
     pub is_stray: bool,

@@ -23,6 +23,8 @@ pub(crate) struct Report {
     told: Vec<Planned>,
     /// What is meant but runs on, because this command was started from it.
     spared: Vec<Planned>,
+    /// What holds the lock of a component that is meant, and is never stopped.
+    untouchable: Vec<PlannedKept>,
     /// What is meant but runs on, because it protects a brain that runs on.
     kept: Vec<PlannedKept>,
     /// What is meant and does not run: an orchestrator that runs on is told not to start it.
@@ -30,6 +32,8 @@ pub(crate) struct Report {
     exposure: Exposure,
     /// What is started again as often as it is stopped.
     pub(crate) loops: Vec<Loop>,
+    /// What has started a component, runs on without it, and may start it again.
+    pub(crate) lingering: Vec<Loop>,
     /// Whether an orchestrator that runs on was told what not to start again.
     pub(crate) is_told: bool,
     /// Whether stopping was interrupted.
@@ -55,6 +59,8 @@ struct Planned {
     folder: Option<String>,
     /// Whether it is only stopped if it outlives the component that started it.
     worker: bool,
+    /// The programs that started it and end with it.
+    wrapper_pids: Vec<u32>,
     timeout_seconds: f64,
 }
 
@@ -87,6 +93,7 @@ impl From<&Target> for Planned {
             pid: target.identity.pid,
             folder: target.elsewhere.as_ref().map(|folder| folder.display().to_string()),
             worker: target.is_worker,
+            wrapper_pids: target.wrappers.clone(),
             timeout_seconds: target.timeout.as_secs_f64(),
         }
     }
@@ -118,10 +125,12 @@ impl Report {
             plan: stages.collect(),
             told: planned(&plan.told),
             spared: planned(&plan.spared),
+            untouchable: plan.untouchable.iter().map(PlannedKept::from).collect(),
             kept: plan.kept.iter().map(PlannedKept::from).collect(),
             withheld: plan.withheld.clone(),
             exposure: plan.exposure.clone(),
             loops: Vec::new(),
+            lingering: Vec::new(),
             is_told: false,
             interrupted: false,
             results: Vec::new(),
@@ -148,7 +157,7 @@ impl Report {
 
     /// Whether anything that was to be stopped may still run.
     pub(crate) fn is_left(&self) -> bool {
-        !self.loops.is_empty() || self.results.iter().any(|one| one.outcome.is_alive())
+        !self.loops.is_empty() || !self.untouchable.is_empty() || self.results.iter().any(|one| one.outcome.is_alive())
     }
 
     /// Whether telling was all there was to do, and could not be done.
@@ -165,6 +174,9 @@ impl Report {
         }
         if self.results.is_empty() {
             self.write_told(output)?;
+            if self.is_left() {
+                self.write_left(output)?;
+            }
         } else {
             self.write_counts(output)?;
         }
@@ -188,6 +200,9 @@ impl Report {
             writeln!(output, "{by_itself} ended by itself, before it was asked.")?;
         }
         self.write_told(output)?;
+        for one in &self.lingering {
+            writeln!(output, "WARNING: {}.", one.lingering_text())?;
+        }
         if self.is_left() {
             return self.write_left(output);
         }
@@ -229,6 +244,9 @@ impl Report {
                 }
                 Outcome::AlreadyGone | Outcome::ByItself | Outcome::Stopped | Outcome::Killed => {}
             }
+        }
+        for PlannedKept { target, reason } in self.untouchable.iter().chain(&self.kept) {
+            writeln!(output, "  {} (PID {}): {reason}", target.component, target.pid)?;
         }
         let is_denied = |one: &Ended| matches!(one.outcome, Outcome::Denied(_));
         if self.interrupted {
@@ -286,7 +304,7 @@ pub(crate) fn write_plan(
             target.component, target.identity.pid
         )?;
     }
-    for kept in &plan.kept {
+    for kept in plan.untouchable.iter().chain(&plan.kept) {
         let (name, pid) = (&kept.target.component, kept.target.identity.pid);
         writeln!(output, "WARNING: {name} (PID {pid}) runs on: {}.", kept.reason)?;
     }
@@ -349,10 +367,15 @@ fn line(of_one: &[Target]) -> String {
     }
     let account = first.account.as_ref();
     let account = account.map(|account| format!(", account {account}")).unwrap_or_default();
+    let wrappers: Vec<String> = first.wrappers.iter().map(ToString::to_string).collect();
+    let through = match wrappers.is_empty() {
+        true => String::new(),
+        false => format!(", started by PID {}, which ends with it", wrappers.join(", ")),
+    };
     let elsewhere = first.elsewhere.as_ref();
     let elsewhere =
         elsewhere.map(|folder| format!(", in {}", folder.display())).unwrap_or_default();
-    format!("{} (PID {}{account}{elsewhere})", first.component, pids.join(", "))
+    format!("{} (PID {}{account}{elsewhere}{through})", first.component, pids.join(", "))
 }
 
 /// Positions can't be seen from here: what is said is what guards them, whether there are any or not.

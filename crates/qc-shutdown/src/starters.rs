@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use qc_fleet::{Snapshot, StopPlan, Target, shown_command};
-use qc_process::{Identity, ProcessInfo, describe, own_identity};
+use qc_fleet::{Snapshot, StopPlan, Stopped, Target, shown_command};
+use qc_process::{Identity, Liveness, ProcessInfo, describe, liveness, own_identity};
 use serde::Serialize;
 
 /// How often a component may come again before that counts as a loop.
@@ -101,6 +101,16 @@ impl Loop {
         }
     }
 
+    /// Says what may start it again, and what to do.
+    pub(crate) fn lingering_text(&self) -> String {
+        let pid = self.starter_pid.unwrap_or_default();
+        let command = self.starter.as_deref().unwrap_or_default();
+        let name = &self.component;
+        format!(
+            "PID {pid} (`{command}`) started {name} and runs on: it may start it again; stop it, too"
+        )
+    }
+
     /// Says what starts it, and what to do.
     pub(crate) fn text(&self) -> String {
         match (self.starter_pid, &self.starter) {
@@ -113,6 +123,28 @@ impl Loop {
             _ => "it is started again as often as it is stopped; find out by what, and stop that first".into(),
         }
     }
+}
+
+/// Returns the programs that have started what was stopped by a command that names it, and run on
+/// without it, such as a loop that pauses.
+pub(crate) fn lingering(snapshots: &[Snapshot], results: &[Stopped]) -> Vec<Loop> {
+    let has_ended = |pid: u32| {
+        results.iter().any(|one| one.target.identity.pid == pid && !one.outcome.is_alive())
+    };
+    let mut lingering: Vec<Loop> = Vec::new();
+    for instance in snapshots.iter().flat_map(|snapshot| &snapshot.instances) {
+        let Some(main) = instance.main().filter(|main| has_ended(main.identity.pid)) else {
+            continue;
+        };
+        for wrapper in &instance.wrappers {
+            let pid = wrapper.identity.pid;
+            let is_known = lingering.iter().any(|one| one.starter_pid == Some(pid));
+            if !is_known && liveness(&wrapper.identity) == Liveness::Alive {
+                lingering.push(Loop::new(&instance.component, main.identity.pid, Some(wrapper)));
+            }
+        }
+    }
+    lingering
 }
 
 /// Whether a program of which a brain is a child runs on without it, and so may start it again. The

@@ -52,6 +52,7 @@ mod tests {
             account_key: key.map(Into::into),
             account: account.map(Into::into),
             elsewhere: folder.map(Into::into),
+            wrappers: Vec::new(),
             is_stray: false,
             is_worker: false,
             is_scripted: false,

@@ -24,6 +24,8 @@ pub struct StopPlan {
     pub told: Vec<Target>,
     /// What is meant but runs on, because the command that asks was started from it.
     pub spared: Vec<Target>,
+    /// What holds the lock of a component that is meant, and is never stopped.
+    pub untouchable: Vec<Kept>,
     /// What is meant but runs on, because it protects a brain that runs on.
     pub kept: Vec<Kept>,
     /// Components of this fleet that are meant and do not run: an orchestrator that runs on must not
@@ -42,7 +44,7 @@ pub struct Stage {
     pub targets: Vec<Target>,
 }
 
-/// A process that protects a brain that runs on.
+/// A process that is meant but runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The process.
@@ -74,7 +76,7 @@ impl StopPlan {
         timeout: Option<Duration>,
     ) -> Self {
         let reached: Vec<&Instance> =
-            snapshot.instances.iter().filter(|one| scope.reaches(one)).collect();
+            snapshot.instances.iter().filter(|one| scope.reaches(fleet, one)).collect();
         let mut chosen: Vec<bool> = reached.iter().map(|one| scope.means(one)).collect();
         for (position, brain) in reached.iter().enumerate() {
             let guard = |(one, &chosen): (&&Instance, &bool)| {
@@ -84,14 +86,22 @@ impl StopPlan {
         }
         let targets = |instance: &Instance| targets(fleet, instance, timeout);
         let mut plan = Self::default();
+        for (one, chosen) in reached.iter().zip(&mut chosen).filter(|(_, chosen)| **chosen) {
+            if let Some(why) = one.untouchable {
+                *chosen = false;
+                let reason = format!("it is {}, which is never stopped", why.as_str());
+                let kept = |target| Kept { target, reason: reason.clone() };
+                plan.untouchable.extend(targets(one).into_iter().map(kept));
+            }
+        }
         for (one, chosen) in reached.iter().zip(&mut chosen) {
             if *chosen && scope.spares(one) {
                 *chosen = false;
                 plan.spared.extend(targets(one));
             }
         }
-        let brains: Vec<&Target> =
-            plan.spared.iter().filter(|one| one.role == Role::Brain).collect();
+        let running_on = plan.spared.iter().chain(plan.untouchable.iter().map(|one| &one.target));
+        let brains: Vec<&Target> = running_on.filter(|one| one.role == Role::Brain).collect();
         for (one, chosen) in reached.iter().zip(&mut chosen).filter(|(_, chosen)| **chosen) {
             let targets = targets(one);
             let brain = targets.first().and_then(|target| protects(target, &brains));
@@ -102,7 +112,7 @@ impl StopPlan {
             }
         }
         // One that runs on needs an orchestrator that goes on looking after it.
-        if !plan.spared.is_empty() {
+        if !plan.spared.is_empty() || !plan.kept.is_empty() {
             let of_orchestrators = reached.iter().zip(&mut chosen);
             of_orchestrators
                 .filter(|(one, _)| one.role == Role::Orchestrator)
@@ -221,6 +231,7 @@ fn targets(fleet: &Fleet, instance: &Instance, timeout: Option<Duration>) -> Vec
         account_key: instance.account_key.clone(),
         account: instance.account.clone(),
         elsewhere: instance.other_root.clone(),
+        wrappers: instance.wrappers.iter().map(|one| one.identity.pid).collect(),
         is_stray: instance.supervised == Some(false),
         is_worker,
         is_scripted: instance.role == Role::Orchestrator && call_of(process).is_some(),
@@ -296,8 +307,27 @@ mod tests {
     }
 
     #[test]
+    fn a_strangers_script_in_a_folder_without_a_config_is_of_no_fleet() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let fleet = fleet(root.path());
+        let processes = vec![
+            process(other.path(), 20, 1, "python brain_mri.py"),
+            process(other.path(), 21, 1, "python BRAIN_A.py"),
+        ];
+        let seen = snapshot(root.path(), processes, Vec::new());
+        let scope = Scope { all_roots: true, ..Scope::default() };
+        let plan = || StopPlan::new(&fleet, &seen, &scope, None);
+        assert_eq!(pids(&plan()), [21], "a copy of our own is one wherever it lies");
+        std::fs::write(other.path().join("MASTER_CONFIG.json"), "{}").unwrap();
+        assert_eq!(pids(&plan()), [21, 20]);
+    }
+
+    #[test]
     fn only_orchestrators_of_what_is_stopped_are_told() {
         let [root, one, other] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        for folder in [&one, &other] {
+            std::fs::write(folder.path().join("MASTER_CONFIG.json"), "{}").unwrap();
+        }
         let processes = vec![
             process(root.path(), 10, 1, "qc-launch"),
             process(one.path(), 11, 1, "qc-launch"),

@@ -3,7 +3,7 @@
 use qc_lock_core::{Account, same_account};
 use qc_process::Identity;
 
-use crate::{Component, Instance, Place, Role};
+use crate::{Component, Fleet, Instance, Place, Role, find_root};
 
 /// Which of the running instances are meant. What is named in several ways has to fulfil all of
 /// them; without any name, everything is meant.
@@ -32,11 +32,9 @@ impl Scope {
             && !self.keep_watchdogs
     }
 
-    /// Whether `instance` is meant. An orchestrator is only meant with its whole fleet.
+    /// Whether `instance`, which this scope reaches, is meant. An orchestrator is only meant with its whole fleet.
     pub(crate) fn means(&self, instance: &Instance) -> bool {
-        self.reaches(instance)
-            && instance.untouchable.is_none()
-            && (instance.role != Role::Orchestrator || self.is_whole())
+        (instance.role != Role::Orchestrator || self.is_whole())
             && self.names_one(
                 instance.role,
                 &instance.component,
@@ -65,9 +63,14 @@ impl Scope {
             && !is_kept
     }
 
-    /// Whether `instance` lies where this scope looks at all.
-    pub(crate) fn reaches(&self, instance: &Instance) -> bool {
-        self.all_roots || instance.place == Place::Fleet
+    /// Whether `instance` lies where this scope looks at all. Elsewhere that is a folder with a config,
+    /// or a copy of one of this fleet's components: `brain_mri.py` of a stranger is neither.
+    pub(crate) fn reaches(&self, fleet: &Fleet, instance: &Instance) -> bool {
+        let is_of_a_fleet = || {
+            fleet.component(&instance.component).is_some()
+                || instance.folder.as_deref().is_some_and(|folder| find_root(folder).is_some())
+        };
+        instance.place == Place::Fleet || (self.all_roots && is_of_a_fleet())
     }
 
     pub(crate) fn spares(&self, instance: &Instance) -> bool {

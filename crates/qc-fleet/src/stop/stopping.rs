@@ -180,8 +180,11 @@ impl<'a> Stopping<'a> {
         count
     }
 
-    /// Leaves a process running, for a reason.
+    /// Leaves a process running that is not in hand, for a reason.
     pub fn leave(&mut self, target: &Target, reason: String) {
+        if self.running.iter().any(|one| one.target.identity == target.identity) {
+            return;
+        }
         self.running.push(Running::new(target.clone()));
         self.conclude(self.running.len() - 1, Outcome::Left(reason));
     }
@@ -445,6 +448,8 @@ impl<'a> Stopping<'a> {
                     self.unsettled.push(position);
                     continue;
                 }
+                // Whatever ended it, this program did not reach it.
+                Step::Asked | Step::AskedFirmly if one.unasked.is_some() => Outcome::ByItself,
                 Step::Asked | Step::AskedFirmly => Outcome::Stopped,
                 Step::Nothing => Outcome::ByItself,
             };
