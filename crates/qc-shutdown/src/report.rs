@@ -157,7 +157,9 @@ impl Report {
 
     /// Whether anything that was to be stopped may still run.
     pub(crate) fn is_left(&self) -> bool {
-        !self.loops.is_empty() || !self.untouchable.is_empty() || self.results.iter().any(|one| one.outcome.is_alive())
+        !self.loops.is_empty()
+            || !self.untouchable.is_empty()
+            || self.results.iter().any(|one| one.outcome.is_alive())
     }
 
     /// Whether telling was all there was to do, and could not be done.
@@ -347,7 +349,9 @@ pub(crate) fn write_plan(
 }
 
 fn is_one_line(one: &Target, other: &Target) -> bool {
-    let key = |one: &Target| (one.component.clone(), one.elsewhere.clone(), one.is_worker);
+    let key = |one: &Target| {
+        (one.component.clone(), one.elsewhere.clone(), one.is_worker, one.wrappers.clone())
+    };
     key(one) == key(other)
 }
 

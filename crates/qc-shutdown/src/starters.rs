@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use qc_fleet::{Snapshot, StopPlan, Stopped, Target, shown_command};
+use qc_fleet::{Instance, Snapshot, StopPlan, Stopped, Target, shown_command};
 use qc_process::{Identity, Liveness, ProcessInfo, describe, liveness, own_identity};
 use serde::Serialize;
 
@@ -136,15 +136,26 @@ pub(crate) fn lingering(snapshots: &[Snapshot], results: &[Stopped]) -> Vec<Loop
         let Some(main) = instance.main().filter(|main| has_ended(main.identity.pid)) else {
             continue;
         };
-        for wrapper in &instance.wrappers {
+        let starters = instance.wrappers.iter().cloned().chain(caller_of(instance));
+        for wrapper in starters {
             let pid = wrapper.identity.pid;
             let is_known = lingering.iter().any(|one| one.starter_pid == Some(pid));
             if !is_known && liveness(&wrapper.identity) == Liveness::Alive {
-                lingering.push(Loop::new(&instance.component, main.identity.pid, Some(wrapper)));
+                lingering.push(Loop::new(&instance.component, main.identity.pid, Some(&wrapper)));
             }
         }
     }
     lingering
+}
+
+/// Returns the parent of an instance, if its command names the component's script.
+fn caller_of(instance: &Instance) -> Option<ProcessInfo> {
+    let head = instance.wrappers.first().or(instance.processes.first())?;
+    let name = instance.component.to_lowercase();
+    let names_it =
+        |one: &ProcessInfo| one.args.iter().any(|arg| arg.to_lowercase().contains(&name));
+    let parent = describe(head.parent?).ok().flatten();
+    parent.filter(|one| one.can_be_parent_of(head) && names_it(one) && one.identity.pid > 1)
 }
 
 /// Whether a program of which a brain is a child runs on without it, and so may start it again. The

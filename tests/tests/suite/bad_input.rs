@@ -169,12 +169,14 @@ fn qc_ps_answers_bad_input_with_one_line() {
 fn qc_shutdown_answers_bad_input_with_one_line() {
     let keys: Vec<&str> = BAD_RECORDS.iter().map(|&(key, _)| key).chain(["FOLDER"]).collect();
     let bench = Bench::new(&keys);
-    let nothing = "Nothing of the fleet is running.\n";
+    // The bench holds a brain's lock, and goes on doing so.
+    let nothing = "Nothing that is to be stopped is running.\n";
+    let server = ["--yes", "--role", "server"];
     let mut rows = rows_about_configs_told(
         &["--dry-run"],
         "THE CONFIG CAN'T BE READ",
         &["--dry-run"],
-        nothing,
+        "BRAIN_LIVE (PID ",
     );
     rows.extend(rows_about_lock_dirs(&["--yes"]));
     rows.extend([
@@ -190,7 +192,7 @@ fn qc_shutdown_answers_bad_input_with_one_line() {
         let file = format!(".locks/{name}.lock");
         let put = move |root: &Path| write(&root.join(&file), &text);
         let cleared = format!("{nothing}Cleared the records of {name}.\n");
-        rows.push(Row::new(key, put, &["--yes"]).prints(&cleared));
+        rows.push(Row::new(key, put, &server).prints(&cleared));
     }
     let folder = |root: &Path| {
         fs::create_dir(root.join(".locks/BRAIN_FOLDER.lock")).expect("a folder can be made");
@@ -198,7 +200,7 @@ fn qc_shutdown_answers_bad_input_with_one_line() {
     };
     let cleared = format!("{nothing}Cleared the records of BRAIN_EMPTY.\n");
     rows.push(
-        Row::new("a folder for a record", folder, &["--yes"])
+        Row::new("a folder for a record", folder, &server)
             .prints(&cleared)
             .notes("WARNING: cannot access record "),
     );

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use qc_process::{Liveness, LocalStream, liveness};
-use qc_tests::{Finished, Program, SampleFleet, python, section};
+use qc_tests::{Finished, Program, SampleFleet, copy_program, python, section};
 use serde_json::json;
 
 use crate::tools;
@@ -244,4 +244,73 @@ fn a_brain_that_asks_keeps_its_watchdog() {
     assert!(said("runs on: it protects BRAIN_ATLAS (PID "), "{lines:#?}");
     assert!(!said("All automation has stopped."), "{lines:#?}");
     assert_eq!(liveness(watchdog.identity()), Liveness::Alive, "{lines:#?}");
+}
+
+/// Starts a program under a lock of the fleet, and returns it once it runs.
+fn under_lock(fleet: &SampleFleet, name: &str, program: &Path) -> Program {
+    let args = ["run", name, "--account", "41", "--", program.to_str().unwrap(), "odd"];
+    let mut held = Program::start(&fleet.tools.tool("qc-lock"), &args, fleet.root(), &[], |_| ());
+    held.wait_for("ready");
+    held
+}
+
+#[test]
+fn the_holder_of_a_brains_lock_is_stopped_before_its_watchdog_whatever_it_looks_like() {
+    for args in [
+        &["--yes", "--json"][..],
+        &["--yes", "--json", "--account", "ATLAS"],
+        &["--yes", "--json", "--name", "WATCHDOG_ATLAS"],
+    ] {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let watchdog = by_hand(&fleet, &["STOPLOSS_WATCHDOG_V2.py", "--account", "ATLAS"]);
+        let brain = under_lock(&fleet, "BRAIN_ATLAS", &fleet.tools.stand_in());
+        let stopped = shutdown(&fleet, args);
+        assert_eq!(stopped.code, 0, "{stopped:#?}");
+        let report = stopped.json();
+        let results = report["results"].as_array().unwrap();
+        let ended: Vec<(&str, &str)> = results
+            .iter()
+            .map(|one| (one["component"].as_str().unwrap(), one["outcome"].as_str().unwrap()))
+            .collect();
+        assert_eq!(ended, [("BRAIN_ATLAS", "stopped"), ("WATCHDOG_ATLAS", "stopped")], "{args:?}");
+        brain.finish();
+        assert_eq!(liveness(watchdog.identity()), Liveness::Dead);
+    }
+}
+
+#[test]
+fn a_terminal_under_a_brains_lock_is_named_and_neither_it_nor_its_watchdog_is_stopped() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let watchdog = by_hand(&fleet, &["STOPLOSS_WATCHDOG_V2.py", "--account", "ATLAS"]);
+    let terminal = fleet.root().join(format!("terminal64{}", std::env::consts::EXE_SUFFIX));
+    copy_program(&fleet.tools.stand_in(), &terminal);
+    let held = under_lock(&fleet, "BRAIN_ATLAS", &terminal);
+    for args in [&["--yes"][..], &["--yes", "--account", "ATLAS"]] {
+        let stopped = shutdown(&fleet, args);
+        assert_eq!(stopped.code, 1, "{stopped:#?}");
+        assert_contains(
+            &stopped,
+            &["it is a trading terminal, which is never stopped", "it protects BRAIN_ATLAS (PID "],
+        );
+        assert!(!stopped.stdout.contains("has stopped."), "{stopped:#?}");
+        assert_eq!(liveness(watchdog.identity()), Liveness::Alive, "{stopped:#?}");
+        assert_eq!(liveness(held.identity()), Liveness::Alive, "{stopped:#?}");
+    }
+}
+
+#[test]
+fn a_loop_that_pauses_is_named_as_what_may_start_it_again() {
+    let Some(python) = python() else { return };
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let again = start_loop(&fleet, python, "60");
+    let stopped = shutdown(&fleet, &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    let pid = again.identity().pid;
+    assert_contains(
+        &stopped,
+        &[
+            &format!("WARNING: PID {pid} ("),
+            "started BRAIN_ATLAS and runs on: it may start it again",
+        ],
+    );
 }
