@@ -120,3 +120,14 @@ fn values_with_percent_and_dollar_signs_arrive_as_they_were_written() {
     }
     assert!(log.contains("QC_TEST_BRACE is ${HOME} in "), "{log}");
 }
+
+#[test]
+fn a_missing_script_is_told_with_the_file_that_was_meant() {
+    let fleet = SampleFleet::new(tools(), &[("ATLAS", 7_325)]);
+    configure(&fleet, 7_325, &json!({}));
+    let file = |name: &str| fleet.root().join(name);
+    fs::rename(file("BRAIN_ATLAS.py"), file("BRAIN_ATALS.py")).unwrap();
+    let texts: Vec<String> = found(&fleet, 0).into_iter().map(|[text, _]| text).collect();
+    let near = "there is no BRAIN_ATLAS.py; did you mean BRAIN_ATALS.py?";
+    assert!(texts.iter().any(|text| text == near), "{texts:#?}");
+}

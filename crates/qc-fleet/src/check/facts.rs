@@ -1,6 +1,6 @@
 //! Gathering what [`check`](super::check) judges.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use qc_process::{Volume, listener, volume};
 
 use super::executables::{self, ProgramFiles};
-use super::sync;
+use super::{near_file, sync};
 use crate::{Component, Fleet, Snapshot, Variables};
 
 /// The scripts of the old suite that start and stop the whole fleet.
@@ -21,6 +21,8 @@ pub struct Facts {
     pub snapshot: Snapshot,
     /// What does not exist of all that should.
     pub missing: HashSet<PathBuf>,
+    /// The names of files that missing scripts were probably meant to be.
+    pub near: HashMap<PathBuf, String>,
     /// The files of the programs.
     pub programs: ProgramFiles,
     /// The scripts of the old suite in the fleet's folder.
@@ -92,6 +94,7 @@ impl Facts {
 
         Self {
             snapshot,
+            near: near_file::gather(fleet, components, &missing),
             missing,
             programs: executables::gather(fleet, components, variables),
             old_scripts: old_scripts(&fleet.root),

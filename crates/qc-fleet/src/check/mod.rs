@@ -5,6 +5,7 @@ mod accounts;
 mod executables;
 mod facts;
 mod folders;
+mod near_file;
 mod programs;
 mod running;
 mod sync;
@@ -156,6 +157,7 @@ pub fn check(fleet: &Fleet, components: &[Arc<Component>], facts: &Facts) -> Vec
     ports.extend(programs::taken_ports(components, facts));
     about(Subject::Ports, ports, "all are free");
     about(Subject::LockModule, folders::lock_module(facts), "no old process_lock.py is here");
+    about(Subject::Scripts, near_file::misnamed_scripts(components, facts), "");
     about(Subject::Scripts, folders::old_scripts(facts), "");
     about(Subject::LockDir, folders::lock_dir(facts), "it is on a disk of this machine");
     about(Subject::Logs, folders::logs(facts), "they can be written");

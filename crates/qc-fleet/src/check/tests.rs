@@ -34,6 +34,7 @@ fn facts() -> Facts {
     Facts {
         snapshot: Snapshot::default(),
         missing: [].into(),
+        near: [].into(),
         programs: ProgramFiles::new(),
         old_scripts: Vec::new(),
         ports: Vec::new(),
