@@ -72,7 +72,7 @@ pub(crate) fn is_wrapper_program(program: &str) -> bool {
     let stem = program_stem(program);
     let stem = stem.strip_prefix('-').unwrap_or(&stem);
     let stem = stem.strip_suffix("-script.py").unwrap_or(stem);
-    [&WRAPPERS[..], &ENVIRONMENTS, &SHELLS].concat().contains(&stem)
+    [&WRAPPERS[..], &ENVIRONMENTS, &SHELLS].iter().any(|names| names.contains(&stem))
 }
 
 /// Whether a program is a shell. Each copy of a shell counts for itself.
@@ -99,7 +99,7 @@ pub(crate) fn wrapped_call<'a>(
 ) -> Option<ScriptCall<'a>> {
     let args = own_args(args);
     let (program, words) = args.split_first()?;
-    if is_wrapper_of_qc(args) || !is_wrapper_program(program) {
+    if !is_wrapper_program(program) {
         return None;
     }
     if is_shell(program) {
