@@ -79,6 +79,23 @@ impl Place {
         })
     }
 
+    /// Returns the fleet for a view, which a broken config does not blind: what is then known of it
+    /// by its usual names, and why its config can't be read.
+    ///
+    /// # Errors
+    /// If there is no fleet at all: exit code 2.
+    pub fn fleet_to_show(&self) -> Result<(Fleet, Option<Failure>), Failure> {
+        let trouble = match self.fleet() {
+            Ok(fleet) => return Ok((fleet, None)),
+            Err(trouble) => trouble,
+        };
+        let folder = self.root.as_deref().or_else(|| self.lock_dir.as_deref()?.parent());
+        match folder.map(Fleet::without_config) {
+            Some(Ok(fleet)) => Ok((fleet, Some(trouble))),
+            Some(Err(_)) | None => Err(trouble),
+        }
+    }
+
     /// Reads the fleet's config, to start the fleet.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use qc_fleet::ConfigError;
+use qc_fleet::{ConfigError, LookError};
 use qc_lock_core::LockError;
 use qc_process::visible;
 
@@ -122,6 +122,17 @@ impl From<ConfigError> for Failure {
     }
 }
 
+impl From<LookError> for Failure {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Locks(error) => error.into(),
+            LookError::Processes(error) => {
+                Self::from_error(Exit::Failed, &error, "see whether /proc is there and may be read")
+            }
+        }
+    }
+}
+
 /// For output: a reader that went away ends the tool quietly.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
@@ -136,10 +147,15 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Says on standard error what went wrong without keeping the tool from its work.
+/// Reports on standard error what went wrong without keeping the tool from its work.
 pub fn warn(error: &LockError) {
-    // Where standard error is closed, nobody wants to know.
-    let _ = writeln!(io::stderr(), "WARNING: {}", describe(error));
+    warn_text(&describe(error));
+}
+
+/// The same for a text.
+pub fn warn_text(text: &str) {
+    // stderr is closed; ignore.
+    let _ = writeln!(io::stderr(), "WARNING: {}", visible(text));
 }
 
 /// Puts an error, all that caused it and the step to suggest into one line.

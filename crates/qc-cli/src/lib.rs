@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod column;
 mod exit;
 mod hold;
 mod output;
@@ -11,7 +12,8 @@ mod prompt;
 mod usage;
 
 pub use args::{ColorChoice, Place, PlaceArgs};
-pub use exit::{Exit, Failure, chain, describe, run_tool, warn};
+pub use column::{Column, Order, compare};
+pub use exit::{Exit, Failure, chain, describe, run_tool, warn, warn_text};
 pub use hold::{AccountArg, HoldArgs, hold};
 pub use output::{Text, Tone, duration, memory, print_json, table, terminal_width, uses_color};
 pub use prompt::{Answer, confirm};

@@ -43,6 +43,14 @@ impl Role {
     }
 }
 
+impl Role {
+    /// Returns the role that [`Role::word`] calls so.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::Orchestrator, Self::Brain, Self::Watchdog, Self::Server, Self::Other];
+        all.into_iter().find(|role| role.word() == word)
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())

@@ -12,7 +12,7 @@ use crate::{Fleet, Instance, Place, Role, Snapshot};
 
 /// What kind of thing is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
     /// More than one copy runs of one component, for one account in one role, or on one terminal
     /// in one role.
@@ -21,6 +21,20 @@ pub enum FindingKind {
     Foreign,
     /// It runs without its lock, so nothing keeps a second copy from starting.
     Rogue,
+    /// A brain runs, and the watchdog that should guard it does not.
+    Unguarded,
+    /// The launcher does not start it again.
+    GaveUp,
+    /// It has failed, and the launcher will start it again.
+    BackingOff,
+    /// Another copy keeps the launcher from starting it.
+    Blocked,
+    /// It should run, does not, and nothing asked for that.
+    Missing,
+    /// It should run by the config, and does not because it was asked to.
+    Stopped,
+    /// The launcher is alive and can't be asked.
+    Silent,
     /// It runs under its lock, but the orchestrator that should look after it does not.
     Orphan,
     /// Its lock was left behind by a process that has ended.

@@ -45,6 +45,7 @@ mod supervision;
 mod template;
 mod terminal;
 mod text;
+mod view;
 
 pub use command::shown_command;
 pub use component::{AccountEntry, Component, Fleet, Role, share_terminals};
@@ -67,3 +68,7 @@ pub use stop::{
 pub use template::{section_template, template};
 pub use terminal::{TerminalEntry, terminals};
 pub use text::{Secret, Text};
+pub use view::{
+    ComponentView, FleetView, LastEnd, Launcher, Look, LookError, Past, Row, RowKind, RowLock,
+    TreePart, TreePartKind, rfc3339,
+};

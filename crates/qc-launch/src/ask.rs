@@ -1,57 +1,17 @@
-//! `qc-launch status`, `stop`, `start`, `restart`, `reload`: asking the one that runs.
+//! `qc-launch stop`, `start`, `restart`, `reload`: asking the one that runs.
 
-use qc_cli::{
-    ColorChoice, Exit, Failure, Place, Text, Tone, local_time, print_json, table, visible,
-};
+use qc_cli::{Exit, Failure, Place, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_lock_core::LockDir;
-use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use crate::cli::{NamesArgs, StatusArgs, StopArgs};
+use crate::cli::{NamesArgs, StopArgs};
 use crate::last_words;
 
 /// The pause between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What `status --json` prints.
-#[derive(Serialize)]
-struct Report<'a> {
-    version: u32,
-    pid: u32,
-    is_stopping: bool,
-    components: &'a [ComponentStatus],
-}
-
-pub(crate) fn status(
-    args: &StatusArgs,
-    place: &Place,
-    output: &mut dyn Write,
-) -> Result<Exit, Failure> {
-    let mut client = connect(&place.locks()?)?;
-    let mut status = client.ask(&Request::Status).map_err(failure)?;
-    let mut before = String::new();
-    loop {
-        let mut text = Vec::new();
-        show(&status, args.json, args.color, &mut text)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        if text != before {
-            // A terminal shows one state; a file or a pipe gets one after the other.
-            if args.watch && !args.json && std::io::stdout().is_terminal() {
-                write!(output, "\x1b[H\x1b[2J")?;
-            }
-            write!(output, "{text}")?;
-            output.flush()?;
-        }
-        if !args.watch {
-            return Ok(Exit::Done);
-        }
-        before = text;
-        status = next(&mut client, &status)?;
-    }
-}
 
 pub(crate) fn stop(
     args: &StopArgs,
@@ -139,11 +99,11 @@ fn bring_up(
     })
 }
 
-fn connect(locks: &LockDir) -> Result<Client, Failure> {
+pub(crate) fn connect(locks: &LockDir) -> Result<Client, Failure> {
     Client::connect(locks.path()).map_err(failure)
 }
 
-fn failure(error: ControlError) -> Failure {
+pub(crate) fn failure(error: ControlError) -> Failure {
     let exit = match &error {
         ControlError::Refused { is_usage: true, .. } => Exit::Usage,
         ControlError::Refused { is_usage: false, .. }
@@ -158,7 +118,7 @@ fn failure(error: ControlError) -> Failure {
 }
 
 /// Returns how the fleet is as soon as that differs from `seen`, or after some seconds.
-fn next(client: &mut Client, seen: &Status) -> Result<Status, Failure> {
+pub(crate) fn next(client: &mut Client, seen: &Status) -> Result<Status, Failure> {
     client.ask(&Request::Wait { seen: seen.tag.clone() }).map_err(failure)
 }
 
@@ -258,48 +218,6 @@ fn stop_all(
     let message = format!("not everything could be stopped: {}", left.join(", "));
     let hint = "see `qc-ps` for what still runs, and run `qc-shutdown` elevated";
     Err(Failure::new(Exit::Failed, message, hint))
-}
-
-fn show(
-    status: &Status,
-    json: bool,
-    color: ColorChoice,
-    output: &mut dyn Write,
-) -> Result<(), Failure> {
-    if json {
-        let (version, pid) = (qc_control::VERSION, status.pid);
-        let (is_stopping, components) = (status.is_stopping, &status.components[..]);
-        return print_json(output, &Report { version, pid, is_stopping, components });
-    }
-    let rows = status.components.iter().map(row).collect();
-    let header = ["COMPONENT", "STATE", "PID", "SINCE", "RESTARTS", "DETAIL"];
-    writeln!(output, "{}", table(&header, rows, color))?;
-    if status.is_stopping {
-        writeln!(output, "The fleet is being stopped.")?;
-    }
-    Ok(())
-}
-
-fn row(component: &ComponentStatus) -> Vec<Text> {
-    let tone = match component.state {
-        StateWord::Running | StateWord::Finished => Tone::Good,
-        StateWord::Waiting | StateWord::Starting | StateWord::Stopping | StateWord::Stopped => {
-            Tone::Plain
-        }
-        StateWord::BackingOff => Tone::Warn,
-        StateWord::Blocked | StateWord::GaveUp => Tone::Bad,
-    };
-    let mut details: Vec<String> = component.detail.iter().cloned().collect();
-    details.extend(component.until.as_ref().map(|until| format!("until {}", local_time(until))));
-    details.extend(component.adopted.then(|| "adopted".to_owned()));
-    vec![
-        component.name.as_str().into(),
-        Text::new(component.state.word(), tone),
-        component.pid.map(|pid| pid.to_string()).unwrap_or_default().into(),
-        local_time(&component.since).into(),
-        component.restarts.to_string().into(),
-        details.join(", ").into(),
-    ]
 }
 
 fn detail(component: &ComponentStatus) -> String {

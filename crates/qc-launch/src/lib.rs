@@ -20,21 +20,24 @@ mod report;
 mod roster;
 mod runtime;
 mod start;
+mod status;
 mod unlatch;
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use cli::{Cli, Command, UpArgs};
 use qc_cli::{
     Exit, Failure, Place, describe, hold, parse, print_json, run_tool, shown, visible, warn,
+    warn_text,
 };
 use qc_fleet::check::has_old_module;
-use qc_fleet::{Component, Fleet, NotifyEvent, share_terminals};
+use qc_fleet::{Component, Fleet, Launcher, NotifyEvent, share_terminals};
 use qc_lock_core::{Event, LockDir, Request};
 
-use crate::logs::LogFolder;
+use crate::logs::{LogFolder, LogsArgs};
 use crate::notify::Notice;
 use crate::preflight::wanted;
 use crate::report::{Report, tell_refusal};
@@ -63,7 +66,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         }
         Some(Command::Drill(args)) => drill::run(args, output),
         Some(Command::DrillPart(args)) => drill::play(args, output),
-        Some(Command::Status(args)) => ask::status(args, &place, output),
+        Some(Command::Status(args)) => status::status(args, &place, output),
         Some(Command::Stop(args)) => ask::stop(args, &place, output),
         Some(Command::Start(args)) => ask::start(args, &place, output),
         Some(Command::Restart(args)) => ask::restart(args, &place, output),
@@ -72,11 +75,26 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         Some(Command::Autostart(args)) => {
             autostart::autostart(args, &cli.place, &place.fleet()?, output)
         }
-        Some(Command::Logs(args)) => {
-            logs::logs(args, &LogFolder::new(place.fleet()?.logs.folder), output)
-        }
+        Some(Command::Logs(args)) => show_logs(args, &place, output),
         None => up(&cli.up, &place, output),
     }
+}
+
+/// Shows a log. Without a config that can be read, the folder is the one that the launcher writes to,
+/// or the usual one.
+fn show_logs(args: &LogsArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let (fleet, trouble) = place.fleet_to_show()?;
+    let Some(trouble) = trouble else {
+        return logs::logs(args, &LogFolder::new(fleet.logs.folder), output);
+    };
+    // First: a log that is followed does not end.
+    warn_text(&format!("the config can't be read: {}", trouble.message()));
+    let launcher = Launcher::ask(&place.locks()?, &fleet.orchestrator);
+    let mut logs = launcher.status().into_iter().flat_map(|status| &status.components);
+    let log = logs.find_map(|one| Path::new(one.log.as_ref()?).parent());
+    let folder = log.map_or(fleet.logs.folder, Path::to_path_buf);
+    logs::logs(args, &LogFolder::new(folder), output)?;
+    Err(Failure::new(trouble.exit(), "", "correct the config; the log above is complete"))
 }
 
 fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {

@@ -6,18 +6,27 @@ use clap::{Args, Parser, ValueEnum};
 use qc_cli::{ColorChoice, PlaceArgs, parse_duration};
 use qc_fleet::{Role, State};
 
-use crate::column::{Column, Order};
+use qc_cli::{Column, Order};
 
-/// Show what runs of the fleet, which locks it holds, and what is wrong
+/// Show what runs of the fleet, what should run and does not, and what is wrong
 ///
-/// One line for each program that runs, however many processes it takes to run it, and one for
-/// each lock that none of them holds. Only looks: takes no lock and disturbs nobody. Exit codes:
-/// 0 done, 1 failed, 2 wrong usage or config, 3 something was found (`--check`), 130 interrupted.
+/// One line for each program that runs, however many processes it takes to run it, one for each
+/// component that should run and does not, and one for each lock that neither has. The config and
+/// the running launcher say what should run. A config that can't be read leaves what the locks, the
+/// launcher and the processes show, and exit code 2. Read-only: takes no lock. Exit codes: 0 done,
+/// 1 failed, 2 wrong usage or config, 3 something was found (`--check`), 130 interrupted.
 ///
-/// States: `running`; `duplicate`, another copy runs beside it; `rogue`, it runs without its lock;
-/// `orphan`, it runs under its lock but no living orchestrator looks after it; `stale`, a lock
-/// whose holder has ended; `foreign`, a copy in another folder; `elsewhere`, a lock that another
-/// program or another machine holds.
+/// States of what runs: `running`; `starting`, not ready yet; `stopping`; `duplicate`, another copy
+/// runs beside it; `rogue`, it runs without its lock; `unguarded`, a brain whose watchdog does not
+/// run; `orphan`, it runs under its lock but no living launcher supervises it; `foreign`, a copy in
+/// another folder.
+///
+/// States of what does not run: `gave-up`, the launcher does not start it again; `backing-off`, it
+/// failed and the launcher will start it again; `blocked`, another copy keeps it from being
+/// started; `missing`, it should run and nothing asked for that; `stopped`, it was asked to, or
+/// its launcher has ended in order or was never started; `waiting` for its turn; `finished`;
+/// `not traded`, its account is not enabled; `stale`, a lock whose holder has ended; `elsewhere`, a
+/// lock that another program or another machine holds.
 #[derive(Debug, Parser)]
 #[command(name = "qc-ps", version)]
 pub(crate) struct Cli {
@@ -27,11 +36,15 @@ pub(crate) struct Cli {
     pub(crate) filter: FilterArgs,
     /// Print only what is wrong, one line each, and exit with 3 if anything is
     ///
-    /// Wrong are duplicates, copies in another folder that trade an account of this fleet, rogues,
-    /// stale locks, orphans where there is or was an orchestrator, and processes that can't be
-    /// read, because there may be more of everything.
+    /// Wrong are components that are given up, backing off, blocked, missing, unguarded or stopped;
+    /// a launcher that is alive and can't be asked; duplicates, copies in another folder that trade
+    /// an account of this fleet, rogues, stale locks, orphans where there is or was a launcher, a
+    /// latch, and processes that can't be read, because there may be more of everything.
     #[arg(long, conflicts_with_all = ["watch", "terminals"])]
     pub(crate) check: bool,
+    /// With --check: components that are stopped are not wrong
+    #[arg(long, requires = "check")]
+    pub(crate) allow_stopped: bool,
     /// Print JSON instead of a table
     #[arg(long, conflicts_with = "watch")]
     pub(crate) json: bool,
@@ -77,7 +90,7 @@ pub(crate) struct FilterArgs {
     /// Only these states
     #[arg(long, value_name = "STATE", num_args = 1.., value_delimiter = ',', value_parser = state)]
     pub(crate) state: Vec<State>,
-    /// Only these components, such as BRAIN_ATLAS; `BRAIN_*` is all that begin so
+    /// Only these components, such as BRAIN_ATLAS; `BRAIN_*` matches every name with that prefix
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub(crate) name: Vec<String>,
 }
@@ -95,22 +108,13 @@ pub(crate) enum Format {
 const ROLES: [Role; 5] =
     [Role::Orchestrator, Role::Brain, Role::Watchdog, Role::Server, Role::Other];
 
-const STATES: [State; 7] = [
-    State::Running,
-    State::Duplicate,
-    State::Rogue,
-    State::Orphan,
-    State::Stale,
-    State::Foreign,
-    State::Elsewhere,
-];
-
 fn role(text: &str) -> Result<Role, String> {
     one_of(text, &ROLES, Role::word)
 }
 
 fn state(text: &str) -> Result<State, String> {
-    one_of(text, &STATES, State::word)
+    // A word with a blank needs quotes in a shell.
+    one_of(&text.replace("not-traded", "not traded"), &State::ALL, State::word)
 }
 
 fn one_of<T: Copy>(text: &str, all: &[T], word: fn(T) -> &'static str) -> Result<T, String> {

@@ -1,11 +1,10 @@
 //! Which rows are wanted.
 
 use qc_cli::{Exit, Failure};
-use qc_fleet::{Component, Fleet};
-use qc_lock_core::{Account, same_account};
+use qc_fleet::{Component, Fleet, Row, State};
+use qc_lock_core::{Account, LockState, same_account};
 
 use crate::cli::FilterArgs;
-use crate::row::Row;
 
 impl FilterArgs {
     /// Refuses what names nothing at all: it must not pass for "nothing is wrong".
@@ -48,8 +47,15 @@ impl FilterArgs {
         any(&self.account, &|one| has_account(row, one))
             && any(&self.name, &|one| is_named(one, &row.component))
             && (self.role.is_empty() || self.role.contains(&row.role))
-            && (self.state.is_empty() || self.state.contains(&row.state))
+            && (self.state.is_empty() || self.state.iter().any(|&state| has_state(row, state)))
     }
+}
+
+/// A component that does not run and has left its lock behind is `stale` as well.
+fn has_state(row: &Row, wanted: State) -> bool {
+    let left =
+        |lock: &qc_fleet::RowLock| matches!(lock.state, LockState::Stale | LockState::Corrupt);
+    row.state == wanted || (wanted == State::Stale && row.lock.as_ref().is_some_and(left))
 }
 
 fn has_account(row: &Row, wanted: &str) -> bool {

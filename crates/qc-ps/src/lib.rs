@@ -3,19 +3,16 @@
 #![forbid(unsafe_code)]
 
 mod cli;
-mod column;
 mod filter;
 mod report;
-mod row;
 mod terminals;
 mod watch;
 
 use std::io::Write;
 
 use cli::{Cli, Format};
-use column::Column;
-use qc_cli::{Exit, Failure, Place, parse, print_json, run_tool, terminal_width};
-use qc_fleet::Snapshot;
+use qc_cli::{Column, Exit, Failure, Place, parse, print_json, run_tool, terminal_width};
+use qc_fleet::{FleetView, Look};
 use report::Report;
 use terminals::TerminalReport;
 use watch::{Marks, watch};
@@ -42,7 +39,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     if let Some(pause) = cli.watch {
         return watch(pause, &mut |marks, text| look_again(&place, cli, marks, text));
     }
-    let report = look(&place, cli)?;
+    let (report, trouble) = look(&place, cli)?;
     let columns = columns(cli, &report);
     // Standard output writes line by line otherwise.
     let mut text = Vec::new();
@@ -54,8 +51,17 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         Format::Legacy => report.write_legacy(&mut text)?,
     }
     output.write_all(&text)?;
+    if let Some(trouble) = trouble {
+        return Err(shown_all_the_same(&trouble));
+    }
     let found = cli.check && !report.findings.is_empty();
     Ok(if found { Exit::Found } else { Exit::Done })
+}
+
+/// The failure of a view whose config can't be read.
+fn shown_all_the_same(trouble: &Failure) -> Failure {
+    let hint = "correct the file; shown is what locks, launcher and processes say";
+    Failure::new(trouble.exit(), trouble.message(), hint)
 }
 
 fn columns(cli: &Cli, report: &Report) -> Vec<Column> {
@@ -74,11 +80,13 @@ fn columns(cli: &Cli, report: &Report) -> Vec<Column> {
     columns
 }
 
-fn look(place: &Place, cli: &Cli) -> Result<Report, Failure> {
-    let fleet = place.fleet()?;
-    let locks = place.locks()?;
-    let snapshot = Snapshot::take(&fleet, locks.list()?)?.with_latch(locks.latch());
-    Report::new(&snapshot, &fleet, cli)
+/// Looks once. A config that can't be read is returned beside what is known without it.
+fn look(place: &Place, cli: &Cli) -> Result<(Report, Option<Failure>), Failure> {
+    let (fleet, trouble) = place.fleet_to_show()?;
+    let look = Look::take(&fleet, &place.locks()?, trouble.is_none())?;
+    let view = FleetView::new(&fleet, &look, cli.tree);
+    let report = Report::new(view, &look, &fleet, trouble.as_ref(), cli)?;
+    Ok((report, trouble))
 }
 
 fn look_again(
@@ -87,18 +95,20 @@ fn look_again(
     marks: &mut Marks,
     text: &mut Vec<u8>,
 ) -> Result<(), Failure> {
-    let report = look(place, cli)?;
+    let (report, _) = look(place, cli)?;
     let (marks, gone) = marks.compare(&report.rows());
     report.write_table(&columns(cli, &report), Some(&marks), cli.color, text)?;
     for gone in gone {
-        writeln!(text, "- {gone} is gone")?;
+        writeln!(text, "- {} is gone", qc_cli::visible(&gone))?;
     }
     Ok(())
 }
 
 fn show_terminals(place: &Place, cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let fleet = place.fleet()?;
-    cli.filter.check(&[], &fleet)?;
+    let (fleet, trouble) = place.fleet_to_show()?;
+    if trouble.is_none() {
+        cli.filter.check(&[], &fleet)?;
+    }
     let mut report = TerminalReport::new(&qc_fleet::terminals(&fleet)?, &cli.filter);
     if cli.mask {
         report.mask();
@@ -108,5 +118,5 @@ fn show_terminals(place: &Place, cli: &Cli, output: &mut dyn Write) -> Result<Ex
     } else {
         report.write_table(cli.color, output)?;
     }
-    Ok(Exit::Done)
+    trouble.map_or(Ok(Exit::Done), |trouble| Err(shown_all_the_same(&trouble)))
 }

@@ -4,31 +4,44 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use qc_cli::{ColorChoice, Failure, Text, Tone, duration, memory, table};
-use qc_fleet::{Finding, FindingKind, Fleet, Mask, Snapshot, State};
+use qc_cli::{
+    ColorChoice, Column, Failure, Order, SHUTDOWN_HINT, Text, Tone, compare, duration, memory,
+    table, visible,
+};
+use qc_fleet::{
+    ComponentView, Finding, FindingKind, Fleet, FleetView, Launcher, Look, Mask, Row, RowKind,
+    Snapshot, State, TreePart,
+};
 use qc_lock_core::{Latch, LockEntry};
 use serde::Serialize;
 
 use crate::cli::Cli;
-use crate::column::{Column, Order, compare};
-use crate::row::{Part, Row};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     version: u32,
-    pub(crate) processes: Vec<Row>,
+    processes: Vec<Row>,
+    /// All components that the config or the launcher names.
+    components: Vec<ComponentView>,
     /// Locks of which no running process is known to be the holder.
     locks: Vec<LockEntry>,
-    /// The same, as rows of the list.
+    /// Rows of what does not run: components, and locks that no component has.
     #[serde(skip)]
-    loose: Vec<Row>,
+    idle: Vec<Row>,
     /// Whether anything of this fleet runs, wanted or not.
     #[serde(skip)]
     is_running: bool,
+    /// Whether the config is known and enables nothing.
+    #[serde(skip)]
+    is_nothing_enabled: bool,
     /// What the rows are sorted by.
     #[serde(skip)]
     orders: Vec<Order>,
     pub(crate) findings: Vec<Finding>,
+    /// The launcher, and whether it answers.
+    launcher: LauncherEntry,
+    /// Why the config can't be read.
+    config_error: Option<String>,
     /// What forbids every start, if something does.
     latch: Option<Latch>,
     /// Processes that the system does not let us read.
@@ -40,34 +53,63 @@ pub(crate) struct Report {
     incomplete: Option<String>,
 }
 
+/// What is known of the launcher.
+#[derive(Debug, Serialize)]
+struct LauncherEntry {
+    state: &'static str,
+    pid: Option<u32>,
+    /// Why it can't be asked.
+    detail: Option<String>,
+}
+
+impl LauncherEntry {
+    fn of(launcher: &Launcher) -> Self {
+        match launcher {
+            Launcher::Absent => Self { state: "absent", pid: None, detail: None },
+            Launcher::Answers(status) => {
+                let state = if status.is_stopping { "stopping" } else { "running" };
+                Self { state, pid: Some(status.pid), detail: None }
+            }
+            Launcher::Silent { pid, why } => {
+                Self { state: "silent", pid: *pid, detail: Some(why.clone()) }
+            }
+        }
+    }
+}
+
 impl Report {
     /// Makes the report of what was seen, as far as the user wants to see it.
     ///
     /// # Errors
     /// If a filter names nothing that there is.
-    pub(crate) fn new(snapshot: &Snapshot, fleet: &Fleet, cli: &Cli) -> Result<Self, Failure> {
-        let instances = snapshot.instances.iter().zip(snapshot.states());
-        let mut processes: Vec<Row> =
-            instances.map(|(one, state)| Row::of_instance(one, state, cli.tree)).collect();
-        let mut loose: Vec<(Row, LockEntry)> =
-            snapshot.loose_locks().map(|lock| (Row::of_lock(lock, fleet), lock.clone())).collect();
-        let rows: Vec<&Row> = processes.iter().chain(loose.iter().map(|(row, _)| row)).collect();
-        cli.filter.check(&rows, fleet)?;
-        processes.retain(|row| cli.filter.wants(row));
-        loose.retain(|(row, _)| cli.filter.wants(row));
-        let (mut loose, mut locks): (Vec<Row>, Vec<LockEntry>) = loose.into_iter().unzip();
-
-        let shown: HashSet<String> =
-            processes.iter().chain(&loose).map(|row| row.component.to_lowercase()).collect();
+    pub(crate) fn new(
+        view: FleetView,
+        look: &Look,
+        fleet: &Fleet,
+        trouble: Option<&Failure>,
+        cli: &Cli,
+    ) -> Result<Self, Failure> {
+        let snapshot = &look.snapshot;
+        let FleetView { mut rows, mut components, mut findings, is_anything_enabled } = view;
+        cli.filter.check(&rows.iter().collect::<Vec<_>>(), fleet)?;
+        rows.retain(|row| cli.filter.wants(row));
+        let shown: HashSet<String> = rows.iter().map(|row| row.component.to_lowercase()).collect();
         let is_shown = |name: &String| shown.contains(&name.to_lowercase());
-        let mut findings = snapshot.findings(fleet);
+        components.retain(|one| is_shown(&one.name));
         findings.retain(|one| one.components.is_empty() || one.components.iter().any(is_shown));
+        findings.retain(|one| !cli.allow_stopped || one.kind != FindingKind::Stopped);
+        let (mut processes, mut idle): (Vec<Row>, Vec<Row>) =
+            rows.into_iter().partition(|row| row.kind == RowKind::Instance);
+        let loose = snapshot.loose_locks();
+        let mut locks: Vec<LockEntry> =
+            loose.filter(|lock| is_shown(&lock.name)).cloned().collect();
 
         let mut latch = snapshot.latch.clone();
         if cli.mask {
-            let mask = Mask::new(accounts(snapshot, fleet));
+            let mask = Mask::new(accounts(snapshot, fleet, &components));
             latch.iter_mut().for_each(|latch| latch.reason = mask.text(&latch.reason));
-            processes.iter_mut().chain(&mut loose).for_each(|row| row.mask(&mask));
+            processes.iter_mut().chain(&mut idle).for_each(|row| row.mask(&mask));
+            components.iter_mut().for_each(|one| one.mask(&mask));
             locks.iter_mut().for_each(|lock| mask_lock(lock, &mask));
             findings.iter_mut().for_each(|finding| {
                 finding.text = mask.text(&finding.text);
@@ -78,11 +120,15 @@ impl Report {
         Ok(Self {
             version: 1,
             processes,
+            components,
             locks,
-            loose,
+            idle,
             is_running: snapshot.own().next().is_some(),
+            is_nothing_enabled: !is_anything_enabled && trouble.is_none(),
             orders: cli.sort.clone(),
             findings,
+            launcher: LauncherEntry::of(&look.launcher),
+            config_error: trouble.map(|trouble| trouble.message().to_owned()),
             latch,
             unreadable: snapshot.unreadable,
             hides_others: snapshot.hides_others,
@@ -90,9 +136,9 @@ impl Report {
         })
     }
 
-    /// All rows of the list: what runs, and the locks that nobody on it holds.
+    /// All rows of the list: what runs, what should run, and the locks that neither has.
     pub(crate) fn rows(&self) -> Vec<&Row> {
-        let mut rows: Vec<&Row> = self.processes.iter().chain(&self.loose).collect();
+        let mut rows: Vec<&Row> = self.processes.iter().chain(&self.idle).collect();
         rows.sort_by(|one, other| compare(one, other, &self.orders));
         rows
     }
@@ -100,9 +146,14 @@ impl Report {
     /// One line for each finding, for schedulers and scripts.
     pub(crate) fn write_findings(&self, output: &mut dyn Write) -> io::Result<()> {
         for finding in &self.findings {
-            writeln!(output, "{}", qc_cli::visible(&finding.text))?;
+            writeln!(output, "{}", visible(&finding.text))?;
         }
-        if self.findings.is_empty() {
+        if let Some(error) = &self.config_error {
+            writeln!(output, "the config can't be read: {}", visible(error))?;
+        } else if self.is_nothing_enabled {
+            writeln!(output, "{NOTHING_ENABLED}")?;
+        }
+        if self.findings.is_empty() && self.config_error.is_none() {
             let own = self.processes.iter().filter(|row| row.state != State::Foreign).count();
             writeln!(output, "OK: {own} running, each once and under its lock.")?;
         }
@@ -112,7 +163,7 @@ impl Report {
     pub(crate) fn write_legacy(&self, output: &mut dyn Write) -> io::Result<()> {
         for row in &self.processes {
             for pid in &row.pids {
-                writeln!(output, "PID: {pid} | {}", qc_cli::visible(&row.command))?;
+                writeln!(output, "PID: {pid} | {}", visible(&row.command))?;
             }
         }
         Ok(())
@@ -157,6 +208,9 @@ impl Report {
             };
             writeln!(output, "{nothing}")?;
         }
+        if self.is_nothing_enabled {
+            writeln!(output, "{NOTHING_ENABLED}")?;
+        }
         if !rows.is_empty() {
             let header: Vec<&str> = header.iter().map(String::as_str).collect();
             writeln!(output, "{}", table(&header, rows, color))?;
@@ -165,22 +219,22 @@ impl Report {
     }
 
     fn write_remarks(&self, output: &mut dyn Write) -> io::Result<()> {
-        // What stands in a line of its own below is not said twice.
-        let told: Vec<&Finding> = self
-            .findings
-            .iter()
-            .filter(|one| !matches!(one.kind, FindingKind::Stale | FindingKind::Unreadable))
-            .collect();
-        if !told.is_empty() {
+        let told: Vec<&Finding> =
+            self.findings.iter().filter(|one| !is_in_the_list(one.kind)).collect();
+        if !told.is_empty() || self.config_error.is_some() {
             writeln!(output)?;
         }
+        if let Some(error) = &self.config_error {
+            writeln!(output, "! the config can't be read: {}", visible(error))?;
+        }
         for finding in &told {
-            writeln!(output, "! {}", qc_cli::visible(&finding.text))?;
+            writeln!(output, "! {}", visible(&finding.text))?;
         }
-        if told.iter().any(|one| !matches!(one.kind, FindingKind::Orphan | FindingKind::Latched)) {
-            writeln!(output, "{}", qc_cli::SHUTDOWN_HINT)?;
+        if told.iter().any(|one| is_to_be_stopped(one.kind)) {
+            writeln!(output, "{SHUTDOWN_HINT}")?;
         }
-        let stale = self.loose.iter().filter(|row| row.state == State::Stale).count();
+        let is_stale = |lock: &&LockEntry| State::of_lock(lock) == State::Stale;
+        let stale = self.locks.iter().filter(is_stale).count();
         if stale > 0 {
             writeln!(
                 output,
@@ -195,7 +249,7 @@ impl Report {
 }
 
 /// One process of an instance in the table, below its instance.
-fn part_cell(column: Column, part: &Part) -> Text {
+fn part_cell(column: Column, part: &TreePart) -> Text {
     match column {
         Column::Component => format!("  {} {}", part.kind.word(), part.name).into(),
         Column::Pid => part.pid.to_string().into(),
@@ -209,17 +263,49 @@ fn part_cell(column: Column, part: &Part) -> Text {
         | Column::Account
         | Column::State
         | Column::Lock
+        | Column::Restarts
+        | Column::Detail
         | Column::Terminal
         | Column::Folder => "".into(),
     }
 }
 
-/// All account numbers that anybody has named.
-pub(crate) fn accounts(snapshot: &Snapshot, fleet: &Fleet) -> Vec<String> {
+/// Said where the config wants nothing to run, so that an empty list is no riddle.
+const NOTHING_ENABLED: &str = "No account is enabled in the config: nothing should run.";
+
+/// Whether the list, or a line below it, says as much as the finding.
+fn is_in_the_list(kind: FindingKind) -> bool {
+    match kind {
+        FindingKind::Stale
+        | FindingKind::Unreadable
+        | FindingKind::Stopped
+        | FindingKind::BackingOff => true,
+        FindingKind::Duplicate
+        | FindingKind::Foreign
+        | FindingKind::Rogue
+        | FindingKind::Unguarded
+        | FindingKind::GaveUp
+        | FindingKind::Blocked
+        | FindingKind::Missing
+        | FindingKind::Silent
+        | FindingKind::Orphan
+        | FindingKind::Latched => false,
+    }
+}
+
+/// Whether the remedy is to stop everything.
+fn is_to_be_stopped(kind: FindingKind) -> bool {
+    matches!(kind, FindingKind::Duplicate | FindingKind::Foreign | FindingKind::Rogue)
+}
+
+/// All account numbers that are known.
+fn accounts(snapshot: &Snapshot, fleet: &Fleet, components: &[ComponentView]) -> Vec<String> {
     let configured = fleet.components.iter().filter_map(|one| one.account.as_ref());
     let running = snapshot.instances.iter().filter_map(|one| one.account.clone());
     let locked = snapshot.locks.iter().filter_map(|lock| lock.account.clone());
-    configured.map(ToString::to_string).chain(running).chain(locked).collect()
+    let supervised = components.iter().filter_map(|one| one.account.clone());
+    let configured = configured.map(ToString::to_string);
+    configured.chain(running).chain(locked).chain(supervised).collect()
 }
 
 fn mask_lock(lock: &mut LockEntry, mask: &Mask) {

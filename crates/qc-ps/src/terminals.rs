@@ -4,12 +4,11 @@ use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
 use qc_cli::{ColorChoice, Text, Tone, duration, memory, table};
-use qc_fleet::{Mask, TerminalEntry};
+use qc_fleet::{Mask, TerminalEntry, rfc3339};
 use serde::Serialize;
 
 use crate::cli::FilterArgs;
 use crate::filter::is_account;
-use crate::row::rfc3339;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct TerminalReport {

@@ -15,7 +15,7 @@ use crossterm::{cursor, execute, queue};
 use qc_cli::{Exit, Failure, Text, Tone};
 use qc_process::{OutputMode, on_hang_up, on_interrupt};
 
-use crate::row::Row;
+use qc_fleet::Row;
 
 /// What is shown at one moment: the lines, or why there are none.
 pub(crate) type Look<'a> = dyn FnMut(&mut Marks, &mut Vec<u8>) -> Result<(), Failure> + 'a;
@@ -99,7 +99,7 @@ impl Screen {
         let _drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner);
         // A terminal that does not know its own height says 0.
         let height = size().map_or(0, |(_, height)| height);
-        let now = chrono::Local::now().format("%Y-%m-%d %H:%M:%S");
+        let now = qc_cli::local_time(&qc_fleet::rfc3339(std::time::SystemTime::now()));
         let text = String::from_utf8_lossy(text);
         let head = format!("{now}, every {} s; q ends", pause.as_secs_f64());
         let lines: Vec<&str> = [head.as_str(), ""].into_iter().chain(text.lines()).collect();
@@ -150,7 +150,8 @@ impl Marks {
         let key = |row: &Row| (row.component.clone(), row.pids.first().copied());
         let content = |row: &Row| {
             let lock = row.lock.as_ref().map(|lock| (lock.name.as_str(), lock.state));
-            format!("{:?} {lock:?} {:?} {:?}", row.state, row.pids, row.wrapper_pids)
+            let (pids, wrappers, restarts) = (&row.pids, &row.wrapper_pids, row.restarts);
+            format!("{:?} {lock:?} {pids:?} {wrappers:?} {restarts:?} {:?}", row.state, row.detail)
         };
         let now: HashMap<_, _> = rows.iter().map(|row| (key(row), content(row))).collect();
         let Some(before) = self.before.replace(now) else {
@@ -179,10 +180,37 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
-    use qc_fleet::State;
+    use qc_fleet::{Role, RowKind, State};
 
     use super::*;
-    use crate::row::tests::row;
+
+    fn row(component: &str, pid: u32, memory_bytes: u64) -> Row {
+        Row {
+            component: component.into(),
+            role: Role::Brain,
+            account_key: None,
+            account: None,
+            pids: vec![pid],
+            wrapper_pids: Vec::new(),
+            worker_pids: Vec::new(),
+            lock: None,
+            state: State::Running,
+            supervised: None,
+            since: None,
+            started: None,
+            uptime_seconds: None,
+            cpu_percent: None,
+            memory_bytes: Some(memory_bytes),
+            terminal: None,
+            folder: None,
+            command: String::new(),
+            detail: None,
+            restarts: None,
+            until: None,
+            kind: RowKind::Instance,
+            tree: None,
+        }
+    }
 
     #[test]
     fn what_changed_is_marked() {

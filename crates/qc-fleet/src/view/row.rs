@@ -1,65 +1,114 @@
-//! One line of the list, in the shape of the JSON that `--json` prints.
+//! One line of the list, in the shape of the JSON that `qc-ps --json` prints.
 
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Local, SecondsFormat};
-use qc_fleet::{Fleet, Instance, Mask, Role, State};
 use qc_lock_core::{LockEntry, LockState, Terminal};
 use qc_process::ProcessInfo;
 use serde::Serialize;
 
+use super::ComponentView;
+use crate::{Component, Fleet, Instance, Mask, Role, State};
+
+/// One line of the list.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Row {
-    pub(crate) component: String,
-    pub(crate) role: Role,
-    pub(crate) account_key: Option<String>,
-    pub(crate) account: Option<String>,
+pub struct Row {
+    /// The name of its component.
+    pub component: String,
+    /// What it does.
+    pub role: Role,
+    /// The key of its account.
+    pub account_key: Option<String>,
+    /// Its account.
+    pub account: Option<String>,
     /// Its own processes; the last one does the work.
-    pub(crate) pids: Vec<u32>,
+    pub pids: Vec<u32>,
     /// The programs that started it and wait for it, the outermost first.
-    pub(crate) wrapper_pids: Vec<u32>,
+    pub wrapper_pids: Vec<u32>,
     /// The Pythons that it started to work for it.
-    pub(crate) worker_pids: Vec<u32>,
-    pub(crate) lock: Option<Lock>,
-    pub(crate) state: State,
+    pub worker_pids: Vec<u32>,
+    /// Its lock.
+    pub lock: Option<RowLock>,
+    /// Its state.
+    pub state: State,
     /// Whether a living orchestrator looks after it; null where that can't be told.
-    pub(crate) supervised: Option<bool>,
-    pub(crate) since: Option<String>,
+    pub supervised: Option<bool>,
+    /// Since when it runs, or its lock is held, RFC 3339.
+    pub since: Option<String>,
+    /// The same, to sort by.
     #[serde(skip)]
-    pub(crate) started: Option<SystemTime>,
-    pub(crate) uptime_seconds: Option<u64>,
-    pub(crate) cpu_percent: Option<f64>,
-    pub(crate) memory_bytes: Option<u64>,
-    pub(crate) terminal: Option<String>,
-    pub(crate) folder: Option<String>,
-    pub(crate) command: String,
+    pub started: Option<SystemTime>,
+    /// How long it has been running.
+    pub uptime_seconds: Option<u64>,
+    /// The processor time it uses, as the average over its life.
+    pub cpu_percent: Option<f64>,
+    /// The memory it has in use.
+    pub memory_bytes: Option<u64>,
+    /// Its terminal.
+    pub terminal: Option<String>,
+    /// The folder of its script.
+    pub folder: Option<String>,
+    /// Its command line, without secrets.
+    pub command: String,
+    /// More about its state, in words.
+    pub detail: Option<String>,
+    /// How often the running launcher has started it again by itself; null where none says so.
+    pub restarts: Option<u32>,
+    /// When it will be started again, RFC 3339.
+    pub until: Option<String>,
+    /// What this row stands for.
+    #[serde(skip)]
+    pub kind: RowKind,
     /// What was folded into it, with `--tree`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tree: Option<Vec<Part>>,
+    pub tree: Option<Vec<TreePart>>,
 }
 
+/// What a row stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// A program that runs.
+    Instance,
+    /// A component that should run, or whose account is not traded, and that does not run.
+    Component,
+    /// A lock that neither has.
+    Lock,
+}
+
+/// The lock of a row.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Lock {
-    pub(crate) name: String,
-    pub(crate) state: LockState,
+pub struct RowLock {
+    /// The name of the lock.
+    pub name: String,
+    /// Whether it is held.
+    pub state: LockState,
 }
 
 /// One process of an instance.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Part {
-    pub(crate) kind: Kind,
-    pub(crate) name: String,
-    pub(crate) pid: u32,
-    pub(crate) since: String,
-    pub(crate) uptime_seconds: u64,
-    pub(crate) cpu_percent: f64,
-    pub(crate) memory_bytes: u64,
-    pub(crate) command: String,
+pub struct TreePart {
+    /// What it does there.
+    pub kind: TreePartKind,
+    /// The name of its program.
+    pub name: String,
+    /// Its pid.
+    pub pid: u32,
+    /// Since when it runs, RFC 3339.
+    pub since: String,
+    /// How long it has been running.
+    pub uptime_seconds: u64,
+    /// The processor time it uses, as the average over its life.
+    pub cpu_percent: f64,
+    /// The memory it has in use.
+    pub memory_bytes: u64,
+    /// Its command line, without secrets.
+    pub command: String,
 }
 
+/// What a process of an instance does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub enum TreePartKind {
     /// Started the program and waits for it.
     Wrapper,
     /// Started the interpreter and waits for it.
@@ -70,8 +119,16 @@ pub(crate) enum Kind {
     Worker,
 }
 
-impl Kind {
-    pub(crate) fn word(self) -> &'static str {
+impl RowLock {
+    /// Returns the lock of `entry`.
+    pub(super) fn of(entry: &LockEntry) -> Self {
+        Self { name: entry.name.clone(), state: entry.state }
+    }
+}
+
+impl TreePartKind {
+    /// Returns the word that tables and JSON use.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Wrapper => "wrapper",
             Self::Stub => "stub",
@@ -82,7 +139,8 @@ impl Kind {
 }
 
 impl Row {
-    pub(crate) fn of_instance(instance: &Instance, state: State, with_tree: bool) -> Self {
+    /// The row of something that runs.
+    pub fn of_instance(instance: &Instance, state: State, with_tree: bool) -> Self {
         let now = SystemTime::now();
         let started = instance.processes.iter().map(|process| process.since).min();
         let cpu_time: Duration = instance.processes.iter().map(|process| process.cpu_time).sum();
@@ -95,7 +153,7 @@ impl Row {
             pids: instance.pids(),
             wrapper_pids: instance.wrappers.iter().map(|one| one.identity.pid).collect(),
             worker_pids: instance.workers.iter().map(|one| one.identity.pid).collect(),
-            lock: lock.map(|lock| Lock { name: lock.name.clone(), state: lock.state }),
+            lock: lock.map(RowLock::of),
             state,
             supervised: instance.supervised,
             since: started.map(rfc3339),
@@ -106,12 +164,16 @@ impl Row {
             terminal: instance.terminal.as_ref().map(|terminal| terminal.as_str().to_owned()),
             folder: instance.folder.as_ref().map(|folder| folder.display().to_string()),
             command: instance.command.clone(),
+            detail: None,
+            restarts: None,
+            until: None,
+            kind: RowKind::Instance,
             tree: with_tree.then(|| parts(instance, now)),
         }
     }
 
     /// A lock that no instance holds. What it locks is known by its name.
-    pub(crate) fn of_lock(lock: &LockEntry, fleet: &Fleet) -> Self {
+    pub fn of_lock(lock: &LockEntry, fleet: &Fleet) -> Self {
         let component = fleet.component(&lock.name);
         let is_orchestrator = lock.name.eq_ignore_ascii_case(fleet.orchestrator.as_str());
         let upper = lock.name.to_uppercase();
@@ -132,7 +194,7 @@ impl Row {
             pids: lock.pid.into_iter().collect(),
             wrapper_pids: Vec::new(),
             worker_pids: Vec::new(),
-            lock: Some(Lock { name: lock.name.clone(), state: lock.state }),
+            lock: Some(RowLock::of(lock)),
             state: State::of_lock(lock),
             supervised: None,
             since: lock.since.clone(),
@@ -143,14 +205,65 @@ impl Row {
             terminal: terminal.map(Terminal::as_str).map(str::to_owned),
             folder: None,
             command: lock.program.clone().unwrap_or_default(),
+            detail: None,
+            restarts: None,
+            until: None,
+            kind: RowKind::Lock,
             tree: None,
         }
     }
 
+    /// The row of a component that no instance shows, with the lock that its last run left.
+    pub(super) fn of_component(
+        component: &ComponentView,
+        lock: Option<&LockEntry>,
+        fleet: &Fleet,
+    ) -> Self {
+        let configured = fleet.component(&component.name);
+        let terminal = configured.and_then(|one| one.terminal.as_ref());
+        Self {
+            component: component.name.clone(),
+            role: component.role,
+            account_key: component.account_key.clone(),
+            account: component.account.clone(),
+            pids: component.pid.into_iter().collect(),
+            wrapper_pids: Vec::new(),
+            worker_pids: Vec::new(),
+            lock: lock.map(RowLock::of),
+            state: component.state,
+            supervised: component.is_supervised.then_some(true),
+            since: component.since.clone(),
+            started: None,
+            uptime_seconds: None,
+            cpu_percent: None,
+            memory_bytes: None,
+            terminal: terminal.map(Terminal::as_str).map(str::to_owned),
+            folder: None,
+            command: configured.map(Component::shown_command).unwrap_or_default(),
+            detail: None,
+            restarts: None,
+            until: None,
+            kind: RowKind::Component,
+            tree: None,
+        }
+        .with_supervision(component)
+    }
+
+    /// Adds what the launcher says.
+    pub(super) fn with_supervision(self, component: &ComponentView) -> Self {
+        Self {
+            detail: component.shown_detail(),
+            restarts: component.is_supervised.then_some(component.restarts),
+            until: component.until.clone(),
+            ..self
+        }
+    }
+
     /// Masks account numbers, wherever they stand.
-    pub(crate) fn mask(&mut self, mask: &Mask) {
+    pub fn mask(&mut self, mask: &Mask) {
         let text = |text: &mut String| *text = mask.text(text);
         text(&mut self.component);
+        self.detail.as_mut().map(text);
         self.account_key.as_mut().map(text);
         if let Some(account) = &mut self.account {
             *account = mask.account(account);
@@ -166,16 +279,16 @@ impl Row {
     }
 }
 
-fn parts(instance: &Instance, now: SystemTime) -> Vec<Part> {
+fn parts(instance: &Instance, now: SystemTime) -> Vec<TreePart> {
     let part = |(at, process): (usize, &ProcessInfo)| {
         let age = age(process.since, now);
         let own = at.checked_sub(instance.wrappers.len());
-        Part {
+        TreePart {
             kind: match own {
-                None => Kind::Wrapper,
-                Some(at) if at + 1 < instance.processes.len() => Kind::Stub,
-                Some(at) if at < instance.processes.len() => Kind::Program,
-                Some(_) => Kind::Worker,
+                None => TreePartKind::Wrapper,
+                Some(at) if at + 1 < instance.processes.len() => TreePartKind::Stub,
+                Some(at) if at < instance.processes.len() => TreePartKind::Program,
+                Some(_) => TreePartKind::Worker,
             },
             name: process.name.clone(),
             pid: process.identity.pid,
@@ -200,53 +313,7 @@ fn percent(cpu_time: Duration, age: Duration) -> f64 {
     (percent * 10.0).round() / 10.0
 }
 
-pub(crate) fn rfc3339(time: SystemTime) -> String {
+/// Returns a time as JSON shows it.
+pub fn rfc3339(time: SystemTime) -> String {
     DateTime::<Local>::from(time).to_rfc3339_opts(SecondsFormat::Secs, false)
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn row(component: &str, pid: u32, memory_bytes: u64) -> Row {
-        Row {
-            component: component.into(),
-            role: Role::Brain,
-            account_key: None,
-            account: None,
-            pids: vec![pid],
-            wrapper_pids: Vec::new(),
-            worker_pids: Vec::new(),
-            lock: None,
-            state: State::Running,
-            supervised: None,
-            since: None,
-            started: None,
-            uptime_seconds: None,
-            cpu_percent: None,
-            memory_bytes: Some(memory_bytes),
-            terminal: None,
-            folder: None,
-            command: String::new(),
-            tree: None,
-        }
-    }
-
-    #[test]
-    fn a_masked_row_shows_no_account() {
-        let number = "1234567";
-        let mut masked = Row {
-            account: Some(number.into()),
-            account_key: Some(number.into()),
-            lock: Some(Lock { name: format!("WATCHDOG_{number}"), state: LockState::Held }),
-            folder: Some(format!("/home/{number}/x")),
-            command: format!("python a.py --account {number} --login 7654321"),
-            ..row(&format!("WATCHDOG_{number}"), 1, 1)
-        };
-        masked.mask(&Mask::new([number.to_owned()]));
-        let json = serde_json::to_string(&masked).unwrap();
-        assert!(!json.contains(number) && !json.contains("7654321"), "{json}");
-        assert_eq!(masked.account.as_deref(), Some("****567"));
-        assert_eq!(masked.command, "python a.py --account ****567 --login ****321");
-    }
 }

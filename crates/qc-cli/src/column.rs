@@ -1,19 +1,23 @@
-//! The columns of the list: what they show, and how they sort.
+//! The columns of a list of components, for `qc-ps` and `qc-launch status`: what they show, and how
+//! they sort.
 
 use std::cmp::Ordering;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use qc_cli::{Text, Tone, duration, memory};
-use qc_fleet::State;
+use qc_fleet::{Row, RowKind, State};
 
-use crate::row::Row;
+use crate::{Text, Tone, duration, local_time, memory};
 
 /// The blanks between two columns.
 const GAP: usize = 2;
 
+/// The characters that are kept free for the detail of a state.
+const DETAIL: usize = 20;
+
+/// One column of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Column {
+pub enum Column {
     /// The name of the component, which is its lock's, too
     Component,
     /// What it does
@@ -36,6 +40,10 @@ pub(crate) enum Column {
     Cpu,
     /// The memory it has in use
     Memory,
+    /// How often it was started again by itself
+    Restarts,
+    /// More about its state, such as why it was given up and when the next attempt is
+    Detail,
     /// Its terminal
     Terminal,
     /// The folder of its script
@@ -46,7 +54,7 @@ pub(crate) enum Column {
 
 impl Column {
     /// What is shown where the user names no columns.
-    pub(crate) const USUAL: [Self; 9] = [
+    pub const USUAL: [Self; 11] = [
         Self::Component,
         Self::Role,
         Self::Account,
@@ -56,18 +64,23 @@ impl Column {
         Self::Uptime,
         Self::Cpu,
         Self::Memory,
+        Self::Restarts,
+        Self::Detail,
     ];
 
     /// What of the usual columns is left out first where a terminal is too narrow for all.
-    const SPARED: [Self; 4] = [Self::Memory, Self::Cpu, Self::Uptime, Self::Role];
+    const SPARED: [Self; 5] = [Self::Memory, Self::Cpu, Self::Uptime, Self::Role, Self::Restarts];
 
     /// Leaves out of the usual columns what does not fit into `width` characters.
-    pub(crate) fn fitting(mut columns: Vec<Self>, rows: &[&Row], width: usize) -> Vec<Self> {
+    pub fn fitting(mut columns: Vec<Self>, rows: &[&Row], width: usize) -> Vec<Self> {
         let widths: Vec<(Self, usize)> = columns
             .iter()
             .map(|&column| {
                 let cells = rows.iter().map(|row| column.cell(row).width());
-                (column, cells.chain([column.word().len()]).max().unwrap_or(0) + GAP)
+                let widest = cells.chain([column.word().len()]).max().unwrap_or(0);
+                // It may take several lines.
+                let width = if column == Self::Detail { widest.min(DETAIL) } else { widest };
+                (column, width + GAP)
             })
             .collect();
         let width_of = |columns: &[Self]| -> usize {
@@ -83,7 +96,7 @@ impl Column {
     }
 
     /// Returns the word that `--columns` and the head of CSV use.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Component => "component",
             Self::Role => "role",
@@ -96,6 +109,8 @@ impl Column {
             Self::Since => "since",
             Self::Cpu => "cpu",
             Self::Memory => "memory",
+            Self::Restarts => "restarts",
+            Self::Detail => "detail",
             Self::Terminal => "terminal",
             Self::Folder => "folder",
             Self::Command => "command",
@@ -103,21 +118,22 @@ impl Column {
     }
 
     /// Returns what a table shows.
-    pub(crate) fn cell(self, row: &Row) -> Text {
+    pub fn cell(self, row: &Row) -> Text {
         let known = |text: Option<String>| text.unwrap_or_else(|| "-".into()).into();
         match self {
             Self::State => state(row.state),
             Self::Uptime => known(row.uptime_seconds.map(Duration::from_secs).map(duration)),
-            Self::Since => known(row.since.as_deref().map(qc_cli::local_time)),
+            Self::Since => known(row.since.as_deref().map(local_time)),
             Self::Cpu => known(row.cpu_percent.map(|percent| format!("{percent:.1}%"))),
             Self::Memory => known(row.memory_bytes.map(memory)),
-            Self::Lock if row.lock.is_none() => "none".into(),
+            Self::Lock if row.lock.is_none() && row.kind == RowKind::Instance => "none".into(),
+            Self::Detail => row.detail.clone().unwrap_or_default().into(),
             _ => known(Some(self.text(row)).filter(|text| !text.is_empty())),
         }
     }
 
     /// Returns what CSV holds: the plain value, empty where there is none.
-    pub(crate) fn text(self, row: &Row) -> String {
+    pub fn text(self, row: &Row) -> String {
         match self {
             Self::Component => row.component.clone(),
             Self::Role => row.role.word().into(),
@@ -139,6 +155,8 @@ impl Column {
             Self::Since => row.since.clone().unwrap_or_default(),
             Self::Cpu => row.cpu_percent.map(|it| format!("{it:.1}")).unwrap_or_default(),
             Self::Memory => row.memory_bytes.map(|it| it.to_string()).unwrap_or_default(),
+            Self::Restarts => row.restarts.map(|it| it.to_string()).unwrap_or_default(),
+            Self::Detail => row.detail.clone().unwrap_or_default(),
             Self::Terminal => row.terminal.clone().unwrap_or_default(),
             Self::Folder => row.folder.clone().unwrap_or_default(),
             Self::Command => row.command.clone(),
@@ -156,10 +174,12 @@ impl Column {
                 one.cpu_percent.unwrap_or(-1.0).total_cmp(&other.cpu_percent.unwrap_or(-1.0))
             }
             Self::Memory => one.memory_bytes.cmp(&other.memory_bytes),
+            Self::Restarts => one.restarts.cmp(&other.restarts),
             Self::Component
             | Self::Key
             | Self::Account
             | Self::Lock
+            | Self::Detail
             | Self::Terminal
             | Self::Folder
             | Self::Command => self.text(one).cmp(&self.text(other)),
@@ -167,26 +187,37 @@ impl Column {
     }
 }
 
-/// What needs a look stands out by its tone and by capital letters, which need no colour.
+/// Second copies stand out by capital letters as well, which need no colour.
 fn state(state: State) -> Text {
     match state {
-        State::Running => Text::new(state.word(), Tone::Good),
+        State::Running | State::Finished => Text::new(state.word(), Tone::Good),
         State::Duplicate => Text::new("DUPLICATE", Tone::Bad),
         State::Rogue => Text::new("ROGUE", Tone::Bad),
-        State::Orphan | State::Stale | State::Elsewhere => Text::new(state.word(), Tone::Warn),
-        State::Foreign => Text::new(state.word(), Tone::Plain),
+        State::Unguarded | State::GaveUp | State::Blocked | State::Missing => {
+            Text::new(state.word(), Tone::Bad)
+        }
+        State::Orphan | State::Stale | State::Elsewhere | State::BackingOff | State::Stopped => {
+            Text::new(state.word(), Tone::Warn)
+        }
+        State::Foreign | State::Starting | State::Waiting | State::Stopping | State::NotTraded => {
+            Text::new(state.word(), Tone::Plain)
+        }
     }
 }
 
 /// One thing to sort by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Order {
+pub struct Order {
     column: Column,
     is_descending: bool,
 }
 
 impl Order {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a column's name, with `-` before it to reverse the order.
+    ///
+    /// # Errors
+    /// Names the columns.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let (is_descending, word) = match text.strip_prefix('-') {
             Some(word) => (true, word),
             None => (false, text),
@@ -200,7 +231,7 @@ impl Order {
 }
 
 /// Compares two rows by all of `orders`, the first one first.
-pub(crate) fn compare(one: &Row, other: &Row, orders: &[Order]) -> Ordering {
+pub fn compare(one: &Row, other: &Row, orders: &[Order]) -> Ordering {
     let compare = |order: &Order| {
         let ordering = order.column.compare(one, other);
         if order.is_descending { ordering.reverse() } else { ordering }
@@ -211,7 +242,35 @@ pub(crate) fn compare(one: &Row, other: &Row, orders: &[Order]) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::row;
+    use qc_fleet::{Role, Row, RowKind};
+
+    fn row(component: &str, pid: u32, memory_bytes: u64) -> Row {
+        Row {
+            component: component.into(),
+            role: Role::Brain,
+            account_key: None,
+            account: None,
+            pids: vec![pid],
+            wrapper_pids: Vec::new(),
+            worker_pids: Vec::new(),
+            lock: None,
+            state: State::Running,
+            supervised: None,
+            since: None,
+            started: None,
+            uptime_seconds: None,
+            cpu_percent: None,
+            memory_bytes: Some(memory_bytes),
+            terminal: None,
+            folder: None,
+            command: String::new(),
+            detail: None,
+            restarts: None,
+            until: None,
+            kind: RowKind::Instance,
+            tree: None,
+        }
+    }
 
     #[test]
     fn rows_are_sorted_by_value_and_not_by_text() {
@@ -241,12 +300,11 @@ mod tests {
             let columns = Column::fitting(Column::USUAL.into(), &[&row], width);
             columns.iter().map(|column| column.word()).collect::<Vec<_>>().join(" ")
         };
-        let all = "component role account pid state lock uptime cpu memory";
+        let all = "component role account pid state lock uptime cpu memory restarts detail";
         assert_eq!(shown(120), all);
-        assert_eq!(shown(72), all, "it fits to the character");
-        assert_eq!(shown(71), "component role account pid state lock uptime cpu");
-        assert_eq!(shown(60), "component role account pid state lock uptime");
-        assert_eq!(shown(10), "component account pid state lock");
+        assert_eq!(shown(90), all, "it fits to the character");
+        assert_eq!(shown(89), "component role account pid state lock uptime cpu restarts detail");
+        assert_eq!(shown(10), "component account pid state lock detail");
     }
 
     #[test]

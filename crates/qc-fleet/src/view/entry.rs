@@ -1,0 +1,330 @@
+//! The state of each component that the config or the launcher names.
+
+use qc_control::{ComponentStatus, Status};
+use qc_lock_core::LockEntry;
+use serde::Serialize;
+
+use super::past::Last;
+use super::{LastEnd, Past, RowLock, is_of_account, rfc3339, supervised};
+use crate::{
+    AccountEntry, Component, Finding, FindingKind, Fleet, Instance, Mask, Place, Role, Snapshot,
+    State,
+};
+
+/// One component, in the shape of the JSON of `qc-ps` and `qc-launch status`.
+#[derive(Debug, Clone, Serialize)]
+pub struct ComponentView {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+    /// The key of its account.
+    pub account_key: Option<String>,
+    /// Its account.
+    pub account: Option<String>,
+    /// Its state.
+    pub state: State,
+    /// More about that, in words: what it waits for, why it was given up.
+    pub detail: Option<String>,
+    /// When it will be started again, RFC 3339.
+    pub until: Option<String>,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Since when it is in this state, or else since when it runs, RFC 3339.
+    pub since: Option<String>,
+    /// How often the running launcher has started it again by itself.
+    pub restarts: u32,
+    /// Whether an earlier launcher has started its process.
+    pub adopted: bool,
+    /// Which of its starts this is, counted by the running launcher.
+    pub life: u32,
+    /// The log of its output.
+    pub log: Option<String>,
+    /// Its lock.
+    pub lock: Option<RowLock>,
+    /// Whether a launcher supervises it now.
+    #[serde(skip)]
+    pub(super) is_supervised: bool,
+    /// Whether it should run.
+    #[serde(skip)]
+    pub(super) is_wanted: bool,
+    /// Whether no instance shows it.
+    #[serde(skip)]
+    pub(super) needs_row: bool,
+}
+
+/// Where a state comes from.
+struct Judged {
+    state: State,
+    detail: Option<String>,
+}
+
+impl Judged {
+    fn new(state: State, detail: impl Into<Option<String>>) -> Self {
+        Self { state, detail: detail.into() }
+    }
+}
+
+/// Judges every component of the config, in the order of starting, and then those that only the
+/// launcher has. Leaves out what the config has disabled, except the accounts that are not traded.
+pub(super) fn entries(
+    fleet: &Fleet,
+    snapshot: &Snapshot,
+    states: &[State],
+    status: Option<&Status>,
+    past: &Past,
+) -> Vec<ComponentView> {
+    let facts = Facts { fleet, snapshot, states, status, past };
+    let configured = fleet.components.iter().filter_map(|one| facts.of_component(one));
+    let mut entries: Vec<ComponentView> = configured.collect();
+    let others = status.into_iter().flat_map(|status| &status.components);
+    let others = others.filter(|one| fleet.component(&one.name).is_none());
+    entries.extend(others.map(|one| facts.of_status(one)));
+    entries
+}
+
+struct Facts<'a> {
+    fleet: &'a Fleet,
+    snapshot: &'a Snapshot,
+    states: &'a [State],
+    status: Option<&'a Status>,
+    past: &'a Past,
+}
+
+impl Facts<'_> {
+    fn of_component(&self, component: &Component) -> Option<ComponentView> {
+        let name = component.name.as_str();
+        let status = supervised(self.status, name);
+        let is_expected = status.is_some() || self.is_expected(component);
+        let seen = self.instance(name);
+        if !is_expected && seen.is_none() && !is_of_account(component.role) {
+            return None;
+        }
+        let mut entry = self.entry(name, component.role, status);
+        entry.is_wanted = is_expected;
+        entry.account_key = component.account_key.clone();
+        entry.account = component.account.as_ref().map(ToString::to_string);
+        if entry.needs_row && status.is_none() {
+            let judged = match is_expected {
+                true => self.not_supervised(component),
+                false if self.is_traded(component) => return None,
+                false => Judged::new(State::NotTraded, self.why_not_traded(component)),
+            };
+            let holder = self.lock(name).filter(|_| judged.state == State::Elsewhere);
+            entry.pid = holder.and_then(|lock| lock.pid);
+            entry.state = judged.state;
+            entry.detail = judged.detail;
+        }
+        Some(entry)
+    }
+
+    /// A component that only the launcher has: the config has changed, or can't be read.
+    fn of_status(&self, status: &ComponentStatus) -> ComponentView {
+        let role = Role::from_word(&status.role).unwrap_or(Role::Other);
+        let mut entry = self.entry(&status.name, role, Some(status));
+        entry.account = status.account.clone();
+        entry.is_wanted = true;
+        entry
+    }
+
+    /// Fills in what the launcher and the process list say. The launcher's word counts, unless an
+    /// instance that it supervises looks worse.
+    fn entry(&self, name: &str, role: Role, status: Option<&ComponentStatus>) -> ComponentView {
+        let seen = self.instance(name);
+        let is_its_own = |one: &Instance| match status {
+            Some(status) => status.pid.is_some_and(|pid| one.includes(pid)),
+            None => true,
+        };
+        let own = seen.filter(|(_, instance)| is_its_own(instance));
+        let lock = self.lock(name).map(RowLock::of);
+        let mut entry = ComponentView {
+            name: name.to_owned(),
+            role,
+            account_key: None,
+            account: None,
+            state: State::Missing,
+            detail: None,
+            until: None,
+            pid: None,
+            since: None,
+            restarts: 0,
+            adopted: false,
+            life: 0,
+            log: None,
+            lock,
+            is_supervised: status.is_some(),
+            is_wanted: false,
+            needs_row: own.is_none(),
+        };
+        if let Some(status) = status {
+            entry.state = State::of_supervised(status.state);
+            entry.detail = status.detail.clone();
+            entry.until = status.until.clone();
+            entry.pid = status.pid;
+            entry.since = Some(status.since.clone());
+            entry.restarts = status.restarts;
+            entry.adopted = status.adopted;
+            entry.life = status.life;
+            entry.log = status.log.clone();
+        }
+        if let Some((position, instance)) = own {
+            let is_judged_worse = status.is_none() || !self.states[position].is_of_launcher();
+            if is_judged_worse {
+                entry.state = self.states[position];
+            }
+            let main = instance.main();
+            entry.pid = entry.pid.or_else(|| Some(main?.identity.pid));
+            entry.since = entry.since.or_else(|| Some(rfc3339(main?.since)));
+        }
+        entry
+    }
+
+    /// A component that should run, has no process, and no launcher speaks for it.
+    fn not_supervised(&self, component: &Component) -> Judged {
+        let lock = self.lock(component.name.as_str());
+        if let Some(lock) = lock.filter(|lock| lock.state.is_live()) {
+            let host = lock.host.as_ref().map(|host| format!("its lock is held on {host}"));
+            return Judged::new(State::Elsewhere, host);
+        }
+        if self.status.is_some() {
+            return match component.missing_script() {
+                Some(script) => {
+                    let script = qc_process::shown(script);
+                    Judged::new(State::Missing, format!("its script {script} does not exist"))
+                }
+                None => {
+                    let why = "the running launcher was not asked to start it";
+                    Judged::new(State::Stopped, why.to_owned())
+                }
+            };
+        }
+        let text = |text: &str| Some(text.to_owned());
+        match (self.past.of(component.name.as_str()), self.past.launcher) {
+            (Last::GaveUp(why), _) => Judged::new(State::GaveUp, why.clone()),
+            (Last::Stopped, _) => Judged::new(State::Stopped, text("as asked")),
+            (Last::Other, LastEnd::Never) => {
+                Judged::new(State::Stopped, text("the fleet was never started"))
+            }
+            (Last::Other, LastEnd::Clean) => {
+                Judged::new(State::Stopped, text("the launcher was stopped"))
+            }
+            (Last::Other, LastEnd::Crashed) if self.is_launcher_alive() => {
+                Judged::new(State::Missing, text("the launcher can't be asked"))
+            }
+            (Last::Other, LastEnd::Crashed) => {
+                Judged::new(State::Missing, text("the launcher crashed"))
+            }
+        }
+    }
+
+    /// Whether the config wants `component` to run. A server is for the others: alone it trades
+    /// nothing.
+    fn is_expected(&self, component: &Component) -> bool {
+        let is_served = |one: &Component| one.enabled && one.role != Role::Server;
+        component.enabled
+            && (component.role != Role::Server
+                || self.fleet.components.iter().any(|one| is_served(one)))
+    }
+
+    /// Whether the account of `component` is traded.
+    fn is_traded(&self, component: &Component) -> bool {
+        self.account(component).is_none_or(|account| account.enabled)
+    }
+
+    fn why_not_traded(&self, component: &Component) -> Option<String> {
+        let lacks_it = self.account(component).is_some_and(|account| account.lacks_enabled);
+        lacks_it.then(|| "the config has no `enabled` for it".to_owned())
+    }
+
+    fn account(&self, component: &Component) -> Option<&AccountEntry> {
+        let key = component.account_key.as_deref();
+        self.fleet.accounts.iter().find(|one| Some(one.key.as_str()) == key)
+    }
+
+    fn is_launcher_alive(&self) -> bool {
+        self.lock(self.fleet.orchestrator.as_str()).is_some_and(|lock| lock.state.is_live())
+    }
+
+    /// Returns the instance that shows the component `name`: the supervised one of several.
+    fn instance(&self, name: &str) -> Option<(usize, &Instance)> {
+        let all = self.snapshot.instances.iter().enumerate();
+        let named = all.filter(|(_, one)| {
+            one.place == Place::Fleet && one.component.eq_ignore_ascii_case(name)
+        });
+        named.min_by_key(|(_, one)| one.supervised != Some(true))
+    }
+
+    fn lock(&self, name: &str) -> Option<&LockEntry> {
+        self.snapshot.locks.iter().find(|lock| lock.name.eq_ignore_ascii_case(name))
+    }
+}
+
+impl ComponentView {
+    /// Whether `instance` is the process that this entry is about.
+    pub(super) fn is_shown_by(&self, instance: &Instance) -> bool {
+        !self.needs_row
+            && instance.place == Place::Fleet
+            && self.pid.is_some_and(|pid| instance.includes(pid))
+    }
+
+    /// Returns what is wrong with the component not running as it should, if anything is.
+    pub(super) fn finding(&self) -> Option<Finding> {
+        let (kind, what) = match self.state {
+            State::GaveUp => (FindingKind::GaveUp, "has been given up"),
+            State::BackingOff => (FindingKind::BackingOff, "has failed and will be started again"),
+            State::Blocked => (FindingKind::Blocked, "is blocked"),
+            State::Missing => (FindingKind::Missing, "is missing: it should run and does not"),
+            State::Stopped => (FindingKind::Stopped, "is stopped"),
+            State::Running
+            | State::Duplicate
+            | State::Rogue
+            | State::Unguarded
+            | State::Orphan
+            | State::Foreign
+            | State::Stale
+            | State::Elsewhere
+            | State::Starting
+            | State::Waiting
+            | State::Stopping
+            | State::Finished
+            | State::NotTraded => return None,
+        };
+        let mut text = format!("{} {what}", self.name);
+        if self.restarts > 0 {
+            let times = if self.restarts == 1 { "restart" } else { "restarts" };
+            text.push_str(&format!(" after {} {times}", self.restarts));
+        }
+        if let Some(detail) = self.shown_detail() {
+            text.push_str(&format!(": {detail}"));
+        }
+        let pids = self.pid.into_iter().collect();
+        Some(Finding { kind, text, components: vec![self.name.clone()], pids })
+    }
+
+    /// Masks account numbers, wherever they stand.
+    pub fn mask(&mut self, mask: &Mask) {
+        let text = |text: &mut String| *text = mask.text(text);
+        text(&mut self.name);
+        self.account_key.as_mut().map(text);
+        self.detail.as_mut().map(text);
+        if let Some(account) = &mut self.account {
+            *account = mask.account(account);
+        }
+        if let Some(lock) = &mut self.lock {
+            lock.name = mask.text(&lock.name);
+        }
+        if let Some(log) = &mut self.log {
+            *log = mask.command(log);
+        }
+    }
+
+    /// Returns more about its state in words, with the next attempt in local time.
+    pub fn shown_detail(&self) -> Option<String> {
+        let next = self.until.as_deref().map(qc_lock_core::local_time);
+        let next = next.map(|time| format!("next attempt {time}"));
+        let adopted = self.adopted.then(|| "adopted".to_owned());
+        let parts: Vec<String> =
+            [self.detail.clone(), next, adopted].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}

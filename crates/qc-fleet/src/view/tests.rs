@@ -1,0 +1,1 @@
+//! What the merged view says of each situation.
