@@ -36,6 +36,7 @@ mod shutdown_truth;
 mod supervise;
 mod terminals;
 mod tracing;
+mod view;
 #[cfg(unix)]
 mod wrapped;
 

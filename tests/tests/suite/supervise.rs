@@ -256,7 +256,7 @@ fn a_brain_does_not_outlive_its_watchdog() {
     launch.wait_for("started BRAIN_ATLAS");
     kill(&identity(&fleet, "WATCHDOG_ATLAS"));
     launch.wait_for("GAVE UP WATCHDOG_ATLAS");
-    assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "running");
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "unguarded");
 }
 
 #[test]

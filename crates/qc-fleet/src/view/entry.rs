@@ -273,7 +273,7 @@ impl ComponentView {
             State::GaveUp => (FindingKind::GaveUp, "has been given up"),
             State::BackingOff => (FindingKind::BackingOff, "has failed and will be started again"),
             State::Blocked => (FindingKind::Blocked, "is blocked"),
-            State::Missing => (FindingKind::Missing, "is missing: it should run and does not"),
+            State::Missing => (FindingKind::Missing, "is missing"),
             State::Stopped => (FindingKind::Stopped, "is stopped"),
             State::Running
             | State::Duplicate

@@ -111,7 +111,7 @@ fn old_launcher(snapshot: &Snapshot) -> Option<u32> {
 impl Snapshot {
     /// Learns from the launcher what it supervises, which parent links can't tell of what it has
     /// adopted.
-    fn learn_supervised(&mut self, status: &Status) {
+    pub(super) fn learn_supervised(&mut self, status: &Status) {
         for instance in &mut self.instances {
             if instance.place == Place::Fleet && instance.role != Role::Orchestrator {
                 let mut pids = status.components.iter().filter_map(|one| one.pid);

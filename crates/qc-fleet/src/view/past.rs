@@ -28,7 +28,7 @@ pub(super) enum Last {
 #[derive(Debug, Clone, Default)]
 pub struct Past {
     pub(super) launcher: LastEnd,
-    components: HashMap<String, Last>,
+    pub(super) components: HashMap<String, Last>,
 }
 
 impl Past {

@@ -1,0 +1,296 @@
+//! What should run: the views compare the config, the launcher and the process list, and say what
+//! is not as it should be.
+
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use qc_process::{Identity, Process, identity_of};
+use qc_tests::{Finished, Program, SampleFleet, resume, section, suspend};
+use serde_json::{Value, json};
+
+use crate::bad_input::cannot_test;
+use crate::tools;
+
+/// A fleet of one account without a server and without pauses. Neither its key nor its number is
+/// that of any other test: a copy that trades the same account is a finding.
+struct Iris {
+    fleet: SampleFleet,
+    key: String,
+    account: u64,
+    brain: String,
+    watchdog: String,
+}
+
+impl std::ops::Deref for Iris {
+    type Target = SampleFleet;
+
+    fn deref(&self) -> &SampleFleet {
+        &self.fleet
+    }
+}
+
+fn fleet(more: &Value) -> Iris {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let key = format!("IRIS{}N{count}", std::process::id());
+    let account = 7_400_000_000 + u64::from(std::process::id()) * 100 + count;
+    let fleet = SampleFleet::new(tools(), &[(&key, account)]);
+    fleet.configure(&json!({
+        "ACCOUNTS": { (&*key): { "account": account, "enabled": true } },
+        "PROCESS_MANAGER": manager(more),
+    }));
+    let (brain, watchdog) = (format!("BRAIN_{key}"), format!("WATCHDOG_{key}"));
+    Iris { fleet, key, account, brain, watchdog }
+}
+
+fn manager(more: &Value) -> Value {
+    let mut manager = json!({
+        "server": { "enabled": false }, "watchdog_stagger_seconds": 0, "brain_stagger_seconds": 0,
+    });
+    for (key, value) in more.as_object().unwrap() {
+        manager[key] = value.clone();
+    }
+    section(&manager)
+}
+
+fn start(fleet: &Iris) -> Program {
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for(&format!("started {}", fleet.brain));
+    launch
+}
+
+fn check(fleet: &SampleFleet, args: &[&str]) -> Finished {
+    fleet.run("qc-ps", &[&["--check"], args].concat())
+}
+
+/// Asserts, with IRIS for the key of the account, the exit codes of `--check` and `--check --allow-stopped`, and a line of the first.
+fn assert_found(fleet: &Iris, codes: (i32, i32), line: &str) {
+    let line = line.replace("IRIS", &fleet.key);
+    let (all, others) = (check(fleet, &[]), check(fleet, &["--allow-stopped"]));
+    assert_eq!((all.code, others.code), codes, "{all:?} {others:?}");
+    assert!(all.stdout.lines().any(|one| one.starts_with(&line)), "no `{line}`: {all:?}");
+}
+
+fn identity(fleet: &SampleFleet, name: &str) -> Identity {
+    let processes = fleet.processes();
+    let row = processes.iter().find(|row| row["component"] == name);
+    let row = row.unwrap_or_else(|| panic!("no {name}: {processes:#?}"));
+    let pid = row["pids"].as_array().unwrap().last().unwrap().as_u64().unwrap();
+    identity_of(u32::try_from(pid).unwrap()).unwrap()
+}
+
+fn kill(identity: &Identity) {
+    let process = Process::open(identity).unwrap().expect("it has ended");
+    process.kill().unwrap();
+    qc_process::wait_any(&[&process], std::time::Duration::from_secs(30)).unwrap();
+}
+
+/// Returns the columns component and state, as `qc-ps` and as `qc-launch status` show them.
+fn states(fleet: &Iris) -> Vec<String> {
+    let shown = fleet.run("qc-ps", &["--json"]).json();
+    let of_ps = shown["components"].as_array().unwrap().clone();
+    let status = fleet.run("qc-launch", &["status", "--json"]);
+    if status.code == 0 {
+        let of_status = status.json()["components"].as_array().unwrap().clone();
+        assert_eq!(of_ps, of_status, "the tools differ");
+    }
+    let word = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+    let line = |one: &Value| format!("{} {}", word(one, "name"), word(one, "state"));
+    of_ps.iter().map(|one| line(one).replace(&fleet.key, "IRIS")).collect()
+}
+
+#[test]
+fn a_fleet_that_was_never_started_is_stopped() {
+    let fleet = fleet(&json!({}));
+    let line = "BRAIN_IRIS is stopped: the fleet was never started";
+    assert_found(&fleet, (3, 0), line);
+    assert_eq!(states(&fleet), ["WATCHDOG_IRIS stopped", "BRAIN_IRIS stopped"]);
+    let table = fleet.run("qc-ps", &[]);
+    assert_eq!(table.code, 0, "{table:?}");
+    assert!(table.stdout.contains("the fleet was never started"), "{table:?}");
+}
+
+#[test]
+fn a_fleet_whose_launcher_was_stopped_is_stopped_and_a_crashed_one_is_missing() {
+    let fleet = fleet(&json!({}));
+    let launch = start(&fleet);
+    let ok = check(&fleet, &[]);
+    assert_eq!((ok.code, &*ok.stdout), (0, "OK: 3 running, each once and under its lock.\n"));
+    assert_eq!(states(&fleet), ["WATCHDOG_IRIS running", "BRAIN_IRIS running"]);
+    launch.ask_to_stop(&fleet.tools);
+    launch.finish();
+    assert_found(&fleet, (3, 0), "BRAIN_IRIS is stopped: as asked");
+
+    let launch = start(&fleet);
+    let components = [identity(&fleet, &fleet.brain), identity(&fleet, &fleet.watchdog)];
+    launch.kill();
+    drop(launch);
+    // On Windows their wrappers, and with them they themselves, may have ended with the launcher.
+    for one in &components {
+        if let Ok(Some(process)) = Process::open(one) {
+            // It may be ending by itself.
+            let _ = process.kill();
+            qc_process::wait_any(&[&process], std::time::Duration::from_secs(30)).unwrap();
+        }
+    }
+    assert_found(&fleet, (3, 3), "BRAIN_IRIS is missing: the launcher crashed");
+    assert_eq!(states(&fleet), ["WATCHDOG_IRIS missing", "BRAIN_IRIS missing"]);
+
+    // A shutdown is what was asked for.
+    let down = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(down.code, 0, "{down:?}");
+    assert_found(&fleet, (3, 0), "BRAIN_IRIS is stopped");
+}
+
+#[test]
+fn a_component_that_was_stopped_by_name_is_stopped() {
+    let fleet = fleet(&json!({}));
+    let _launch = start(&fleet);
+    let stopped = fleet.run("qc-launch", &["stop", &fleet.brain]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert_found(&fleet, (3, 0), "BRAIN_IRIS is stopped");
+    assert_eq!(states(&fleet), ["WATCHDOG_IRIS running", "BRAIN_IRIS stopped"]);
+    assert_eq!(check(&fleet, &["--role", "watchdog"]).code, 0);
+}
+
+#[test]
+fn a_brain_that_trades_without_its_watchdog_is_unguarded() {
+    let keep = json!({ "max_restarts": 0, "defaults": { "stop": { "without_watchdog": "keep" } } });
+    let fleet = fleet(&keep);
+    let mut launch = start(&fleet);
+    kill(&identity(&fleet, &fleet.watchdog));
+    launch.wait_for(&format!("GAVE UP {}", fleet.watchdog));
+    assert_found(&fleet, (3, 3), "BRAIN_IRIS is unguarded: WATCHDOG_IRIS does not run: PID ");
+    assert_found(&fleet, (3, 3), "WATCHDOG_IRIS has been given up: ");
+    assert_eq!(states(&fleet), ["WATCHDOG_IRIS gave-up", "BRAIN_IRIS unguarded"]);
+    for tool in [&["qc-ps"][..], &["qc-launch", "status"]] {
+        let shown = fleet.run(tool[0], &tool[1..]);
+        let has = |name: &str, state: &str| {
+            shown.stdout.lines().any(|line| line.contains(name) && line.contains(state))
+        };
+        assert!(has(&fleet.brain, "unguarded") && has(&fleet.watchdog, "gave-up"), "{shown:?}");
+    }
+
+    // The launcher crashes: what it had given up is still known.
+    launch.kill();
+    drop(launch);
+    if qc_process::LOCKS_ARE_INHERITED {
+        assert_found(&fleet, (3, 3), "BRAIN_IRIS is unguarded");
+    }
+    assert_found(&fleet, (3, 3), "WATCHDOG_IRIS has been given up: ");
+}
+
+#[test]
+fn a_component_in_its_back_off_shows_restarts_and_the_next_attempt() {
+    let fleet = fleet(&json!({ "restart_cooldown_seconds": 600 }));
+    fleet.script(&format!("{}.py", fleet.brain), "exit 1");
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_until("the second restart", |line| {
+        line.contains(&fleet.brain) && line.contains("restarting in")
+    });
+    assert_found(
+        &fleet,
+        (3, 3),
+        "BRAIN_IRIS has failed and will be started again after 2 restarts: next attempt 2",
+    );
+    assert_eq!(states(&fleet), ["WATCHDOG_IRIS running", "BRAIN_IRIS backing-off"]);
+    let csv = ["--format", "csv", "--columns", "component,state,restarts", "--role", "brain"];
+    let csv = fleet.run("qc-ps", &csv);
+    assert!(csv.stdout.contains(&format!("{},backing-off,2\n", fleet.brain)), "{csv:?}");
+}
+
+#[test]
+fn a_launcher_that_does_not_answer_is_found() {
+    let fleet = fleet(&json!({}));
+    let launch = start(&fleet);
+    if !suspend(launch.identity()) {
+        return cannot_test("a launcher that stands still", "nothing here suspends a process");
+    }
+    let pid = launch.identity().pid;
+    let line =
+        format!("the launcher (PID {pid}) is alive and can't be asked: no answer within 3 s");
+    let found = check(&fleet, &["--allow-stopped"]);
+    resume(launch.identity());
+    assert_eq!(found.code, 3, "{found:?}");
+    assert!(found.stdout.contains(&line), "{found:?}");
+    assert_eq!(check(&fleet, &[]).code, 0, "it answers again");
+}
+
+#[test]
+fn a_config_that_is_broken_while_the_fleet_runs_blinds_no_view() {
+    let fleet = fleet(&json!({}));
+    fleet.script(&format!("{}.py", fleet.brain), "say NOTHING");
+    let launch = start(&fleet);
+    let folder = fleet.root().join("orchestrator_logs");
+    let pid = identity(&fleet, &fleet.brain).pid.to_string();
+    fs::write(fleet.root().join("MASTER_CONFIG.json"), "{ \"ACCOUNTS\": {").unwrap();
+    for args in [&[][..], &["--format", "csv"], &["--json"], &["--tree"], &["--check"]] {
+        let shown = fleet.run("qc-ps", args);
+        assert_eq!(shown.code, 2, "{args:?} {shown:?}");
+        assert!(shown.stderr.contains("MASTER_CONFIG.json:1:"), "{args:?} {shown:?}");
+        let is_check = args == ["--check"];
+        assert!(is_check || shown.stdout.contains(&pid), "{args:?} {shown:?}");
+        assert!(!shown.stdout.contains("OK:"), "{args:?} {shown:?}");
+    }
+    assert_eq!(states(&fleet), ["WATCHDOG_IRIS running", "BRAIN_IRIS running"]);
+    let status = fleet.run("qc-launch", &["status"]);
+    assert_eq!(status.code, 0, "{status:?}");
+    assert!(status.stderr.contains("WARNING: the config can't be read"), "{status:?}");
+    for name in [&*fleet.brain, "orchestrator"] {
+        let logs = fleet.run("qc-launch", &["logs", name]);
+        assert_eq!(logs.code, 2, "{logs:?}");
+        assert!(!logs.stdout.is_empty() && folder.is_dir(), "{logs:?}");
+        assert!(logs.stderr.contains("the config can't be read"), "{logs:?}");
+    }
+
+    // What is wrong is found without the config, too.
+    let stopped = fleet.run("qc-launch", &["stop", &fleet.brain]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let found = check(&fleet, &[]);
+    assert_eq!(found.code, 2, "{found:?}");
+    assert!(found.stdout.contains(&format!("{} is stopped", fleet.brain)), "{found:?}");
+    launch.kill();
+    drop(launch);
+    let left = fleet.run("qc-ps", &[]);
+    assert_eq!(left.code, 2, "{left:?}");
+    assert!(!qc_process::LOCKS_ARE_INHERITED || left.stdout.contains(&fleet.watchdog), "{left:?}");
+}
+
+#[test]
+fn where_nothing_is_enabled_the_view_says_so() {
+    let fleet = fleet(&json!({}));
+    fleet.configure(&json!({ "ACCOUNTS": {
+        (&*fleet.key): { "account": fleet.account, "enabled": false },
+        (format!("{}X", fleet.key)): { "account": fleet.account + 1_000_000 },
+    } }));
+    let plain = "No account is enabled in the config: nothing should run.\n";
+    let found = check(&fleet, &[]);
+    assert_eq!(found.code, 0, "{found:?}");
+    assert!(found.stdout.starts_with(plain), "{found:?}");
+    let table = fleet.run("qc-ps", &[]);
+    assert!(table.stdout.contains(plain), "{table:?}");
+    assert_eq!(states(&fleet).len(), 4);
+    assert!(states(&fleet).iter().all(|one| one.ends_with(" not traded")), "{:?}", states(&fleet));
+    let filtered = fleet.run("qc-ps", &["--state", "not-traded", "--format", "csv"]);
+    assert_eq!(filtered.stdout.lines().count(), 5, "{filtered:?}");
+    // Scripts that read the old format see only what runs.
+    let legacy = fleet.run("qc-ps", &["--format", "legacy"]);
+    assert!(!legacy.stdout.contains(&fleet.key), "{legacy:?}");
+}
+
+#[test]
+fn a_script_that_does_not_exist_and_an_account_that_was_not_asked_for_are_told_apart() {
+    let fleet = fleet(&json!({}));
+    let both = json!({
+        (&*fleet.key): { "account": fleet.account, "enabled": true },
+        (format!("{}X", fleet.key)): { "account": fleet.account + 1_000_000, "enabled": true },
+    });
+    fleet.configure(&json!({ "ACCOUNTS": both, "PROCESS_MANAGER": manager(&json!({})) }));
+    let mut launch = fleet.launch(&["--accounts", &fleet.key], |_| ());
+    launch.wait_for(&format!("started {}", fleet.brain));
+    let line = "WATCHDOG_IRISX is stopped: the running launcher was not asked to start it";
+    assert_found(&fleet, (3, 3), line);
+    let all = check(&fleet, &[]);
+    assert!(all.stdout.contains(&format!("{}X is missing: its script ", fleet.brain)), "{all:?}");
+    assert_eq!(check(&fleet, &["--account", &fleet.key]).code, 0);
+}
