@@ -191,7 +191,8 @@ fn a_component_in_its_back_off_shows_restarts_and_the_next_attempt() {
     assert_found(
         &fleet,
         (3, 3),
-        "BRAIN_IRIS has failed and will be started again after 2 restarts: next attempt 2",
+        "BRAIN_IRIS has failed and will be started again after 2 restarts: ended with exit code 1, \
+         next attempt 2",
     );
     assert_eq!(states(&fleet), ["WATCHDOG_IRIS running", "BRAIN_IRIS backing-off"]);
     let csv = ["--format", "csv", "--columns", "component,state,restarts", "--role", "brain"];

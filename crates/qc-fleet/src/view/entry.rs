@@ -40,6 +40,8 @@ pub struct ComponentView {
     pub life: u32,
     /// The log of its output.
     pub log: Option<String>,
+    /// Whether it has stayed up for its `start_seconds`.
+    pub stayed_up: bool,
     /// Its lock.
     pub lock: Option<RowLock>,
     /// Whether a launcher supervises it now.
@@ -151,6 +153,7 @@ impl Facts<'_> {
             adopted: false,
             life: 0,
             log: None,
+            stayed_up: false,
             lock,
             is_supervised: status.is_some(),
             is_wanted: false,
@@ -166,6 +169,7 @@ impl Facts<'_> {
             entry.adopted = status.adopted;
             entry.life = status.life;
             entry.log = status.log.clone();
+            entry.stayed_up = status.stayed_up;
         }
         if let Some((position, instance)) = own {
             let is_judged_worse = status.is_none() || !self.states[position].is_of_launcher();

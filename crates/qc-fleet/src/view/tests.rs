@@ -39,6 +39,7 @@ fn answers(components: Components<'_>) -> Launcher {
         adopted: false,
         life: 1,
         log: None,
+        stayed_up: true,
     };
     let components = components.iter().map(component).collect();
     Launcher::Answers(Status { pid: 9, components, ..Status::default() })
@@ -137,7 +138,6 @@ fn a_brain_without_its_watchdog_is_unguarded_unless_the_config_expects_none() {
     const UP: Components<'_> = &[("BRAIN_A", "brain", StateWord::Running, 20)];
     let cases = [
         ("", "BRAIN_A unguarded"),
-        (r#", "watchdogs": {"enabled": false}"#, "BRAIN_A running"),
         (r#", "components": {"WATCHDOG_A": {"enabled": false}}"#, "BRAIN_A running"),
     ];
     for (section, expected) in cases {
