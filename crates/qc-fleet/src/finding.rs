@@ -70,6 +70,8 @@ impl Snapshot {
                 State::Foreign
             } else if doubled {
                 State::Duplicate
+            } else if instance.looks_like.is_some() {
+                State::Elsewhere
             } else if instance.lock.is_none() {
                 State::Rogue
             } else if instance.supervised == Some(false) && instance.role != Role::Orchestrator {

@@ -40,9 +40,9 @@ pub(crate) fn status(
         warn_text(&format!("the config can't be read: {}", trouble.message()));
     }
     loop {
-        let (fleet, trouble) = place.fleet_to_show()?;
+        let (fleet, _) = place.fleet_to_show()?;
         let view;
-        (status, view) = look(&mut client, status, &fleet, &locks, trouble.is_none())?;
+        (status, view) = look(&mut client, status, &fleet, &locks)?;
         let mut text = Vec::new();
         show(&status, &view, args.json, args.color, &mut text)?;
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -68,11 +68,10 @@ fn look(
     mut status: Status,
     fleet: &Fleet,
     locks: &LockDir,
-    has_config: bool,
 ) -> Result<(Status, FleetView), Failure> {
     let mut attempt = 1;
     loop {
-        let look = Look::with_status(fleet, locks, has_config, status.clone())?;
+        let look = Look::with_status(fleet, locks, status.clone())?;
         let after = client.ask(&Request::Status).map_err(failure)?;
         if after.tag == status.tag || attempt == ATTEMPTS {
             return Ok((status, FleetView::new(fleet, &look, false)));

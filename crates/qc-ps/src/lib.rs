@@ -83,7 +83,7 @@ fn columns(cli: &Cli, report: &Report) -> Vec<Column> {
 /// Looks once. A config that can't be read is returned beside what is known without it.
 fn look(place: &Place, cli: &Cli) -> Result<(Report, Option<Failure>), Failure> {
     let (fleet, trouble) = place.fleet_to_show()?;
-    let look = Look::take(&fleet, &place.locks()?, trouble.is_none())?;
+    let look = Look::take(&fleet, &place.locks()?)?;
     let view = FleetView::new(&fleet, &look, cli.tree);
     let report = Report::new(view, &look, &fleet, trouble.as_ref(), cli)?;
     Ok((report, trouble))

@@ -154,7 +154,7 @@ impl Report {
             writeln!(output, "{NOTHING_ENABLED}")?;
         }
         if self.findings.is_empty() && self.config_error.is_none() {
-            let own = self.processes.iter().filter(|row| row.state != State::Foreign).count();
+            let own = self.processes.iter().filter(|row| is_own(row)).count();
             writeln!(output, "OK: {own} running, each once and under its lock.")?;
         }
         Ok(())
@@ -272,6 +272,11 @@ fn part_cell(column: Column, part: &TreePart) -> Text {
 
 /// Said where the config wants nothing to run, so that an empty list is no riddle.
 const NOTHING_ENABLED: &str = "No account is enabled in the config: nothing should run.";
+
+/// Whether the row is a program of this fleet.
+fn is_own(row: &Row) -> bool {
+    !matches!(row.state, State::Foreign | State::Elsewhere)
+}
 
 /// Whether the list, or a line below it, says as much as the finding.
 fn is_in_the_list(kind: FindingKind) -> bool {

@@ -21,7 +21,7 @@ pub enum State {
     Foreign,
     /// A lock whose holder has ended.
     Stale,
-    /// A lock that is held by a program that is no component, or on another machine.
+    /// A program that is no component holds the lock of one, or another machine does.
     Elsewhere,
     /// The launcher has given it up and does not start it again.
     GaveUp,

@@ -135,7 +135,7 @@ impl Facts<'_> {
         let seen = self.instance(name);
         let is_its_own = |one: &Instance| match status {
             Some(status) => status.pid.is_some_and(|pid| one.includes(pid)),
-            None => true,
+            None => one.looks_like.is_none(),
         };
         let own = seen.filter(|(_, instance)| is_its_own(instance));
         let lock = self.lock(name).map(RowLock::of);
@@ -185,6 +185,13 @@ impl Facts<'_> {
 
     /// A component that should run, has no process, and no launcher speaks for it.
     fn not_supervised(&self, component: &Component) -> Judged {
+        let stranger = self.instance(component.name.as_str());
+        let stranger = stranger.and_then(|(_, one)| Some((one.looks_like.as_ref()?, one.main()?)));
+        if let Some((program, process)) = stranger {
+            let pid = process.identity.pid;
+            let why = format!("its lock is held by `{program}` (PID {pid})");
+            return Judged::new(State::Missing, why);
+        }
         let lock = self.lock(component.name.as_str());
         if let Some(lock) = lock.filter(|lock| lock.state.is_live()) {
             let host = lock.host.as_ref().map(|host| format!("its lock is held on {host}"));

@@ -3,7 +3,7 @@
 use std::io;
 
 use qc_control::Status;
-use qc_lock_core::{LockDir, LockError, LockState, Record};
+use qc_lock_core::{LockDir, LockError};
 
 use super::{Launcher, Past};
 use crate::{Fleet, Place, Role, Snapshot};
@@ -34,21 +34,20 @@ pub enum LookError {
 }
 
 impl Look {
-    /// Looks at this machine. Without a config (`has_config`), the living holders of locks are
-    /// listed although nothing names them as components.
+    /// Looks at this machine.
     ///
     /// # Errors
     /// If the locks or the process list can't be read.
-    pub fn take(fleet: &Fleet, locks: &LockDir, has_config: bool) -> Result<Self, LookError> {
+    pub fn take(fleet: &Fleet, locks: &LockDir) -> Result<Self, LookError> {
         let mut launcher = Launcher::ask(locks, &fleet.orchestrator);
-        let mut snapshot = snapshot(fleet, locks, has_config)?;
+        let mut snapshot = snapshot(fleet, locks)?;
         for _ in 1..ATTEMPTS {
             let Some(before) = launcher.status().map(|status| status.tag.clone()) else { break };
             launcher = Launcher::ask(locks, &fleet.orchestrator);
             if launcher.status().is_some_and(|after| after.tag == before) {
                 break;
             }
-            snapshot = self::snapshot(fleet, locks, has_config)?;
+            snapshot = self::snapshot(fleet, locks)?;
         }
         Ok(Self::new(fleet, locks, snapshot, launcher))
     }
@@ -57,13 +56,8 @@ impl Look {
     ///
     /// # Errors
     /// As [`Look::take`].
-    pub fn with_status(
-        fleet: &Fleet,
-        locks: &LockDir,
-        has_config: bool,
-        status: Status,
-    ) -> Result<Self, LookError> {
-        let snapshot = snapshot(fleet, locks, has_config)?;
+    pub fn with_status(fleet: &Fleet, locks: &LockDir, status: Status) -> Result<Self, LookError> {
+        let snapshot = snapshot(fleet, locks)?;
         Ok(Self::new(fleet, locks, snapshot, Launcher::Answers(status)))
     }
 
@@ -87,15 +81,8 @@ impl Look {
     }
 }
 
-fn snapshot(fleet: &Fleet, locks: &LockDir, has_config: bool) -> Result<Snapshot, LookError> {
-    let entries = locks.list()?;
-    let held = entries.iter().filter(|lock| lock.state == LockState::Held);
-    let records: Vec<Record> = match has_config {
-        true => Vec::new(),
-        false => held.filter_map(|lock| locks.record(&lock.name.parse().ok()?)).collect(),
-    };
-    let snapshot = Snapshot::take(fleet, entries)?.with_latch(locks.latch());
-    Ok(snapshot.with_holders(&records))
+fn snapshot(fleet: &Fleet, locks: &LockDir) -> Result<Snapshot, LookError> {
+    Ok(Snapshot::take(fleet, locks.list()?)?.with_latch(locks.latch()))
 }
 
 /// Returns the process of an orchestrator that is a Python, if one runs.

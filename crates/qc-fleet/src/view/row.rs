@@ -164,7 +164,7 @@ impl Row {
             terminal: instance.terminal.as_ref().map(|terminal| terminal.as_str().to_owned()),
             folder: instance.folder.as_ref().map(|folder| folder.display().to_string()),
             command: instance.command.clone(),
-            detail: None,
+            detail: instance.looks_like.as_ref().map(|program| format!("looks like `{program}`")),
             restarts: None,
             until: None,
             kind: RowKind::Instance,

@@ -7,7 +7,7 @@ use qc_lock_core::{LockEntry, LockState};
 use qc_process::ProcessInfo;
 
 use super::*;
-use crate::snapshot::tests::{lock, process, snapshot};
+use crate::snapshot::tests::{lock, lock_of, process, snapshot};
 
 /// Components as `name role state pid`; pid 0 for none.
 type Components<'a> = &'a [(&'a str, &'a str, StateWord, u32)];
@@ -176,4 +176,24 @@ fn a_lock_that_is_held_elsewhere_is_neither_missing_nor_stopped() {
     let (states, found) = judge(root.path(), "", Launcher::Absent, Vec::new(), locks, past);
     assert!(states.contains(&"BRAIN_A elsewhere".to_owned()), "{states:?}");
     assert_eq!(found, [FindingKind::Missing], "only the watchdog");
+}
+
+#[test]
+fn another_program_under_a_lock_neither_trades_nor_guards() {
+    let root = tempfile::tempdir().unwrap();
+    let sleep = process(root.path(), 40, 1, "sleep 100");
+    let locks = vec![lock("BRAIN_A", 20, LockState::Held), lock_of("WATCHDOG_A", &sleep)];
+    let processes = vec![brain(root.path()), sleep];
+    let past = Past { launcher: LastEnd::Crashed, ..Past::default() };
+    let (states, found) = judge(root.path(), "", Launcher::Absent, processes, locks, past);
+    assert!(states.contains(&"WATCHDOG_A missing".to_owned()), "{states:?}");
+    assert!(states.contains(&"BRAIN_A unguarded".to_owned()), "{states:?}");
+    assert_eq!(found, [FindingKind::Unguarded, FindingKind::Missing]);
+
+    let sleep = process(root.path(), 40, 1, "sleep 100");
+    let locks = vec![lock_of("BRAIN_A", &sleep)];
+    let past = Past::default();
+    let (states, found) = judge(root.path(), "", Launcher::Absent, vec![sleep], locks, past);
+    assert!(states.contains(&"BRAIN_A missing".to_owned()), "{states:?}");
+    assert_eq!(found, [FindingKind::Missing, FindingKind::Stopped]);
 }

@@ -36,7 +36,9 @@ pub(super) fn unguarded(
     status: Option<&Status>,
 ) -> Vec<Unguarded> {
     let brains = snapshot.instances.iter().enumerate();
-    let brains = brains.filter(|(_, one)| one.role == Role::Brain && one.place == Place::Fleet);
+    let brains = brains.filter(|(_, one)| {
+        one.role == Role::Brain && one.place == Place::Fleet && one.looks_like.is_none()
+    });
     let unguarded = brains.filter_map(|(brain, instance)| {
         let watchdog = expected_watchdog(fleet, status, instance)?;
         (!runs(snapshot, status, &watchdog)).then_some(Unguarded { brain, watchdog })
@@ -72,7 +74,9 @@ fn runs(snapshot: &Snapshot, status: Option<&Status>, watchdog: &str) -> bool {
     let is_live = |one: &qc_control::ComponentStatus| {
         matches!(one.state, StateWord::Starting | StateWord::Running | StateWord::Stopping)
     };
-    snapshot.own().any(|one| is_it(&one.component))
-        || snapshot.locks.iter().any(|lock| is_it(&lock.name) && lock.state.is_live())
+    // One whose holder is not seen may guard from another machine; a holder that is another program
+    // guards nothing.
+    snapshot.own().any(|one| is_it(&one.component) && one.looks_like.is_none())
+        || snapshot.loose_locks().any(|lock| is_it(&lock.name) && lock.state.is_live())
         || supervised(status, watchdog).is_some_and(is_live)
 }
