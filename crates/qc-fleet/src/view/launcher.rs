@@ -1,7 +1,7 @@
 //! What the running launcher says, and why it says nothing.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -105,8 +105,5 @@ fn ask(lock_dir: &Path, within: Duration) -> Option<Result<Status, ControlError>
         // The caller may have given up waiting.
         let _ = sender.send(answer);
     });
-    match answer.recv_timeout(within) {
-        Ok(answer) => Some(answer),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    answer.recv_timeout(within).ok()
 }
