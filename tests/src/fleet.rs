@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use qc_lock_core::LockDir;
@@ -27,6 +28,8 @@ pub struct SampleFleet {
     _folder: Option<TempDir>,
     /// The tools that it is used with.
     pub tools: Tools,
+    /// What small account numbers are raised by.
+    accounts_from: u64,
 }
 
 impl SampleFleet {
@@ -34,14 +37,16 @@ impl SampleFleet {
     pub fn new(tools: Tools, accounts: &[(&str, u64)]) -> Self {
         let folder =
             tempfile::Builder::new().prefix("qc fleet ").tempdir().expect("no temporary folder");
-        let fleet = Self { root: folder.path().into(), _folder: Some(folder), tools };
+        let (root, accounts_from) = (folder.path().into(), accounts_from());
+        let fleet = Self { root, _folder: Some(folder), tools, accounts_from };
         fleet.fill(accounts);
         fleet
     }
 
     /// Makes the fleet of these accounts in a folder that is there and stays.
     pub fn in_folder(tools: Tools, accounts: &[(&str, u64)], root: &Path) -> Self {
-        let fleet = Self { root: root.into(), _folder: None, tools };
+        let fleet =
+            Self { root: root.into(), _folder: None, tools, accounts_from: accounts_from() };
         fleet.fill(accounts);
         fleet
     }
@@ -91,10 +96,23 @@ impl SampleFleet {
         LockDir::new(self.root().join(".locks"))
     }
 
-    /// Writes the config.
+    /// Writes the config. Account numbers below 1000 become numbers of this fleet alone, see
+    /// [`SampleFleet::account`].
     pub fn configure(&self, config: &Value) {
+        let mut config = config.clone();
+        let accounts = config.get_mut("ACCOUNTS").and_then(Value::as_object_mut);
+        for account in accounts.into_iter().flat_map(|accounts| accounts.values_mut()) {
+            let Some(number) = account.get("account").and_then(Value::as_u64) else { continue };
+            account["account"] = self.account(number).into();
+        }
         fs::write(self.root().join("MASTER_CONFIG.json"), config.to_string())
             .expect("cannot write the config");
+    }
+
+    /// Returns the account that `number` stands for in this fleet's config. Tests run side by side, and
+    /// a brain of another fleet that trades the same account blocks a start.
+    pub fn account(&self, number: u64) -> u64 {
+        if number < SMALL { self.accounts_from + number } else { number }
     }
 
     /// Writes a script with directives for the stand-in, one per line.
@@ -124,6 +142,16 @@ impl SampleFleet {
         let processes = report["processes"].as_array().expect("processes are a list");
         processes.iter().filter(|row| row["state"] != "foreign").cloned().collect()
     }
+}
+
+/// Account numbers below this are those of one fleet alone.
+const SMALL: u64 = 1000;
+
+/// Returns a number that no other fleet of this or another test program gets.
+fn accounts_from() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    (u64::from(std::process::id()) * 1000 + count % 1000) * SMALL
 }
 
 impl Drop for SampleFleet {

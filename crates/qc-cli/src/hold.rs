@@ -46,6 +46,9 @@ pub struct HoldArgs {
     /// File name to put into the record, instead of the command's
     #[arg(long, value_name = "NAME", hide = true)]
     pub program: Option<String>,
+    /// Write no record: the command keeps one of its own under this name
+    #[arg(long, hide = true)]
+    pub own_record: bool,
     /// Append the command's output to FILE, and print `started PID TIME` once it runs
     #[arg(long, value_name = "FILE", hide = true)]
     pub output: Option<PathBuf>,
@@ -93,6 +96,9 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
     }
     if let Some(terminal) = &args.terminal {
         request = request.terminal(Terminal::new(terminal));
+    }
+    if args.own_record {
+        request = request.without_record();
     }
     let request = request.wait(args.wait.unwrap_or_default());
     let refusal = |error| {

@@ -84,6 +84,9 @@ pub struct Component {
     pub depends_on: Vec<LockName>,
     /// The ports at which it will listen, which must be free before it starts.
     pub ports: Vec<u16>,
+    /// Whether its script keeps a PID record of its own under its name in the folder of the locks, so
+    /// that its lock has none.
+    pub own_record: bool,
     /// How it is supervised.
     pub settings: Arc<Settings>,
     /// The signal that asks it to stop, where the config names one. Without effect on Windows.
@@ -102,7 +105,7 @@ impl Component {
         if let Some(terminal) = &self.terminal {
             request = request.terminal(terminal.clone());
         }
-        request
+        if self.own_record { request.without_record() } else { request }
     }
 
     /// Returns the file name of its script, or else of its program.
@@ -283,6 +286,8 @@ impl Fleet {
 pub fn share_terminals(components: &mut [Arc<Component>]) {
     let shared = |one: &Component, other: &Component| {
         one.name != other.name
+            && one.enabled
+            && other.enabled
             && one.terminal.is_some()
             && one.terminal == other.terminal
             && one.name.role() == other.name.role()
@@ -293,6 +298,26 @@ pub fn share_terminals(components: &mut [Arc<Component>]) {
     {
         Arc::make_mut(component).terminal = None;
     }
+}
+
+/// Leaves out those whose script does not exist. What depends on one of them waits for what that one
+/// would have waited for, so a brain that may run without its watchdog still waits for the server.
+pub fn with_scripts(mut components: Vec<Arc<Component>>) -> Vec<Arc<Component>> {
+    let missing: Vec<Arc<Component>> =
+        components.iter().filter(|one| one.missing_script().is_some()).cloned().collect();
+    components.retain(|one| one.missing_script().is_none());
+    // In the order of starting: what one of them depends on comes before it.
+    for gone in missing.iter().rev() {
+        let key = gone.name.key();
+        for one in &mut components {
+            if one.depends_on.iter().any(|name| name.key() == key) {
+                let one = Arc::make_mut(one);
+                one.depends_on.retain(|name| name.key() != key);
+                one.depends_on.extend(gone.depends_on.iter().cloned());
+            }
+        }
+    }
+    components
 }
 
 #[cfg(test)]

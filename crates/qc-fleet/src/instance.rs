@@ -29,6 +29,8 @@ pub struct Instance {
     /// The folder of the other fleet that it belongs to, spelt the same for all that do; `None` for
     /// this fleet.
     pub other_root: Option<PathBuf>,
+    /// Whether it belongs to a user other than the one who looks, as far as the system shows that.
+    pub of_another_user: bool,
     /// The programs that started it and wait for it, such as a shell or `qc-lock run`, the
     /// outermost first. They are not the program itself: they are neither counted nor stopped.
     pub wrappers: Vec<ProcessInfo>,
@@ -64,6 +66,7 @@ impl Instance {
             place: Place::Fleet,
             folder: None,
             other_root: None,
+            of_another_user: false,
             wrappers: Vec::new(),
             processes,
             workers: Vec::new(),

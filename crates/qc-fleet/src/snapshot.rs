@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use qc_lock_core::{Latch, LockEntry};
+use qc_process::inspect::user_of;
 use qc_process::{Identity, Listing, ProcessInfo, Sought};
 
 use self::holders::Holders;
@@ -55,6 +56,16 @@ impl Snapshot {
             starters: &is_wrapper,
         })?;
         let mut snapshot = Self::assemble(fleet, listing, locks);
+        snapshot.learn_foreign_accounts();
+        Ok(snapshot)
+    }
+
+    /// Looks only at the processes with these pids, and at no locks.
+    ///
+    /// # Errors
+    /// If the system's process list can't be read.
+    pub fn of(fleet: &Fleet, pids: &[u32]) -> io::Result<Self> {
+        let mut snapshot = Self::assemble(fleet, qc_process::list_of(pids)?, Vec::new());
         snapshot.learn_foreign_accounts();
         Ok(snapshot)
     }
@@ -138,6 +149,9 @@ impl Snapshot {
     fn learn_foreign_accounts(&mut self) {
         let mut fleets: HashMap<PathBuf, Option<Fleet>> = HashMap::new();
         for instance in self.instances.iter_mut().filter(|one| one.place == Place::Foreign) {
+            let user = instance.main().and_then(|one| user_of(one.identity.pid));
+            // Where the system shows no users, all are taken for one.
+            instance.of_another_user = user != user_of(std::process::id());
             let Some(folder) = instance.folder.clone() else { continue };
             let fleet = fleets.entry(folder).or_insert_with_key(|folder| foreign_fleet(folder));
             if let Some(fleet) = fleet {

@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_cli::{Exit, Failure};
-use qc_fleet::{Component, Fleet, Snapshot};
+use qc_cli::{Exit, Failure, SHUTDOWN_HINT};
+use qc_fleet::{Beside, Component, Fleet, Obstacle, Snapshot};
 use qc_lock_core::{LockDir, LockEntry, LockState};
 use qc_process::{Identity, Listing, Process, list};
-
-use crate::preflight::refuse_beside;
 
 /// How long what is just starting or ending may take to be one or the other.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,7 +22,7 @@ pub(crate) struct Adopted {
     pub(crate) process: Process,
 }
 
-/// Finds what may be taken over; refuses, with the full list, if anything else is alive.
+/// Finds what may be taken over; refuses, with the full list, if anything else is in the way.
 pub(crate) fn adopt(
     fleet: &Fleet,
     components: &[Arc<Component>],
@@ -33,52 +31,45 @@ pub(crate) fn adopt(
 ) -> Result<Vec<Adopted>, Failure> {
     let began = Instant::now();
     loop {
-        let listing = list()?;
+        // The locks first: a process that is gone by the time of the list holds none.
         let entries = locks.list()?;
-        let is_moving = wanted && is_anything_starting(&listing, &entries, locks);
-        let snapshot = Snapshot::assemble(fleet, listing, entries);
-        let snapshot = snapshot.without_process(std::process::id());
-        let (found, rest) = match wanted {
-            true => sort(snapshot, components),
-            false => (Vec::new(), snapshot),
-        };
-        let refusal = refuse_beside(&rest);
-        if (is_moving || refusal.is_err() && wanted) && began.elapsed() < PATIENCE {
+        let is_moving = wanted && is_anything_starting(&list()?, &entries, locks);
+        let snapshot = Snapshot::take(fleet, entries)?.without_process(std::process::id());
+        let (found, obstacles) = sort(fleet, components, &snapshot, wanted);
+        if (is_moving || !obstacles.is_empty() && wanted) && began.elapsed() < PATIENCE {
             thread::sleep(PAUSE);
             continue;
         }
-        refusal?;
-        return open(found);
+        return match &obstacles[..] {
+            [] => open(found),
+            obstacles => Err(refusal(obstacles)),
+        };
     }
 }
 
-/// Separates the holders of components' locks from the rest. What holds a component's lock is that
-/// component, whatever it looks like; and only one can.
+/// Separates what can be adopted from what is in the way.
 fn sort(
-    mut snapshot: Snapshot,
+    fleet: &Fleet,
     components: &[Arc<Component>],
-) -> (Vec<(String, Identity)>, Snapshot) {
-    let mut found = Vec::new();
-    let is_held =
-        |lock: &&LockEntry| lock.state == LockState::Held || lock.state == LockState::Legacy;
-    let held: Vec<LockEntry> = snapshot.locks.iter().filter(is_held).cloned().collect();
-    for lock in held {
-        let component = components.iter().find(|one| {
-            one.name.as_str().eq_ignore_ascii_case(&lock.name)
-                && one.account.as_ref().map(|account| account.as_str()) == lock.account.as_deref()
-        });
-        let (Some(component), Some(pid)) = (component, lock.pid) else { continue };
-        let instance = snapshot.instances.iter().find(|one| one.includes(pid));
-        let instance = instance.filter(|one| {
-            one.adoptable() && one.component.eq_ignore_ascii_case(component.name.as_str())
-        });
-        // Behind a virtual environment's stub, the stub is the one that was started.
-        let Some(process) = instance.and_then(|one| one.processes.first()) else { continue };
-        let identity = process.identity.clone();
-        found.push((component.name.to_string(), identity));
-        snapshot = snapshot.without_process(pid);
+    snapshot: &Snapshot,
+    wanted: bool,
+) -> (Vec<(String, Identity)>, Vec<String>) {
+    let survey = Beside::new(fleet, snapshot, |_| false).survey(components);
+    let (mut found, mut obstacles) = (Vec::new(), Vec::new());
+    for (identity, copy) in survey.adoptable {
+        match wanted {
+            true => found.push((copy.name, identity)),
+            false => obstacles.push(copy.text_with_folder()),
+        }
     }
-    (found, snapshot)
+    obstacles.extend(survey.obstacles.iter().map(Obstacle::text_with_folder));
+    (found, obstacles)
+}
+
+fn refusal(obstacles: &[String]) -> Failure {
+    let lines: String = obstacles.iter().map(|one| format!("\n  {one}")).collect();
+    let message = format!("the fleet is running already, nothing was started:{lines}");
+    Failure::new(Exit::Held, message, SHUTDOWN_HINT)
 }
 
 /// Whether a wrapper holds, or is about to hold, a lock whose record does not name its child yet.

@@ -67,9 +67,20 @@ pub(crate) fn before_start(
     }
 }
 
+/// Refuses while every start is forbidden.
+pub(crate) fn refuse_latched(locks: &LockDir) -> Result<(), Failure> {
+    match locks.latch() {
+        None => Ok(()),
+        Some(latch) => {
+            let hint = "run `qc-launch unlatch` when starts are to be allowed again";
+            Err(Failure::new(Exit::Usage, format!("every start is forbidden: {latch}"), hint))
+        }
+    }
+}
+
 fn gather(fleet: &Fleet, components: &[Arc<Component>], locks: &LockDir) -> Result<Facts, Failure> {
     let ports = busy_ports(components);
-    let snapshot = Snapshot::take(fleet, locks.list()?)?;
+    let snapshot = Snapshot::take(fleet, locks.list()?)?.with_latch(locks.latch());
     let variables = |name: &str| std::env::var_os(name);
     Ok(Facts::gather(fleet, components, ports, snapshot, locks.path(), &variables))
 }

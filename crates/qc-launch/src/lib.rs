@@ -30,12 +30,12 @@ use std::time::SystemTime;
 
 use cli::{Cli, Command, UpArgs};
 use qc_cli::{
-    Exit, Failure, Place, describe, hold, parse, print_json, run_tool, shown, visible, warn,
-    warn_text,
+    Exit, Failure, Place, describe, hold, local_time, parse, print_json, run_tool, shown, visible,
+    warn, warn_text,
 };
 use qc_fleet::check::has_old_module;
-use qc_fleet::{Component, Fleet, Launcher, NotifyEvent, share_terminals};
-use qc_lock_core::{Event, LockDir, Request};
+use qc_fleet::{Component, Fleet, Launcher, NotifyEvent, share_terminals, with_scripts};
+use qc_lock_core::{Event, LockDir, LockError, Request};
 
 use crate::logs::{LogFolder, LogsArgs};
 use crate::notify::Notice;
@@ -104,6 +104,7 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     let (fleet, locks) = (place.fleet_to_start()?, place.locks()?);
     let (components, warnings) = selected(&fleet, args, &locks)?;
     if args.dry_run {
+        check::refuse_latched(&locks)?;
         write_plan(&fleet, &components, &warnings, output)?;
         adopt::adopt(&fleet, &components, &locks, !args.no_adopt)?;
         return Ok(Exit::Done);
@@ -113,7 +114,7 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     let request = Request::new(fleet.orchestrator.clone()).program("qc-launch");
     let own = locks
         .acquire(&request)
-        .map_err(Failure::from)
+        .map_err(runs_already)
         .inspect_err(|refusal| told_refused(&fleet, refusal))?;
     let adopted =
         adopt::adopt(&fleet, &components, &locks, !args.no_adopt).inspect_err(|refusal| {
@@ -183,8 +184,22 @@ fn selected(
         share_terminals(&mut wanted);
     }
     let warnings = check::before_start(fleet, &wanted, locks)?;
-    wanted.retain(|component| component.missing_script().is_none());
-    Ok((wanted, warnings))
+    Ok((with_scripts(wanted), warnings))
+}
+
+/// Turns the refusal of the orchestrator's lock into one that names the launcher that runs.
+fn runs_already(error: LockError) -> Failure {
+    match &error {
+        LockError::Held { holder, foreign: false, .. } if holder.pid.is_some() => {
+            let pid = holder.pid.map(|pid| format!("PID {pid}")).unwrap_or_default();
+            let since = holder.since.as_ref().map(|since| format!(", since {}", local_time(since)));
+            let since = since.unwrap_or_default();
+            let message = format!("it runs already ({pid}{since}): {error}");
+            let hint = "see `qc-launch status`; `qc-launch reload` applies a changed config";
+            Failure::new(Exit::Held, message, hint)
+        }
+        _ => Failure::from(error),
+    }
 }
 
 /// Tells people that a second launcher, or one beside something that runs, was refused.

@@ -1,10 +1,9 @@
-//! Before the first start: what is to be started, and whether anything runs beside it.
+//! Before the first start: what is to be started.
 
 use std::sync::Arc;
 
-use qc_cli::{Exit, Failure, SHUTDOWN_HINT};
-use qc_fleet::{Component, Fleet, Instance, Snapshot};
-use qc_lock_core::LockEntry;
+use qc_cli::{Exit, Failure};
+use qc_fleet::{Component, Fleet};
 
 /// Returns the enabled components of the wanted accounts, with or without a script; no accounts are
 /// all accounts.
@@ -38,32 +37,6 @@ pub(crate) fn wanted(fleet: &Fleet, accounts: &[String]) -> Result<Vec<Arc<Compo
         None => component.enabled,
     };
     Ok(fleet.components.iter().filter(is_wanted).cloned().collect())
-}
-
-/// Refuses if anything of the fleet is alive, with the full list.
-pub(crate) fn refuse_beside(snapshot: &Snapshot) -> Result<(), Failure> {
-    let running: Vec<&Instance> = snapshot.own().collect();
-    let live: Vec<&LockEntry> =
-        snapshot.loose_locks().filter(|lock| lock.state.is_live()).collect();
-    if running.is_empty() && live.is_empty() {
-        return Ok(());
-    }
-    let mut message = String::from("the fleet is running already, nothing was started:");
-    for instance in running {
-        let pids: Vec<String> = instance.pids().iter().map(ToString::to_string).collect();
-        let account = instance
-            .account
-            .as_ref()
-            .map(|account| format!(", account {account}"))
-            .unwrap_or_default();
-        message.push_str(&format!("\n  {} (PID {}{account})", instance.component, pids.join(", ")));
-    }
-    for lock in live {
-        let pid = lock.pid.map(|pid| format!("PID {pid}")).unwrap_or_default();
-        let host = lock.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-        message.push_str(&format!("\n  lock {} ({}, {pid}{host})", lock.name, lock.state.word()));
-    }
-    Err(Failure::new(Exit::Held, message, SHUTDOWN_HINT))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Performing what the machine decides, and telling it what happened: one loop on one thread, which
 //! sleeps until a process ends, somebody asks for something, or something is due.
 
+mod beside;
 mod control;
 mod ending;
+mod listener;
 mod program;
 mod refusals;
 mod settling;
@@ -10,7 +12,7 @@ mod starting;
 mod strays;
 mod tell;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
 use std::mem;
 use std::path::PathBuf;
@@ -35,6 +37,7 @@ use crate::probe::{Heart, Looker};
 use crate::report::Report;
 use crate::roster::Roster;
 use crate::start::Said;
+use beside::{Blockers, LastLook};
 use control::Waiting;
 use program::Member;
 use settling::Next;
@@ -60,6 +63,8 @@ pub(crate) enum Message {
     Refused(Entry),
     /// Stray brains were stopped.
     StraysEnded(io::Result<Vec<Stopped>>),
+    /// What still listened at the port of a component was ended.
+    ListenerEnded(Id, io::Result<Vec<Stopped>>),
     /// Somebody asks for something, and waits for the answer.
     Asked(Request, SyncSender<Answer>),
 }
@@ -164,6 +169,16 @@ pub(crate) struct Runtime<'a> {
     member_tokens: HashMap<u64, (Id, u32)>,
     /// How many members have been watched so far.
     watched: u64,
+    /// Those whose last run may have left something that listens at their port: it did not end as
+    /// asked.
+    has_run: HashSet<Id>,
+    /// The starts that the loop is about to make.
+    starts: Vec<(Id, u32)>,
+    last_look: Option<LastLook>,
+    blockers: Blockers,
+    /// Those of which something that was left behind is being ended.
+    /// Those of which something that still listens at their port is being ended.
+    ending: HashSet<Id>,
     /// Those that are looked at whether they are ready.
     looking: Vec<Id>,
     /// What the machine is still to hear.
@@ -213,6 +228,11 @@ impl<'a> Runtime<'a> {
             stepping: BTreeSet::new(),
             member_tokens: HashMap::new(),
             watched: 0,
+            has_run: HashSet::new(),
+            starts: Vec::new(),
+            last_look: None,
+            blockers: Blockers::default(),
+            ending: HashSet::new(),
             looking: Vec::new(),
             events: VecDeque::new(),
             ended: Vec::new(),
@@ -261,10 +281,16 @@ impl<'a> Runtime<'a> {
         self.watch_refusals();
         self.events.push_back(Event::StartAll);
         loop {
-            while let Some(event) = self.events.pop_front() {
-                self.handle(event);
-                self.hear_messages();
+            loop {
+                while let Some(event) = self.events.pop_front() {
+                    self.handle(event);
+                    self.hear_messages();
+                }
+                if !self.make_starts() {
+                    break;
+                }
             }
+            self.release_guards();
             if self.machine.is_over() {
                 break;
             }
@@ -344,10 +370,10 @@ impl<'a> Runtime<'a> {
     }
 
     fn handle(&mut self, event: Event) {
-        let (mut lives, mut asked) = (Vec::new(), (Vec::new(), Vec::new()));
+        let mut asked = (Vec::new(), Vec::new());
         for action in self.machine.handle(event, self.began.elapsed()) {
             match action {
-                Action::Spawn { id, life } => lives.push((id, life)),
+                Action::Spawn { id, life } => self.starts.push((id, life)),
                 Action::Ask { id, firmly: false } => asked.0.push(id),
                 Action::Ask { id, firmly: true } => asked.1.push(id),
                 Action::Kill(id) => self.kill(id),
@@ -369,15 +395,27 @@ impl<'a> Runtime<'a> {
                     self.pids.remove(&id);
                     self.refused.remove(&id);
                     self.failures.remove(&id);
+                    self.has_run.remove(&id);
                 }
             }
         }
-        self.was_busy |= lives.len() >= STARTED_TOGETHER;
-        for lives in lives.chunks(STARTED_TOGETHER) {
-            self.start_all(lives);
-        }
         self.ask(&asked.0, Ask::Gently);
         self.ask(&asked.1, Ask::Firmly);
+    }
+
+    /// Makes the starts that the machine has asked for, all after one look at what runs. Returns
+    /// whether there were any.
+    fn make_starts(&mut self) -> bool {
+        let lives = mem::take(&mut self.starts);
+        if lives.is_empty() {
+            return false;
+        }
+        self.was_busy |= lives.len() >= STARTED_TOGETHER;
+        let free = self.unobstructed(&lives);
+        for lives in free.chunks(STARTED_TOGETHER) {
+            self.start_all(lives);
+        }
+        true
     }
 
     fn hear_messages(&mut self) {
@@ -398,6 +436,7 @@ impl<'a> Runtime<'a> {
                 }
                 Message::Refused(entry) => self.tell_refused(&entry),
                 Message::StraysEnded(stopped) => self.strays_ended(&stopped),
+                Message::ListenerEnded(id, stopped) => self.listener_ended(id, &stopped),
                 Message::Asked(Request::Wait { seen }, answer) => self.let_wait(seen, answer),
                 Message::Asked(request, answer) => {
                     // Whoever is told of it may look there next.

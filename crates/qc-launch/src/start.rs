@@ -7,7 +7,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use qc_fleet::Component;
-use qc_lock_core::{LockDir, LockError, StartError};
+use qc_lock_core::{LockDir, LockError, LockForChild, StartError};
 use qc_process::{Child, Console, Identity, LOCKS_ARE_INHERITED, Output, Spawn, here, listener};
 use qc_supervise::NotStarted;
 
@@ -43,6 +43,23 @@ pub(crate) enum Said {
     Line(String),
 }
 
+/// Why a component was not started.
+#[derive(Debug)]
+pub(crate) enum NoStart {
+    /// This process of this machine holds its lock.
+    Held { pid: u32, why: String },
+    /// Another process listens at its port.
+    PortTaken { pid: Option<u32>, why: String },
+    /// Something else.
+    Other(NotStarted),
+}
+
+impl From<NotStarted> for NoStart {
+    fn from(why: NotStarted) -> Self {
+        Self::Other(why)
+    }
+}
+
 pub(crate) struct Starter<'a> {
     pub(crate) locks: &'a LockDir,
     /// Whether the scripts lock by themselves with the old module.
@@ -50,13 +67,15 @@ pub(crate) struct Starter<'a> {
 }
 
 impl Starter<'_> {
-    /// Starts a component. `hear` gets what a wrapper says, on another thread.
+    /// Starts a component, under the guards that were kept for it, if there are any. `hear` gets what
+    /// a wrapper says, on another thread.
     pub(crate) fn start(
         &self,
         component: &Component,
+        kept: Option<LockForChild>,
         logs: &LogFolder,
         hear: impl Fn(Said) + Send + 'static,
-    ) -> Result<Begun, NotStarted> {
+    ) -> Result<Begun, NoStart> {
         for &port in &component.ports {
             refuse_busy(port)?;
         }
@@ -82,6 +101,8 @@ impl Starter<'_> {
             return Ok(begun(spawn.start(|_| Ok(())).map_err(failed)?, false));
         }
         if !LOCKS_ARE_INHERITED {
+            // The wrapper takes them itself.
+            drop(kept);
             // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
             let (reader, writer) = io::pipe().map_err(failed)?;
             let wrapper = self.wrapped(component, &written, command).map_err(failed)?;
@@ -90,13 +111,18 @@ impl Starter<'_> {
             listen(reader, hear).map_err(failed)?;
             return Ok(begun(child, true));
         }
-        let request = component.request().at_once();
-        let lock = self.locks.acquire_for_child(&request).map_err(not_locked)?;
+        let lock = match kept {
+            Some(guards) => guards,
+            None => {
+                let request = component.request().at_once();
+                self.locks.acquire_for_child(&request).map_err(not_locked)?
+            }
+        };
         let (lock, child) =
             lock.start(spawn_of(command, component, Output::File(&file))).map_err(|error| {
                 match error {
                     StartError::Lock(error) => not_locked(error),
-                    StartError::GuardDeleted => NotStarted::Busy,
+                    StartError::GuardDeleted => NotStarted::Busy.into(),
                     StartError::Spawn(error) => failed(error),
                 }
             })?;
@@ -122,6 +148,9 @@ impl Starter<'_> {
         if let Some(terminal) = &component.terminal {
             words.extend(["--terminal".into(), terminal.as_str().into()]);
         }
+        if component.own_record {
+            words.push("--own-record".into());
+        }
         words.extend([
             "--program".into(),
             component.script_file().into(),
@@ -134,11 +163,12 @@ impl Starter<'_> {
     }
 }
 
-fn failed(error: io::Error) -> NotStarted {
-    match has_no_room(&error) {
+fn failed(error: io::Error) -> NoStart {
+    let why = match has_no_room(&error) {
         true => NotStarted::NoRoom(error.to_string()),
         false => NotStarted::Failed(error.to_string()),
-    }
+    };
+    why.into()
 }
 
 /// Whether the system has no room now, on a disk, in memory or in a table of its own: it may have
@@ -148,12 +178,16 @@ fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
     causes.filter_map(|error| error.downcast_ref::<io::Error>()).any(qc_process::is_out_of_room)
 }
 
-fn not_locked(error: LockError) -> NotStarted {
-    match &error {
+fn not_locked(error: LockError) -> NoStart {
+    let why = match &error {
         // Nobody is known to hold it: it may be free in a moment.
         LockError::Held { holder, .. } if holder.pid.is_none() => NotStarted::Busy,
-        LockError::Held { holder, .. } => {
-            NotStarted::Refused(format!("its lock is held by {holder}"))
+        LockError::Held { holder, foreign, .. } => {
+            let why = format!("its lock is held by {holder}");
+            match holder.pid.filter(|_| !foreign) {
+                Some(pid) => return NoStart::Held { pid, why },
+                None => NotStarted::Refused(why),
+            }
         }
         // It will not go away by itself.
         LockError::Latched { .. } => NotStarted::Refused(error.to_string()),
@@ -163,21 +197,23 @@ fn not_locked(error: LockError) -> NotStarted {
             let text = format!("it cannot be locked: {}", failure.message());
             if is_full { NotStarted::NoRoom(text) } else { NotStarted::Failed(text) }
         }
-    }
+    };
+    why.into()
 }
 
 /// A second server that moves to another port would hide that there are two.
-fn refuse_busy(port: u16) -> Result<(), NotStarted> {
+fn refuse_busy(port: u16) -> Result<(), NoStart> {
     // What can't be looked at does not keep the fleet from starting: the program itself will see.
     let Ok(Some(owner)) = listener(port) else { return Ok(()) };
-    let who = match owner.pid.filter(|&pid| pid != 0) {
+    let pid = owner.pid.filter(|&pid| pid != 0);
+    let who = match pid {
         None => "another process".into(),
         Some(pid) => match qc_process::describe(pid) {
             Ok(Some(process)) => format!("PID {pid} ({})", process.name),
             _ => format!("PID {pid}"),
         },
     };
-    Err(NotStarted::Refused(format!("its port {port} is taken: {who} listens there")))
+    Err(NoStart::PortTaken { pid, why: format!("its port {port} is taken: {who} listens there") })
 }
 
 /// How a Python writes to a log, unless the user has it otherwise. It writes to a file in blocks, and a

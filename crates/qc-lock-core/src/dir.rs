@@ -239,7 +239,8 @@ impl LockDir {
                 corrupt: corrupt(&found.reading),
             });
         }
-        Ok(Lock::new(self.clone(), record, guards, reclaimed))
+        let lock = Lock::new(self.clone(), record, guards, reclaimed);
+        Ok(if request.without_record { lock.without_record() } else { lock })
     }
 
     pub(crate) fn tell_blocked(&self, error: &LockError) {

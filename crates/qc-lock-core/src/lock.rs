@@ -20,6 +20,8 @@ pub use for_child::{LockForChild, StartError};
 pub struct Lock {
     dir: LockDir,
     record: Record,
+    /// Whether a record is written; else the program keeps one of its own.
+    keeps_record: bool,
     /// Whether the record has been written.
     is_recorded: bool,
     /// Empty once the lock is given up.
@@ -54,7 +56,14 @@ impl Lock {
         guards: Vec<Guard>,
         reclaimed: Vec<Reclaimed>,
     ) -> Self {
-        Self { dir, record, is_recorded: false, guards, reclaimed, history_error: None }
+        let (keeps_record, is_recorded) = (true, false);
+        Self { dir, record, keeps_record, is_recorded, guards, reclaimed, history_error: None }
+    }
+
+    /// Leaves the record to the program that the lock is for.
+    pub(crate) fn without_record(mut self) -> Self {
+        self.keeps_record = false;
+        self
     }
 
     /// Returns the record as it was written last.
@@ -102,8 +111,10 @@ impl Lock {
     fn record_and_check(&mut self, holder: &Identity, guards: &[Guard]) -> Result<bool, LockError> {
         self.record.pid = holder.pid;
         self.record.started = holder.started;
-        self.dir.store.write(&self.record)?;
-        self.is_recorded = true;
+        if self.keeps_record {
+            self.dir.store.write(&self.record)?;
+            self.is_recorded = true;
+        }
         if let Some(latch) = self.dir.latch() {
             self.remove_record()?;
             let error = latched(&self.record.name, latch);
@@ -121,7 +132,9 @@ impl Lock {
 
     /// Removes the record, unless it is somebody else's by now.
     fn remove_record(&mut self) -> Result<(), LockError> {
-        self.is_recorded = false;
+        if !std::mem::take(&mut self.is_recorded) {
+            return Ok(());
+        }
         let Some(found) = self.dir.store.find(&self.record.name) else { return Ok(()) };
         match found.reading {
             Reading::Record(record) if record != self.record => Ok(()),

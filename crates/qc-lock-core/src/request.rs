@@ -13,6 +13,7 @@ pub struct Request {
     pub(crate) program: Option<String>,
     pub(crate) wait: Duration,
     pub(crate) at_once: bool,
+    pub(crate) without_record: bool,
 }
 
 impl Request {
@@ -25,6 +26,7 @@ impl Request {
             program: None,
             wait: Duration::ZERO,
             at_once: false,
+            without_record: false,
         }
     }
 
@@ -54,6 +56,11 @@ impl Request {
     /// other things to do meanwhile, and ask again.
     pub fn at_once(self) -> Self {
         Self { at_once: true, ..self }
+    }
+
+    /// Writes no record: the program keeps one of its own under this name.
+    pub fn without_record(self) -> Self {
+        Self { without_record: true, ..self }
     }
 
     /// Returns what is to be protected, in the order in which guards are taken.

@@ -39,7 +39,8 @@ pub use host::{Host, here};
 pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
 pub use interrupt::{Interrupt, on_hang_up, on_interrupt, press_ctrl_break, watch_session};
 pub use list::{
-    Listing, ProcessInfo, Sought, Wanted, describe, lineage, list, list_sought, list_wanted,
+    Listing, ProcessInfo, Sought, Wanted, describe, lineage, list, list_of, list_sought,
+    list_wanted, pids,
 };
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};

@@ -19,6 +19,7 @@
 //! - `start interpreter`: start the same script with the interpreter that `pyvenv.cfg` names, as a
 //!   virtual environment's stub does on Windows, and end with it
 //! - `start self`: start the same script once more with this very program, and run on
+//! - `hand over`: start the same script once more, and end with 0, as a bot that restarts itself does
 //!
 //! Called as `stand-in lock DIR NAME [ACCOUNT]` it takes a lock through the library, prints `held`,
 //! the refusal, or `failed` and the error, and keeps it until its standard input ends. As `stand-in hold`, the command of
@@ -99,10 +100,15 @@ fn main() -> ExitCode {
     for words in &directives {
         match words[..] {
             ["exit", code] => return ExitCode::from(code.parse::<u8>().expect("an exit code")),
-            ["start", "interpreter" | "self" | "again"] if env::var_os(STARTED).is_some() => {}
+            ["start", "interpreter" | "self" | "again"] | ["hand", "over"]
+                if env::var_os(STARTED).is_some() => {}
             ["start", "interpreter"] => return play_stub(&args[1..]),
             ["start", "self"] => start_copy(&args[1..]),
             ["start", "again"] => {}
+            ["hand", "over"] => {
+                start_copy(&args[1..]);
+                return ExitCode::SUCCESS;
+            }
             ["start", program] => start(program),
             ["run", program, ref args @ ..] => {
                 return run_to_end(Command::new(program).args(args));

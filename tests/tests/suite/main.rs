@@ -5,6 +5,7 @@
 mod accounts;
 mod autostart;
 mod bad_input;
+mod blocked;
 mod check;
 #[cfg(windows)]
 mod closing;

@@ -13,7 +13,7 @@ use qc_lock_core::LockName;
 use qc_supervise::{RestartDelay, Settings};
 
 use self::paths::Paths;
-use crate::component::{AccountEntry, Component, Fleet, Role};
+use crate::component::{AccountEntry, Component, Fleet, Role, share_terminals};
 use crate::config::{
     AccountConfig, Config, ConfigWarning, Entries, HasRules, KeyPath, Manager, Meaning, Mistake,
     Port, SECTION, SignalName, Span, Timing, Variables, Written,
@@ -78,7 +78,7 @@ pub(crate) fn fleet(
     // Whoever stops several at a time gives each the time that it needs.
     let longest = components.iter().map(|one| one.settings.stop_timeout).max();
     let stop_timeout = longest.unwrap_or_default();
-    Ok(Fleet {
+    let mut fleet = Fleet {
         logs: manager.logs.0.settings(&section.key("logs"), &|text, at| paths.file(text, at))?,
         notify: manager.notify.0.settings(&section.key("notify"), paths.meaning, |words, at| {
             paths.command(words, at)
@@ -101,7 +101,11 @@ pub(crate) fn fleet(
         orchestrator,
         warnings,
         is_from_config: true,
-    })
+    };
+    if manager.allow_shared_terminal {
+        share_terminals(&mut fleet.components);
+    }
+    Ok(fleet)
 }
 
 /// The program of a component: an interpreter with a script, or any.
@@ -224,6 +228,7 @@ impl Builder<'_> {
             ports: Vec::new(),
             settings: Arc::clone(&self.defaults),
             stop_signal: self.manager.defaults.0.rules().stop.signal.map(|name| name.0),
+            own_record: false,
             enabled: true,
         }
     }

@@ -52,6 +52,7 @@ impl Builder<'_> {
             }
         };
         component.enabled &= one.enabled.unwrap_or(true);
+        component.own_record = one.own_record;
         self.place(&mut component, one.cwd.as_ref(), &one.env, &at)?;
         if let Some(names) = &one.depends_on {
             let names = names.iter().enumerate();

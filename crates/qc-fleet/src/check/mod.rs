@@ -53,6 +53,8 @@ pub enum Subject {
     Config,
     /// Processes and locks that live.
     Running,
+    /// What forbids every start.
+    Latch,
     /// Account numbers.
     Accounts,
     /// Magic numbers.
@@ -79,6 +81,7 @@ impl Subject {
         match self {
             Self::Config => "config",
             Self::Running => "running",
+            Self::Latch => "latch",
             Self::Accounts => "accounts",
             Self::Magic => "magic",
             Self::Terminals => "terminals",
@@ -106,10 +109,11 @@ pub struct Check {
 }
 
 impl Check {
-    /// Whether a start is refused for it. Not for two accounts with one magic number: each broker
-    /// account has its own orders, and a fleet that has run like that is not left standing.
+    /// Whether a start is refused for it with exit code 2. Not for two accounts with one magic number:
+    /// each broker account has its own orders, and a fleet that has run like that is not left standing.
+    /// Nor for a latch, which refuses the first lock, and that with exit code 75.
     pub fn refuses_start(&self) -> bool {
-        self.verdict == Verdict::Error && self.subject != Subject::Magic
+        self.verdict == Verdict::Error && !matches!(self.subject, Subject::Magic | Subject::Latch)
     }
 
     fn ok(subject: Subject, text: impl Into<String>) -> Self {
@@ -141,13 +145,16 @@ pub fn check(fleet: &Fleet, components: &[Arc<Component>], facts: &Facts) -> Vec
     let mut config = accounts::nothing_to_start(fleet, components, facts);
     config.extend(accounts::of_config(fleet));
     about(Subject::Config, config, "it is well-formed");
+    about(Subject::Latch, latch(facts).into_iter().collect(), "starts are allowed");
     about(Subject::Accounts, accounts::same_number(fleet, components), "each number stands once");
     about(Subject::Magic, accounts::same_magic(fleet, components), "each magic number stands once");
     let mut terminals = accounts::same_terminal(fleet, components);
     terminals.extend(programs::missing_terminals(fleet, components, facts));
     about(Subject::Terminals, terminals, "each account has its own");
     about(Subject::Accounts, accounts::same_resource(components), "");
-    about(Subject::Scripts, programs::missing_scripts(components, facts), "all are there");
+    let mut scripts = programs::missing_scripts(components, facts);
+    scripts.extend(programs::same_script(components));
+    about(Subject::Scripts, scripts, "all are there");
     about(
         Subject::Programs,
         executables::missing_programs(fleet, components, facts),
@@ -162,6 +169,13 @@ pub fn check(fleet: &Fleet, components: &[Arc<Component>], facts: &Facts) -> Vec
     about(Subject::LockDir, folders::lock_dir(facts), "it is on a disk of this machine");
     about(Subject::Logs, folders::logs(facts), "they can be written");
     checks
+}
+
+/// Finds what forbids every start.
+pub fn latch(facts: &Facts) -> Option<Check> {
+    let latch = facts.snapshot.latch.as_ref()?;
+    let advice = "run `qc-launch unlatch` when starts are to be allowed again";
+    Some(Check::error(Subject::Latch, format!("every start is forbidden: {latch}"), advice))
 }
 
 /// Returns the worst of `checks`.

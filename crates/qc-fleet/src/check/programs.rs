@@ -1,7 +1,10 @@
 //! What must be there, and what must be free.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use qc_supervise::WhenUnguarded;
 
 use super::accounts::{listed, traded};
 use super::{Check, Facts, Subject};
@@ -14,20 +17,59 @@ pub(super) fn missing_scripts(components: &[Arc<Component>], facts: &Facts) -> V
         .filter(|one| lacks_script(one))
         .map(|one| {
             let script = one.script.as_deref().unwrap_or(Path::new("")).display();
-            let mut text = format!("{} is skipped: its script {script} does not exist", one.name);
+            let text = format!("{} is skipped: its script {script} does not exist", one.name);
             let unguarded = components.iter().find(|other| {
                 one.role == Role::Watchdog
                     && other.role == Role::Brain
                     && other.account_key == one.account_key
                     && !lacks_script(other)
             });
-            if let Some(brain) = unguarded {
-                text.push_str(&format!(", and {} would trade without it", brain.name));
+            match unguarded {
+                None => {
+                    let advice = "put the script there, or disable the account";
+                    Check::warning(Subject::Scripts, text, advice)
+                }
+                Some(brain) if brain.settings.when_unguarded == WhenUnguarded::Keep => {
+                    let text = format!("{text}, and {} trades without it", brain.name);
+                    let advice =
+                        "put the script there; the config allows that by `without_watchdog`";
+                    Check::warning(Subject::Scripts, text, advice)
+                }
+                Some(brain) => {
+                    let text = format!("{text}, and {} would trade without it", brain.name);
+                    let advice = "put the script there, disable the account, or allow it by \
+                                  `stop.without_watchdog`: \"keep\"";
+                    Check::error(Subject::Scripts, text, advice)
+                }
             }
-            let advice = "put the script there, or disable the account";
-            Check::warning(Subject::Scripts, text, advice)
         })
         .collect()
+}
+
+/// Finds components that would be one program: the same script, or program, with the same arguments.
+pub(super) fn same_script(components: &[Arc<Component>]) -> Vec<Check> {
+    let mut first: HashMap<(PathBuf, Vec<String>), &Component> = HashMap::new();
+    let mut checks = Vec::new();
+    for one in components {
+        let Some(script) = one.script.clone() else { continue };
+        let call = (script, one.args().iter().map(ToString::to_string).collect());
+        match first.get(&call) {
+            None => {
+                first.insert(call, one);
+            }
+            Some(other) => {
+                let text = format!(
+                    "{} and {} run one script with the same arguments, {}",
+                    other.name,
+                    one.name,
+                    call.0.display()
+                );
+                let advice = "remove one of them, or give each arguments of its own";
+                checks.push(Check::error(Subject::Scripts, text, advice));
+            }
+        }
+    }
+    checks
 }
 
 pub(super) fn missing_terminals(

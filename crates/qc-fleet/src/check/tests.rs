@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qc_lock_core::LockState;
+use qc_lock_core::{LockEntry, LockState};
 use qc_process::{Listing, Volume, VolumePlace};
 
 use super::*;
@@ -176,7 +176,7 @@ fn what_is_missing_or_in_the_way_is_named() {
             "",
             |facts| lacking(facts, "/fleet/STOPLOSS_WATCHDOG_V2.py"),
             vec![(
-                Warning,
+                Error,
                 Scripts,
                 "WATCHDOG_A is skipped: its script /fleet/STOPLOSS_WATCHDOG_V2.py does not exist, and BRAIN_A would trade without it",
             )],
@@ -344,7 +344,10 @@ fn what_runs_is_adopted_only_once_and_under_its_lock() {
     let root = tempfile::tempdir().unwrap();
     let fleet = crate::snapshot::tests::fleet(root.path());
     let brain = |pid| process(root.path(), pid, 1, "python BRAIN_A.py");
-    let held = |name: &str, pid| lock(name, pid, LockState::Held);
+    let held = |name: &str, pid| LockEntry {
+        account: Some("1".into()),
+        ..lock(name, pid, LockState::Held)
+    };
     let cases = [
         (vec![], vec![], vec![(Ok, "nothing of the fleet runs")]),
         (
@@ -363,7 +366,7 @@ fn what_runs_is_adopted_only_once_and_under_its_lock() {
         ),
         (
             vec![process(root.path(), 10, 1, "python BRAIN_GONE.py")],
-            vec![held("BRAIN_GONE", 10)],
+            vec![lock("BRAIN_GONE", 10, LockState::Held)],
             vec![(Error, "BRAIN_GONE runs (PID 10) and is not among what is to be started")],
         ),
         (
@@ -371,8 +374,8 @@ fn what_runs_is_adopted_only_once_and_under_its_lock() {
             vec![held("MASTER_LAUNCH", 10)],
             vec![(Error, "MASTER_LAUNCH runs (PID 10) and supervises the fleet")],
         ),
-        (vec![], vec![held("BRAIN_A", 10)], vec![(Ok, "lock BRAIN_A is held by PID 10")]),
-        (vec![], vec![held("OTHER", 10)], vec![(Error, "lock OTHER is held by PID 10")]),
+        (vec![], vec![held("BRAIN_A", 10)], vec![(Error, "lock BRAIN_A is held by PID 10")]),
+        (vec![], vec![held("OTHER", 10)], vec![(Ok, "nothing of the fleet runs")]),
         (
             vec![],
             vec![held("MASTER_LAUNCH", 10)],
@@ -411,4 +414,45 @@ fn the_old_module_is_known_by_its_silence_about_tokens() {
     assert!(has_old_module(root.path()));
     std::fs::write(root.path().join("process_lock.py"), "TOKEN = 'QC_LOCK_TOKEN'").unwrap();
     assert!(!has_old_module(root.path()));
+}
+
+#[test]
+fn a_latch_is_an_error_that_names_the_way_out() {
+    let fleet = fleet(TWO, SECTION);
+    let dir = tempfile::tempdir().unwrap();
+    let locks = qc_lock_core::LockDir::new(dir.path());
+    locks.set_latch("the broker is down").unwrap();
+    let mut facts = facts();
+    facts.snapshot.latch = locks.latch();
+    let checks = check(&fleet, &enabled(&fleet), &facts);
+    let latch = checks.iter().find(|one| one.subject == Subject::Latch).unwrap();
+    assert_eq!(latch.verdict, Verdict::Error);
+    assert!(latch.text.contains("the broker is down"), "{latch:?}");
+    assert!(latch.advice.contains("qc-launch unlatch"), "{latch:?}");
+}
+
+#[test]
+fn two_components_with_one_script_and_the_same_arguments_are_an_error() {
+    let error = |section: &str| {
+        let found = found(&fleet(r#""A": {"account": 1, "enabled": true}"#, section), &facts());
+        found.into_iter().map(|(verdict, subject, _)| (verdict, subject)).collect::<Vec<_>>()
+    };
+    let shadow = |rest: &str| {
+        format!(
+            r#"{SECTION}, "components": {{"SHADOW": {{"command": ["py/python", "BRAIN_A.py"{rest}]}}}}"#
+        )
+    };
+    assert_eq!(error(&shadow("")), [(Verdict::Error, Subject::Scripts)]);
+    assert_eq!(error(&shadow(r#", "--paper""#)), []);
+}
+
+#[test]
+fn a_brain_that_may_trade_without_its_watchdog_makes_a_missing_one_a_warning() {
+    let section = format!(r#"{SECTION}, "brains": {{"stop": {{"without_watchdog": "keep"}}}}"#);
+    let fleet = fleet(r#""A": {"account": 1, "enabled": true}"#, &section);
+    let mut facts = facts();
+    facts.missing.insert(fleet.root.join("STOPLOSS_WATCHDOG_V2.py"));
+    let found = found(&fleet, &facts);
+    let [(Verdict::Warning, Subject::Scripts, text)] = &found[..] else { panic!("{found:?}") };
+    assert!(text.ends_with("and BRAIN_A trades without it"), "{text}");
 }

@@ -66,6 +66,10 @@ pub(crate) struct Manager {
     /// Where metrics are served as Prometheus text, such as `127.0.0.1:9464`. Without it, nowhere.
     #[schemars(extend("examples" = ["127.0.0.1:9464"]))]
     pub(crate) metrics: Option<LocalAddress>,
+    /// Whether accounts may share a terminal, as with `--allow-shared-terminal`. Such a terminal is
+    /// locked by none of them.
+    #[schemars(extend("default" = false))]
+    pub(crate) allow_shared_terminal: bool,
 }
 
 /// What applies to every component.
@@ -225,6 +229,10 @@ pub(crate) struct One {
     /// start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     pub(crate) start_seconds: Option<Span>,
+    /// Whether its script keeps a PID record of its own in `.locks` under the component's name, such as
+    /// `.locks/BRIDGE.lock`. The component is locked all the same, and qc writes no record there.
+    #[schemars(extend("default" = false))]
+    pub(crate) own_record: bool,
     pub(crate) restart: Object<Restart>,
     pub(crate) ready: Object<Ready>,
     pub(crate) heartbeat: Object<Beat>,

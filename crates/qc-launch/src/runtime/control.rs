@@ -110,6 +110,7 @@ impl Runtime<'_> {
         while let Some(event) = asked.pop_front() {
             self.handle(event);
         }
+        self.make_starts();
     }
 
     fn each(

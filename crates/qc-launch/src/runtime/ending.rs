@@ -7,7 +7,7 @@ use qc_lock_core::{Entry, Event as Told};
 use qc_process::{
     Ask, Child, Ended, Identity, LOCKS_ARE_INHERITED, Process, StopError, ask_all, in_parts,
 };
-use qc_supervise::{Event, Exit, Id, LOCK_HELD};
+use qc_supervise::{Event, Exit, Id, LOCK_HELD, State};
 
 use super::program::Member;
 use super::{Running, Runtime, of_token};
@@ -28,6 +28,9 @@ const RECENT: usize = 4096;
 impl Runtime<'_> {
     /// One process of a component has ended: its first one, or another that belongs to its program.
     pub(super) fn process_ended(&mut self, token: u64) {
+        if self.blocker_ended(token) {
+            return;
+        }
         let member = self.member_tokens.remove(&token);
         let (id, life) = member.unwrap_or_else(|| of_token(token));
         let Some(running) = self.running_mut(id).filter(|running| running.life == life) else {
@@ -51,6 +54,11 @@ impl Runtime<'_> {
         let Some(exit) = running.ended else { return };
         let (life, began) = (running.life, running.began);
         let pids = running.pids().collect::<Vec<u32>>();
+        let was_killed = running.was_killed;
+        let was_asked = self.machine.view(id).is_some_and(|it| it.state == State::Stopping);
+        if was_asked && !was_killed {
+            self.has_run.remove(&id);
+        }
         self.tell_end(id, exit);
         self.put(id, None);
         self.refused.remove(&id);

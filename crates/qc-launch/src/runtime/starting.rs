@@ -1,16 +1,19 @@
 //! Starting components, taking over those that run, and looking whether they are ready.
 
+use std::collections::HashMap;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use qc_process::{Process, in_parts};
+use qc_lock_core::LockForChild;
+use qc_process::{Process, identity_of, in_parts};
 use qc_supervise::{Event, Id, NotStarted};
 
 use super::{Message, Running, Runtime, token};
 use crate::adopt::Adopted;
 use crate::logs::Level;
 use crate::probe::Heart;
-use crate::start::{Begun, Starter};
+use crate::start::{Begun, NoStart, Starter};
 
 /// How long after its start, and how often, a component is looked at whether it is ready: a tenth
 /// of the time that it has taken so far, within these bounds.
@@ -29,11 +32,17 @@ impl Runtime<'_> {
         let listed = (lives.len() > 1).then(|| self.locks.listed().ok()).flatten();
         let locks = listed.as_ref().unwrap_or(self.locks);
         let starter = Starter { locks, scripts_lock: self.scripts_lock };
+        let ids = lives.iter().map(|(id, _)| id);
+        let kept: HashMap<Id, LockForChild> =
+            ids.filter_map(|id| self.blockers.kept.remove_entry(id)).collect();
+        let kept = Mutex::new(kept);
         let (roster, logs, post) = (&self.roster, self.report.folder(), &self.post);
         let start = |&(id, life): &(Id, u32)| {
             let post = post.clone();
             let hear = move |said| post.send(Message::Said(id, life, said));
-            Some(starter.start(roster.get(id)?, logs, hear))
+            // A poisoned map is still a map.
+            let guards = kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            Some(starter.start(roster.get(id)?, guards, logs, hear))
         };
         let start_part = |part: &[(Id, u32)]| part.iter().map(start).collect::<Vec<_>>();
         let started = in_parts(lives, STARTED_AT_ONCE, start_part);
@@ -41,14 +50,32 @@ impl Runtime<'_> {
             match started {
                 None => {}
                 Some(Ok(begun)) => self.begin(id, life, begun),
-                Some(Err(why)) => {
-                    if why != NotStarted::Busy {
-                        self.ended.push(self.roster.name(id));
-                    }
-                    self.events.push_back(Event::NotStarted { id, life, why });
-                }
+                Some(Err(refusal)) => self.not_started(id, life, refusal),
             }
         }
+    }
+
+    /// Takes up why one could not be started.
+    fn not_started(&mut self, id: Id, life: u32, refusal: NoStart) {
+        let why = match refusal {
+            NoStart::Held { pid, why } => {
+                let holder = identity_of(pid).ok();
+                if self.block(id, life, holder.as_slice(), &why) {
+                    return;
+                }
+                NotStarted::Busy
+            }
+            NoStart::PortTaken { pid, why } if self.has_run.contains(&id) => {
+                self.end_listener(id, pid);
+                NotStarted::InUse(why)
+            }
+            NoStart::PortTaken { why, .. } => NotStarted::Refused(why),
+            NoStart::Other(why) => why,
+        };
+        if !matches!(why, NotStarted::Busy | NotStarted::InUse(_)) {
+            self.ended.push(self.roster.name(id));
+        }
+        self.events.push_back(Event::NotStarted { id, life, why });
     }
 
     /// Takes up what has just been started.
@@ -99,6 +126,7 @@ impl Runtime<'_> {
             running.next_look = Some(now + SOONEST_LOOK);
             self.looking.push(id);
         }
+        self.has_run.insert(id);
         self.tell_start(id, pid, held_since);
         self.events.push_back(Event::Started { id, life });
     }
@@ -131,6 +159,7 @@ impl Runtime<'_> {
             next_step: None,
         };
         self.put(id, Some(running));
+        self.has_run.insert(id);
         self.events.push_back(Event::Adopted(id));
         Ok(())
     }

@@ -28,6 +28,8 @@ impl LockForChild {
         let token = format!("{}/{}", lock.record.name, random_token()?);
         spawn.env.push((TOKEN_VARIABLE.into(), Some(token.clone().into())));
         lock.record.token = Some(token);
+        // The guards may have been taken long before.
+        lock.record.timestamp = crate::time::now();
         lock.record.wrapper_pid = Some(std::process::id());
         let guards = std::mem::take(&mut lock.guards);
         let keep = guards.iter().map(Guard::file).collect();

@@ -23,9 +23,10 @@ pub(crate) use system::{
     for_this_user, has_group, has_other_names, host_name, id_text, is_at, is_open_in,
     is_out_of_room, is_path_variable, is_transient, kill, let_share, let_share_directory, link,
     listener, may_run, on_hang_up, on_interrupt, open_child, open_process, open_to_writers,
-    openers, other_owner, output_mode, owner, pass_on, pid_namespace, prepare, press_ctrl_break,
-    process_handle, program_at, reset_inherited, return_memory, run_helper, scan, set_output_mode,
-    spawn, spawn_detached, start_time, user_name, volume, wait_any, watch_session, whole_blocks,
+    openers, other_owner, output_mode, owner, pass_on, pid_namespace, pids, prepare,
+    press_ctrl_break, process_handle, program_at, reset_inherited, return_memory, run_helper, scan,
+    set_output_mode, spawn, spawn_detached, start_time, user_name, volume, wait_any, watch_session,
+    whole_blocks,
 };
 pub(crate) use system::{prepare_following, spawn_apart};
 

@@ -28,7 +28,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::AtLogOn;
 use crate::imp::Share;
 
-pub(crate) use list::{describe, scan};
+pub(crate) use list::{describe, pids, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use open_files::{is_open_in, openers};

@@ -45,7 +45,7 @@ use crate::imp::Share;
 
 pub(crate) use console::{on_interrupt, output_mode, press_ctrl_break, set_output_mode};
 pub(crate) use ctrl_c::run_helper;
-pub(crate) use list::{describe, scan};
+pub(crate) use list::{describe, pids, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use relay::Relay;

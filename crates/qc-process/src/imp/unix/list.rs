@@ -28,11 +28,7 @@ const FAR_BEHIND: u64 = 1 << 40;
 /// line can be read or not; the name of the program makes no difference here.
 pub(crate) fn scan(sought: &Sought<'_>) -> io::Result<Listing> {
     let system = Proc::open()?;
-    let mut pids: Vec<u32> = Vec::new();
-    let mut dir = Dir::read_from(&system.dir)?;
-    while let Some(entry) = dir.read() {
-        pids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
-    }
+    let pids = pids_in(&system)?;
     let parts = in_parts(&pids, READ_AT_ONCE, |pids| {
         let mut reader = Reader::new(&system);
         let mut part = Listing::default();
@@ -54,6 +50,20 @@ pub(crate) fn scan(sought: &Sought<'_>) -> io::Result<Listing> {
         listing.unreadable += part.unreadable;
     }
     Ok(listing)
+}
+
+/// Returns the pids of all processes.
+pub(crate) fn pids() -> io::Result<Vec<u32>> {
+    pids_in(&Proc::open()?)
+}
+
+fn pids_in(system: &Proc) -> io::Result<Vec<u32>> {
+    let mut pids: Vec<u32> = Vec::new();
+    let mut dir = Dir::read_from(&system.dir)?;
+    while let Some(entry) = dir.read() {
+        pids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(pids)
 }
 
 /// Describes the processes with these pids. Those that have ended or are hidden are left out; those

@@ -50,6 +50,14 @@ pub(crate) fn scan(sought: &Sought<'_>) -> io::Result<Listing> {
     Ok(listing)
 }
 
+/// Returns the pids of all processes.
+pub(crate) fn pids() -> io::Result<Vec<u32>> {
+    let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let nothing = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, nothing);
+    Ok(system.processes().keys().map(|pid| pid.as_u32()).collect())
+}
+
 /// Describes the processes with these pids; those that have ended or are hidden are left out.
 pub(crate) fn describe(pids: &[u32]) -> io::Result<Listing> {
     let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;

@@ -1,0 +1,243 @@
+//! The look before each start: another copy of a component keeps it from being started, until that
+//! copy has ended.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::time::Duration;
+
+use qc_fleet::{Beside, Instance, MayStart, Obstacle, Snapshot};
+use qc_lock_core::LockForChild;
+use qc_process::{Identity, Process, identity_of, pids};
+use qc_supervise::{Event, Id, NotStarted, State};
+
+use super::Runtime;
+
+/// A full look is taken at most this often; in between only at processes that are new.
+const FULL_LOOK: Duration = Duration::from_secs(1);
+
+/// Marks the tokens of processes that block a component.
+const BLOCKER: u64 = 1 << 62;
+
+/// What the last full look has shown, and what was seen since.
+pub(super) struct LastLook {
+    at: Duration,
+    /// All processes that need not be looked at again.
+    known: HashSet<u32>,
+    /// What runs and is supervised by another program, or by none.
+    strangers: Snapshot,
+    /// The processes beside its own of each component that is supervised here, by name: one may go on
+    /// when the component has ended.
+    helpers: HashMap<String, Vec<u32>>,
+}
+
+/// Other copies that components wait for.
+#[derive(Default)]
+pub(super) struct Blockers {
+    /// By the token of the watcher.
+    watched: HashMap<u64, Blocker>,
+    count: u64,
+    /// The guards of components that are blocked, so that no third copy starts meanwhile.
+    pub(super) kept: HashMap<Id, LockForChild>,
+}
+
+struct Blocker {
+    id: Id,
+    life: u32,
+    /// Has to live as long as it is watched.
+    process: Process,
+}
+
+impl Runtime<'_> {
+    /// Looks at what runs, once for all of these starts; returns those with nothing in the way.
+    pub(super) fn unobstructed(&mut self, lives: &[(Id, u32)]) -> Vec<(Id, u32)> {
+        let found = match self.obstacles(lives) {
+            Ok(found) => found,
+            Err(error) => {
+                let why = format!("another copy can't be ruled out: {error}");
+                let failed = lives.iter().map(|&(id, life)| {
+                    let why = NotStarted::Failed(why.clone());
+                    Event::NotStarted { id, life, why }
+                });
+                self.events.extend(failed);
+                return Vec::new();
+            }
+        };
+        let mut free = Vec::new();
+        for &(id, life) in lives {
+            match found.get(&id) {
+                None => free.push((id, life)),
+                Some(obstacles) => {
+                    let blockers: Vec<Identity> = obstacles.iter().flat_map(processes_of).collect();
+                    let texts: Vec<String> =
+                        obstacles.iter().map(Obstacle::text_with_folder).collect();
+                    let why = format!("another copy runs: {}", texts.join("; "));
+                    if !self.block(id, life, &blockers, &why) {
+                        free.push((id, life));
+                    }
+                }
+            }
+        }
+        free
+    }
+
+    /// Waits for the end of other copies, and keeps the guards of the component meanwhile. Returns
+    /// `false` if none of them is alive any more.
+    pub(super) fn block(&mut self, id: Id, life: u32, blockers: &[Identity], why: &str) -> bool {
+        let mut watched = 0;
+        let mut denied = None;
+        for identity in blockers {
+            match self.watch_blocker(id, life, identity) {
+                Ok(true) => watched += 1,
+                Ok(false) => {}
+                Err(error) => denied = Some(error),
+            }
+        }
+        let why = match (watched, denied) {
+            (0, None) => return false,
+            // Its end can't be awaited, so the start is tried again like after a failure.
+            (0, Some(error)) => NotStarted::Failed(format!("{why}; it cannot be watched: {error}")),
+            _ => {
+                self.keep_guards(id);
+                NotStarted::Blocked(why.to_owned())
+            }
+        };
+        self.events.push_back(Event::NotStarted { id, life, why });
+        true
+    }
+
+    fn watch_blocker(&mut self, id: Id, life: u32, identity: &Identity) -> Result<bool, String> {
+        let is_it = |one: &&mut Blocker| one.id == id && one.process.identity() == identity;
+        if let Some(known) = self.blockers.watched.values_mut().find(is_it) {
+            known.life = life;
+            return Ok(true);
+        }
+        let opened = Process::open(identity).map_err(|error| error.to_string())?;
+        let Some(process) = opened else { return Ok(false) };
+        self.blockers.count += 1;
+        let token = BLOCKER | self.blockers.count;
+        self.watcher.watch(&process, token).map_err(|error| error.to_string())?;
+        self.blockers.watched.insert(token, Blocker { id, life, process });
+        Ok(true)
+    }
+
+    /// Returns whether the token was that of a blocker, whose end is taken up then.
+    pub(super) fn blocker_ended(&mut self, token: u64) -> bool {
+        if token & BLOCKER == 0 {
+            return false;
+        }
+        if let Some(Blocker { id, life, .. }) = self.blockers.watched.remove(&token) {
+            let is_left = |one: &Blocker| one.id == id && one.life == life;
+            if !self.blockers.watched.values().any(is_left) {
+                self.events.push_back(Event::Unblocked { id, life });
+            }
+        }
+        true
+    }
+
+    /// Takes the guards of a component that can't be started now, as far as they are free.
+    fn keep_guards(&mut self, id: Id) {
+        if self.scripts_lock || self.blockers.kept.contains_key(&id) {
+            return;
+        }
+        let Some(component) = self.roster.get(id) else { return };
+        // The copy may hold them itself.
+        if let Ok(guards) = self.locks.acquire_for_child(&component.request().at_once()) {
+            self.blockers.kept.insert(id, guards);
+        }
+    }
+
+    /// Lets go of the guards of those that are not to be started any more.
+    pub(super) fn release_guards(&mut self) {
+        if self.blockers.kept.is_empty() {
+            return;
+        }
+        let machine = &self.machine;
+        self.blockers.kept.retain(|&id, _| {
+            machine.view(id).is_some_and(|view| match view.state {
+                State::Blocked(_) | State::BackingOff(_) | State::Waiting(_) | State::Starting => {
+                    true
+                }
+                State::Running
+                | State::Stopping
+                | State::Stopped
+                | State::Finished(_)
+                | State::GaveUp(_) => false,
+            })
+        });
+    }
+
+    fn obstacles(&mut self, lives: &[(Id, u32)]) -> io::Result<HashMap<Id, Vec<Obstacle>>> {
+        let own: HashSet<u32> =
+            self.running.iter().flatten().flat_map(super::Running::pids).collect();
+        self.look_beside(lives, &own)?;
+        let Some(look) = &self.last_look else { return Ok(HashMap::new()) };
+        let beside = Beside::new(&self.fleet, &look.strangers, |_| false);
+        let mut found = HashMap::new();
+        for &(id, _) in lives {
+            let Some(component) = self.roster.get(id) else { continue };
+            match beside.may_start(component) {
+                MayStart::Yes => {}
+                MayStart::Adoptable { copy, .. } => {
+                    found.insert(id, vec![copy]);
+                }
+                MayStart::No(obstacles) => {
+                    found.insert(id, obstacles);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes a full look, or, shortly after one, looks at what is new.
+    fn look_beside(&mut self, lives: &[(Id, u32)], own: &HashSet<u32>) -> io::Result<()> {
+        let now = self.now();
+        let is_fresh = |look: &&LastLook| now.saturating_sub(look.at) < FULL_LOOK;
+        if self.last_look.as_ref().is_none_or(|look| !is_fresh(&look)) {
+            self.last_look = Some(self.full_look(own)?);
+            return Ok(());
+        }
+        let mut fresh: Vec<u32> = pids()?;
+        let Some(look) = &mut self.last_look else { return Ok(()) };
+        fresh.retain(|pid| !own.contains(pid) && look.known.insert(*pid));
+        for &(id, _) in lives {
+            let name = self.roster.get(id).map(|component| component.name.key());
+            fresh.extend(name.and_then(|name| look.helpers.remove(&name)).unwrap_or_default());
+        }
+        if !fresh.is_empty() {
+            let seen = Snapshot::of(&self.fleet, &fresh)?;
+            let strangers = seen.instances.into_iter().filter(|one| !is_own(one, own));
+            look.strangers.instances.extend(strangers);
+        }
+        Ok(())
+    }
+
+    fn full_look(&self, own: &HashSet<u32>) -> io::Result<LastLook> {
+        let at = self.now();
+        let known = pids()?.into_iter().collect();
+        let locks = self.locks.list().map_err(io::Error::other)?;
+        let mut strangers = Snapshot::take(&self.fleet, locks)?.without_process(std::process::id());
+        let mut helpers: HashMap<String, Vec<u32>> = HashMap::new();
+        // Which locks are held by what is no instance, all instances have to tell.
+        let loose = strangers.loose_locks().cloned().collect();
+        for one in strangers.instances.extract_if(.., |one| is_own(one, own)) {
+            let others = all_pids(&one).filter(|pid| !own.contains(pid));
+            helpers.entry(one.component.to_ascii_lowercase()).or_default().extend(others);
+        }
+        strangers.locks = loose;
+        Ok(LastLook { at, known, strangers, helpers })
+    }
+}
+
+fn processes_of(obstacle: &Obstacle) -> Vec<Identity> {
+    let holder = obstacle.holder.and_then(|pid| identity_of(pid).ok());
+    obstacle.processes.iter().cloned().chain(holder).collect()
+}
+
+fn all_pids(instance: &Instance) -> impl Iterator<Item = u32> {
+    let all = instance.wrappers.iter().chain(&instance.processes).chain(&instance.workers);
+    all.map(|one| one.identity.pid)
+}
+
+fn is_own(instance: &Instance, own: &HashSet<u32>) -> bool {
+    all_pids(instance).any(|pid| own.contains(&pid))
+}
