@@ -55,6 +55,11 @@ impl Obstacle {
         &self.text
     }
 
+    /// Returns it as an item of a list of what runs, with the folder.
+    pub fn listed(&self) -> String {
+        self.text_with_folder().replacen(" runs (PID ", " (PID ", 1)
+    }
+
     /// Returns it as a sentence that names the folder.
     pub fn text_with_folder(&self) -> String {
         match &self.folder {

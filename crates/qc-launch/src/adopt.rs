@@ -59,10 +59,10 @@ fn sort(
     for (identity, copy) in survey.adoptable {
         match wanted {
             true => found.push((copy.name, identity)),
-            false => obstacles.push(copy.text_with_folder()),
+            false => obstacles.push(copy.listed()),
         }
     }
-    obstacles.extend(survey.obstacles.iter().map(Obstacle::text_with_folder));
+    obstacles.extend(survey.obstacles.iter().map(Obstacle::listed));
     (found, obstacles)
 }
 

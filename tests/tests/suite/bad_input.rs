@@ -211,7 +211,7 @@ fn qc_shutdown_answers_bad_input_with_one_line() {
 fn qc_launch_answers_bad_input_with_one_line() {
     let bench = Bench::new(&[]);
     let elsewhere = ["--dry-run", "--lock-dir", OTHER];
-    let mut rows = rows_about_configs(&["--dry-run"], &elsewhere, "2. WATCHDOG_LIVE (account 1): ");
+    let mut rows = rows_about_configs(&["--dry-run"], &elsewhere, "2. WATCHDOG_LIVE (account ");
     rows.extend(rows_about_lock_dirs(&[]));
     let commands = [&[][..], &["--dry-run"], &["check"]];
     for ((section, why), args) in BAD_SECTIONS.into_iter().zip(commands.into_iter().cycle()) {
@@ -255,7 +255,7 @@ fn qc_launch_answers_bad_input_with_one_line() {
             fs::create_dir(root.join(OTHER)).expect("a folder can be made");
             write(&root.join(OTHER).join("BRAIN_LIVE.lock"), &text);
         };
-        rows.push(Row::new(key, put, &elsewhere).prints("3. BRAIN_LIVE (account 1): "));
+        rows.push(Row::new(key, put, &elsewhere).prints("3. BRAIN_LIVE (account "));
     }
     bench.check("qc-launch", &rows);
 
@@ -264,13 +264,11 @@ fn qc_launch_answers_bad_input_with_one_line() {
     for args in [&["--dry-run"][..], &[]] {
         let refused = bench.fleet.run("qc-launch", args);
         assert_eq!(refused.code, 75, "{refused:?}");
-        let expected = format!(
-            "qc-launch: the fleet is running already, nothing was started:\n  \
-             lock {LIVE} (held, PID {} on {})\nhint: {SHUTDOWN_HINT}\n",
-            bench.holder.pid(),
-            live["host"].as_str().expect("a record names its host"),
-        );
-        assert_eq!(refused.stderr, expected);
+        let first = "qc-launch: the fleet is running already, nothing was started:\n";
+        assert!(refused.stderr.starts_with(first), "{refused:?}");
+        let holder = format!("PID {}", bench.holder.pid());
+        assert!(refused.stderr.contains(LIVE), "{refused:?}");
+        assert!(refused.stderr.contains(&holder), "{refused:?}");
         bench.check_living("a start beside it");
     }
 }

@@ -120,7 +120,8 @@ fn a_second_copy_is_refused_whoever_starts_it() {
     let fleet = SampleFleet::new(tools(), &TWO);
     let _launch = start(&fleet);
     let brain = holder(&fleet, "BRAIN_ATLAS");
-    for (name, account) in [("BRAIN_ATLAS", "11"), ("brain_atlas", "99"), ("BRAIN_OTHER", "11")] {
+    let own = fleet.account(11).to_string();
+    for (name, account) in [("BRAIN_ATLAS", &*own), ("brain_atlas", "99"), ("BRAIN_OTHER", &own)] {
         let copy = fleet.run("qc-lock", &["run", name, "--account", account, "--", "never-run"]);
         assert_eq!(copy.code, 75, "{name}: {copy:?}");
         assert!(copy.stderr.contains(&format!("held by PID {}", brain.pid)), "{name}: {copy:?}");
@@ -314,7 +315,12 @@ fn duplicates_and_unlocked_components_are_shown_and_found() {
     assert_eq!(check.code, 3, "{check:?}");
     let mut pids = [first.identity().pid, second.identity().pid];
     pids.sort_unstable();
-    let twice = format!("BRAIN_ATLAS runs 2 times (account 11): PIDs {}, {}", pids[0], pids[1]);
+    let twice = format!(
+        "BRAIN_ATLAS runs 2 times (account {}): PIDs {}, {}",
+        fleet.account(11),
+        pids[0],
+        pids[1]
+    );
     assert!(check.stdout.contains(&twice), "{check:?}");
     assert!(
         check.stdout.contains(&format!("BRAIN_ATLAS runs without its lock: PID {}", pids[0])),

@@ -355,15 +355,16 @@ fn copies_in_other_folders_are_stopped_only_with_all_roots() {
     // Whoever reads the plan sees that a copy in another folder is meant.
     let args = ["--dry-run", "--account", &key, "--all-roots"];
     let plan = shutdown(&fleet, &args).stdout;
-    let line = |brain: &Program, more: &str| {
-        format!("BRAIN_{key} (PID {}, account 11{more})\n", brain.identity().pid)
+    let line = |brain: &Program, of: &SampleFleet, more: &str| {
+        let (pid, account) = (brain.identity().pid, of.account(11));
+        format!("BRAIN_{key} (PID {pid}, account {account}{more})\n")
     };
     let targets = shutdown(&fleet, &[&args[..], &["--json"]].concat()).json();
     let targets = targets["plan"][0]["targets"].as_array().unwrap().clone();
     let folder = targets.iter().find_map(|one| one["folder"].as_str()).unwrap();
     assert!(folder.ends_with(other.root().file_name().unwrap().to_str().unwrap()), "{folder}");
-    assert!(plan.contains(&line(&ours, "")), "{plan}");
-    assert!(plan.contains(&line(&theirs, &format!(", in {folder}"))), "{plan}");
+    assert!(plan.contains(&line(&ours, &fleet, "")), "{plan}");
+    assert!(plan.contains(&line(&theirs, &other, &format!(", in {folder}"))), "{plan}");
     assert_eq!(shutdown(&fleet, &["--yes", "--account", &key]).code, 0);
     let rest = by_hand(&fleet, &["quantum_server.py"]);
     let nothing = shutdown(&fleet, &["--yes", "--account", &key]);
