@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use qc_process::{Ended, SHUTDOWN_HINT};
+use qc_process::Ended;
 use qc_tests::SampleFleet;
 pub(crate) use qc_tests::cannot_test;
 
