@@ -88,6 +88,7 @@ fn a_blocked_component_can_be_stopped_and_its_lock_is_free_then() {
     let other = fleet.run("qc-lock", &["run", "BRAIN_ATLAS", "--", "never-run"]);
     assert_eq!(other.code, 127, "the lock is free, and there is no such program: {other:?}");
     copy.kill();
+    let _ = copy.finish();
     assert_eq!(fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]).code, 0);
     launch.wait_for("started BRAIN_ATLAS");
 }
