@@ -106,14 +106,14 @@ pub fn list_wanted(wanted: &Wanted<'_>) -> io::Result<Listing> {
 /// # Errors
 /// If the system's process list can't be read at all.
 pub fn list_sought(sought: &Sought<'_>) -> io::Result<Listing> {
-    with_ancestors(imp::scan(sought)?, sought.pids)
+    with_ancestors(imp::scan(sought)?, sought)
 }
 
-/// Adds the processes with these pids, and those that the listed ones descend from.
-fn with_ancestors(mut listing: Listing, pids: &[u32]) -> io::Result<Listing> {
+/// Adds the processes whose pids are sought, and those that the listed ones descend from.
+fn with_ancestors(mut listing: Listing, sought: &Sought<'_>) -> io::Result<Listing> {
     let mut known: HashSet<u32> = listing.processes.iter().map(|one| one.identity.pid).collect();
     let mut from = 0;
-    let mut missing: Vec<u32> = pids.to_vec();
+    let mut missing: Vec<u32> = sought.pids.to_vec();
     loop {
         let added = &listing.processes[from..];
         missing.extend(added.iter().filter_map(|one| one.parent));
@@ -146,7 +146,8 @@ pub fn pids() -> io::Result<Vec<u32>> {
 /// # Errors
 /// If the system's process list can't be read at all.
 pub fn list_of(pids: &[u32]) -> io::Result<Listing> {
-    with_ancestors(Listing::default(), pids)
+    let none = Sought { args: &|_| false, name: &|_| false, pids, starters: &|_| false };
+    with_ancestors(Listing::default(), &none)
 }
 
 /// Returns this process and those that it descends from, the nearest first.
