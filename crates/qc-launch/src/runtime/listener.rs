@@ -67,6 +67,7 @@ impl Runtime<'_> {
             timeout: TIMEOUT,
             signal: component.stop_signal,
             is_scripted: false,
+            wrappers: Vec::new(),
         })
     }
 }
