@@ -1,8 +1,9 @@
 //! Asking.
 
 use std::io::{BufReader, ErrorKind, Read};
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use qc_process::LocalStream;
 
@@ -15,9 +16,20 @@ const LIMIT: u64 = 16 * 1024 * 1024;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a request is tried again that finds too many clients: they come and go.
+const BUSY_PATIENCE: Duration = Duration::from_secs(4);
+
+/// The pause between two tries.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
 /// A connection to the running `qc-launch`.
 #[derive(Debug)]
-pub struct Client(BufReader<LocalStream>);
+pub struct Client {
+    stream: BufReader<LocalStream>,
+    lock_dir: PathBuf,
+    /// Whether it was answered: it has its place.
+    is_admitted: bool,
+}
 
 impl Client {
     /// Connects to the `qc-launch` whose locks are in `lock_dir`.
@@ -25,32 +37,51 @@ impl Client {
     /// # Errors
     /// [`ControlError::NotRunning`] if there is none.
     pub fn connect(lock_dir: &Path) -> Result<Self, ControlError> {
-        let stream = LocalStream::connect(lock_dir)?;
-        // Where there is no such limit, a program that does not answer is waited for.
-        let _ = stream.set_timeout(PATIENCE);
-        Ok(Self(BufReader::new(stream)))
+        let lock_dir = lock_dir.to_path_buf();
+        Ok(Self { stream: connect(&lock_dir)?, lock_dir, is_admitted: false })
     }
 
-    /// Asks, and waits for the answer.
+    /// Asks, and waits for the answer. Where there are too many clients, it is asked again for some
+    /// seconds.
     ///
     /// # Errors
     /// [`ControlError::Refused`] if it is not done, or why there is no answer.
     pub fn ask(&mut self, request: &Request) -> Result<Status, ControlError> {
+        let began = Instant::now();
+        loop {
+            let refusal = match self.ask_once(request)? {
+                Answer::Done(status) => return Ok(status),
+                Answer::Refused(refusal) => refusal,
+            };
+            if !refusal.is_busy || began.elapsed() >= BUSY_PATIENCE {
+                return Err(ControlError::Refused {
+                    message: refusal.message,
+                    hint: refusal.hint,
+                    is_usage: refusal.is_usage,
+                });
+            }
+            thread::sleep(BUSY_PAUSE);
+            self.stream = connect(&self.lock_dir)?;
+        }
+    }
+
+    fn ask_once(&mut self, request: &Request) -> Result<Answer, ControlError> {
         let asked = Asked { version: VERSION, request: request.clone() };
-        line::write(self.0.get_mut(), &asked)?;
-        let answered: Option<Answered> = line::read(&mut self.0, LIMIT)?;
-        let answered = answered.ok_or(ControlError::Ended)?;
+        let answered = match line::write(self.stream.get_mut(), &asked) {
+            Ok(()) => line::read::<Answered>(&mut self.stream, LIMIT),
+            // Sent away before it could ask, it may still read why.
+            Err(error) if self.is_admitted => return Err(error.into()),
+            Err(error) => match line::read::<Answered>(&mut self.stream, LIMIT) {
+                Ok(Some(answered)) => Ok(Some(answered)),
+                Ok(None) | Err(_) => return Err(error.into()),
+            },
+        };
+        let answered = answered?.ok_or(ControlError::Ended)?;
         if answered.version != VERSION {
             return Err(ControlError::Version);
         }
-        match answered.answer {
-            Answer::Done(status) => Ok(status),
-            Answer::Refused(refusal) => Err(ControlError::Refused {
-                message: refusal.message,
-                hint: refusal.hint,
-                is_usage: refusal.is_usage,
-            }),
-        }
+        self.is_admitted = true;
+        Ok(answered.answer)
     }
 
     /// Waits until the asked `qc-launch` closes the connection: when it has ended, or after half a
@@ -58,7 +89,7 @@ impl Client {
     pub fn wait_for_end(mut self) {
         let mut ignored = [0; 1024];
         loop {
-            match self.0.read(&mut ignored) {
+            match self.stream.read(&mut ignored) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => match error.kind() {
@@ -68,4 +99,11 @@ impl Client {
             }
         }
     }
+}
+
+fn connect(lock_dir: &Path) -> Result<BufReader<LocalStream>, ControlError> {
+    let stream = LocalStream::connect(lock_dir)?;
+    // Where there is no such limit, a program that does not answer is waited for.
+    let _ = stream.set_timeout(PATIENCE);
+    Ok(BufReader::new(stream))
 }

@@ -88,6 +88,9 @@ pub struct Refusal {
     pub hint: String,
     /// Whether the request or the config is wrong, and not the fleet.
     pub is_usage: bool,
+    /// Whether there were too many clients at once: the same request may be taken in a moment.
+    #[serde(default)]
+    pub is_busy: bool,
 }
 
 /// How one component is.

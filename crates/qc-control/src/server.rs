@@ -21,6 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How many clients are served at the same time; further ones are told to come again.
 const CLIENTS: usize = 32;
 
+/// How many more are let in to say something urgent: a stop must not wait for those who watch.
+const RESERVED: usize = 8;
+
+/// How long such a client may take to say it.
+const URGENT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A thread that only passes lines on needs no large stack.
 const STACK: usize = 256 * 1024;
 
@@ -66,13 +72,14 @@ impl Drop for Place {
 }
 
 fn admit(mut stream: LocalStream, handler: &Arc<Handler>, clients: &Arc<AtomicUsize>) {
-    // Where there is no such limit, a silent client keeps its place until it goes.
-    let _ = stream.set_timeout(PATIENCE);
     let place = Place(Arc::clone(clients));
-    if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS {
-        let busy = refused("too many clients at once", "run the command again", false);
+    let others = clients.fetch_add(1, Ordering::Relaxed);
+    let is_urgent = others >= CLIENTS;
+    // Where there is no such limit, a silent client keeps its place until it goes.
+    let _ = stream.set_timeout(if is_urgent { URGENT_PATIENCE } else { PATIENCE });
+    if others >= CLIENTS + RESERVED {
         // One that does not read it sees that nobody answers.
-        let _ = line::write(&mut stream, &busy);
+        let _ = line::write(&mut stream, &busy());
         return;
     }
     let handler = Arc::clone(handler);
@@ -80,15 +87,19 @@ fn admit(mut stream: LocalStream, handler: &Arc<Handler>, clients: &Arc<AtomicUs
     let _ = spawn("client", move || {
         let _place = place;
         // A client that breaks off has got what it wanted.
-        let _ = serve(stream, &*handler);
+        let _ = serve(stream, &*handler, is_urgent);
     });
 }
 
-fn serve(stream: LocalStream, handler: &Handler) -> io::Result<()> {
+/// Answers one client; one that was let in only for something urgent gets nothing else.
+fn serve(stream: LocalStream, handler: &Handler, is_urgent: bool) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let answered = match line::read::<Asked>(&mut stream, LIMIT) {
             Ok(None) => return Ok(()),
+            Ok(Some(asked)) if is_urgent && !may_be_urgent(&asked.request) => {
+                return line::write(stream.get_mut(), &busy());
+            }
             Ok(Some(asked)) if asked.version == VERSION => {
                 Answered { version: VERSION, answer: handler(asked.request) }
             }
@@ -104,8 +115,29 @@ fn serve(stream: LocalStream, handler: &Handler) -> io::Result<()> {
     }
 }
 
+/// Whether it is a stop, or the question that comes before one.
+fn may_be_urgent(request: &Request) -> bool {
+    match request {
+        Request::Stop { .. } | Request::Status => true,
+        Request::Wait { .. }
+        | Request::Start { .. }
+        | Request::Restart { .. }
+        | Request::Reload => false,
+    }
+}
+
+fn busy() -> Answered {
+    let refusal = Refusal {
+        message: "too many clients at once".into(),
+        hint: "run the command again".into(),
+        is_usage: false,
+        is_busy: true,
+    };
+    Answered { version: VERSION, answer: Answer::Refused(refusal) }
+}
+
 fn refused(message: &str, hint: &str, is_usage: bool) -> Answered {
-    let refusal = Refusal { message: message.into(), hint: hint.into(), is_usage };
+    let refusal = Refusal { message: message.into(), hint: hint.into(), is_usage, is_busy: false };
     Answered { version: VERSION, answer: Answer::Refused(refusal) }
 }
 
@@ -123,6 +155,7 @@ mod tests {
                 message: format!("{other:?}"),
                 hint: "none".into(),
                 is_usage: false,
+                is_busy: false,
             }),
         };
         Server::start(dir, Arc::new(handler)).unwrap()
@@ -157,5 +190,25 @@ mod tests {
             (0..10).map(|_| LocalStream::connect(dir.path()).unwrap()).collect();
         assert_eq!(Client::connect(dir.path()).unwrap().ask(&Request::Status).unwrap().pid, 7);
         drop(silent);
+    }
+
+    #[test]
+    fn a_stop_has_a_place_however_many_watch() {
+        let dir = tempfile::tempdir().unwrap();
+        start(dir.path());
+        // They say nothing, and stay.
+        let silent: Vec<LocalStream> =
+            (0..CLIENTS).map(|_| LocalStream::connect(dir.path()).unwrap()).collect();
+        let mut client = Client::connect(dir.path()).unwrap();
+        assert_eq!(client.ask(&Request::Status).unwrap().pid, 7);
+        let stopped = client.ask(&Request::Stop { names: Vec::new() }).unwrap_err();
+        assert!(stopped.to_string().starts_with("Stop"), "{stopped}");
+        // Anything else is told to come again, and is taken as soon as one has gone.
+        let waiting = std::thread::spawn({
+            let dir = dir.path().to_path_buf();
+            move || Client::connect(&dir).unwrap().ask(&Request::Reload).unwrap_err().to_string()
+        });
+        drop(silent);
+        assert_eq!(waiting.join().unwrap(), "Reload");
     }
 }

@@ -120,6 +120,16 @@ mod tests {
         talk(&deep);
     }
 
+    #[test]
+    fn the_channel_of_a_living_program_is_not_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = LocalListener::open(dir.path()).unwrap();
+        assert!(LocalListener::open(dir.path()).is_err());
+        assert!(LocalStream::connect(dir.path()).is_ok());
+        drop(listener);
+        assert!(LocalListener::open(dir.path()).is_ok());
+    }
+
     #[cfg(unix)]
     #[test]
     fn only_this_user_may_connect() {

@@ -316,5 +316,5 @@ impl Runtime<'_> {
 }
 
 fn refusal(message: &str, hint: &str, is_usage: bool) -> Refusal {
-    Refusal { message: message.into(), hint: hint.into(), is_usage }
+    Refusal { message: message.into(), hint: hint.into(), is_usage, is_busy: false }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, Name, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 const FILE: &str = "control.sock";
 
@@ -34,6 +36,10 @@ impl LocalPlace {
 pub(crate) fn clear_left_over(dir: &Path) -> io::Result<()> {
     let path = dir.join(FILE);
     match fs::symlink_metadata(&path) {
+        Ok(found) if found.file_type().is_socket() && is_served(dir)? => {
+            let text = format!("a living program serves {}", path.display());
+            Err(io::Error::new(io::ErrorKind::AddrInUse, text))
+        }
         Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
@@ -41,6 +47,20 @@ pub(crate) fn clear_left_over(dir: &Path) -> io::Result<()> {
         )),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether a living program waits at the socket: only then does a connection get anywhere. One that
+/// has as many waiting as it takes is alive, too, and not waited for.
+fn is_served(dir: &Path) -> io::Result<bool> {
+    let place = LocalPlace::of(dir)?;
+    let address = SocketAddrUnix::new(&place.path)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match connect(&socket, &address) {
+        Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS) => Ok(true),
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
