@@ -10,6 +10,7 @@ mod cli;
 mod detach;
 mod drill;
 mod init;
+mod interrupts;
 mod last_words;
 pub mod logs;
 pub mod metrics;
@@ -37,6 +38,7 @@ use qc_fleet::check::has_old_module;
 use qc_fleet::{Component, Fleet, Launcher, NotifyEvent, share_terminals, with_scripts};
 use qc_lock_core::{Event, LockDir, LockError, Request};
 
+use crate::interrupts::Interrupts;
 use crate::logs::{LogFolder, LogsArgs};
 use crate::notify::Notice;
 use crate::preflight::wanted;
@@ -110,23 +112,26 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         return Ok(Exit::Done);
     }
 
+    let interrupts = Interrupts::watch()?;
     // The lock first: of two launchers started at once, one goes no further than this.
     let request = Request::new(fleet.orchestrator.clone()).program("qc-launch");
     let own = locks
         .acquire(&request)
         .map_err(runs_already)
         .inspect_err(|refusal| told_refused(&fleet, refusal))?;
-    let adopted =
-        adopt::adopt(&fleet, &components, &locks, !args.no_adopt).inspect_err(|refusal| {
-            let entry = locks
-                .entry(Event::Blocked, fleet.orchestrator.as_str())
-                .pid(Some(std::process::id()));
-            // The refusal is what counts, whether or not the history can be written.
-            if let Err(error) = locks.append(&entry.detail(refusal.message().replace("\n ", ""))) {
-                warn(&error);
-            }
-            told_refused(&fleet, refusal);
-        })?;
+    interrupts.keep(own);
+    let found = adopt::adopt(&fleet, &components, &locks, !args.no_adopt);
+    // Asked to stop meanwhile, the program is ending and has given the lock back.
+    let Some(own) = interrupts.give_back() else { return Ok(Exit::Interrupted) };
+    let adopted = found.inspect_err(|refusal| {
+        let entry =
+            locks.entry(Event::Blocked, fleet.orchestrator.as_str()).pid(Some(std::process::id()));
+        // The refusal is what counts, whether or not the history can be written.
+        if let Err(error) = locks.append(&entry.detail(refusal.message().replace("\n ", ""))) {
+            warn(&error);
+        }
+        told_refused(&fleet, refusal);
+    })?;
 
     let mut report = Report::open(&fleet, args)?;
     let root = fleet.root.display();
@@ -153,6 +158,7 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         components,
         adopted,
         report: &mut report,
+        interrupts,
     };
     let end = Runtime::new(run).and_then(|runtime| runtime.serve().run());
     // How supervision ended is what counts; what is left of the lock heals.

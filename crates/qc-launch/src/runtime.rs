@@ -25,13 +25,13 @@ use qc_control::{Answer, Request};
 use qc_fleet::{Fleet, Stopped};
 use qc_lock_core::{Entry, LockDir};
 use qc_process::{
-    Ask, Child, Identity, Interrupt, Process, Waker, Watcher, close_limit, on_interrupt,
-    watch_session,
+    Ask, Child, Identity, Interrupt, Process, Waker, Watcher, close_limit, watch_session,
 };
 use qc_supervise::{Action, Event, Exit, Id, Machine};
 
 use crate::adopt::Adopted;
 use crate::cli::UpArgs;
+use crate::interrupts::Interrupts;
 use crate::logs::Level;
 use crate::probe::{Heart, Looker};
 use crate::report::Report;
@@ -95,6 +95,7 @@ pub(crate) struct Run<'a> {
     pub(crate) components: Vec<Arc<qc_fleet::Component>>,
     pub(crate) adopted: Vec<Adopted>,
     pub(crate) report: &'a mut Report,
+    pub(crate) interrupts: Interrupts,
 }
 
 /// How supervision ended.
@@ -150,6 +151,7 @@ pub(crate) struct Runtime<'a> {
     locks: &'a LockDir,
     scripts_lock: bool,
     report: &'a mut Report,
+    interrupts: Interrupts,
     /// Whether to say when all are ready or were given up: for the one who started this program.
     announce: bool,
     roster: Roster,
@@ -217,6 +219,7 @@ impl<'a> Runtime<'a> {
             locks: run.locks,
             scripts_lock: run.scripts_lock,
             report: run.report,
+            interrupts: run.interrupts,
             announce: run.args.announce,
             roster,
             machine: Machine::new(specs, seed),
@@ -275,7 +278,7 @@ impl<'a> Runtime<'a> {
     /// Runs the fleet until it was asked to stop, or nothing is left to run.
     pub(crate) fn run(mut self) -> io::Result<End> {
         let post = self.post();
-        on_interrupt(move |interrupt| post.send(Message::Interrupted(interrupt)))?;
+        self.interrupts.pass_to(move |interrupt| post.send(Message::Interrupted(interrupt)));
         // Where it is not to be had there is no desktop, and so nobody who logs off.
         let _ = watch_session();
         self.watch_refusals();

@@ -425,6 +425,27 @@ fn stopping_a_watchdog_stops_its_brain_also_where_that_may_trade_on() {
     assert_eq!(launch.finish().0, Ended::Code(0));
 }
 
+#[test]
+fn a_launcher_that_is_asked_to_stop_while_its_start_is_refused_leaves_no_record() {
+    let fleet = fleet(&[("ATLAS", 7_410_006)], &json!({}));
+    let mut copy = Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
+    copy.wait_for("ready");
+    let launch = fleet.launch(&[], |_| ());
+    let has_record = || {
+        let locks = fleet.locks().list().unwrap();
+        locks.iter().any(|lock| lock.name == "MASTER_LAUNCH")
+    };
+    // It has its lock, or has been refused already.
+    while !has_record() && liveness(launch.identity()) == Liveness::Alive {
+        std::thread::yield_now();
+    }
+    launch.ask_to_stop(&fleet.tools);
+    let (ended, lines) = launch.finish();
+    assert!([Ended::Code(130), Ended::Code(75)].contains(&ended), "{ended:?} {lines:#?}");
+    assert!(!has_record(), "{lines:#?}");
+    copy.kill();
+}
+
 /// A script that claims its lock once there is a file `go`.
 const CLAIMING: &str = "
 import os, time
