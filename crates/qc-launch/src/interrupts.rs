@@ -18,7 +18,7 @@ type Taker = Box<dyn Fn(Interrupt) + Send>;
 /// How far the start has come.
 enum Stage {
     /// Nothing runs that would have to be stopped: the program ends at once, and gives back this lock.
-    Refusable(Option<Lock>),
+    Refusable(Option<Box<Lock>>),
     /// Components may run, and the supervisor is not there yet: it is told when it is.
     Preparing(Option<Interrupt>),
     /// The supervisor takes it.
@@ -39,13 +39,13 @@ impl Interrupts {
 
     /// Keeps the launcher's own lock as long as a start may be refused.
     pub(crate) fn keep(&self, lock: Lock) {
-        *self.stage() = Stage::Refusable(Some(lock));
+        *self.stage() = Stage::Refusable(Some(Box::new(lock)));
     }
 
     /// Returns the lock: from now on the fleet is started, or the start is refused.
     pub(crate) fn give_back(&self) -> Option<Lock> {
         match std::mem::replace(&mut *self.stage(), Stage::Preparing(None)) {
-            Stage::Refusable(lock) => lock,
+            Stage::Refusable(lock) => lock.map(|lock| *lock),
             Stage::Preparing(_) | Stage::Supervised(_) => None,
         }
     }
@@ -63,7 +63,7 @@ impl Interrupts {
         let mut stage = self.stage();
         match &mut *stage {
             Stage::Refusable(lock) => {
-                if let Some(Err(error)) = lock.take().map(Lock::release) {
+                if let Some(Err(error)) = lock.take().map(|lock| lock.release()) {
                     warn(&error);
                 }
                 end_program(Exit::Interrupted.code());
