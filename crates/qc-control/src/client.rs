@@ -27,18 +27,22 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 pub struct Client {
     stream: BufReader<LocalStream>,
     lock_dir: PathBuf,
+    /// The PID that has to answer, where it is known.
+    launcher: Option<u32>,
     /// Whether it was answered: it has its place.
     is_admitted: bool,
 }
 
 impl Client {
-    /// Connects to the `qc-launch` whose locks are in `lock_dir`.
+    /// Connects to the `qc-launch` whose locks are in `lock_dir`. `launcher` is the PID of the living
+    /// holder of its lock, where there is one: no other program is talked to.
     ///
     /// # Errors
-    /// [`ControlError::NotRunning`] if there is none.
-    pub fn connect(lock_dir: &Path) -> Result<Self, ControlError> {
-        let lock_dir = lock_dir.to_path_buf();
-        Ok(Self { stream: connect(&lock_dir)?, lock_dir, is_admitted: false })
+    /// [`ControlError::NotRunning`] if there is none, [`ControlError::Stranger`] if another program
+    /// answers.
+    pub fn connect(lock_dir: &Path, launcher: Option<u32>) -> Result<Self, ControlError> {
+        let stream = connect(lock_dir, launcher)?;
+        Ok(Self { stream, lock_dir: lock_dir.to_path_buf(), launcher, is_admitted: false })
     }
 
     /// Asks, and waits for the answer. Where there are too many clients, it is asked again for some
@@ -61,7 +65,7 @@ impl Client {
                 });
             }
             thread::sleep(BUSY_PAUSE);
-            self.stream = connect(&self.lock_dir)?;
+            self.stream = connect(&self.lock_dir, self.launcher)?;
         }
     }
 
@@ -101,8 +105,14 @@ impl Client {
     }
 }
 
-fn connect(lock_dir: &Path) -> Result<BufReader<LocalStream>, ControlError> {
+fn connect(lock_dir: &Path, launcher: Option<u32>) -> Result<BufReader<LocalStream>, ControlError> {
     let stream = LocalStream::connect(lock_dir)?;
+    if let Some(launcher) = launcher {
+        let peer = stream.peer()?;
+        if peer != Some(launcher) {
+            return Err(ControlError::Stranger { launcher, peer });
+        }
+    }
     // Where there is no such limit, a program that does not answer is waited for.
     let _ = stream.set_timeout(PATIENCE);
     Ok(BufReader::new(stream))

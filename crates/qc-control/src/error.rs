@@ -14,6 +14,14 @@ pub enum ControlError {
         /// What the system reported.
         source: io::Error,
     },
+    /// Another program answers.
+    #[error("another program{} answers in place of the running qc-launch (PID {launcher})", shown(*peer))]
+    Stranger {
+        /// The PID of the living holder of the launcher's lock.
+        launcher: u32,
+        /// The PID of the program that answers, where it can be seen.
+        peer: Option<u32>,
+    },
     /// It ended while it was asked.
     #[error("qc-launch has ended before it answered")]
     Ended,
@@ -38,12 +46,19 @@ pub enum ControlError {
     },
 }
 
+fn shown(peer: Option<u32>) -> String {
+    peer.map(|pid| format!(" (PID {pid})")).unwrap_or_default()
+}
+
 impl ControlError {
     /// Returns the step to suggest after `hint:`.
     pub fn hint(&self) -> &str {
         match self {
             Self::NotRunning => "start it with `qc-launch` or `qc-launch up --detach`",
             Self::Denied { .. } => "run the command as the user who started it",
+            Self::Stranger { .. } => {
+                "end that program; `qc-shutdown` stops the fleet without the control channel"
+            }
             Self::Ended => "see its log in orchestrator_logs",
             Self::Version => "stop it with `qc-shutdown` and start this version",
             Self::Refused { hint, .. } => hint,

@@ -5,7 +5,7 @@
 //! use qc_control::{Client, Request};
 //!
 //! # fn main() -> Result<(), qc_control::ControlError> {
-//! let mut client = Client::connect(".locks".as_ref())?;
+//! let mut client = Client::connect(".locks".as_ref(), None)?;
 //! for component in client.ask(&Request::Status)?.components {
 //!     println!("{} is {}", component.name, component.state);
 //! }

@@ -164,14 +164,28 @@ mod tests {
     #[test]
     fn requests_are_answered_one_after_the_other() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(Client::connect(dir.path()), Err(ControlError::NotRunning)));
+        assert!(matches!(Client::connect(dir.path(), None), Err(ControlError::NotRunning)));
         start(dir.path());
-        let mut client = Client::connect(dir.path()).unwrap();
+        let mut client = Client::connect(dir.path(), None).unwrap();
         for _ in 0..3 {
             assert_eq!(client.ask(&Request::Status).unwrap().pid, 7);
             let refused = client.ask(&Request::Reload).unwrap_err();
             assert_eq!(refused.to_string(), "Reload");
         }
+    }
+
+    #[test]
+    fn another_program_than_the_launcher_is_not_talked_to() {
+        let dir = tempfile::tempdir().unwrap();
+        start(dir.path());
+        let own = std::process::id();
+        assert!(Client::connect(dir.path(), Some(own)).is_ok());
+        let stranger = Client::connect(dir.path(), Some(own + 1)).unwrap_err();
+        let text = format!(
+            "another program (PID {own}) answers in place of the running qc-launch (PID {})",
+            own + 1
+        );
+        assert_eq!(stranger.to_string(), text);
     }
 
     #[test]
@@ -188,7 +202,10 @@ mod tests {
         // They say nothing, and stay.
         let silent: Vec<LocalStream> =
             (0..10).map(|_| LocalStream::connect(dir.path()).unwrap()).collect();
-        assert_eq!(Client::connect(dir.path()).unwrap().ask(&Request::Status).unwrap().pid, 7);
+        assert_eq!(
+            Client::connect(dir.path(), None).unwrap().ask(&Request::Status).unwrap().pid,
+            7
+        );
         drop(silent);
     }
 
@@ -199,14 +216,16 @@ mod tests {
         // They say nothing, and stay.
         let silent: Vec<LocalStream> =
             (0..CLIENTS).map(|_| LocalStream::connect(dir.path()).unwrap()).collect();
-        let mut client = Client::connect(dir.path()).unwrap();
+        let mut client = Client::connect(dir.path(), None).unwrap();
         assert_eq!(client.ask(&Request::Status).unwrap().pid, 7);
         let stopped = client.ask(&Request::Stop { names: Vec::new() }).unwrap_err();
         assert!(stopped.to_string().starts_with("Stop"), "{stopped}");
         // Anything else is told to come again, and is taken as soon as one has gone.
         let waiting = std::thread::spawn({
             let dir = dir.path().to_path_buf();
-            move || Client::connect(&dir).unwrap().ask(&Request::Reload).unwrap_err().to_string()
+            move || {
+                Client::connect(&dir, None).unwrap().ask(&Request::Reload).unwrap_err().to_string()
+            }
         });
         drop(silent);
         assert_eq!(waiting.join().unwrap(), "Reload");

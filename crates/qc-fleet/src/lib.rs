@@ -19,6 +19,7 @@
 
 mod build;
 mod call;
+mod channel;
 pub mod check;
 mod command;
 mod component;
@@ -48,6 +49,7 @@ mod terminal;
 mod text;
 mod view;
 
+pub use channel::connect_to_launcher;
 pub use command::shown_command;
 pub use component::{AccountEntry, Component, Fleet, Role, share_terminals, with_scripts};
 pub use config::{ConfigWarning, LogSettings, NotifyEvent, NotifySettings, Timing, Variables};

@@ -2,6 +2,7 @@
 
 use qc_cli::{Exit, Failure, Place, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
+use qc_fleet::connect_to_launcher;
 use qc_lock_core::LockDir;
 use std::io::Write;
 use std::thread;
@@ -19,7 +20,7 @@ pub(crate) fn stop(
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let locks = place.locks()?;
-    let mut client = connect(&locks)?;
+    let mut client = connect(place, &locks)?;
     let names = args.names.clone();
     let asked = client.ask(&Request::Stop { names: names.clone() }).map_err(failure)?;
     if names.is_empty() {
@@ -50,7 +51,7 @@ pub(crate) fn restart(
 }
 
 pub(crate) fn reload(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let status = connect(&place.locks()?)?.ask(&Request::Reload).map_err(failure)?;
+    let status = connect(place, &place.locks()?)?.ask(&Request::Reload).map_err(failure)?;
     write_text(&status, output)?;
     Ok(Exit::Done)
 }
@@ -70,7 +71,7 @@ fn bring_up(
     place: &Place,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let mut client = connect(&place.locks()?)?;
+    let mut client = connect(place, &place.locks()?)?;
     let before = client.ask(&Request::Status).map_err(failure)?;
     let asked = client.ask(&request).map_err(failure)?;
     write_text(&asked, output)?;
@@ -99,8 +100,13 @@ fn bring_up(
     })
 }
 
-pub(crate) fn connect(locks: &LockDir) -> Result<Client, Failure> {
-    Client::connect(locks.path()).map_err(failure)
+pub(crate) fn connect(place: &Place, locks: &LockDir) -> Result<Client, Failure> {
+    let client = match place.fleet_to_show() {
+        Ok((fleet, _)) => connect_to_launcher(locks, fleet.orchestrator.as_str()),
+        // Without a fleet, nothing says which lock is the launcher's.
+        Err(_) => Client::connect(locks.path(), None),
+    };
+    client.map_err(failure)
 }
 
 pub(crate) fn failure(error: ControlError) -> Failure {
@@ -109,6 +115,7 @@ pub(crate) fn failure(error: ControlError) -> Failure {
         ControlError::Refused { is_usage: false, .. }
         | ControlError::NotRunning
         | ControlError::Denied { .. }
+        | ControlError::Stranger { .. }
         | ControlError::Ended
         | ControlError::Version
         | ControlError::System { .. } => Exit::Failed,

@@ -32,7 +32,7 @@ pub(crate) fn status(
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let locks = place.locks()?;
-    let mut client = connect(&locks)?;
+    let mut client = connect(place, &locks)?;
     let mut status = client.ask(&Request::Status).map_err(failure)?;
     let mut before = String::new();
     // The launcher answers all the same, so this is no failure.

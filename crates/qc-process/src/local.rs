@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use interprocess::local_socket::traits::{Listener as _, Stream as _};
+use interprocess::local_socket::traits::{Listener as _, Stream as _, StreamCommon as _};
 use interprocess::local_socket::{self, ListenerOptions};
 
 use crate::imp;
@@ -53,6 +53,17 @@ impl LocalStream {
         local_socket::Stream::connect(place.name()?).map(Self)
     }
 
+    /// Returns the PID of the program that serves this conversation; `None` where it can't be seen
+    /// from here, as out of another container.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn peer(&self) -> io::Result<Option<u32>> {
+        // The number's type differs between systems.
+        let pid = self.0.peer_creds()?.pid().map(i64::from);
+        Ok(pid.and_then(|pid| u32::try_from(pid).ok()).filter(|&pid| pid != 0))
+    }
+
     /// Sets how long one read or write may take.
     ///
     /// # Errors
@@ -94,7 +105,9 @@ mod tests {
             stream.get_mut().write_all(format!("heard {line}").as_bytes()).unwrap();
             stream.get_mut().flush().unwrap();
         });
-        let mut stream = BufReader::new(LocalStream::connect(dir).unwrap());
+        let stream = LocalStream::connect(dir).unwrap();
+        assert_eq!(stream.peer().unwrap(), Some(std::process::id()));
+        let mut stream = BufReader::new(stream);
         stream.get_mut().write_all(b"hello\n").unwrap();
         let mut answer = String::new();
         stream.read_line(&mut answer).unwrap();

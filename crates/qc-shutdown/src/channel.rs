@@ -1,11 +1,13 @@
 //! The requests that go through an orchestrator's control channel.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_control::{Client, ControlError, Request};
+use qc_control::{ControlError, Request};
+use qc_fleet::connect_to_launcher;
+use qc_lock_core::LockDir;
 
 /// How long an orchestrator may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -31,16 +33,17 @@ pub(crate) enum Answer {
     Silent(String),
 }
 
-/// Tells the orchestrator whose locks are in `lock_dir` to stop these components, or everything.
+/// Tells the orchestrator whose lock is `orchestrator` in `lock_dir` to stop these components, or everything.
 /// `is_opening` says whether one without a channel may still open it.
 pub(crate) fn tell(
     lock_dir: &Path,
+    orchestrator: &str,
     names: Option<&[String]>,
     is_opening: &dyn Fn() -> bool,
 ) -> Answer {
     let began = Instant::now();
     loop {
-        let answer = try_once(lock_dir.into(), names.map(<[String]>::to_vec));
+        let answer = try_once(lock_dir, orchestrator, names.map(<[String]>::to_vec));
         let is_worth_it = match answer {
             Answer::Busy(_) => began.elapsed() < BUSY,
             Answer::NoChannel => began.elapsed() < OPENING && is_opening(),
@@ -53,12 +56,13 @@ pub(crate) fn tell(
     }
 }
 
-fn try_once(lock_dir: PathBuf, names: Option<Vec<String>>) -> Answer {
+fn try_once(lock_dir: &Path, orchestrator: &str, names: Option<Vec<String>>) -> Answer {
+    let (locks, orchestrator) = (LockDir::new(lock_dir), orchestrator.to_owned());
     let (sender, answer) = mpsc::sync_channel(1);
     // It is waited for no longer than that, and ends with this program.
     thread::spawn(move || {
         // The receiver is gone if that was too long.
-        let _ = sender.send(ask(&lock_dir, names));
+        let _ = sender.send(ask(&locks, &orchestrator, names));
     });
     match answer.recv_timeout(ANSWER) {
         Ok(Ok(())) => Answer::Obeys,
@@ -77,12 +81,17 @@ fn answer_of(error: &ControlError) -> Answer {
         | ControlError::System { .. } => Answer::Busy(text),
         ControlError::Refused { is_usage: true, .. }
         | ControlError::Denied { .. }
+        | ControlError::Stranger { .. }
         | ControlError::Version => Answer::Silent(text),
     }
 }
 
-fn ask(lock_dir: &Path, names: Option<Vec<String>>) -> Result<(), ControlError> {
-    let mut client = Client::connect(lock_dir)?;
+fn ask(
+    locks: &LockDir,
+    orchestrator: &str,
+    names: Option<Vec<String>>,
+) -> Result<(), ControlError> {
+    let mut client = connect_to_launcher(locks, orchestrator)?;
     let names = match names {
         None => Vec::new(),
         Some(names) => {
@@ -120,9 +129,12 @@ mod tests {
         {
             assert!(matches!(answer_of(&busy), Answer::Busy(_)), "{busy:?}");
         }
-        for silent in
-            [refused(true), ControlError::Version, ControlError::Denied { source: source() }]
-        {
+        for silent in [
+            refused(true),
+            ControlError::Version,
+            ControlError::Denied { source: source() },
+            ControlError::Stranger { launcher: 7, peer: Some(8) },
+        ] {
             assert!(matches!(answer_of(&silent), Answer::Silent(_)), "{silent:?}");
         }
         assert!(matches!(answer_of(&ControlError::NotRunning), Answer::NoChannel));

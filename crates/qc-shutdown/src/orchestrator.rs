@@ -18,6 +18,8 @@ struct Group<'a> {
     is_spared: bool,
     /// Whether they can be told: an old launcher can't, and ends its children in the wrong order.
     is_scripted: bool,
+    /// The name of their lock.
+    lock: String,
     /// What of their fleet is to be stopped, and is not to be started again, by name.
     names: Vec<String>,
 }
@@ -49,7 +51,7 @@ impl Group<'_> {
             of_group.any(|one| liveness(&one.identity) == Liveness::Alive)
         };
         // One that ends with its fleet can be asked without a channel, too.
-        tell(&self.lock_dir, names, &|| !self.ends && is_alive())
+        tell(&self.lock_dir, &self.lock, names, &|| !self.ends && is_alive())
     }
 }
 
@@ -125,6 +127,7 @@ fn groups<'a>(plan: &'a StopPlan, lock_dir: &Path) -> Vec<Group<'a>> {
             ends: !plan.told.contains(one),
             is_spared: orchestrators(plan).filter(of_folder).any(|one| plan.spares(one)),
             is_scripted: orchestrators(plan).filter(of_folder).all(|one| one.is_scripted),
+            lock: one.component.clone(),
             names: names.chain(withheld).collect(),
         });
     }

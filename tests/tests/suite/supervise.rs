@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use qc_control::{Client, Request, StateWord, Status};
+use qc_control::{Answer, Client, Request, Server, StateWord, Status};
 use qc_process::{Ended, Identity, Liveness, Process, identity_of, liveness};
 use qc_tests::{Finished, Program, SampleFleet, WITH_WORKERS, python};
 use serde_json::{Value, json};
@@ -109,6 +112,40 @@ fn what_a_killed_launcher_has_left_is_adopted_without_a_restart() {
 }
 
 #[test]
+fn a_program_that_answers_in_place_of_the_launcher_is_not_believed() {
+    let fleet = fleet(&ONE, &json!({}));
+    let stand_in = fleet.tools.stand_in();
+    let args = ["run", "MASTER_LAUNCH", "--", stand_in.to_str().unwrap(), "rest"];
+    let mut holder = Program::start(&fleet.tools.tool("qc-lock"), &args, fleet.root(), &[], |_| ());
+    holder.wait_for("ready rest");
+    let name = "MASTER_LAUNCH".parse().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The record names the wrapper first.
+    let pid = loop {
+        let lock = fleet.locks().status(&name).unwrap().expect("it is held");
+        if lock.evidence.wrapper_pid.is_some() {
+            break lock.pid.unwrap();
+        }
+        assert!(Instant::now() < deadline, "{lock:?}");
+        thread::sleep(Duration::from_millis(10));
+    };
+    let status = Status { pid, ..Status::default() };
+    Server::start(fleet.locks().path(), Arc::new(move |_| Answer::Done(status.clone()))).unwrap();
+
+    let own = std::process::id();
+    let said = format!(
+        "another program (PID {own}) answers in place of the running qc-launch (PID {pid})"
+    );
+    for args in [&["status"][..], &["stop"], &["reload"], &["start", "BRAIN_ATLAS"]] {
+        let asked = fleet.run("qc-launch", args);
+        assert!(asked.code == 1 && asked.stderr.contains(&said), "{asked:?}");
+    }
+    let watched = fleet.run("qc-ps", &["--check"]);
+    assert!(watched.code == 3 && watched.stdout.contains(&said), "{watched:?}");
+    drop(holder);
+}
+
+#[test]
 fn whoever_waits_hears_of_each_change() {
     let fleet = fleet(
         &ONE,
@@ -126,7 +163,7 @@ fn whoever_waits_hears_of_each_change() {
     );
     watch.wait_for("BRAIN_ATLAS");
 
-    let mut client = Client::connect(fleet.locks().path()).unwrap();
+    let mut client = Client::connect(fleet.locks().path(), None).unwrap();
     let mut seen = client.ask(&Request::Status).unwrap();
     kill(&identity(&fleet, "BRAIN_ATLAS"));
     let brain = |status: &Status| {

@@ -1,14 +1,13 @@
 //! What the running launcher says, and why it says nothing.
 
-use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_control::{Client, ControlError, Request, Status};
+use qc_control::{ControlError, Request, Status};
 use qc_lock_core::{LockDir, LockName};
 
-use crate::{Finding, FindingKind};
+use crate::{Finding, FindingKind, connect_to_launcher};
 
 /// How long the launcher may take to answer a view.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -39,7 +38,7 @@ impl Launcher {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match ask(locks.path(), left) {
+            let error = match ask(locks, orchestrator, left) {
                 Some(Ok(status)) => return Self::Answers(status),
                 Some(Err(error)) => error,
                 None => {
@@ -60,6 +59,7 @@ impl Launcher {
                     return Self::Silent { pid, why: "it has no control channel".into() };
                 }
                 error @ (ControlError::Denied { .. }
+                | ControlError::Stranger { .. }
                 | ControlError::Version
                 | ControlError::Refused { .. }
                 | ControlError::System { .. }) => error.to_string(),
@@ -97,11 +97,16 @@ fn holder(locks: &LockDir, orchestrator: &LockName) -> Option<(Option<u32>, bool
 
 /// Asks for the status in a thread of its own: connecting has no time-out on every system. Returns
 /// `None` if there is no answer in time.
-fn ask(lock_dir: &Path, within: Duration) -> Option<Result<Status, ControlError>> {
+fn ask(
+    locks: &LockDir,
+    orchestrator: &LockName,
+    within: Duration,
+) -> Option<Result<Status, ControlError>> {
     let (sender, answer) = mpsc::sync_channel(1);
-    let lock_dir: PathBuf = lock_dir.into();
+    let (locks, orchestrator) = (LockDir::new(locks.path()), orchestrator.clone());
     thread::spawn(move || {
-        let answer = Client::connect(&lock_dir).and_then(|mut client| client.ask(&Request::Status));
+        let answer = connect_to_launcher(&locks, orchestrator.as_str())
+            .and_then(|mut client| client.ask(&Request::Status));
         // The caller may have given up waiting.
         let _ = sender.send(answer);
     });
