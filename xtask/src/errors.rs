@@ -5,7 +5,7 @@
 const VALUE: char = '…';
 
 /// Where a message begins in the sources.
-const STARTS: [&str; 7] = [
+const STARTS: [&str; 8] = [
     "#[error(",
     "Failure::new(",
     "refused(",
@@ -13,6 +13,7 @@ const STARTS: [&str; 7] = [
     "Check::error(",
     "Check::warning(",
     "ConfigWarning::new(",
+    "message: ",
 ];
 
 /// Further ones, in files about what is wrong with a fleet.

@@ -141,7 +141,12 @@ fn qc_lock_answers_bad_input_with_one_line() {
 #[test]
 fn qc_ps_answers_bad_input_with_one_line() {
     let bench = Bench::new(&[]);
-    let mut rows = rows_about_configs(&["--check"], &["--json"], r#""name": "BRAIN_LIVE""#);
+    let mut rows = rows_about_configs_told(
+        &["--check"],
+        "the config can't be read: ",
+        &["--json"],
+        r#""name": "BRAIN_LIVE""#,
+    );
     rows.extend(rows_about_lock_dirs(&[]));
     rows.extend([
         Row::typed(&["--format", "xml"]).refused(2, "invalid value 'xml' for '--format <FORMAT>'"),

@@ -16,9 +16,9 @@ fn assert_refused(program: &Program) {
     assert!(matches!(opened, Err(StopError::Terminal { .. })), "{opened:?}");
 }
 
-/// Starts a program that waits, called like a brain.
+/// Starts a program that waits, which is no component of any fleet.
 fn start(program: &Path, fleet: &SampleFleet) -> Program {
-    let mut program = Program::start(program, &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
+    let mut program = Program::start(program, &["IDLE.py"], fleet.root(), &[], |_| ());
     program.wait_for("ready");
     program
 }

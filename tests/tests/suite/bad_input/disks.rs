@@ -58,8 +58,9 @@ fn a_read_only_disk_frees_no_lock_and_hides_none() {
     bench.check("qc-ps", &[Row::new("a corrupt record", record, &[]).prints(LIVE)]);
     bench.check(
         "qc-shutdown",
-        &[Row::new("a corrupt record", record, &["--yes"])
-            .prints("Nothing of the fleet is running.\n")
+        // The bench holds a brain's lock, and goes on doing so.
+        &[Row::new("a corrupt record", record, &["--yes", "--role", "server"])
+            .prints("Nothing that is to be stopped is running.\n")
             .notes("WARNING: cannot lock guard ")],
     );
     bench.check("qc-launch", &[Row::typed(&[]).refused(2, "cannot be written to: ")]);
@@ -102,7 +103,9 @@ fn a_full_disk_frees_no_lock_and_hides_none() {
     );
     bench.check("qc-ps", &[full(&[]).prints(LIVE)]);
     let cleared = "Cleared the records of BRAIN_EMPTY.\n";
-    let shutdown = full(&["--yes"]).prints(cleared).notes("WARNING: cannot access history ");
+    let shutdown = full(&["--yes", "--role", "server"])
+        .prints(cleared)
+        .notes("WARNING: cannot access history ");
     bench.check("qc-shutdown", &[shutdown]);
     bench.check("qc-launch", &[full(&[]).refused(1, refusal)]);
 }
@@ -162,7 +165,8 @@ fn links_are_refused_for_locks_and_followed_for_the_config() {
         &[
             Row::new("a link to nowhere", to_nowhere, &["--lock-dir", OTHER]).refused(1, is_link),
             Row::new("a config that leads nowhere", config_to_nowhere, &[])
-                .refused(2, "cannot read "),
+                .refused(2, "cannot read ")
+                .prints(LIVE),
             Row::new("a config that is a link", config_elsewhere, &[])
                 .prints("Nothing of the fleet"),
         ],
