@@ -221,6 +221,7 @@ mod tests {
         assert_eq!(seen("python BRAIN_GONE.py", vec![10]), (0, 0), "none of ours");
         assert_eq!(seen("python STOPLOSS_WATCHDOG.py --account X", vec![10]), (0, 0));
         assert_eq!(seen("qc-launch", vec![10]), (0, 0), "ours holds its lock");
-        assert_eq!(seen("python /elsewhere/BRAIN_A.py", vec![10]), (1, 0), "its folder is seen");
+        let elsewhere = format!("python {}", root.path().join("sub/BRAIN_A.py").display());
+        assert_eq!(seen(&elsewhere, vec![10]), (1, 0), "its folder is seen");
     }
 }
