@@ -28,6 +28,7 @@ fn main() {
             hangs: 1,
             deaf: 5,
             farewell: Duration::from_secs(5),
+            tough: 0,
             blocked: 0,
         };
         let mut settings = Settings::default();

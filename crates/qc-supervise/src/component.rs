@@ -69,6 +69,8 @@ pub(crate) struct Component {
     pub(crate) guards: Vec<Id>,
     /// Whether it is forgotten once it has ended.
     pub(crate) removed: bool,
+    /// The brain that has survived its kill, for which this watchdog is not stopped.
+    pub(crate) kept_for: Option<Id>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +172,7 @@ impl Component {
             waiters: Vec::new(),
             guards: Vec::new(),
             removed: false,
+            kept_for: None,
         }
     }
 
@@ -181,6 +184,11 @@ impl Component {
     /// Whether it is stopped when its watchdog does not run.
     pub(crate) fn needs_its_guard(&self) -> bool {
         self.spec.settings.when_unguarded == WhenUnguarded::Stop
+    }
+
+    /// Whether a process of it runs, or is about to, and was not asked to stop.
+    pub(crate) fn is_unasked(&self) -> bool {
+        matches!(self.phase, Phase::Spawning(_, None) | Phase::Starting | Phase::Ready(_))
     }
 
     /// Whether a process of it may exist.

@@ -133,9 +133,11 @@ impl Machine {
         self.get(id).filter(|component| component.life == life && component.is_live())
     }
 
-    /// Whether it is stopped as soon as it is its turn.
+    /// Whether it is stopped as soon as it is its turn, or what it is kept for has ended.
     fn is_to_stop(&self, id: Id) -> bool {
-        self.get(id).is_some_and(|component| self.stops.contains(component.turn(id)))
+        self.get(id).is_some_and(|component| {
+            component.kept_for.is_some() || self.stops.contains(component.turn(id))
+        })
     }
 
     /// Whether its watchdog is to stop: it has to be gone before that.
@@ -156,13 +158,16 @@ impl Machine {
         let now = self.now;
         let Some(component) = self.get_mut(id) else { return };
         let before = mem::replace(&mut component.phase, phase);
+        let is_unasked = component.is_unasked();
+        let was_kept = component.kept_for.take_if(|_| !is_unasked).is_some();
         let after = &component.phase;
         let (left, entered) = (Weight::of(&before), Weight::of(after));
         if mem::discriminant(&before) != mem::discriminant(after) {
             component.since = now;
         }
         let is_live = component.is_live();
-        self.active = self.active + entered.active - left.active;
+        // What is kept does not count.
+        self.active = self.active + usize::from(was_kept) + entered.active - left.active;
         self.stopped = self.stopped + entered.stopped - left.stopped;
         self.agenda.set(id, due);
         if !is_live {

@@ -39,6 +39,8 @@ pub enum Note {
     EndedByKill(Duration),
     /// It does not end although it was killed.
     Survived,
+    /// It is not stopped, because it is the watchdog of this one, which has survived its kill.
+    Kept(Id),
 }
 
 /// What a component failed by.
@@ -84,7 +86,8 @@ impl Note {
             | Self::NotReady(_)
             | Self::Unguarded(_)
             | Self::Killed(_)
-            | Self::Survived => true,
+            | Self::Survived
+            | Self::Kept(_) => true,
             Self::Waits(_)
             | Self::Ready(_)
             | Self::Finished(_)

@@ -187,3 +187,43 @@ fn what_was_killed_is_told_as_killed_whatever_its_exit_code_says() {
     let actions = machine.handle(exited, seconds(4));
     assert!(matches!(actions[0], Action::Say(_, Note::EndedByKill(_))), "{actions:?}");
 }
+
+/// A pair of which the brain has survived its kill, in a stop of everything.
+fn survivor() -> Machine {
+    let mut machine = pair(|settings| settings.stop_timeout = seconds(4));
+    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    machine.handle(Event::StopAll { limit: None }, Duration::ZERO);
+    for second in [3, 4] {
+        machine.handle(Event::Tick, seconds(second));
+    }
+    assert!(!machine.is_over());
+    let actions = machine.handle(Event::Tick, seconds(9));
+    let expected = [(BRAIN, Note::Survived), (WATCHDOG, Note::Kept(BRAIN))];
+    assert_eq!(actions, expected.map(|(id, note)| Action::Say(id, note)));
+    machine
+}
+
+#[test]
+fn a_watchdog_is_not_stopped_while_its_brain_survives_its_kill() {
+    let mut machine = survivor();
+    assert!(machine.is_over(), "nothing more can be done");
+    for id in [WATCHDOG, BRAIN] {
+        assert_eq!(machine.view(id).unwrap().state, State::Stopping, "{id:?}");
+    }
+    // Asked once more, it stays as it is.
+    assert_eq!(machine.handle(Event::StopAll { limit: None }, seconds(10)), []);
+    assert_eq!(machine.handle(Event::Stop(vec![WATCHDOG]), seconds(11)), []);
+    assert!(machine.is_over());
+}
+
+#[test]
+fn a_watchdog_is_stopped_once_a_brain_that_survived_its_kill_has_ended() {
+    let mut machine = survivor();
+    let exited = Event::Exited { id: BRAIN, life: 1, exit: Exit::Signal(9) };
+    let actions = machine.handle(exited, seconds(12));
+    assert_eq!(actions.last(), Some(&Action::Ask { id: WATCHDOG, firmly: false }));
+    assert!(!machine.is_over());
+    machine.handle(Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(0) }, seconds(13));
+    assert!(machine.is_over());
+}

@@ -174,9 +174,15 @@ impl Runtime<'_> {
                 self.append(Told::Survived, id, None, None);
                 ("survived", format!("{name} is STILL RUNNING although it was killed"))
             }
+            Note::Kept(brain) => {
+                let brain = self.roster.name(*brain);
+                let why = format!("its brain {brain} is still running");
+                self.append(Told::Survived, id, None, Some(why.clone()));
+                ("kept", format!("{name} is NOT STOPPED, because {why}"))
+            }
         };
         let level = match note {
-            Note::GaveUp(_) | Note::Survived => Level::Error,
+            Note::GaveUp(_) | Note::Survived | Note::Kept(_) => Level::Error,
             _ if note.is_alarm() => Level::Warning,
             _ => Level::Info,
         };
@@ -202,7 +208,7 @@ impl Runtime<'_> {
                 Some(blocked)
             }
             Note::GaveUp(_) | Note::Unguarded(_) => Some(NotifyEvent::GaveUp),
-            Note::Hung(_) | Note::Survived => Some(NotifyEvent::Hung),
+            Note::Hung(_) | Note::Survived | Note::Kept(_) => Some(NotifyEvent::Hung),
             // Of all together, it is told once, at the end.
             Note::EndedUnasked(_) | Note::Stopped(..) | Note::EndedByKill(_)
                 if self.is_stopping() =>
@@ -327,8 +333,16 @@ impl Runtime<'_> {
             false => End::NothingLeft,
         };
         let is_stuck = |id| self.machine.view(id).is_some_and(|it| it.state == State::Stopping);
-        if self.roster.iter().any(|(id, _)| is_stuck(id)) {
+        let stuck: Vec<&str> = self
+            .roster
+            .iter()
+            .filter(|&(id, _)| is_stuck(id))
+            .map(|(_, component)| component.name.as_str())
+            .collect();
+        if !stuck.is_empty() {
             end = End::Survivors;
+            let text = format!("still running: {}", stuck.join(", "));
+            self.report.say(&Line::new(Level::Error, "survived", &text));
         }
         // What a stub has started, or a script has left behind, is not known by its parent.
         if self.machine.is_stopping() && (!all_clear || self.scripts_lock || !LOCKS_ARE_INHERITED) {

@@ -44,7 +44,7 @@ impl Machine {
         let Some(component) = self.alive(id, life) else { return };
         let ran = self.now.saturating_sub(component.since);
         match component.phase.clone() {
-            Phase::Starting | Phase::Ready(_) if self.stops.contains(component.turn(id)) => {
+            Phase::Starting | Phase::Ready(_) if self.is_to_stop(id) => {
                 self.say(id, Note::EndedUnasked(exit));
                 self.rest(id, Rest::Stopped);
             }
@@ -58,6 +58,7 @@ impl Machine {
                         Step::Asked | Step::AskedFirmly => Note::Stopped(exit, ran),
                     },
                 );
+                self.release_kept(id);
                 self.after_stop(id, then);
             }
             Phase::Spawning(_, then) => {

@@ -42,6 +42,7 @@ impl Machine {
             Phase::Spawning(_, None) | Phase::Starting | Phase::Ready(_) => {
                 if !self.follows_its_guard(id) {
                     self.stops.remove(turn);
+                    self.release(id);
                 }
             }
             Phase::HeldBack(..) | Phase::Queued => {}
@@ -57,6 +58,7 @@ impl Machine {
         match component.phase {
             Phase::Starting | Phase::Ready(_) | Phase::Spawning(_, None) => {
                 self.stops.remove(turn);
+                self.release(id);
                 if self.follows_its_guard(id) {
                     self.stops.asked(turn);
                 }
@@ -208,7 +210,7 @@ impl Machine {
         let Phase::Spawning(start, then) = component.phase.clone() else { return };
         let busy_since = component.busy_since.unwrap_or(self.now);
         let retries = component.retries;
-        let unwanted = self.stops.contains(component.turn(id));
+        let unwanted = self.is_to_stop(id);
         self.starts.spawned(id);
         match (then, why) {
             (Some(then), _) => self.after_stop(id, then),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::component::{Phase, Rest, Start, Step, Then};
+use crate::component::{Component, Phase, Rest, Start, Step, Then};
 use crate::machine::Machine;
 use crate::{Action, Cause, Id, Note, Probe};
 
@@ -23,6 +23,9 @@ impl Machine {
 
     pub(super) fn stop_one_in_order(&mut self, id: Id) {
         let Some(component) = self.get_mut(id) else { return };
+        if component.kept_for.is_some() {
+            return;
+        }
         let turn = component.turn(id);
         match &mut component.phase {
             // What was given up stays visible as that.
@@ -34,9 +37,12 @@ impl Machine {
             | Phase::Blocked(..) => {
                 self.rest(id, Rest::Stopped);
             }
-            Phase::Stopping(_, then) => {
+            Phase::Stopping(step, then) => {
                 *then = Then::Rest(Rest::Stopped);
-                self.stops.asked(turn);
+                // What does not end although it was killed is not waited for.
+                if *step != Step::Stuck {
+                    self.stops.asked(turn);
+                }
             }
             Phase::Spawning(_, wanted) => {
                 // Nobody has asked it yet, so it can take its turn.
@@ -49,8 +55,47 @@ impl Machine {
         }
     }
 
+    /// Stops it, unless it is the watchdog of a brain that has survived its kill.
     pub(super) fn turn_to_stop(&mut self, id: Id) {
-        self.stop(id, Then::Rest(Rest::Stopped));
+        match self.survivor_of(id) {
+            Some(brain) => self.keep(id, brain),
+            None => self.stop(id, Then::Rest(Rest::Stopped)),
+        }
+    }
+
+    /// Returns a brain of this watchdog that does not end although it was killed.
+    fn survivor_of(&self, guard: Id) -> Option<Id> {
+        let component = self.get(guard)?;
+        if !component.is_unasked() {
+            return None;
+        }
+        let is_stuck = |brain: &Component| matches!(brain.phase, Phase::Stopping(Step::Stuck, _));
+        component.guards.iter().copied().find(|&brain| self.get(brain).is_some_and(is_stuck))
+    }
+
+    /// Lets a watchdog run on for this brain; what else is to stop does not wait for it.
+    fn keep(&mut self, id: Id, brain: Id) {
+        let Some(component) = self.get_mut(id) else { return };
+        component.kept_for = Some(brain);
+        let turn = component.turn(id);
+        self.stops.remove(turn);
+        self.active -= 1;
+        self.say(id, Note::Kept(brain));
+    }
+
+    /// Lets a watchdog run on that was to stop.
+    pub(super) fn release(&mut self, id: Id) {
+        let is_kept = self.get_mut(id).is_some_and(|it| it.kept_for.take().is_some());
+        self.active += usize::from(is_kept);
+    }
+
+    /// This brain has ended: a watchdog that was kept for it has its turn.
+    pub(super) fn release_kept(&mut self, brain: Id) {
+        let Some(guard) = self.get(brain).and_then(|it| it.spec.guard) else { return };
+        if self.get(guard).is_some_and(|it| it.kept_for == Some(brain)) {
+            self.release(guard);
+            self.stop_one_in_order(guard);
+        }
     }
 
     /// Asks a component to stop, now.

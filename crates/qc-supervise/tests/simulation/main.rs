@@ -81,6 +81,7 @@ fn nature(random: &mut Random) -> Nature {
         hangs: [0, 0, 10, 100][random.below(4) as usize],
         deaf: often(random),
         farewell: seconds(random.below(15)),
+        tough: [0, 0, 50][random.below(3) as usize],
         blocked: [0, 0, 0, 10][random.below(4) as usize],
     }
 }

@@ -30,6 +30,8 @@ struct Dossier {
     /// When its present process was asked to stop.
     asked: Option<Duration>,
     spared: bool,
+    /// Its present process does not end although it was killed.
+    survived: bool,
     gone: bool,
 }
 
@@ -206,6 +208,10 @@ impl Referee {
                 self.dossiers[id.0 as usize].restarts.clear();
                 Ok(())
             }
+            Action::Say(id, Note::Survived) => {
+                self.dossiers[id.0 as usize].survived = true;
+                Ok(())
+            }
             Action::Forget(id) if world.process(id).is_some() => {
                 Err(format!("{id:?} is forgotten while its process lives"))
             }
@@ -238,6 +244,7 @@ impl Referee {
         self.last_ready.remove(&id);
         let dossier = &mut self.dossiers[id.0 as usize];
         dossier.asked = None;
+        dossier.survived = false;
         if dossier.by_hand || !dossier.busy {
             dossier.first = dossier.by_hand;
         }
@@ -365,7 +372,15 @@ impl Referee {
         for index in 0..self.dossiers.len() {
             let id = Id(index as u32);
             if let Some(process) = world.process(id) {
-                return Err(format!("{id:?} lives after the end: {process:?}"));
+                let has_survived = |id: &Id| self.dossiers[id.0 as usize].survived;
+                let lives = |id: &Id| world.process(*id).is_some() && has_survived(id);
+                // A brain that is no longer wanted counts as long as it lives.
+                let mut all = (0..self.dossiers.len() as u32).map(Id);
+                let is_kept = all.any(|brain| self.spec(brain).guard == Some(id) && lives(&brain));
+                if !lives(&id) && !is_kept {
+                    return Err(format!("{id:?} lives after the end: {process:?}"));
+                }
+                continue;
             }
             match machine.view(id).map(|view| view.state) {
                 None | Some(State::Stopped | State::Finished(_) | State::GaveUp(_)) => {}

@@ -53,6 +53,8 @@ pub(crate) struct Nature {
     pub(crate) deaf: u64,
     /// The longest it takes to end when asked.
     pub(crate) farewell: Duration,
+    /// In how many it survives being killed for a while.
+    pub(crate) tough: u64,
     /// In how many it ends with the code that means a held lock.
     pub(crate) blocked: u64,
 }
@@ -159,7 +161,9 @@ impl World {
             }
             Action::Kill(id) => {
                 if let Some(Process { life, .. }) = self.processes[id.0 as usize] {
-                    let delay = self.random.time(Duration::from_millis(100));
+                    let is_tough = self.random.chance(self.nature(id).tough);
+                    let limit = Duration::from_millis(if is_tough { 600_000 } else { 100 });
+                    let delay = self.random.time(limit);
                     self.plan(delay, id, life, Fate::Ends(-9));
                 }
             }
