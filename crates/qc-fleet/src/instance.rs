@@ -129,11 +129,14 @@ impl Instance {
         }
         let Some(lock) = &self.lock else { return };
         self.account = self.account.take().or_else(|| lock.account.clone());
-        let terminal = |resource: &String| {
-            let (path, _role) = resource.strip_prefix("terminal/")?.rsplit_once('/')?;
-            Some(Terminal::new(path))
-        };
-        self.terminal = self.terminal.take().or_else(|| lock.resources.iter().find_map(terminal));
+        self.terminal = self.terminal.take().or_else(|| terminal_of(lock));
+    }
+
+    /// Puts in what its lock in the folder of another fleet tells of it: that was true when it was
+    /// started, whatever the config says by now.
+    pub(crate) fn know_foreign_lock(&mut self, lock: &LockEntry) {
+        self.account = lock.account.clone().or(self.account.take());
+        self.terminal = terminal_of(lock).or(self.terminal.take());
     }
 
     /// Puts in what the fleet that it belongs to tells of it.
@@ -143,6 +146,15 @@ impl Instance {
             self.terminal = component.terminal.clone();
         }
     }
+}
+
+/// Returns the terminal that a lock protects.
+fn terminal_of(lock: &LockEntry) -> Option<Terminal> {
+    let terminal = |resource: &String| {
+        let (path, _role) = resource.strip_prefix("terminal/")?.rsplit_once('/')?;
+        Some(Terminal::new(path))
+    };
+    lock.resources.iter().find_map(terminal)
 }
 
 fn shown_process(component: Option<&Component>, args: &[String]) -> String {

@@ -4,13 +4,17 @@
 //! Another copy is in the way: the component itself in this folder, or a program anywhere that holds
 //! its place at the account or the terminal. Servers elsewhere are left to their ports.
 
+mod obstacle;
+
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use qc_lock_core::{LockEntry, LockState, Resource};
+use qc_lock_core::{LockEntry, Resource};
 use qc_process::Identity;
 
+pub use self::obstacle::Obstacle;
+use self::obstacle::lock_obstacle;
 use crate::{Component, Fleet, Instance, Place, Role, Snapshot};
 
 /// What is said of a copy that can be adopted.
@@ -31,44 +35,6 @@ pub enum MayStart {
     },
     /// These are in the way; never empty.
     No(Vec<Obstacle>),
-}
-
-/// Something that keeps a component from being started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
-    /// The component that it is, or the lock that it holds.
-    pub name: String,
-    /// Its processes, as far as they run on this machine.
-    pub processes: Vec<Identity>,
-    /// The holder of a lock that is not among the instances.
-    pub holder: Option<u32>,
-    /// The folder of its script, if that can be seen.
-    pub folder: Option<PathBuf>,
-    /// Whether it is an orchestrator.
-    pub is_orchestrator: bool,
-    text: String,
-}
-
-impl Obstacle {
-    /// Returns it as a sentence, such as "BRAIN_ATLAS runs (PID 7) without its lock".
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Returns it as an item of a list of what runs, with the folder.
-    pub fn listed(&self) -> String {
-        self.text_with_folder().replacen(" runs (PID ", " (PID ", 1)
-    }
-
-    /// Returns it as a sentence that names the folder.
-    pub fn text_with_folder(&self) -> String {
-        match &self.folder {
-            Some(folder) if !self.text.contains(&*folder.to_string_lossy()) => {
-                format!("{} (folder {})", self.text, folder.display())
-            }
-            _ => self.text.clone(),
-        }
-    }
 }
 
 /// What a first start finds.
@@ -289,19 +255,6 @@ fn adoptable(instance: &Instance, component: &Component) -> Result<Identity, &'s
     first.ok_or(" under its lock, and cannot be seen")
 }
 
-fn lock_obstacle(lock: &LockEntry) -> Obstacle {
-    let pid = lock.pid.map(|pid| format!(" by PID {pid}")).unwrap_or_default();
-    let host = lock.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-    Obstacle {
-        name: lock.name.clone(),
-        processes: Vec::new(),
-        holder: lock.pid.filter(|_| lock.state != LockState::Foreign),
-        folder: None,
-        is_orchestrator: false,
-        text: format!("lock {} is held{pid}{host}", lock.name),
-    }
-}
-
 /// Returns the places at accounts and terminals that an instance holds, as its lock names them, or by
 /// its config.
 fn places_of(instance: &Instance) -> Vec<String> {
@@ -327,88 +280,4 @@ fn key(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use qc_lock_core::Terminal;
-
-    use super::*;
-    use crate::snapshot::tests::{fleet, lock, process};
-
-    fn brain(name: &str, place: Place) -> Instance {
-        let root = Path::new("/elsewhere");
-        let process = process(root, 10, 1, &format!("python {name}.py"));
-        Instance {
-            place,
-            folder: Some(root.into()),
-            ..Instance::new(name.into(), Role::Brain, vec![process])
-        }
-    }
-
-    /// Returns why BRAIN_A, which trades account 1 at the terminal /mt5, may not start beside this.
-    fn why(instance: Instance) -> Option<String> {
-        let root = tempfile::tempdir().unwrap();
-        let mut fleet = fleet(root.path());
-        for component in &mut fleet.components {
-            Arc::make_mut(component).terminal = Some(Terminal::new("/mt5"));
-        }
-        let snapshot = Snapshot { instances: vec![instance], ..Snapshot::default() };
-        let beside = Beside::new(&fleet, &snapshot, |_| false);
-        match beside.may_start(fleet.component("BRAIN_A").unwrap()) {
-            MayStart::Yes => None,
-            MayStart::Adoptable { identity, .. } => Some(format!("adopt {}", identity.pid)),
-            MayStart::No(obstacles) => Some(obstacles[0].text().to_owned()),
-        }
-    }
-
-    #[test]
-    fn a_copy_here_is_adopted_under_its_lock_and_blocks_without_it() {
-        let copy = brain("BRAIN_A", Place::Fleet);
-        let text = "BRAIN_A runs (PID 10) without its lock";
-        assert_eq!(why(copy.clone()).as_deref(), Some(text));
-        let held = lock("BRAIN_A", 10, LockState::Held);
-        let of = |account: &str| LockEntry { account: Some(account.into()), ..held.clone() };
-        let locked = |account| Instance { lock: Some(of(account)), ..copy.clone() };
-        assert_eq!(why(locked("1")).as_deref(), Some("adopt 10"));
-        assert!(why(locked("2")).is_some_and(|text| text.contains("for another account")));
-        assert_eq!(why(brain("BRAIN_B", Place::Fleet)), None);
-    }
-
-    #[test]
-    fn a_program_elsewhere_blocks_by_account_terminal_or_as_an_unknown_brain_of_that_name() {
-        let foreign = |name: &str| brain(name, Place::Foreign);
-        let account = |number: &str, one| Instance { account: Some(number.into()), ..one };
-        let why = |one| why(one).unwrap_or_default();
-        let same = why(account("1", foreign("BRAIN_X")));
-        assert_eq!(same, "BRAIN_X runs (PID 10) in /elsewhere for the same account");
-        let terminal = Some(Terminal::new("/MT5/terminal64.exe"));
-        let same = why(Instance { terminal, ..account("9", foreign("BRAIN_X")) });
-        assert!(same.ends_with("at the same terminal"), "{same}");
-        assert!(why(foreign("brain_a")).contains("for an account that nothing shows"));
-
-        assert_eq!(why(account("9", foreign("BRAIN_A"))), "", "another account");
-        assert_eq!(why(foreign("BRAIN_X")), "", "another name, and no account is shown");
-        let other = Instance { of_another_user: true, ..foreign("BRAIN_A") };
-        assert_eq!(why(other), "", "another user's, and no account is shown");
-        let watchdog = Instance { role: Role::Watchdog, ..account("1", foreign("WATCHDOG_A")) };
-        assert_eq!(why(watchdog), "", "the other place at the account");
-        let server = Instance { role: Role::Server, ..account("1", foreign("quantum_server")) };
-        assert_eq!(why(server), "", "a server elsewhere is judged by its port");
-    }
-
-    #[test]
-    fn a_lock_blocks_only_what_would_ask_for_it() {
-        let root = tempfile::tempdir().unwrap();
-        let fleet = fleet(root.path());
-        let brain = fleet.component("BRAIN_A").unwrap();
-        let judge = |entry: LockEntry| {
-            let snapshot = Snapshot { locks: vec![entry], ..Snapshot::default() };
-            Beside::new(&fleet, &snapshot, |_| false).may_start(brain)
-        };
-        let held = |name: &str| lock(name, 10, LockState::Held);
-        assert!(matches!(judge(held("brain_a")), MayStart::No(_)));
-        assert_eq!(judge(held("NIGHTLY_BACKUP")), MayStart::Yes);
-        let account = LockEntry { resources: vec!["account/1/brain".into()], ..held("HELPER") };
-        assert!(matches!(judge(account), MayStart::No(_)));
-        let other = LockEntry { resources: vec!["account/2/brain".into()], ..held("HELPER") };
-        assert_eq!(judge(other), MayStart::Yes);
-    }
-}
+mod tests;

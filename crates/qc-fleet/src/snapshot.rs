@@ -8,19 +8,19 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use qc_lock_core::{Latch, LockEntry};
+use qc_lock_core::{Latch, LockDir, LockEntry};
 use qc_process::inspect::user_of;
 use qc_process::{Identity, Listing, ProcessInfo, Sought};
 
 use self::holders::Holders;
 use self::identify::{Identified, identify};
 use self::roots::OtherRoots;
-use crate::call::is_wrapper;
+use crate::call::{is_wrapper, is_wrapper_of_qc};
 use crate::evidence::{Evidence, Machine, Sight, identity_in};
 use crate::fold::{Folded, fold};
 use crate::matching::{Matcher, Place};
 use crate::program::{contradiction, untouchable};
-use crate::root::{CONFIG_FILE, find_root};
+use crate::root::{CONFIG_FILE, LOCK_FOLDER, find_root};
 use crate::supervision::Orchestrators;
 use crate::{Fleet, Instance, Role};
 
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub instances: Vec<Instance>,
     /// All locks.
     pub locks: Vec<LockEntry>,
+    /// The command lines of the programs of qc that hold a lock for another one, or are about to.
+    pub holding: Vec<Vec<String>>,
     /// How many processes could not be read.
     pub unreadable: usize,
     /// What forbids every start, if something does.
@@ -49,7 +51,7 @@ impl Snapshot {
         let holders: Vec<u32> =
             locks.iter().filter_map(|lock| Some(identity_in(lock)?.pid)).collect();
         let listing = qc_process::list_sought(&Sought {
-            args: &|args| matcher.may_find(args),
+            args: &|args| matcher.may_find(args) || is_wrapper_of_qc(args),
             name: &|name| matcher.may_be_program(name),
             pids: &holders,
             // A shell's Python may have changed its title.
@@ -117,7 +119,10 @@ impl Snapshot {
         };
         let mut instances: Vec<Instance> = folded.iter().filter_map(one).collect();
         instances.sort_by_cached_key(|one| (one.role, one.component.clone(), one.pids()));
-        Self { instances, locks, unreadable: unreadable + unclear, latch: None, hides_others }
+        let holding = processes.iter().filter(|one| is_wrapper_of_qc(&one.args));
+        let holding = holding.map(|one| one.args.clone()).collect();
+        let unreadable = unreadable + unclear;
+        Self { instances, locks, holding, unreadable, latch: None, hides_others }
     }
 
     /// Adds what forbids every start.
@@ -145,9 +150,11 @@ impl Snapshot {
         self.locks.iter().filter(move |lock| !attached(lock))
     }
 
-    /// Learns which accounts the instances of other fleets trade, from the configs of those.
+    /// Learns which accounts the instances of other fleets trade, from the configs and the
+    /// locks there.
     fn learn_foreign_accounts(&mut self) {
         let mut fleets: HashMap<PathBuf, Option<Fleet>> = HashMap::new();
+        let mut locks: HashMap<PathBuf, Vec<LockEntry>> = HashMap::new();
         for instance in self.instances.iter_mut().filter(|one| one.place == Place::Foreign) {
             let user = instance.main().and_then(|one| user_of(one.identity.pid));
             // Where the system shows no users, all are taken for one.
@@ -156,6 +163,16 @@ impl Snapshot {
             let fleet = fleets.entry(folder).or_insert_with_key(|folder| foreign_fleet(folder));
             if let Some(fleet) = fleet {
                 instance.know_component(fleet);
+            }
+            let Some(root) = instance.other_root.clone() else { continue };
+            let locks = locks.entry(root).or_insert_with_key(|root| locks_in(root));
+            let is_its = |lock: &&LockEntry| {
+                let holder = identity_in(lock).filter(|_| lock.state.is_live());
+                let mut processes = instance.processes.iter();
+                holder.is_some_and(|holder| processes.any(|one| one.identity == *holder))
+            };
+            if let Some(lock) = locks.iter().find(is_its).cloned() {
+                instance.know_foreign_lock(&lock);
             }
         }
     }
@@ -180,6 +197,11 @@ fn judge_by_lock(instance: &mut Instance, fleet: &Fleet, lineage: &[Identity]) {
     instance.untouchable = untouchable;
     let main = instance.processes.last().filter(|_| instance.role != Role::Orchestrator);
     instance.looks_like = main.and_then(|main| contradiction(component, main));
+}
+
+/// Returns the locks of another fleet. Those that can't be listed tell nothing.
+fn locks_in(root: &Path) -> Vec<LockEntry> {
+    LockDir::new(root.join(LOCK_FOLDER)).list().unwrap_or_default()
 }
 
 /// Reads the config that a script in `folder` belongs to. One that can't be read tells nothing.

@@ -1,13 +1,16 @@
 //! Taking over what an earlier launcher has left running: each component that holds its own lock.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_cli::{Exit, Failure, SHUTDOWN_HINT};
 use qc_fleet::{Beside, Component, Fleet, Obstacle, Snapshot};
-use qc_lock_core::{LockDir, LockEntry, LockState};
-use qc_process::{Identity, Listing, Process, list};
+use qc_lock_core::{LockDir, LockState};
+use qc_process::{Identity, Process};
+
+use crate::look::Look;
 
 /// How long what is just starting or ending may take to be one or the other.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,26 +25,27 @@ pub(crate) struct Adopted {
     pub(crate) process: Process,
 }
 
-/// Finds what may be taken over; refuses, with the full list, if anything else is in the way.
+/// Finds what may be taken over in what `look` has shown; refuses, with the full list, if anything else
+/// is in the way. Looks again only while something is just starting or in the way, and returns the
+/// last look.
 pub(crate) fn adopt(
     fleet: &Fleet,
     components: &[Arc<Component>],
     locks: &LockDir,
+    mut look: Look,
     wanted: bool,
-) -> Result<Vec<Adopted>, Failure> {
+) -> Result<(Vec<Adopted>, Look), Failure> {
     let began = Instant::now();
     loop {
-        // The locks first: a process that is gone by the time of the list holds none.
-        let entries = locks.list()?;
-        let is_moving = wanted && is_anything_starting(&list()?, &entries, locks);
-        let snapshot = Snapshot::take(fleet, entries)?.without_process(std::process::id());
-        let (found, obstacles) = sort(fleet, components, &snapshot, wanted);
-        if (is_moving || !obstacles.is_empty() && wanted) && began.elapsed() < PATIENCE {
+        let (found, obstacles) = sort(fleet, components, &look.snapshot, wanted);
+        let is_unsettled = !obstacles.is_empty() || is_anything_starting(&look.snapshot, locks);
+        if wanted && is_unsettled && began.elapsed() < PATIENCE {
             thread::sleep(PAUSE);
+            look = Look::take(fleet, locks)?;
             continue;
         }
         return match &obstacles[..] {
-            [] => open(found),
+            [] => Ok((open(found)?, look)),
             obstacles => Err(refusal(obstacles)),
         };
     }
@@ -73,16 +77,14 @@ fn refusal(obstacles: &[String]) -> Failure {
 }
 
 /// Whether a wrapper holds, or is about to hold, a lock whose record does not name its child yet.
-fn is_anything_starting(listing: &Listing, entries: &[LockEntry], locks: &LockDir) -> bool {
-    listing.processes.iter().any(|process| {
-        let words = &process.args;
+fn is_anything_starting(snapshot: &Snapshot, locks: &LockDir) -> bool {
+    snapshot.holding.iter().any(|words| {
         let Some(end) = words.iter().position(|word| word == "--") else { return false };
         let is_wrapper = words.get(1).is_some_and(|word| word == "hold")
-            && words[..end].iter().any(|word| std::path::Path::new(word) == locks.path());
+            && words[..end].iter().any(|word| Path::new(word) == locks.path());
         let is_held = |name: &String| {
-            entries
-                .iter()
-                .any(|lock| lock.name.eq_ignore_ascii_case(name) && lock.state == LockState::Held)
+            let mut held = snapshot.locks.iter().filter(|lock| lock.state == LockState::Held);
+            held.any(|lock| lock.name.eq_ignore_ascii_case(name))
         };
         is_wrapper && words[..end].last().is_some_and(|name| !is_held(name))
     })

@@ -1,15 +1,17 @@
 //! `qc-launch check`: the checklist before a start. A start goes through the same one.
 
 use std::io::Write;
+use std::mem;
 use std::sync::Arc;
 
 use qc_cli::{ColorChoice, Exit, Failure, Place, Text, Tone, print_json, table};
-use qc_fleet::check::{Check, Facts, Verdict, busy_ports, check, running, worst};
+use qc_fleet::check::{BusyPort, Check, Facts, Verdict, busy_ports, check, running, worst};
 use qc_fleet::{Component, Fleet, Snapshot, share_terminals};
 use qc_lock_core::LockDir;
 use serde::Serialize;
 
 use crate::cli::CheckArgs;
+use crate::look::Look;
 use crate::preflight::wanted;
 
 /// What `--json` prints.
@@ -32,7 +34,8 @@ pub(crate) fn run(
     if args.allow_shared_terminal {
         share_terminals(&mut components);
     }
-    let facts = gather(&fleet, &components, &locks)?;
+    let ports = busy_ports(&components);
+    let facts = gather(&fleet, &components, ports, Look::take(&fleet, &locks)?.snapshot, &locks);
     let mut checks = running(&fleet, &components, &facts.snapshot, true);
     checks.extend(check(&fleet, &components, &facts));
     let verdict = worst(&checks);
@@ -45,18 +48,24 @@ pub(crate) fn run(
     Ok(if verdict == Verdict::Error { Exit::Usage } else { Exit::Done })
 }
 
-/// Refuses a start of `components` that can't go well, whatever runs; returns what to warn of.
+/// Refuses a start of `components` that can't go well, whatever runs; returns what to warn of, and the
+/// look at what runs.
 pub(crate) fn before_start(
     fleet: &Fleet,
     components: &[Arc<Component>],
     locks: &LockDir,
-) -> Result<Vec<String>, Failure> {
-    let checks = check(fleet, components, &gather(fleet, components, locks)?);
+) -> Result<(Vec<String>, Look), Failure> {
+    let ports = busy_ports(components);
+    let mut look = Look::take(fleet, locks)?;
+    let facts = gather(fleet, components, ports, mem::take(&mut look.snapshot), locks);
+    let checks = check(fleet, components, &facts);
+    look.snapshot = facts.snapshot;
     let errors: Vec<&Check> = checks.iter().filter(|check| check.refuses_start()).collect();
     match &errors[..] {
         [] => {
             let warnings = checks.iter().filter(|check| check.verdict != Verdict::Ok);
-            Ok(warnings.map(|it| format!("{}; {}", it.text, it.advice)).collect())
+            let warnings = warnings.map(|it| format!("{}; {}", it.text, it.advice)).collect();
+            Ok((warnings, look))
         }
         [one] => Err(Failure::new(Exit::Usage, &one.text, &one.advice)),
         several => {
@@ -78,11 +87,15 @@ pub(crate) fn refuse_latched(locks: &LockDir) -> Result<(), Failure> {
     }
 }
 
-fn gather(fleet: &Fleet, components: &[Arc<Component>], locks: &LockDir) -> Result<Facts, Failure> {
-    let ports = busy_ports(components);
-    let snapshot = Snapshot::take(fleet, locks.list()?)?.with_latch(locks.latch());
+fn gather(
+    fleet: &Fleet,
+    components: &[Arc<Component>],
+    ports: Vec<BusyPort>,
+    snapshot: Snapshot,
+    locks: &LockDir,
+) -> Facts {
     let variables = |name: &str| std::env::var_os(name);
-    Ok(Facts::gather(fleet, components, ports, snapshot, locks.path(), &variables))
+    Facts::gather(fleet, components, ports, snapshot, locks.path(), &variables)
 }
 
 fn write_list(checks: &[Check], color: ColorChoice, output: &mut dyn Write) -> Result<(), Failure> {

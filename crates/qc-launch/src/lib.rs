@@ -13,6 +13,7 @@ mod init;
 mod interrupts;
 mod last_words;
 pub mod logs;
+mod look;
 pub mod metrics;
 pub mod notify;
 mod preflight;
@@ -40,6 +41,7 @@ use qc_lock_core::{Event, LockDir, LockError, Request};
 
 use crate::interrupts::Interrupts;
 use crate::logs::{LogFolder, LogsArgs};
+use crate::look::Look;
 use crate::notify::Notice;
 use crate::preflight::wanted;
 use crate::report::{Report, tell_refusal};
@@ -104,11 +106,11 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         return detach::up(place, output);
     }
     let (fleet, locks) = (place.fleet_to_start()?, place.locks()?);
-    let (components, warnings) = selected(&fleet, args, &locks)?;
+    let (components, warnings, look) = selected(&fleet, args, &locks)?;
     if args.dry_run {
         check::refuse_latched(&locks)?;
         write_plan(&fleet, &components, &warnings, output)?;
-        adopt::adopt(&fleet, &components, &locks, !args.no_adopt)?;
+        adopt::adopt(&fleet, &components, &locks, look, !args.no_adopt)?;
         return Ok(Exit::Done);
     }
 
@@ -120,10 +122,10 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         .map_err(runs_already)
         .inspect_err(|refusal| told_refused(&fleet, refusal))?;
     interrupts.keep(own);
-    let found = adopt::adopt(&fleet, &components, &locks, !args.no_adopt);
+    let found = adopt::adopt(&fleet, &components, &locks, look, !args.no_adopt);
     // Asked to stop meanwhile, the program is ending and has given the lock back.
     let Some(own) = interrupts.give_back() else { return Ok(Exit::Interrupted) };
-    let adopted = found.inspect_err(|refusal| {
+    let (adopted, look) = found.inspect_err(|refusal| {
         let entry =
             locks.entry(Event::Blocked, fleet.orchestrator.as_str()).pid(Some(std::process::id()));
         // The refusal is what counts, whether or not the history can be written.
@@ -157,6 +159,7 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         scripts_lock,
         components,
         adopted,
+        look,
         report: &mut report,
         interrupts,
     };
@@ -179,18 +182,19 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     }
 }
 
-/// Returns the components that are wanted and can be started, and what to tell the user first.
+/// Returns the components that are wanted and can be started, what to tell the user first, and the
+/// look at what runs that all of the first start goes by.
 fn selected(
     fleet: &Fleet,
     args: &UpArgs,
     locks: &LockDir,
-) -> Result<(Vec<Arc<Component>>, Vec<String>), Failure> {
+) -> Result<(Vec<Arc<Component>>, Vec<String>, Look), Failure> {
     let mut wanted = wanted(fleet, &args.accounts)?;
     if args.allow_shared_terminal {
         share_terminals(&mut wanted);
     }
-    let warnings = check::before_start(fleet, &wanted, locks)?;
-    Ok((with_scripts(wanted), warnings))
+    let (warnings, look) = check::before_start(fleet, &wanted, locks)?;
+    Ok((with_scripts(wanted), warnings, look))
 }
 
 /// Turns the refusal of the orchestrator's lock into one that names the launcher that runs.

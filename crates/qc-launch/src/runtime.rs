@@ -33,6 +33,7 @@ use crate::adopt::Adopted;
 use crate::cli::UpArgs;
 use crate::interrupts::Interrupts;
 use crate::logs::Level;
+use crate::look::Look;
 use crate::probe::{Heart, Looker};
 use crate::report::Report;
 use crate::roster::Roster;
@@ -94,6 +95,8 @@ pub(crate) struct Run<'a> {
     pub(crate) scripts_lock: bool,
     pub(crate) components: Vec<Arc<qc_fleet::Component>>,
     pub(crate) adopted: Vec<Adopted>,
+    /// What runs, as the start has found it.
+    pub(crate) look: Look,
     pub(crate) report: &'a mut Report,
     pub(crate) interrupts: Interrupts,
 }
@@ -178,7 +181,6 @@ pub(crate) struct Runtime<'a> {
     starts: Vec<(Id, u32)>,
     last_look: Option<LastLook>,
     blockers: Blockers,
-    /// Those of which something that was left behind is being ended.
     /// Those of which something that still listens at their port is being ended.
     ending: HashSet<Id>,
     /// Those that are looked at whether they are ready.
@@ -256,6 +258,7 @@ impl<'a> Runtime<'a> {
         for adopted in run.adopted {
             runtime.adopt(adopted)?;
         }
+        runtime.keep_look(run.look);
         Ok(runtime)
     }
 

@@ -1,5 +1,7 @@
 //! No start beside another copy: a restart, a start by hand, a reload and the first start look alike.
 
+use std::fs;
+
 use qc_process::{Process, own_identity};
 use qc_tests::{Program, SampleFleet, section};
 use serde_json::{Value, json};
@@ -172,4 +174,108 @@ fn a_script_with_a_record_of_its_own_gets_guards_and_no_record() {
     assert!(!record.exists());
     let second = fleet.run("qc-lock", &["run", "BRAIN_ATLAS", "--", "never-run"]);
     assert_eq!(second.code, 75, "{second:?}");
+}
+
+/// A brain that becomes a daemon in two forks, and says that it has.
+#[cfg(unix)]
+const DAEMON: &str = "import os, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+with open('daemons', 'a') as file:
+    file.write(f'{os.getpid()}\\n')
+time.sleep(100)
+";
+
+// Windows has no forks; there, a program that hands over to a copy of itself is the like of it.
+#[cfg(unix)]
+#[test]
+fn a_component_that_becomes_a_daemon_in_two_forks_runs_once_and_is_waited_for() {
+    let Some(python) = qc_tests::python() else { return };
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let account = json!({ "ATLAS": { "account": 11, "enabled": true } });
+    let command = json!([python, "BRAIN_ATLAS.py"]);
+    let brain = json!({ "BRAIN_ATLAS": { "command": command } });
+    let more = json!({ "restart_cooldown_seconds": 0, "components": brain });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    let script = fleet.root().join("BRAIN_ATLAS.py");
+    fs::write(&script, DAEMON).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("BLOCKED BRAIN_ATLAS: another copy runs: BRAIN_ATLAS runs (PID ");
+    // The fork in the middle may be the one that was seen: when it ends, the daemon is.
+    let pid = loop {
+        if let [pid] = running(&fleet, "BRAIN_ATLAS")[..] {
+            if status(&fleet, "BRAIN_ATLAS")["detail"].to_string().contains(&pid.to_string()) {
+                break u32::try_from(pid).unwrap();
+            }
+        }
+    };
+    let daemons = fs::read_to_string(fleet.root().join("daemons")).unwrap();
+    assert_eq!(daemons, format!("{pid}\n"), "one daemon, and no more");
+
+    fs::write(&script, "import time\ntime.sleep(100)\n").unwrap();
+    let daemon = qc_process::identity_of(pid).unwrap();
+    Process::open(&daemon).unwrap().expect("it runs").kill().unwrap();
+    launch.wait_for("BRAIN_ATLAS was blocked by another copy, which has ended; restarting");
+    launch.wait_for("started BRAIN_ATLAS");
+    assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 1);
+}
+
+#[test]
+fn a_copy_under_the_lock_of_another_folder_is_refused_by_the_account_of_its_record() {
+    let (fleet, other) =
+        (SampleFleet::new(tools(), &ONE), SampleFleet::new(tools(), &[("OTHER", 12)]));
+    let account = fleet.account(11);
+    let (tool, number) = (fleet.tools.tool("qc-lock"), account.to_string());
+    let python = other.python();
+    let words = ["run", "--account", &number, "BRAIN_OTHER", "--", python.to_str().unwrap()];
+    let words = [&words[..], &["BRAIN_OTHER.py"]].concat();
+    let mut holder = Program::start(&tool, &words, other.root(), &[], |_| ());
+    holder.wait_for("ready");
+    let locks = other.locks().list().unwrap();
+    let pid = locks.iter().find(|lock| lock.name == "BRAIN_OTHER").and_then(|lock| lock.pid);
+    let pid = format!("PID {}", pid.expect("its record names it"));
+    let folder = fs::canonicalize(other.root()).unwrap();
+    let folder = folder.file_name().unwrap().to_str().unwrap();
+    for args in [&["check"][..], &["--dry-run"], &[]] {
+        let refused = fleet.run("qc-launch", args);
+        assert_eq!(refused.code, if args == ["check"] { 2 } else { 75 }, "{refused:?}");
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        for text in ["BRAIN_OTHER", &pid, folder, "for the same account"] {
+            assert!(said.contains(text), "no {text} in {said}");
+        }
+    }
+    for copy in running(&other, "BRAIN_OTHER") {
+        let copy = qc_process::identity_of(u32::try_from(copy).unwrap()).unwrap();
+        Process::open(&copy).unwrap().expect("it runs").kill().unwrap();
+    }
+    let _ = holder.finish();
+    assert_eq!(fleet.run("qc-launch", &["--dry-run"]).code, 0);
+}
+
+#[test]
+fn a_terminal_that_the_config_allows_to_be_shared_starts_two_brains_and_is_no_finding() {
+    let fleet = SampleFleet::new(tools(), &[("ATLAS", 11), ("BOREAS", 12)]);
+    let terminal = fleet.root().join("mt5").join("terminal64.exe");
+    fs::create_dir(terminal.parent().unwrap()).unwrap();
+    fs::write(&terminal, "").unwrap();
+    let configure = |is_allowed: bool| {
+        let account =
+            |number: u64| json!({ "account": number, "enabled": true, "terminal_path": terminal });
+        let accounts = json!({ "ATLAS": account(11), "BOREAS": account(12) });
+        let manager = section(&json!({ "allow_shared_terminal": is_allowed }));
+        fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": manager }));
+    };
+    configure(false);
+    let refused = fleet.run("qc-launch", &["--dry-run"]);
+    assert_eq!((refused.code, refused.stderr.contains("terminal")), (2, true), "{refused:?}");
+
+    configure(true);
+    assert_eq!(fleet.run("qc-launch", &["check"]).code, 0);
+    let mut launch = started(&fleet);
+    launch.wait_for("started BRAIN_BOREAS");
+    let view = fleet.run("qc-ps", &["--check", "--json"]);
+    assert_eq!((view.code, &view.json()["findings"]), (0, &json!([])), "{view:?}");
 }

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 use qc_process::{Ended, Process, identity_of};
-use qc_tests::{Program, SampleFleet};
+use qc_tests::{Program, SampleFleet, section};
 use serde_json::{Value, json};
 
 use crate::notify::{Mood, Server};
@@ -214,4 +215,24 @@ fn metrics_are_for_this_machine_only() {
     let refused = fleet.run("qc-launch", &["--metrics", "0.0.0.0:9464"]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.stderr.contains("can be reached by other machines"), "{refused:?}");
+}
+
+#[test]
+fn one_look_serves_a_first_start_and_restarts_look_at_most_once_a_second() {
+    let fleet = SampleFleet::new(tools(), &[("ATLAS", 11)]);
+    let account = json!({ "ATLAS": { "account": 11, "enabled": true } });
+    let restart = json!({ "restart": { "max_restarts": 1000, "cooldown": 0 } });
+    let manager = section(&json!({ "components": { "BRAIN_ATLAS": restart } }));
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": manager }));
+    fleet.script("BRAIN_ATLAS.py", "exit 1");
+    let began = Instant::now();
+    let mut launch = fleet.launch(&["--metrics", "127.0.0.1:0"], |_| ());
+    let served = launch.wait_for("metrics are served at");
+    for _ in 0..30 {
+        launch.wait_for("started BRAIN_ATLAS");
+    }
+    let figures = figures(&served);
+    let looks = figures.lines().find_map(|line| line.strip_prefix("qc_launcher_looks_total "));
+    let looks: u64 = looks.expect("they are counted").parse().unwrap();
+    assert!((1..=1 + began.elapsed().as_secs()).contains(&looks), "{looks} looks");
 }

@@ -97,6 +97,7 @@ pub struct Metrics {
     up: Family<Component, Gauge>,
     restarts: Family<Component, Counter>,
     exits: Family<Exit, Counter>,
+    looks: Counter,
     start: Family<Component, Gauge<f64, AtomicU64>>,
     lock_age: Family<Lock, Gauge<f64, AtomicU64>>,
     /// Since when locks are held.
@@ -115,6 +116,7 @@ impl Metrics {
     pub fn new() -> Self {
         let (up, restarts, exits) = (Family::default(), Family::default(), Family::default());
         let (start, lock_age) = (Family::default(), Family::default());
+        let looks = Counter::default();
         let mut registry = Registry::with_prefix("qc");
         registry.register("component_up", "Whether a component runs: 1 or 0", Family::clone(&up));
         registry.register(
@@ -126,6 +128,11 @@ impl Metrics {
             "component_exits",
             "How often a component ended, by exit code; 128 + signal where a signal ended it",
             Family::clone(&exits),
+        );
+        registry.register(
+            "launcher_looks",
+            "How often all processes were looked at before starts",
+            Counter::clone(&looks),
         );
         registry.register_with_unit(
             "component_start",
@@ -140,7 +147,7 @@ impl Metrics {
             Family::clone(&lock_age),
         );
         let held = Arc::default();
-        Self { up, restarts, exits, start, lock_age, held, registry: Arc::new(registry) }
+        Self { up, restarts, exits, looks, start, lock_age, held, registry: Arc::new(registry) }
     }
 
     /// Notes whether a component runs. To be called for all of them at first, so that one that never
@@ -159,6 +166,11 @@ impl Metrics {
     /// Notes that a component ended with this code, see [`qc_process::Ended::code`].
     pub fn exited(&self, component: &str, code: i32) {
         self.exits.get_or_create(&Exit { component: component.into(), code }).inc();
+    }
+
+    /// Notes that all processes were looked at before starts.
+    pub fn looked(&self) {
+        self.looks.inc();
     }
 
     /// Notes how long a start took until the component was ready.
@@ -234,6 +246,7 @@ mod tests {
         metrics.restarted("BRAIN_A");
         metrics.restarted("BRAIN_A");
         metrics.exited("BRAIN_A", 1);
+        metrics.looked();
         metrics.exited("BRAIN_A", -1_073_741_510);
         metrics.started_in("BRAIN_A", Duration::from_millis(1500));
         metrics.held_since("BRAIN_A", Some(SystemTime::now() - Duration::from_secs(100)));
@@ -250,6 +263,7 @@ mod tests {
             "qc_component_restarts_total{component=\"BRAIN_\\\"B\\\"\"} 0",
             "qc_component_exits_total{component=\"BRAIN_A\",code=\"1\"} 1",
             "qc_component_exits_total{component=\"BRAIN_A\",code=\"-1073741510\"} 1",
+            "qc_launcher_looks_total 1",
             "# UNIT qc_component_start_seconds seconds",
             "qc_component_start_seconds{component=\"BRAIN_A\"} 1.5",
             "qc_lock_holder_age_seconds{lock=\"FUTURE\"} 0.0",

@@ -11,6 +11,7 @@ use qc_process::{Identity, Process, identity_of, pids};
 use qc_supervise::{Event, Id, NotStarted, State};
 
 use super::Runtime;
+use crate::look::Look;
 
 /// A full look is taken at most this often; in between only at processes that are new.
 const FULL_LOOK: Duration = Duration::from_secs(1);
@@ -20,11 +21,9 @@ const BLOCKER: u64 = 1 << 62;
 
 /// What the last full look has shown, and what was seen since.
 pub(super) struct LastLook {
-    at: Duration,
-    /// All processes that need not be looked at again.
-    known: HashSet<u32>,
-    /// What runs and is supervised by another program, or by none.
-    strangers: Snapshot,
+    /// What runs and is supervised by another program, or by none, and all processes that need not be
+    /// looked at again.
+    strangers: Look,
     /// The processes beside its own of each component that is supervised here, by name: one may go on
     /// when the component has ended.
     helpers: HashMap<String, Vec<u32>>,
@@ -167,11 +166,9 @@ impl Runtime<'_> {
     }
 
     fn obstacles(&mut self, lives: &[(Id, u32)]) -> io::Result<HashMap<Id, Vec<Obstacle>>> {
-        let own: HashSet<u32> =
-            self.running.iter().flatten().flat_map(super::Running::pids).collect();
-        self.look_beside(lives, &own)?;
+        self.look_beside(lives)?;
         let Some(look) = &self.last_look else { return Ok(HashMap::new()) };
-        let beside = Beside::new(&self.fleet, &look.strangers, |_| false);
+        let beside = Beside::new(&self.fleet, &look.strangers.snapshot, |_| false);
         let mut found = HashMap::new();
         for &(id, _) in lives {
             let Some(component) = self.roster.get(id) else { continue };
@@ -189,42 +186,53 @@ impl Runtime<'_> {
     }
 
     /// Takes a full look, or, shortly after one, looks at what is new.
-    fn look_beside(&mut self, lives: &[(Id, u32)], own: &HashSet<u32>) -> io::Result<()> {
-        let now = self.now();
-        let is_fresh = |look: &&LastLook| now.saturating_sub(look.at) < FULL_LOOK;
-        if self.last_look.as_ref().is_none_or(|look| !is_fresh(&look)) {
-            self.last_look = Some(self.full_look(own)?);
+    fn look_beside(&mut self, lives: &[(Id, u32)]) -> io::Result<()> {
+        let own = self.own_pids();
+        let is_fresh = |look: &LastLook| look.strangers.age() < FULL_LOOK;
+        let Some(look) = self.last_look.as_mut().filter(|look| is_fresh(look)) else {
+            let look = Look::take(&self.fleet, self.locks)?;
+            self.keep_look(look);
             return Ok(());
-        }
+        };
         let mut fresh: Vec<u32> = pids()?;
-        let Some(look) = &mut self.last_look else { return Ok(()) };
-        fresh.retain(|pid| !own.contains(pid) && look.known.insert(*pid));
+        fresh.retain(|pid| !own.contains(pid) && look.strangers.known.insert(*pid));
         for &(id, _) in lives {
             let name = self.roster.get(id).map(|component| component.name.key());
             fresh.extend(name.and_then(|name| look.helpers.remove(&name)).unwrap_or_default());
         }
         if !fresh.is_empty() {
             let seen = Snapshot::of(&self.fleet, &fresh)?;
-            let strangers = seen.instances.into_iter().filter(|one| !is_own(one, own));
-            look.strangers.instances.extend(strangers);
+            let strangers = seen.instances.into_iter().filter(|one| !is_own(one, &own));
+            look.strangers.snapshot.instances.extend(strangers);
         }
         Ok(())
     }
 
-    fn full_look(&self, own: &HashSet<u32>) -> io::Result<LastLook> {
-        let at = self.now();
-        let known = pids()?.into_iter().collect();
-        let locks = self.locks.list().map_err(io::Error::other)?;
-        let mut strangers = Snapshot::take(&self.fleet, locks)?.without_process(std::process::id());
-        let mut helpers: HashMap<String, Vec<u32>> = HashMap::new();
+    /// Goes by this look for the next second.
+    pub(super) fn keep_look(&mut self, look: Look) {
+        self.report.metrics().looked();
+        self.last_look = Some(LastLook::new(look, &self.own_pids()));
+    }
+
+    /// Returns the pids of what is supervised here.
+    pub(super) fn own_pids(&self) -> HashSet<u32> {
+        self.running.iter().flatten().flat_map(super::Running::pids).collect()
+    }
+}
+
+impl LastLook {
+    /// Separates what is supervised here from all else that `look` has shown.
+    fn new(look: Look, own: &HashSet<u32>) -> Self {
+        let (mut strangers, mut helpers) = (look, HashMap::<String, Vec<u32>>::new());
+        let snapshot = &mut strangers.snapshot;
         // Which locks are held by what is no instance, all instances have to tell.
-        let loose = strangers.loose_locks().cloned().collect();
-        for one in strangers.instances.extract_if(.., |one| is_own(one, own)) {
+        let loose = snapshot.loose_locks().cloned().collect();
+        for one in snapshot.instances.extract_if(.., |one| is_own(one, own)) {
             let others = all_pids(&one).filter(|pid| !own.contains(pid));
             helpers.entry(one.component.to_ascii_lowercase()).or_default().extend(others);
         }
-        strangers.locks = loose;
-        Ok(LastLook { at, known, strangers, helpers })
+        snapshot.locks = loose;
+        Self { strangers, helpers }
     }
 }
 

@@ -195,11 +195,11 @@ impl Runtime<'_> {
             return Err(refusal("the fleet is being stopped", "start it again afterwards", false));
         }
         let read = self.place.fleet_to_start().and_then(|fleet| {
-            let (components, warnings) = selected(&fleet, self.args, self.locks)?;
+            let (components, warnings, look) = selected(&fleet, self.args, self.locks)?;
             Report::check(&fleet)?;
-            Ok((fleet, components, warnings))
+            Ok((fleet, components, warnings, look))
         });
-        let (fleet, components, mut text) = read.map_err(|failure| {
+        let (fleet, components, mut text, look) = read.map_err(|failure| {
             let text = format!("the config was not reloaded: {}", failure.message());
             self.report.warn("reload", &text);
             let message = format!("nothing was changed: {}", failure.message());
@@ -216,6 +216,7 @@ impl Runtime<'_> {
         let told = self.report.change(&fleet);
         self.watch_refusals();
         self.fleet = fleet;
+        self.keep_look(look);
         for (names, what) in [
             (&changes.gone, "stopping"),
             (&changes.restarted, "restarting"),

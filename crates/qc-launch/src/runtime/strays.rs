@@ -1,7 +1,6 @@
 //! What runs of the components besides what this launcher has started, such as a second copy of a
 //! brain that somebody started by hand: it is stopped with the fleet, and no watchdog before it.
 
-use std::collections::HashSet;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -106,10 +105,8 @@ impl Runtime<'_> {
     /// Plans to stop what runs of the components, is wanted, and is not supervised here.
     pub(super) fn plan(&self, is_wanted: impl Fn(&Instance) -> bool) -> io::Result<StopPlan> {
         let sight = self.sight()?;
-        let own = self.running.iter().flatten();
-        let own: HashSet<u32> = own.flat_map(super::Running::pids).collect();
         // What belongs to the program of a component is stopped with that.
-        let own = sight.with_family(own);
+        let own = sight.with_family(self.own_pids());
         let strays = sight.instance_list().iter().filter(|one| {
             let is_mine = one.place == Place::Fleet && self.roster.id(&one.component).is_some();
             is_mine && is_wanted(one) && !own.iter().any(|&pid| one.includes(pid))

@@ -1,0 +1,58 @@
+//! What is in the way of a start, in words.
+
+use std::path::PathBuf;
+
+use qc_lock_core::{LockEntry, LockState};
+use qc_process::Identity;
+
+/// Something that keeps a component from being started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The component that it is, or the lock that it holds.
+    pub name: String,
+    /// Its processes, as far as they run on this machine.
+    pub processes: Vec<Identity>,
+    /// The holder of a lock that is not among the instances.
+    pub holder: Option<u32>,
+    /// The folder of its script, if that can be seen.
+    pub folder: Option<PathBuf>,
+    /// Whether it is an orchestrator.
+    pub is_orchestrator: bool,
+    pub(super) text: String,
+}
+
+impl Obstacle {
+    /// Returns it as a sentence, such as "BRAIN_ATLAS runs (PID 7) without its lock".
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns it as an item of a list of what runs, with the folder.
+    pub fn listed(&self) -> String {
+        self.text_with_folder().replacen(" runs (PID ", " (PID ", 1)
+    }
+
+    /// Returns it as a sentence that names the folder.
+    pub fn text_with_folder(&self) -> String {
+        match &self.folder {
+            Some(folder) if !self.text.contains(&*folder.to_string_lossy()) => {
+                format!("{} (folder {})", self.text, folder.display())
+            }
+            _ => self.text.clone(),
+        }
+    }
+}
+
+/// Returns a lock whose living holder is no instance as an obstacle.
+pub(super) fn lock_obstacle(lock: &LockEntry) -> Obstacle {
+    let pid = lock.pid.map(|pid| format!(" by PID {pid}")).unwrap_or_default();
+    let host = lock.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+    Obstacle {
+        name: lock.name.clone(),
+        processes: Vec::new(),
+        holder: lock.pid.filter(|_| lock.state != LockState::Foreign),
+        folder: None,
+        is_orchestrator: false,
+        text: format!("lock {} is held{pid}{host}", lock.name),
+    }
+}

@@ -1,0 +1,35 @@
+//! The look at what runs: one serves the checks before a start, an adoption, and the first starts.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::{Duration, Instant};
+
+use qc_fleet::{Fleet, Snapshot};
+use qc_lock_core::LockDir;
+use qc_process::pids;
+
+/// What one look has shown.
+pub(crate) struct Look {
+    at: Instant,
+    /// All processes that there were before it: what is not among them was born since.
+    pub(crate) known: HashSet<u32>,
+    /// What runs, without this program.
+    pub(crate) snapshot: Snapshot,
+}
+
+impl Look {
+    /// Looks at this machine.
+    pub(crate) fn take(fleet: &Fleet, locks: &LockDir) -> io::Result<Self> {
+        let at = Instant::now();
+        let known = pids()?.into_iter().collect();
+        // The locks before the processes: one that is gone by then holds none.
+        let entries = locks.list().map_err(io::Error::other)?;
+        let snapshot = Snapshot::take(fleet, entries)?.without_process(std::process::id());
+        Ok(Self { at, known, snapshot: snapshot.with_latch(locks.latch()) })
+    }
+
+    /// How long ago it was taken.
+    pub(crate) fn age(&self) -> Duration {
+        self.at.elapsed()
+    }
+}
