@@ -106,7 +106,7 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
         return detach::up(place, output);
     }
     let (fleet, locks) = (place.fleet_to_start()?, place.locks()?);
-    let (components, warnings, look) = selected(&fleet, args, &locks)?;
+    let Selected { components, warnings, look } = selected(&fleet, args, &locks)?;
     if args.dry_run {
         check::refuse_latched(&locks)?;
         write_plan(&fleet, &components, &warnings, output)?;
@@ -182,19 +182,24 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     }
 }
 
-/// Returns the components that are wanted and can be started, what to tell the user first, and the
-/// look at what runs that all of the first start goes by.
-fn selected(
-    fleet: &Fleet,
-    args: &UpArgs,
-    locks: &LockDir,
-) -> Result<(Vec<Arc<Component>>, Vec<String>, Look), Failure> {
+/// What a start goes by.
+struct Selected {
+    /// The components that are wanted and can be started.
+    components: Vec<Arc<Component>>,
+    /// What to tell the user first.
+    warnings: Vec<String>,
+    /// What runs.
+    look: Look,
+}
+
+/// Selects what is to be started; refuses where that can't go well.
+fn selected(fleet: &Fleet, args: &UpArgs, locks: &LockDir) -> Result<Selected, Failure> {
     let mut wanted = wanted(fleet, &args.accounts)?;
     if args.allow_shared_terminal {
         share_terminals(&mut wanted);
     }
     let (warnings, look) = check::before_start(fleet, &wanted, locks)?;
-    Ok((with_scripts(wanted), warnings, look))
+    Ok(Selected { components: with_scripts(wanted), warnings, look })
 }
 
 /// Turns the refusal of the orchestrator's lock into one that names the launcher that runs.

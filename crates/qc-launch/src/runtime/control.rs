@@ -14,7 +14,7 @@ use super::Message;
 use super::Runtime;
 use crate::report::Report;
 use crate::roster::runs_alike;
-use crate::selected;
+use crate::{Selected, selected};
 
 /// How long an answer may take: the loop is never busy for long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -195,16 +195,17 @@ impl Runtime<'_> {
             return Err(refusal("the fleet is being stopped", "start it again afterwards", false));
         }
         let read = self.place.fleet_to_start().and_then(|fleet| {
-            let (components, warnings, look) = selected(&fleet, self.args, self.locks)?;
+            let selected = selected(&fleet, self.args, self.locks)?;
             Report::check(&fleet)?;
-            Ok((fleet, components, warnings, look))
+            Ok((fleet, selected))
         });
-        let (fleet, components, mut text, look) = read.map_err(|failure| {
+        let (fleet, selected) = read.map_err(|failure| {
             let text = format!("the config was not reloaded: {}", failure.message());
             self.report.warn("reload", &text);
             let message = format!("nothing was changed: {}", failure.message());
             refusal(&message, failure.hint(), true)
         })?;
+        let Selected { components, warnings: mut text, look } = selected;
         if let Some(leaving) = self.roster.leaving_among(&components) {
             let message = format!("nothing was changed: {} is still being stopped", leaving.name);
             return Err(refusal(&message, "wait until it has ended, and reload again", false));
