@@ -206,10 +206,11 @@ fn a_component_that_becomes_a_daemon_in_two_forks_runs_once_and_is_waited_for() 
     launch.wait_for("BLOCKED BRAIN_ATLAS: another copy runs: BRAIN_ATLAS runs (PID ");
     // The fork in the middle may be the one that was seen: when it ends, the daemon is.
     let pid = loop {
-        if let [pid] = running(&fleet, "BRAIN_ATLAS")[..] {
-            if status(&fleet, "BRAIN_ATLAS")["detail"].to_string().contains(&pid.to_string()) {
-                break u32::try_from(pid).unwrap();
-            }
+        let detail = status(&fleet, "BRAIN_ATLAS")["detail"].to_string();
+        if let [pid] = running(&fleet, "BRAIN_ATLAS")[..]
+            && detail.contains(&pid.to_string())
+        {
+            break u32::try_from(pid).unwrap();
         }
     };
     let daemons = fs::read_to_string(fleet.root().join("daemons")).unwrap();
