@@ -212,9 +212,13 @@ impl Failure {
 
 /// Says on standard error what is waited for, once a lock is waited for at all.
 pub(crate) fn say_wait(error: &LockError, wait: Duration) {
-    let wait = duration(wait);
+    say_waiting(wait, &chain(error));
+}
+
+/// Says on standard error why something takes, and for how long at most.
+pub fn say_waiting(wait: Duration, why: &str) {
     // Where standard error is closed, the wait goes on all the same.
-    let _ = writeln!(io::stderr(), "waiting up to {wait}: {}", chain(error));
+    let _ = writeln!(io::stderr(), "waiting up to {}: {}", duration(wait), visible(why));
 }
 
 /// Returns `text` as [`visible`] lines: a message may be a list.

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a request is tried again that finds too many clients: they come and go.
 const BUSY_PATIENCE: Duration = Duration::from_secs(4);
 
+/// How long that may take without a word.
+const SILENT: Duration = Duration::from_millis(500);
+
 /// The pause between two tries.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -31,6 +34,8 @@ pub struct Client {
     launcher: Option<u32>,
     /// Whether it was answered: it has its place.
     is_admitted: bool,
+    /// Says why an answer takes, and for how long at most.
+    on_wait: Option<fn(Duration, &str)>,
 }
 
 impl Client {
@@ -42,7 +47,20 @@ impl Client {
     /// answers.
     pub fn connect(lock_dir: &Path, launcher: Option<u32>) -> Result<Self, ControlError> {
         let stream = connect(lock_dir, launcher)?;
-        Ok(Self { stream, lock_dir: lock_dir.to_path_buf(), launcher, is_admitted: false })
+        Ok(Self {
+            stream,
+            lock_dir: lock_dir.to_path_buf(),
+            launcher,
+            is_admitted: false,
+            on_wait: None,
+        })
+    }
+
+    /// Lets `on_wait` be told, once, why an answer takes longer than a moment, and for how long it is
+    /// waited for at most.
+    pub fn on_wait(mut self, on_wait: fn(Duration, &str)) -> Self {
+        self.on_wait = Some(on_wait);
+        self
     }
 
     /// Asks, and waits for the answer. Where there are too many clients, it is asked again for some
@@ -63,6 +81,11 @@ impl Client {
                     hint: refusal.hint,
                     is_usage: refusal.is_usage,
                 });
+            }
+            if began.elapsed() >= SILENT
+                && let Some(tell) = self.on_wait.take()
+            {
+                tell(BUSY_PATIENCE, &refusal.message);
             }
             thread::sleep(BUSY_PAUSE);
             self.stream = connect(&self.lock_dir, self.launcher)?;

@@ -175,6 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn a_busy_channel_says_what_is_waited_for() {
+        static TOLD: AtomicUsize = AtomicUsize::new(0);
+        let dir = tempfile::tempdir().unwrap();
+        start(dir.path());
+        let silent: Vec<LocalStream> =
+            (0..CLIENTS).map(|_| LocalStream::connect(dir.path()).unwrap()).collect();
+        let client = Client::connect(dir.path(), None).unwrap();
+        let mut client = client.on_wait(|_, why| {
+            assert_eq!(why, "too many clients at once");
+            TOLD.fetch_add(1, Ordering::Relaxed);
+        });
+        let refused = client.ask(&Request::Reload).unwrap_err();
+        assert_eq!(refused.to_string(), "too many clients at once");
+        assert_eq!(TOLD.load(Ordering::Relaxed), 1, "once");
+        drop(silent);
+    }
+
+    #[test]
     fn another_program_than_the_launcher_is_not_talked_to() {
         let dir = tempfile::tempdir().unwrap();
         start(dir.path());

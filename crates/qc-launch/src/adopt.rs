@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_cli::{Exit, Failure, SHUTDOWN_HINT};
+use qc_cli::{Exit, Failure, SHUTDOWN_HINT, say_waiting};
 use qc_fleet::{Beside, Component, Fleet, Obstacle, Snapshot};
 use qc_lock_core::{LockDir, LockState};
 use qc_process::{Identity, Process};
@@ -14,6 +14,9 @@ use crate::look::Look;
 
 /// How long what is just starting or ending may take to be one or the other.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long that may take without a word.
+const SILENT: Duration = Duration::from_millis(500);
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -36,10 +39,16 @@ pub(crate) fn adopt(
     wanted: bool,
 ) -> Result<(Vec<Adopted>, Look), Failure> {
     let began = Instant::now();
+    let mut is_told = false;
     loop {
         let (found, obstacles) = sort(fleet, components, &look.snapshot, wanted);
         let is_unsettled = !obstacles.is_empty() || is_anything_starting(&look.snapshot, locks);
         if wanted && is_unsettled && began.elapsed() < PATIENCE {
+            if !is_told && began.elapsed() >= SILENT {
+                is_told = true;
+                let why = obstacles.first().map_or("something is just starting", String::as_str);
+                say_waiting(PATIENCE, why);
+            }
             thread::sleep(PAUSE);
             look = Look::take(fleet, locks)?;
             continue;

@@ -1,6 +1,6 @@
 //! `qc-launch stop`, `start`, `restart`, `reload`: asking the one that runs.
 
-use qc_cli::{Exit, Failure, Place, visible};
+use qc_cli::{Exit, Failure, Place, say_waiting, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::connect_to_launcher;
 use qc_lock_core::LockDir;
@@ -106,7 +106,7 @@ pub(crate) fn connect(place: &Place, locks: &LockDir) -> Result<Client, Failure>
         // Without a fleet, nothing says which lock is the launcher's.
         Err(_) => Client::connect(locks.path(), None),
     };
-    client.map_err(failure)
+    client.map(|client| client.on_wait(say_waiting)).map_err(failure)
 }
 
 pub(crate) fn failure(error: ControlError) -> Failure {

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use qc_cli::say_waiting;
 use qc_control::{ControlError, Request};
 use qc_fleet::connect_to_launcher;
 use qc_lock_core::LockDir;
@@ -17,6 +18,9 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// How long an orchestrator that has just been started may take to open its channel.
 const OPENING: Duration = Duration::from_secs(2);
+
+/// How long that may take without a word.
+const SILENT: Duration = Duration::from_millis(500);
 
 /// The pause before the next try.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,6 +46,7 @@ pub(crate) fn tell(
     is_opening: &dyn Fn() -> bool,
 ) -> Answer {
     let began = Instant::now();
+    let mut is_told = false;
     loop {
         let answer = try_once(lock_dir, orchestrator, names.map(<[String]>::to_vec));
         let is_worth_it = match answer {
@@ -51,6 +56,13 @@ pub(crate) fn tell(
         };
         if !is_worth_it {
             return answer;
+        }
+        if let Answer::Busy(why) = &answer
+            && !is_told
+            && began.elapsed() >= SILENT
+        {
+            is_told = true;
+            say_waiting(BUSY, &format!("the orchestrator is busy ({why})"));
         }
         thread::sleep(PAUSE);
     }

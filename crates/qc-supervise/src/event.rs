@@ -171,6 +171,15 @@ pub enum Action {
     Forget(Id),
 }
 
+/// What ends with a code that says that a command was not found.
+fn not_found(code: i32) -> Option<&'static str> {
+    match code {
+        127 => Some("a shell or a script says so of what it was to run"),
+        9009 => Some("`cmd` says so, and so does the `python.exe` that only opens the Store"),
+        _ => None,
+    }
+}
+
 /// The signal that no program can ignore.
 const KILL: i32 = 9;
 
@@ -192,7 +201,12 @@ impl fmt::Display for Exit {
         match self {
             // Windows reports crashes as large numbers that are known by their hexadecimal form.
             Self::Code(code) if !(0..0x10000).contains(code) => write!(f, "exit code {code:#x}"),
-            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Code(code) => match not_found(*code) {
+                Some(meaning) => {
+                    write!(f, "exit code {code} (the command was not found: {meaning})")
+                }
+                None => write!(f, "exit code {code}"),
+            },
             Self::Signal(signal) => write!(f, "signal {signal}"),
             Self::Unknown => f.write_str("an exit code that nobody knows, because it was adopted"),
         }

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use qc_supervise::{
-    Action, Event, Exit, Heartbeat, Id, Machine, NotStarted, Note, Pulse, Reason, Settings, Spec,
-    State, WhenUnguarded,
+    Action, Cause, Event, Exit, Heartbeat, Id, Machine, NotStarted, Note, Pulse, Reason, Settings,
+    Spec, State, WhenUnguarded,
 };
 
 const WATCHDOG: Id = Id(0);
@@ -226,4 +226,18 @@ fn a_watchdog_is_stopped_once_a_brain_that_survived_its_kill_has_ended() {
     assert!(!machine.is_over());
     machine.handle(Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(0) }, seconds(13));
     assert!(machine.is_over());
+}
+
+#[test]
+fn an_exit_code_that_means_a_command_was_not_found_says_so() {
+    for (code, expected) in [
+        (1, "it ended with exit code 1"),
+        (126, "it ended with exit code 126"),
+        (127, "it ended with exit code 127 (the command was not found: a shell"),
+        (9009, "it ended with exit code 9009 (the command was not found: `cmd`"),
+    ] {
+        let text = Cause::Ended(Exit::Code(code)).to_string();
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(text.contains("not found"), expected.contains("not found"), "{text}");
+    }
 }

@@ -241,6 +241,49 @@ fn components_are_stopped_and_started_by_name() {
 }
 
 #[test]
+fn a_reload_names_the_account_that_has_lost_its_enabled() {
+    let fleet = fleet(&TWO, &json!({}));
+    let mut launch = start(&fleet, "BRAIN_BOREAS");
+    let mut config = config(&TWO, &json!({}));
+    config["ACCOUNTS"]["BOREAS"].as_object_mut().unwrap().remove("enabled");
+    fleet.configure(&config);
+    let reloaded = fleet.run("qc-launch", &["reload"]);
+    assert_ok(&reloaded);
+    for said in ["account BOREAS has no `enabled`, so it is not traded", "stopping BRAIN_BOREAS"] {
+        assert!(reloaded.stdout.contains(said), "{said}: {reloaded:?}");
+    }
+    launch.wait_for("account BOREAS has no `enabled`");
+    assert_ok(&fleet.run("qc-launch", &["stop"]));
+}
+
+#[test]
+fn a_stop_succeeds_though_programs_run_on_that_the_launcher_has_not_started() {
+    let fleet = fleet(&ONE, &json!({}));
+    let launch = start(&fleet, "BRAIN_ATLAS");
+    assert_ok(&fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]));
+    let stand_in = fleet.tools.stand_in();
+    let hold = |name: &str| {
+        let args = ["run", name, "--", stand_in.to_str().unwrap(), "rest"];
+        let mut held =
+            Program::start(&fleet.tools.tool("qc-lock"), &args, fleet.root(), &[], |_| ());
+        held.wait_for("ready rest");
+        held
+    };
+    let (brain, other) = (hold("BRAIN_ATLAS"), hold("MY_TOOL"));
+    let stopped = fleet.run("qc-launch", &["stop"]);
+    assert_ok(&stopped);
+    assert!(stopped.stdout.contains("The fleet is stopped"), "{stopped:?}");
+    assert_eq!(liveness(other.identity()), Liveness::Alive);
+    // What is left under the lock of a component is named.
+    let brain_lock = fleet.locks().status(&"BRAIN_ATLAS".parse().unwrap()).unwrap();
+    let said = "lock BRAIN_ATLAS is held by a program that qc-launch did not start";
+    let is_left = brain_lock.is_some_and(|lock| lock.state.is_live());
+    assert_eq!(stopped.stdout.contains(said), is_left, "{stopped:?}");
+    drop(brain);
+    assert_eq!(launch.finish().0, Ended::Code(0));
+}
+
+#[test]
 fn a_reload_touches_only_what_has_changed() {
     let fleet = fleet(&TWO, &json!({}));
     let mut launch = start(&fleet, "BRAIN_BOREAS");
