@@ -2,11 +2,13 @@
 //! can do, and beside what people use otherwise.
 
 mod births;
+mod crashes;
 mod peers;
 mod trial;
 mod usage;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -44,6 +46,12 @@ pub(crate) struct LaunchArgs {
     /// How many seconds each is watched doing nothing
     #[arg(long, default_value_t = 30)]
     idle: u64,
+    /// How many children crash at once
+    #[arg(long, value_delimiter = ',', default_value = "10,100,1000")]
+    crashes: Vec<usize>,
+    /// Measure only the crashes, of this `qc-launch`, and print the table
+    #[arg(long, value_name = "PROGRAM")]
+    crashes_of: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &LaunchArgs) -> Result<()> {
@@ -51,8 +59,14 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<()> {
     let dir = crate::workspace().join("target/bench");
     fs::create_dir_all(&dir)?;
     let child = compile("child.c", &dir, &["-static"])?;
-    let most = args.counts.iter().copied().max().unwrap_or(0);
+    let most = args.counts.iter().chain(&args.crashes).copied().max().unwrap_or(0);
     qc_process::allow_open_files(2 * most as u64 + SPARE_FILES);
+    if let Some(program) = &args.crashes_of {
+        let peer = Peer::qc_launch_at(fs::canonicalize(program)?);
+        let (table, missed) = crash(&peer, &child, &args.crashes)?;
+        println!("{table}\n{}", judged(&missed));
+        return Ok(());
+    }
 
     let mut peers = vec![Peer::c(&dir)?, Peer::qc_launch()?];
     let mut absent = Vec::new();
@@ -109,15 +123,36 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<()> {
         }
     }
     text.push_str(NOTES);
-    text.push_str(&match missed.is_empty() {
-        true => "All goals are met.\n".to_owned(),
-        false => format!("Missed: {}.\n", missed.join("; ")),
-    });
+    let (table, missed_too) = crash(&peers[1], &child, &args.crashes)?;
+    text.push_str(&table);
+    missed.extend(missed_too);
+    text.push_str(&judged(&missed));
     for one in absent {
         text.push_str(&format!("\n{one}"));
     }
     println!("{text}");
     keep("Supervising", &text)
+}
+
+/// Measures crashes; returns the table, and what of the goals is missed.
+fn crash(peer: &Peer, child: &Path, counts: &[usize]) -> Result<(String, Vec<String>)> {
+    let (mut table, mut missed) = (crashes::TABLE.to_owned(), Vec::new());
+    for &count in counts {
+        eprintln!("{count} children crash at once: {}", peer.name);
+        let line = crashes::run(peer, child, count)?;
+        table.push_str(&line.text);
+        missed.extend(line.missed);
+    }
+    table.push_str(crashes::NOTES);
+    Ok((table, missed))
+}
+
+/// Says whether the goals are met.
+fn judged(missed: &[String]) -> String {
+    match missed {
+        [] => "All goals are met.\n".to_owned(),
+        _ => format!("Missed: {}.\n", missed.join("; ")),
+    }
 }
 
 const TABLE: &str = "| children | | start | ratio to C | memory (PSS) | processes | idle: wake-ups | idle: processor | replacement | longest | stop | ratio to C |\n\

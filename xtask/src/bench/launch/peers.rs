@@ -46,9 +46,12 @@ impl Peer {
     }
 
     pub(super) fn qc_launch() -> Result<Self> {
-        let kind = Kind::QcLaunch(release("qc-launch")?);
+        Ok(Self::qc_launch_at(release("qc-launch")?))
+    }
+
+    pub(super) fn qc_launch_at(program: PathBuf) -> Self {
         let version = version("rustc", &["--version"]);
-        Ok(Self { name: "`qc-launch`", version, stop_signal: None, kind })
+        Self { name: "`qc-launch`", version, stop_signal: None, kind: Kind::QcLaunch(program) }
     }
 
     /// Finds one of [`PEERS`], or installs it where that needs no more than a folder.

@@ -42,7 +42,7 @@ pub(super) struct Deep {
 }
 
 /// A supervisor that runs; killed when dropped, and its children with it.
-struct Running {
+pub(super) struct Running {
     child: Child,
     children: Vec<Process>,
 }
@@ -72,14 +72,11 @@ pub(super) fn run(
     let births = Births::new(dir.path().join("births"))?;
     let scene = Scene { dir: dir.path(), child, fifo: births.path(), count };
     let mut command = peer.lay_out(&scene)?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
 
     let began = Instant::now();
-    let started = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
-    let mut running = Running { child: started, children: Vec::new() };
-    let born: Vec<Birth> = (0..count).map(|_| births.next()).collect::<Result<_>>()?;
-    let start = milliseconds(born.last().map_or(Duration::ZERO, |last| last.at - began));
-    running.children = born.iter().map(|birth| open(birth.pid)).collect::<Result<_>>()?;
+    let mut running = Running::start(&mut command)?;
+    let last = running.take_born(&births, count)?;
+    let start = milliseconds(last.map_or(Duration::ZERO, |last| last - began));
     let deep = depth.map(|depth| running.look_deep(&births, depth)).transpose()?;
     ensure!(!births.is_another(), "more children run than were asked for");
     let stop = running.stop(peer)?;
@@ -87,6 +84,26 @@ pub(super) fn run(
 }
 
 impl Running {
+    /// Starts a supervisor.
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
+        Ok(Self { child, children: Vec::new() })
+    }
+
+    /// Waits until so many children run, which are its children from now on; returns since when the
+    /// last one does.
+    pub(super) fn take_born(&mut self, births: &Births, count: usize) -> Result<Option<Instant>> {
+        let born: Vec<Birth> = (0..count).map(|_| births.next()).collect::<Result<_>>()?;
+        self.children = born.iter().map(|birth| open(birth.pid)).collect::<Result<_>>()?;
+        Ok(born.last().map(|last| last.at))
+    }
+
+    /// Kills all children, one right after the other.
+    pub(super) fn kill_children(&self) -> Result<()> {
+        self.children.iter().try_for_each(|child| Ok(child.kill()?))
+    }
+
     fn look_deep(&mut self, births: &Births, depth: Depth) -> Result<Deep> {
         // Whatever it still does about the start is not idleness.
         thread::sleep(Duration::from_secs(2));
@@ -119,7 +136,7 @@ impl Running {
     }
 
     /// Returns how long it took until it and all its children had ended.
-    fn stop(mut self, peer: &Peer) -> Result<f64> {
+    pub(super) fn stop(mut self, peer: &Peer) -> Result<f64> {
         let supervisor = open(self.child.id())?;
         let began = Instant::now();
         match peer.stop_signal {
@@ -147,6 +164,6 @@ fn open(pid: u32) -> Result<Process> {
     Process::open(&identity_of(pid)?)?.context("it has ended")
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(super) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
