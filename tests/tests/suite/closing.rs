@@ -51,7 +51,7 @@ fn assert_stopped_in_order(fleet: &SampleFleet, launch: Program) -> Vec<String> 
     let expected = ["BRAIN", "BRAIN", "WATCHDOG", "WATCHDOG", "quantum_server"];
     let ends: Vec<&str> = lines
         .iter()
-        .filter(|line| line.contains(" ended "))
+        .filter(|line| line.contains(" ended ") || line.contains(" was KILLED "))
         .map(|line| expected.into_iter().find(|kind| line.contains(kind)).unwrap_or_default())
         .collect();
     assert_eq!(ends, expected, "{lines:#?}");
