@@ -105,8 +105,11 @@ impl SampleFleet {
             let Some(number) = account.get("account").and_then(Value::as_u64) else { continue };
             account["account"] = self.account(number).into();
         }
-        fs::write(self.root().join("MASTER_CONFIG.json"), config.to_string())
-            .expect("cannot write the config");
+        // In one step: a brain whose config can't be read for a moment is a finding elsewhere.
+        let new = self.root().join("MASTER_CONFIG.new");
+        fs::write(&new, config.to_string()).expect("cannot write the config");
+        qc_process::file::replace(&new, &self.root().join("MASTER_CONFIG.json"))
+            .expect("cannot replace the config");
     }
 
     /// Returns the account that `number` stands for in this fleet's config. Tests run side by side, and

@@ -22,12 +22,12 @@ fn configure(fleet: &SampleFleet, more: &Value) {
     for (key, value) in more.as_object().expect("an object") {
         section[key] = value.clone();
     }
-    let accounts = json!({ "ATLAS": { "account": 1_000_001, "enabled": true } });
+    let accounts = json!({ "ATLAS": { "account": 11, "enabled": true } });
     fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": section }));
 }
 
 fn fleet(more: &Value) -> SampleFleet {
-    let fleet = SampleFleet::new(tools(), &[("ATLAS", 1_000_001)]);
+    let fleet = SampleFleet::new(tools(), &[("ATLAS", 11)]);
     configure(&fleet, more);
     fleet
 }
@@ -75,7 +75,7 @@ fn a_crash_is_in_the_log_as_json_and_told_to_a_command_and_a_server_and_counted(
     let mut launch = fleet.launch(&args, |_| ());
     let served = launch.wait_for("metrics are served at");
     let started = wait_for_event(&mut launch, "started", "BRAIN_ATLAS");
-    assert_eq!(started["account"], "1000001");
+    assert_eq!(started["account"], fleet.account(11).to_string());
     wait_for_event(&mut launch, "ready", "BRAIN_ATLAS");
 
     let before = figures(&served);

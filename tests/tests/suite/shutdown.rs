@@ -549,8 +549,9 @@ fn a_latch_forbids_every_start_until_it_is_taken_back() {
 
 #[test]
 fn a_config_that_cannot_be_read_keeps_nothing_from_being_stopped() {
-    let fleet = SampleFleet::new(tools(), &ONE);
-    let brain = by_hand(&fleet, &["BRAIN_ATLAS.py"]);
+    let fleet = SampleFleet::new(tools(), &[("ALONE", 11)]);
+    // Without a config nothing says which account it trades, and its name alone shuts out others.
+    let brain = by_hand(&fleet, &["BRAIN_ALONE.py"]);
     let tool = fleet.tools.tool("qc-lock");
     let stand_in = fleet.tools.stand_in();
     // Nothing but its lock says that it is one of the fleet.
@@ -565,7 +566,7 @@ fn a_config_that_cannot_be_read_keeps_nothing_from_being_stopped() {
     for text in [
         "THE CONFIG CAN'T BE READ",
         "other components may run on unseen",
-        "BRAIN_ATLAS (PID ",
+        "BRAIN_ALONE (PID ",
         "ODD_ONE (PID ",
     ] {
         assert!(stopped.stdout.contains(text), "no `{text}`: {stopped:?}");

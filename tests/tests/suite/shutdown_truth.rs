@@ -203,13 +203,10 @@ fn a_watchdog_that_runs_it_is_obeyed_and_its_orchestrator_starts_no_brain_again(
     let components = status["components"].as_array().unwrap();
     let brain = components.iter().find(|one| one["name"] == "BRAIN_ATLAS").unwrap();
     assert_eq!(brain["state"], "stopped", "{status:#}");
-    let log = fs::read_dir(fleet.root().join("orchestrator_logs")).unwrap().flatten();
-    let log = log.map(|file| file.path()).find(|path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("WATCHDOG_ATLAS_2")
-    });
-    let said = fs::read_to_string(log.expect("it has a log")).unwrap();
-    assert!(said.contains("does not start BRAIN_ATLAS"), "{said}");
+    let logs = fleet.tools.tool("qc-launch");
+    let args = ["logs", "WATCHDOG_ATLAS", "--follow"];
+    let mut logs = Program::start(&logs, &args, fleet.root(), &[], |_| ());
+    let said = logs.wait_for("does not start BRAIN_ATLAS");
     assert!(said.contains("again until `qc-launch start` asks for it"), "{said}");
     fs::remove_file(fleet.root().join("limit")).unwrap();
     shutdown(&fleet, &["--yes"]);

@@ -433,7 +433,7 @@ fn dying_brain(account: u64, more: &Value) -> SampleFleet {
 
 #[test]
 fn a_start_that_does_not_stay_up_fails_and_shows_the_last_lines_of_its_log() {
-    let fleet = dying_brain(7_410_001, &json!({}));
+    let fleet = dying_brain(21, &json!({}));
     let _background = Background(&fleet);
     let up = fleet.run("qc-launch", &["up", "--detach"]);
     assert_eq!(up.code, 1, "{up:?}");
@@ -451,7 +451,7 @@ fn a_start_that_does_not_stay_up_fails_and_shows_the_last_lines_of_its_log() {
 #[test]
 fn one_that_ends_well_and_is_not_to_be_restarted_has_been_started() {
     let brains = json!({ "restart": { "when": "on-failure" } });
-    let fleet = dying_brain(7_410_002, &json!({ "brains": brains }));
+    let fleet = dying_brain(22, &json!({ "brains": brains }));
     fleet.script("BRAIN_ATLAS.py", "exit 0");
     let _background = Background(&fleet);
     let up = fleet.run("qc-launch", &["up", "--detach"]);
@@ -463,7 +463,7 @@ fn one_that_ends_well_and_is_not_to_be_restarted_has_been_started() {
 
 #[test]
 fn a_start_waits_for_its_own_start_seconds_and_for_no_more() {
-    let fleet = fleet(&[("ATLAS", 7_410_003)], &json!({ "start_seconds": 0 }));
+    let fleet = fleet(&[("ATLAS", 23)], &json!({ "start_seconds": 0 }));
     let launch = start(&fleet, "BRAIN_ATLAS");
     let restarted = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
     assert_ok(&restarted);
@@ -474,13 +474,13 @@ fn a_start_waits_for_its_own_start_seconds_and_for_no_more() {
 
 #[test]
 fn a_restart_says_that_the_config_has_changed() {
-    let fleet = fleet(&[("ATLAS", 7_410_004)], &json!({}));
+    let fleet = fleet(&[("ATLAS", 24)], &json!({}));
     let launch = start(&fleet, "BRAIN_ATLAS");
     let same = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
     assert_ok(&same);
     assert!(!same.stdout.contains("config"), "{same:?}");
     let changed = json!({ "components": { "BRAIN_ATLAS": { "env": { "KEY": "new" } } } });
-    fleet.configure(&config(&[("ATLAS", 7_410_004)], &changed));
+    fleet.configure(&config(&[("ATLAS", 24)], &changed));
     let other = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
     assert_ok(&other);
     assert!(other.stdout.contains("BRAIN_ATLAS has changed in the config"), "{other:?}");
@@ -494,7 +494,7 @@ fn a_restart_says_that_the_config_has_changed() {
 #[test]
 fn stopping_a_watchdog_stops_its_brain_also_where_that_may_trade_on() {
     let keep = json!({ "brains": { "stop": { "without_watchdog": "keep" } } });
-    let fleet = fleet(&[("ATLAS", 7_410_005)], &keep);
+    let fleet = fleet(&[("ATLAS", 25)], &keep);
     let launch = start(&fleet, "BRAIN_ATLAS");
     let brain = identity(&fleet, "BRAIN_ATLAS");
     let stopped = fleet.run("qc-launch", &["stop", "WATCHDOG_ATLAS"]);
@@ -507,7 +507,7 @@ fn stopping_a_watchdog_stops_its_brain_also_where_that_may_trade_on() {
 
 #[test]
 fn a_launcher_that_is_asked_to_stop_while_its_start_is_refused_leaves_no_record() {
-    let fleet = fleet(&[("ATLAS", 7_410_006)], &json!({}));
+    let fleet = fleet(&[("ATLAS", 26)], &json!({}));
     let mut copy = Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
     copy.wait_for("ready");
     let launch = fleet.launch(&[], |_| ());
