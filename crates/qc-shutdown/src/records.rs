@@ -23,6 +23,8 @@ struct Seen {
     sources: Vec<Source>,
     /// How a process of a component has ended.
     outcomes: HashMap<(String, u32), Outcome>,
+    /// Whether a history can't be read.
+    is_blind: bool,
 }
 
 /// The history of one folder.
@@ -46,7 +48,12 @@ impl Witness {
             orchestrators,
         };
         let sources = by_folder.into_iter().map(source).collect();
-        Self(RefCell::new(Seen { began: Local::now(), sources, outcomes: HashMap::new() }))
+        Self(RefCell::new(Seen {
+            began: Local::now(),
+            sources,
+            outcomes: HashMap::new(),
+            is_blind: false,
+        }))
     }
 
     /// Returns how `target` has ended, once its orchestrator has written that down.
@@ -56,7 +63,8 @@ impl Witness {
         if !seen.outcomes.contains_key(&key) {
             seen.read_on();
         }
-        seen.outcomes.get(&key).cloned()
+        // Nobody can be awaited who writes where nothing can be read.
+        seen.outcomes.get(&key).cloned().or(seen.is_blind.then_some(Outcome::Stopped))
     }
 
     /// Returns the pids whose ends are written down.
@@ -71,7 +79,10 @@ impl Seen {
     fn read_on(&mut self) {
         for Source { tail, orchestrators } in &mut self.sources {
             // Without it nothing is lost but how they ended.
-            let Ok(history) = tail.read() else { continue };
+            let Ok(history) = tail.read() else {
+                self.is_blind = true;
+                continue;
+            };
             for entry in history.entries {
                 let is_theirs = entry.by_pid.is_some_and(|pid| orchestrators.contains(&pid));
                 let is_new = entry.at().is_some_and(|at| at >= self.began);

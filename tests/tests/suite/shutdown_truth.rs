@@ -162,7 +162,11 @@ fn an_old_launcher_goes_before_the_brains_which_go_before_their_watchdogs() {
         results.iter().map(|one| one[key].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(text("role"), ["orchestrator", "brain", "watchdog"], "{report:#}");
-    assert_eq!(text("outcome"), ["killed", "stopped", "stopped"], "{report:#}");
+    // Under Windows the two share the old launcher's console, and Ctrl-C reaches all that do.
+    let last = if cfg!(windows) { ["stopped", "by_itself"] } else { ["stopped"; 2] };
+    let outcomes = text("outcome");
+    assert_eq!(outcomes[..2], ["killed", "stopped"], "{report:#}");
+    assert!(last.contains(&&*outcomes[2]), "{report:#}");
 }
 
 #[test]

@@ -8,8 +8,9 @@ use crate::{Outcome, Target};
 /// Tells how an orchestrator has stopped a process, once it has written that down.
 pub(super) type Witness<'a> = Box<dyn FnMut(&Target) -> Option<Outcome> + 'a>;
 
-/// How long an orchestrator may take to write down how a process has ended.
-const SETTLES: Duration = Duration::from_millis(300);
+/// How long an orchestrator may take to write down how a process has ended. On a busy machine it
+/// takes a while, and a guess may be wrong.
+const SETTLES: Duration = Duration::from_secs(2);
 
 /// How often to look whether it has.
 const LOOK: Duration = Duration::from_millis(5);
