@@ -164,7 +164,15 @@ impl Drop for SampleFleet {
         let Ok(listing) = qc_process::list() else { return };
         let root = fs::canonicalize(self.root()).unwrap_or_else(|_| self.root().into());
         let here = |dir: &Path| fs::canonicalize(dir).is_ok_and(|dir| dir.starts_with(&root));
-        for process in listing.processes.iter().filter(|one| one.exe.as_deref().is_some_and(here)) {
+        // A real Python lies elsewhere, and works here.
+        let is_here = |one: &qc_process::ProcessInfo| {
+            [&one.exe, &one.current_dir].into_iter().flatten().any(|path| here(path))
+        };
+        let own = qc_process::own_identity();
+        for process in listing.processes.iter().filter(|&one| is_here(one)) {
+            if process.identity == *own {
+                continue;
+            }
             if let Ok(Some(process)) = Process::open(&process.identity) {
                 // It may be ending by itself.
                 let _ = process.kill();

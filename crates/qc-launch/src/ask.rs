@@ -1,38 +1,13 @@
-//! `qc-launch stop`, `start`, `restart`, `reload`: asking the one that runs.
+//! `qc-launch start`, `restart`, `reload`, and what they share with `stop`: asking the one that runs.
 
 use qc_cli::{Exit, Failure, Place, say_waiting, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::connect_to_launcher;
 use qc_lock_core::LockDir;
 use std::io::Write;
-use std::thread;
-use std::time::Duration;
 
-use crate::cli::{NamesArgs, StopArgs};
+use crate::cli::NamesArgs;
 use crate::last_words;
-
-/// The pause between two looks at a lock.
-const PAUSE: Duration = Duration::from_millis(100);
-
-pub(crate) fn stop(
-    args: &StopArgs,
-    place: &Place,
-    output: &mut dyn Write,
-) -> Result<Exit, Failure> {
-    let locks = place.locks()?;
-    let mut client = connect(place, &locks)?;
-    let names = args.names.clone();
-    let asked = client.ask(&Request::Stop { names: names.clone() }).map_err(failure)?;
-    if names.is_empty() {
-        return stop_all(client, &asked, &locks, output);
-    }
-    write_text(&asked, output)?;
-    let settled = wait(&mut client, asked, &names, |one| one.state.is_settled())?;
-    report(&settled, &names, output, |component| match component.state {
-        StateWord::Running | StateWord::Starting => Err("it runs again".into()),
-        _ => Ok(format!("{} does not run", component.name)),
-    })
-}
 
 pub(crate) fn start(
     args: &NamesArgs,
@@ -57,7 +32,7 @@ pub(crate) fn reload(place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
 }
 
 /// Prints what the launcher has to say to a request.
-fn write_text(status: &Status, output: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) fn write_text(status: &Status, output: &mut dyn Write) -> Result<(), Failure> {
     for line in &status.text {
         writeln!(output, "{}", visible(line))?;
     }
@@ -130,7 +105,7 @@ pub(crate) fn next(client: &mut Client, seen: &Status) -> Result<Status, Failure
 }
 
 /// Waits until `is_done` says so of each named component.
-fn wait(
+pub(crate) fn wait(
     client: &mut Client,
     mut status: Status,
     names: &[String],
@@ -151,7 +126,7 @@ fn of_names<'a>(
 }
 
 /// Prints what became of each named component; fails if one is not as it was wanted.
-fn report(
+pub(crate) fn report(
     status: &Status,
     names: &[String],
     output: &mut dyn Write,
@@ -169,62 +144,6 @@ fn report(
     }
     let hint = "qc-launch and the rest run on; `qc-launch status` shows how it goes on, `qc-launch logs NAME` why";
     Err(Failure::new(Exit::Failed, failed.join("\n  "), hint))
-}
-
-/// Waits until the running `qc-launch` has ended, and looks whether anything is left.
-fn stop_all(
-    mut client: Client,
-    asked: &Status,
-    locks: &LockDir,
-    output: &mut dyn Write,
-) -> Result<Exit, Failure> {
-    let mut told: Vec<&str> = Vec::new();
-    let mut seen = asked.clone();
-    // It answers as long as it supervises anything.
-    loop {
-        for component in &asked.components {
-            let now = seen.components.iter().find(|other| other.name == component.name);
-            let rests =
-                now.is_none_or(|now| now.state.is_settled() && now.state != StateWord::Running);
-            if rests && !told.contains(&component.name.as_str()) {
-                writeln!(output, "{} does not run", component.name)?;
-                told.push(&component.name);
-            }
-        }
-        match next(&mut client, &seen) {
-            Ok(status) => seen = status,
-            Err(_) => break,
-        }
-    }
-    client.wait_for_end();
-    // Its own lock is the last thing that it gives back, should that have taken longer than it keeps
-    // a connection.
-    while locks.list()?.iter().any(|lock| lock.state.is_live() && lock.pid == Some(asked.pid)) {
-        thread::sleep(PAUSE);
-    }
-    let is_live = |name: &str| {
-        let entries = locks.list().unwrap_or_default();
-        entries.iter().any(|lock| lock.name.eq_ignore_ascii_case(name) && lock.state.is_live())
-    };
-    let live = asked.components.iter().filter(|component| is_live(&component.name));
-    // Under the lock of one that did not run here is a program that this launcher has not started.
-    let (left, outside): (Vec<&ComponentStatus>, Vec<_>) =
-        live.partition(|component| component.pid.is_some());
-    for component in outside {
-        let name = &component.name;
-        writeln!(
-            output,
-            "lock {name} is held by a program that qc-launch did not start; see `qc-ps`"
-        )?;
-    }
-    let left: Vec<&str> = left.iter().map(|component| component.name.as_str()).collect();
-    if left.is_empty() {
-        writeln!(output, "The fleet is stopped; open trades were NOT closed.")?;
-        return Ok(Exit::Done);
-    }
-    let message = format!("not everything could be stopped: {}", left.join(", "));
-    let hint = "see `qc-ps` for what still runs, and run `qc-shutdown` elevated";
-    Err(Failure::new(Exit::Failed, message, hint))
 }
 
 fn detail(component: &ComponentStatus) -> String {

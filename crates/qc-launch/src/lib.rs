@@ -23,6 +23,7 @@ mod roster;
 mod runtime;
 mod start;
 mod status;
+mod stop;
 mod unlatch;
 
 use std::io::Write;
@@ -71,7 +72,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         Some(Command::Drill(args)) => drill::run(args, output),
         Some(Command::DrillPart(args)) => drill::play(args, output),
         Some(Command::Status(args)) => status::status(args, &place, output),
-        Some(Command::Stop(args)) => ask::stop(args, &place, output),
+        Some(Command::Stop(args)) => stop::stop(args, &place, output),
         Some(Command::Start(args)) => ask::start(args, &place, output),
         Some(Command::Restart(args)) => ask::restart(args, &place, output),
         Some(Command::Reload) => ask::reload(&place, output),

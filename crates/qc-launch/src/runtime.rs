@@ -38,6 +38,8 @@ use crate::probe::{Heart, Looker};
 use crate::report::Report;
 use crate::roster::Roster;
 use crate::start::Said;
+pub(crate) use strays::told_of;
+
 use beside::{Blockers, LastLook};
 use control::Waiting;
 use program::Member;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use qc_process::{Process, own_identity};
+use qc_process::{Liveness, Process, liveness, own_identity};
 use qc_tests::{Program, SampleFleet, section};
 use serde_json::{Value, json};
 
@@ -279,4 +279,51 @@ fn a_terminal_that_the_config_allows_to_be_shared_starts_two_brains_and_is_no_fi
     launch.wait_for("started BRAIN_BOREAS");
     let view = fleet.run("qc-ps", &["--check", "--json"]);
     assert_eq!((view.code, &view.json()["findings"]), (0, &json!([])), "{view:?}");
+}
+
+#[test]
+fn a_stop_by_name_ends_copies_too_and_no_watchdog_before_a_copy_of_its_brain() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let launch = started(&fleet);
+    let stop = |name: &str| fleet.run("qc-launch", &["stop", name]);
+    assert_eq!(stop("BRAIN_ATLAS").code, 0);
+    let copy = by_hand(&fleet, "BRAIN_ATLAS.py");
+    let stopped = stop("WATCHDOG_ATLAS");
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let pid = copy.identity().pid;
+    let line =
+        format!("BRAIN_ATLAS (PID {pid}, not started by qc-launch) ended when asked, after ");
+    let (_, after) = stopped.stdout.split_once(&line).unwrap_or_else(|| panic!("{stopped:?}"));
+    assert!(after.contains("WATCHDOG_ATLAS does not run"), "{stopped:?}");
+    assert_eq!(liveness(copy.identity()), Liveness::Dead);
+
+    let copy = by_hand(&fleet, "BRAIN_ATLAS.py");
+    let blocked = fleet.run("qc-launch", &["start", "WATCHDOG_ATLAS", "BRAIN_ATLAS"]);
+    assert_eq!(blocked.code, 1, "{blocked:?}");
+    assert_eq!(status(&fleet, "BRAIN_ATLAS")["state"], "blocked");
+    let stopped = stop("BRAIN_ATLAS");
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.stdout.contains("BRAIN_ATLAS does not run"), "{stopped:?}");
+    assert_eq!(liveness(copy.identity()), Liveness::Dead);
+    assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 0);
+    assert_eq!(status(&fleet, "BRAIN_ATLAS")["state"], "stopped");
+    launch.ask_to_stop(&fleet.tools);
+    launch.finish();
+}
+
+#[test]
+fn a_stop_by_name_says_what_had_to_be_killed() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let account = json!({ "ATLAS": { "account": 11, "enabled": true } });
+    let manager = section(&json!({ "stop_timeout_seconds": 1 }));
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": manager }));
+    fleet.script("BRAIN_ATLAS.py", "ignore stop");
+    let launch = started(&fleet);
+    let pid = status(&fleet, "BRAIN_ATLAS")["pid"].clone();
+    let stopped = fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let line = format!("BRAIN_ATLAS (PID {pid}) was KILLED: it did not end when asked\n");
+    assert!(stopped.stdout.contains(&line), "{stopped:?}");
+    launch.ask_to_stop(&fleet.tools);
+    launch.finish();
 }

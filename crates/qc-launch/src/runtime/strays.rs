@@ -122,7 +122,7 @@ impl Runtime<'_> {
     pub(super) fn tell_stray(&mut self, stopped: &Stopped, what: &str) {
         let Stopped { target, outcome, took, .. } = stopped;
         let (name, pid) = (&target.component, target.identity.pid);
-        let text = text(&format!("{name} (PID {pid}, {what})"), outcome, *took);
+        let text = told_of(&format!("{name} (PID {pid}, {what})"), outcome, *took);
         self.report.note(&Line::new(Level::Info, "stopped", &text).component(name).pid(pid));
         let event = match outcome {
             Outcome::AlreadyGone => return,
@@ -138,7 +138,8 @@ impl Runtime<'_> {
     }
 }
 
-fn text(who: &str, outcome: &Outcome, took: Duration) -> String {
+/// Says how one ended that was stopped.
+pub(crate) fn told_of(who: &str, outcome: &Outcome, took: Duration) -> String {
     let took = seconds(took);
     match outcome {
         Outcome::AlreadyGone => format!("{who} has ended"),
