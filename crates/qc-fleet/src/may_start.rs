@@ -11,10 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qc_lock_core::{LockEntry, Resource};
-use qc_process::Identity;
+use qc_process::{Identity, ProcessInfo};
 
 pub use self::obstacle::Obstacle;
 use self::obstacle::lock_obstacle;
+use crate::call::is_wrapper_of_qc;
 use crate::{Component, Fleet, Instance, Place, Role, Snapshot};
 
 /// What is said of a copy that can be adopted.
@@ -28,7 +29,7 @@ pub enum MayStart {
     /// It runs, once and under its lock, and a launcher that begins can supervise it from now on. For
     /// one that supervises already, it is a copy like any other.
     Adoptable {
-        /// The process to supervise.
+        /// The process to supervise: the program's first one, or the outermost of its wrappers.
         identity: Identity,
         /// The same as an obstacle.
         copy: Obstacle,
@@ -59,6 +60,8 @@ pub struct Beside<'a> {
     unknown: HashMap<String, Vec<&'a Instance>>,
     /// Locks whose living holder is no instance, by what they protect and by their names.
     loose: HashMap<String, Vec<&'a LockEntry>>,
+    /// What has started an instance and is not part of it, by pid.
+    starters: HashSet<u32>,
 }
 
 impl<'a> Beside<'a> {
@@ -76,6 +79,7 @@ impl<'a> Beside<'a> {
             placed: HashMap::new(),
             unknown: HashMap::new(),
             loose: HashMap::new(),
+            starters: HashSet::new(),
         };
         for instance in snapshot.instances.iter().filter(|one| !is_own(one)) {
             beside.add(instance);
@@ -91,6 +95,8 @@ impl<'a> Beside<'a> {
 
     fn add(&mut self, instance: &'a Instance) {
         let name = key(&instance.component);
+        let first = instance.wrappers.first().or(instance.processes.first());
+        self.starters.extend(first.and_then(|process| process.parent));
         if instance.place == Place::Fleet {
             self.own.entry(name.clone()).or_default().push(instance);
         }
@@ -139,7 +145,7 @@ impl<'a> Beside<'a> {
         obstacles.extend(self.locks_of(component, &asked));
         match (copies, &obstacles[..]) {
             ([], []) => MayStart::Yes,
-            ([one], []) => match adoptable(one, component) {
+            ([one], []) => match adoptable(one, component, &self.starters) {
                 Ok(identity) => {
                     let copy = self.obstacle(one, UNDER_LOCK);
                     MayStart::Adoptable { identity, copy }
@@ -147,7 +153,7 @@ impl<'a> Beside<'a> {
                 Err(why) => MayStart::No(vec![self.obstacle(one, why)]),
             },
             ([one], _) => {
-                let why = adoptable(one, component).err().unwrap_or(UNDER_LOCK);
+                let why = adoptable(one, component, &self.starters).err().unwrap_or(UNDER_LOCK);
                 obstacles.insert(0, self.obstacle(one, why));
                 MayStart::No(obstacles)
             }
@@ -235,7 +241,11 @@ impl<'a> Beside<'a> {
 }
 
 /// Returns whom to supervise if this copy of `component` can be taken over, or what speaks against it.
-fn adoptable(instance: &Instance, component: &Component) -> Result<Identity, &'static str> {
+fn adoptable(
+    instance: &Instance,
+    component: &Component,
+    starters: &HashSet<u32>,
+) -> Result<Identity, &'static str> {
     let Some(lock) = &instance.lock else { return Err(" without its lock") };
     if !lock.name.eq_ignore_ascii_case(component.name.as_str()) {
         return Err(" under another lock");
@@ -251,8 +261,20 @@ fn adoptable(instance: &Instance, component: &Component) -> Result<Identity, &'s
         return Err(" under its lock, for another account than the config's");
     }
     // Behind a virtual environment's stub, the stub is the one that was started.
-    let first = instance.processes.first().map(|process| process.identity.clone());
-    first.ok_or(" under its lock, and cannot be seen")
+    let first = outermost_wrapper(instance, starters).or(instance.processes.first());
+    let identity = first.map(|process| process.identity.clone());
+    identity.ok_or(" under its lock, and cannot be seen")
+}
+
+/// Returns the wrapper with which the component ends: a loop in it starts the program again. What
+/// holds a lock for a program ends with that, and a shell that has started others does not.
+fn outermost_wrapper<'a>(
+    instance: &'a Instance,
+    starters: &HashSet<u32>,
+) -> Option<&'a ProcessInfo> {
+    let outwards = instance.wrappers.iter().rev();
+    let its_own = outwards.take_while(|one| !starters.contains(&one.identity.pid));
+    its_own.filter(|one| !is_wrapper_of_qc(&one.args)).last()
 }
 
 /// Returns the places at accounts and terminals that an instance holds, as its lock names them, or by

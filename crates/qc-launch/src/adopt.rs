@@ -26,6 +26,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Adopted {
     pub(crate) name: String,
     pub(crate) process: Process,
+    /// Whether this process is a wrapper, such as a shell, of the program that does the work.
+    pub(crate) is_wrapper: bool,
+}
+
+/// A component that may be taken over, and its process.
+struct Found {
+    name: String,
+    identity: Identity,
+    is_wrapper: bool,
 }
 
 /// Finds what may be taken over in what `look` has shown; refuses, with the full list, if anything else
@@ -66,12 +75,15 @@ fn sort(
     components: &[Arc<Component>],
     snapshot: &Snapshot,
     wanted: bool,
-) -> (Vec<(String, Identity)>, Vec<String>) {
+) -> (Vec<Found>, Vec<String>) {
     let survey = Beside::new(fleet, snapshot, |_| false).survey(components);
     let (mut found, mut obstacles) = (Vec::new(), Vec::new());
     for (identity, copy) in survey.adoptable {
         match wanted {
-            true => found.push((copy.name, identity)),
+            true => {
+                let is_wrapper = !copy.processes.contains(&identity);
+                found.push(Found { name: copy.name, identity, is_wrapper });
+            }
             false => obstacles.push(copy.listed()),
         }
     }
@@ -99,11 +111,11 @@ fn is_anything_starting(snapshot: &Snapshot, locks: &LockDir) -> bool {
     })
 }
 
-fn open(found: Vec<(String, Identity)>) -> Result<Vec<Adopted>, Failure> {
+fn open(found: Vec<Found>) -> Result<Vec<Adopted>, Failure> {
     let mut adopted = Vec::new();
-    for (name, identity) in found {
+    for Found { name, identity, is_wrapper } in found {
         match Process::open(&identity) {
-            Ok(Some(process)) => adopted.push(Adopted { name, process }),
+            Ok(Some(process)) => adopted.push(Adopted { name, process, is_wrapper }),
             // It has ended just now, and is started again.
             Ok(None) => {}
             Err(error) => {

@@ -132,6 +132,9 @@ struct Running {
     was_killed: bool,
     /// How its first process has ended, while others of its program run.
     ended: Option<Exit>,
+    /// Whether its first process is the wrapper of what was adopted, which need not have been started
+    /// as the config says.
+    is_adopted_wrapper: bool,
     /// Whether its first process does the work itself.
     is_first_main: bool,
     /// What else belongs to its program, as far as it is known.

@@ -41,6 +41,10 @@ impl Drop for Wrapped {
 
 /// A fleet whose brain is run by `command`, in which `PYTHON` stands for the interpreter.
 fn fleet(account: u64, command: &[&str]) -> Option<(Wrapped, Program)> {
+    fleet_of(account, command, BRAIN)
+}
+
+fn fleet_of(account: u64, command: &[&str], script: &str) -> Option<(Wrapped, Program)> {
     let python = python()?;
     let fleet = Wrapped(SampleFleet::new(tools(), &[("ATLAS", account)]));
     let python = python.to_string_lossy();
@@ -51,7 +55,7 @@ fn fleet(account: u64, command: &[&str]) -> Option<(Wrapped, Program)> {
         "server": { "enabled": false }, "watchdog_stagger_seconds": 0, "brain_stagger_seconds": 0,
         "restart_cooldown_seconds": 0, "components": { "BRAIN_ATLAS": brain },
     } }));
-    fs::write(fleet.root().join("BRAIN_ATLAS.py"), BRAIN).unwrap();
+    write(fleet.root(), script);
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("BRAIN_ATLAS is ready");
     Some((fleet, launch))
@@ -154,6 +158,80 @@ fn an_adopted_wrapper_is_stopped_with_what_it_runs() {
     assert_eq!(liveness(&before), Liveness::Dead, "{stopped:?}");
     assert!(has_cleaned_up(&fleet, &before));
     stop(&fleet, launch);
+}
+
+/// A brain that ends with success when it is asked to, so that a shell goes on.
+const QUIET: &str = "
+import os, time
+print('ready %d' % os.getpid(), flush=True)
+try:
+    while True: time.sleep(0.05)
+except KeyboardInterrupt: pass
+";
+
+/// A fleet whose brain a shell starts again as soon as it has ended, adopted by a second launcher; and
+/// what follows the brain's log.
+fn adopted(account: u64, again: &str) -> Option<(Wrapped, Program, Program)> {
+    let (fleet, launch) = fleet_of(account, &["/bin/sh", "-c", again], QUIET)?;
+    launch.kill();
+    drop(launch);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("adopted BRAIN_ATLAS");
+    let args = ["logs", "BRAIN_ATLAS", "-f", "-n", "1000"];
+    let tool = fleet.tools.tool("qc-launch");
+    let mut log = Program::start(&tool, &args, fleet.root(), &[], |_| ());
+    log.wait_for("ready");
+    Some((fleet, launch, log))
+}
+
+/// Returns which of all Pythons that the brain's log shows still run.
+fn living(fleet: &SampleFleet) -> Vec<u32> {
+    let log = fleet.run("qc-launch", &["logs", "BRAIN_ATLAS", "-n", "1000"]).stdout;
+    let pids = log.lines().filter_map(|line| line.strip_prefix("ready ")?.trim().parse().ok());
+    pids.filter(|&pid| identity_of(pid).is_ok()).collect()
+}
+
+#[test]
+fn no_watchdog_is_stopped_before_an_adopted_wrapper_that_starts_its_program_again() {
+    let wrappers = [
+        "while :; do PYTHON BRAIN_ATLAS.py; done",
+        "while :; do PYTHON BRAIN_ATLAS.py; sleep 0.2; done",
+        "PYTHON BRAIN_ATLAS.py; PYTHON BRAIN_ATLAS.py",
+        "trap '' INT TERM; while :; do PYTHON BRAIN_ATLAS.py; done",
+    ];
+    for (account, again) in (7_420_051..).zip(wrappers) {
+        let Some((fleet, mut launch, _log)) = adopted(account, again) else { return };
+        assert_eq!(living(&fleet).len(), 1, "{again}");
+        let stopped = fleet.run("qc-launch", &["stop", "WATCHDOG_ATLAS"]);
+        assert_ok(&stopped);
+        assert_eq!(living(&fleet), [0; 0], "{again} {stopped:?}");
+        launch.wait_for("WATCHDOG_ATLAS ended when asked");
+        stop(&fleet, launch);
+    }
+}
+
+#[test]
+fn what_an_adopted_wrapper_starts_again_is_the_component() {
+    let again = "while :; do PYTHON BRAIN_ATLAS.py; sleep 0.2; done";
+    let Some((fleet, launch, mut log)) = adopted(7_420_061, again) else { return };
+    let first = worker(&fleet);
+    Process::open(&first).unwrap().unwrap().kill().unwrap();
+    let is_first = format!("ready {}", first.pid);
+    log.wait_until("another Python", |line| line.starts_with("ready") && line != is_first);
+    let second = worker(&fleet);
+    let status = fleet.run("qc-launch", &["status", "--json"]).json();
+    let components = status["components"].as_array().unwrap();
+    let brains: Vec<&Value> = components.iter().filter(|it| it["name"] == "BRAIN_ATLAS").collect();
+    assert_eq!(brains.len(), 1, "{status}");
+    let state = (&brains[0]["state"], &brains[0]["adopted"], &brains[0]["restarts"]);
+    assert_eq!(state, (&json!("running"), &json!(true), &json!(0)), "{status}");
+    let check = fleet.run("qc-ps", &["--check"]);
+    assert_ok(&check);
+    assert_ok(&fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]));
+    assert_eq!(liveness(&second), Liveness::Dead);
+    assert_eq!(living(&fleet), [worker(&fleet).pid]);
+    stop(&fleet, launch);
+    assert_eq!(living(&fleet), [0; 0]);
 }
 
 #[test]

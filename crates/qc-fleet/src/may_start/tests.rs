@@ -15,12 +15,17 @@ fn brain(name: &str, place: Place) -> Instance {
 
 /// Returns why BRAIN_A, which trades account 1 at the terminal /mt5, may not start beside this.
 fn why(instance: Instance) -> Option<String> {
+    all_why(vec![instance])
+}
+
+/// The same beside all of these.
+fn all_why(instances: Vec<Instance>) -> Option<String> {
     let root = tempfile::tempdir().unwrap();
     let mut fleet = fleet(root.path());
     for component in &mut fleet.components {
         Arc::make_mut(component).terminal = Some(Terminal::new("/mt5"));
     }
-    let snapshot = Snapshot { instances: vec![instance], ..Snapshot::default() };
+    let snapshot = Snapshot { instances, ..Snapshot::default() };
     let beside = Beside::new(&fleet, &snapshot, |_| false);
     match beside.may_start(fleet.component("BRAIN_A").unwrap()) {
         MayStart::Yes => None,
@@ -40,6 +45,33 @@ fn a_copy_here_is_adopted_under_its_lock_and_blocks_without_it() {
     assert_eq!(why(locked("1")).as_deref(), Some("adopt 10"));
     assert!(why(locked("2")).is_some_and(|text| text.contains("for another account")));
     assert_eq!(why(brain("BRAIN_B", Place::Fleet)), None);
+}
+
+#[test]
+fn behind_wrappers_of_its_own_the_outermost_is_adopted_but_none_of_qc() {
+    let root = Path::new("/elsewhere");
+    let wrapped = |wrappers: &[&str], other_of: Option<u32>| {
+        let program = u32::try_from(10 + wrappers.len()).unwrap();
+        let wrapper = |(pid, line): (u32, &&str)| process(root, pid, pid - 1, line);
+        let held = LockEntry { account: Some("1".into()), ..lock("BRAIN_A", 10, LockState::Held) };
+        let mut brain = brain("BRAIN_A", Place::Fleet);
+        brain.processes = vec![process(root, program, program - 1, "python BRAIN_A.py")];
+        brain.wrappers = (10..).zip(wrappers).map(wrapper).collect();
+        brain.lock = Some(held);
+        let other = other_of.map(|parent| {
+            let process = process(root, 20, parent, "python BRAIN_B.py");
+            Instance::new("BRAIN_B".into(), Role::Brain, vec![process])
+        });
+        all_why([Some(brain), other].into_iter().flatten().collect()).unwrap()
+    };
+    let hold = "qc-launch hold BRAIN_A -- bash loop.sh";
+    assert_eq!(wrapped(&["bash loop.sh"], None), "adopt 10");
+    assert_eq!(wrapped(&["bash loop.sh", "timeout 9 python BRAIN_A.py"], None), "adopt 10");
+    assert_eq!(wrapped(&[hold, "bash loop.sh"], None), "adopt 11");
+    assert_eq!(wrapped(&[hold], None), "adopt 11", "the program itself");
+    assert_eq!(wrapped(&["bash loop.sh", hold], None), "adopt 10");
+    assert_eq!(wrapped(&["bash all.sh", "timeout 9 python BRAIN_A.py"], Some(10)), "adopt 11");
+    assert_eq!(wrapped(&["bash all.sh"], Some(10)), "adopt 11", "the program itself");
 }
 
 #[test]

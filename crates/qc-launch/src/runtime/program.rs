@@ -71,20 +71,28 @@ impl Sight {
         })
     }
 
-    /// Returns what else belongs to the program of `component`, of which `own` are known.
+    /// Returns the pids of the programs that hold the lock of the component `name`.
+    fn under_lock(&self, name: &str) -> HashSet<u32> {
+        self.instances(name).filter(|one| one.adoptable()).flat_map(Instance::pids).collect()
+    }
+
+    /// Returns what else belongs to the program of `component`, of which `own` are known; `orphans`
+    /// belong to it, too.
     pub(super) fn members(
         &self,
         component: &Component,
         own: &HashSet<u32>,
+        orphans: &HashSet<u32>,
         guard: Option<&Path>,
     ) -> Vec<Member> {
         let instances: Vec<&Instance> = self.instances(component.name.as_str()).collect();
         let has = |processes: &[ProcessInfo], pid: u32| {
             processes.iter().any(|process| process.identity.pid == pid)
         };
-        let family = self.family(own);
+        let orphaned = orphans.difference(own).filter_map(|pid| self.by_pid.get(pid).copied());
+        let family = self.family(&own.union(orphans).copied().collect());
         let mut members = Vec::new();
-        for process in family.into_iter().map(|one| &self.processes[one]) {
+        for process in family.into_iter().chain(orphaned).map(|one| &self.processes[one]) {
             let pid = process.identity.pid;
             let image = process.exe.as_deref().and_then(Path::to_str);
             if is_terminal(&process.name) || image.is_some_and(is_terminal) {
@@ -102,7 +110,7 @@ impl Sight {
             }
         }
         // Around one that was adopted there may be a wrapper above it.
-        let around = instances.iter().filter(|one| own.iter().any(|&pid| has(&one.processes, pid)));
+        let around = instances.iter().filter(|one| own.iter().any(|&pid| one.includes(pid)));
         for wrapper in around.flat_map(|one| &one.wrappers) {
             let pid = wrapper.identity.pid;
             let is_known = members.iter().any(|member| member.identity.pid == pid);
@@ -192,6 +200,11 @@ impl Runtime<'_> {
         };
         let own: HashSet<u32> = running.pids().collect();
         let guard = (!self.scripts_lock).then(|| self.locks.guard_of(&component.name));
-        sight.members(component, &own, guard.as_deref())
+        // What has lost its wrapper descends from no one, and need not be in a session of its own.
+        let orphans = match running.is_adopted_wrapper {
+            true => sight.under_lock(component.name.as_str()),
+            false => HashSet::new(),
+        };
+        sight.members(component, &own, &orphans, guard.as_deref())
     }
 }

@@ -144,9 +144,12 @@ impl Runtime<'_> {
         }
     }
 
-    /// Whether the command of a component is a program that runs another one for it, as far as its
-    /// name tells.
+    /// Whether the first process of a component is there to run another one for it, as it was seen to
+    /// do or as the name in its command tells.
     fn is_wrapped(&self, id: Id) -> bool {
+        if self.running(id).is_some_and(|running| running.is_adopted_wrapper) {
+            return true;
+        }
         let program = self.roster.get(id).and_then(|component| component.command.first());
         let name = program.and_then(|program| program.path().file_name());
         !name.is_some_and(|name| is_python_name(&name.to_string_lossy()))
@@ -238,8 +241,12 @@ impl Running {
         !ended.is_empty()
     }
 
-    /// Whether the group that its first process has begun is still there.
+    /// Whether the group that its first process has begun is still there. A wrapper that was started
+    /// by hand need not have begun any.
     fn may_have_left(&self) -> bool {
+        if self.is_adopted_wrapper {
+            return true;
+        }
         let first = self.child.as_ref().map(|child| child.identity().pid);
         let first = first.or(self.identity.as_ref().map(|identity| identity.pid));
         first.is_some_and(has_group)
