@@ -21,14 +21,20 @@ pub(crate) struct Witness(RefCell<Seen>);
 struct Seen {
     began: DateTime<Local>,
     sources: Vec<Source>,
-    /// How a process of a component has ended.
-    outcomes: HashMap<(String, u32), Outcome>,
     /// Whether a history can't be read.
     is_blind: bool,
 }
 
+/// How the processes of each component have ended. An orchestrator writes one line for each start of
+/// a component, with the PID of the program that it has started: a wrapper, perhaps.
+#[derive(Default)]
+struct Ends(HashMap<String, Vec<(u32, Outcome)>>);
+
 /// The history of one folder.
 struct Source {
+    /// The folder, if it is not this fleet's.
+    elsewhere: Option<PathBuf>,
+    ends: Ends,
     tail: HistoryTail,
     orchestrators: Vec<u32>,
 }
@@ -41,6 +47,8 @@ impl Witness {
             by_folder.entry(one.elsewhere.as_ref()).or_default().push(one.identity.pid);
         }
         let source = |(folder, orchestrators): (Option<&PathBuf>, Vec<u32>)| Source {
+            elsewhere: folder.cloned(),
+            ends: Ends::default(),
             tail: match folder {
                 Some(root) => LockDir::new(root.join(".locks")).history_tail(),
                 None => locks.history_tail(),
@@ -48,36 +56,60 @@ impl Witness {
             orchestrators,
         };
         let sources = by_folder.into_iter().map(source).collect();
-        Self(RefCell::new(Seen {
-            began: Local::now(),
-            sources,
-            outcomes: HashMap::new(),
-            is_blind: false,
-        }))
+        Self(RefCell::new(Seen { began: Local::now(), sources, is_blind: false }))
     }
 
     /// Returns how `target` has ended, once its orchestrator has written that down.
     pub(crate) fn outcome(&self, target: &Target) -> Option<Outcome> {
         let mut seen = self.0.borrow_mut();
-        let key = (target.component.to_ascii_lowercase(), target.identity.pid);
-        if !seen.outcomes.contains_key(&key) {
+        if seen.ends_of(target)?.outcome(target).is_none() {
             seen.read_on();
         }
+        let outcome = seen.ends_of(target)?.outcome(target);
         // Nobody can be awaited who writes where nothing can be read.
-        seen.outcomes.get(&key).cloned().or(seen.is_blind.then_some(Outcome::Stopped))
+        outcome.or(seen.is_blind.then_some(Outcome::Stopped))
     }
 
-    /// Returns the pids whose ends are written down.
-    pub(crate) fn known(&self) -> Vec<u32> {
+    /// Whether an orchestrator has written down how `target` ended.
+    pub(crate) fn knows(&self, target: &Target) -> bool {
         let mut seen = self.0.borrow_mut();
         seen.read_on();
-        seen.outcomes.keys().map(|(_, pid)| *pid).collect()
+        seen.ends_of(target).is_some_and(|ends| ends.written(target).is_some())
+    }
+}
+
+impl Ends {
+    fn insert(&mut self, component: &str, pid: u32, outcome: Outcome) {
+        self.0.entry(component.to_ascii_lowercase()).or_default().push((pid, outcome));
+    }
+
+    fn of(&self, component: &str) -> &[(u32, Outcome)] {
+        self.0.get(&component.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns what is written of `target`, or of a program that has started it and waits for it.
+    fn written(&self, target: &Target) -> Option<&Outcome> {
+        let ends = self.of(&target.component);
+        let of_pid = |wanted: &u32| ends.iter().rev().find(|(pid, _)| pid == wanted);
+        let mut pids = [&target.identity.pid].into_iter().chain(&target.wrappers);
+        pids.find_map(of_pid).map(|(_, outcome)| outcome)
+    }
+
+    /// Returns how `target` ended. What is written of its component holds for each of its processes.
+    fn outcome(&self, target: &Target) -> Option<Outcome> {
+        let last = || self.of(&target.component).last().map(|(_, outcome)| outcome);
+        self.written(target).or_else(last).cloned()
     }
 }
 
 impl Seen {
+    fn ends_of(&self, target: &Target) -> Option<&Ends> {
+        let source = self.sources.iter().find(|one| one.elsewhere == target.elsewhere);
+        source.map(|source| &source.ends)
+    }
+
     fn read_on(&mut self) {
-        for Source { tail, orchestrators } in &mut self.sources {
+        for Source { ends, tail, orchestrators, .. } in &mut self.sources {
             // Without it nothing is lost but how they ended.
             let Ok(history) = tail.read() else {
                 self.is_blind = true;
@@ -93,7 +125,7 @@ impl Seen {
                     _ => continue,
                 };
                 if let Some(pid) = entry.pid.filter(|_| is_theirs && is_new) {
-                    self.outcomes.insert((entry.name.to_ascii_lowercase(), pid), outcome);
+                    ends.insert(&entry.name, pid, outcome);
                 }
             }
         }
@@ -102,10 +134,10 @@ impl Seen {
 
 /// Writes one line of history for each process of which no orchestrator has written one. A failure
 /// concerns all of them and is reported once.
-pub(crate) fn tell(locks: &LockDir, results: &[Stopped], told: &[u32]) {
+pub(crate) fn tell(locks: &LockDir, results: &[Stopped], witness: &Witness) {
     let entries: Vec<Entry> = results
         .iter()
-        .filter(|one| !told.contains(&one.target.identity.pid))
+        .filter(|one| !witness.knows(&one.target))
         .filter_map(|Stopped { target, outcome, took, .. }| {
             let seconds = took.as_secs_f64();
             let (event, detail) = match outcome {
@@ -175,4 +207,47 @@ fn wrappers(snapshots: &[Snapshot]) -> Vec<Process> {
     let instances = snapshots.iter().flat_map(|snapshot| &snapshot.instances);
     let wrappers = instances.flat_map(|instance| &instance.wrappers);
     wrappers.filter_map(|one| Process::open(&one.identity).ok().flatten()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use qc_process::Identity;
+
+    use super::*;
+
+    fn target(pid: u32, wrappers: &[u32]) -> Target {
+        Target {
+            component: "BRAIN_A".into(),
+            role: Role::Brain,
+            account_key: None,
+            account: None,
+            elsewhere: None,
+            wrappers: wrappers.to_vec(),
+            is_stray: false,
+            is_worker: false,
+            is_scripted: false,
+            identity: Identity { pid, started: 1, boot_id: "boot".into() },
+            timeout: Duration::ZERO,
+            signal: None,
+        }
+    }
+
+    #[test]
+    fn what_is_written_of_a_wrapper_or_of_the_component_holds_for_each_of_its_processes() {
+        let mut ends = Ends::default();
+        assert_eq!(ends.outcome(&target(2, &[1])), None);
+        ends.insert("brain_a", 1, Outcome::Killed);
+        ends.insert("BRAIN_A", 4, Outcome::Stopped);
+        for (pid, wrappers, written, outcome) in [
+            (1, &[][..], Some(Outcome::Killed), Outcome::Killed),
+            (2, &[1], Some(Outcome::Killed), Outcome::Killed),
+            (4, &[1], Some(Outcome::Stopped), Outcome::Stopped),
+            // A worker, or what a shim that is gone has started.
+            (5, &[], None, Outcome::Stopped),
+        ] {
+            let target = target(pid, wrappers);
+            assert_eq!(ends.written(&target).cloned(), written, "{pid}");
+            assert_eq!(ends.outcome(&target), Some(outcome), "{pid}");
+        }
+    }
 }

@@ -72,7 +72,7 @@ pub(crate) fn stop_everything(
     rounds.make_sure(&mut stopping);
     let interrupted = stopping.is_interrupted();
     let results = stopping.finish();
-    records::tell(locks, &results, &witness.known());
+    records::tell(locks, &results, &witness);
     let is_told = plan.told.iter().any(|one| obeyed.contains(&one.identity.pid));
     Ok(Done { results, loops: rounds.starters.into_loops(), is_told, interrupted })
 }

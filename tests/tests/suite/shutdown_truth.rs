@@ -145,6 +145,33 @@ fn what_the_orchestrator_had_to_kill_is_reported_as_killed() {
 }
 
 #[test]
+fn what_was_killed_behind_a_wrapper_is_reported_as_killed() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    // It starts the brain and waits for it, as `timeout` and `uv run` do.
+    let wrapper = fleet.tools.tool("qc-lock");
+    let brain = fleet.python();
+    let command = [wrapper.to_str().unwrap(), "run", "WRAPPER", "--account", "41", "--"];
+    let command = [&command[..], &[brain.to_str().unwrap(), "BRAIN_ATLAS.py"]].concat();
+    fleet.configure(&json!({
+        "ACCOUNTS": { "ATLAS": { "account": 41, "enabled": true } },
+        "PROCESS_MANAGER": section(&json!({
+            "stop_timeout_seconds": 1, "components": { "BRAIN_ATLAS": { "command": command } },
+        })),
+    }));
+    fleet.script("BRAIN_ATLAS.py", "ignore stop");
+    for args in [&["--yes", "--name", "BRAIN_ATLAS"][..], &["--yes"]] {
+        let _launch = launch(&fleet);
+        let stopped = shutdown(&fleet, args);
+        assert_eq!(stopped.code, 0, "{stopped:#?}");
+        let lines = stopped.stdout.lines();
+        let ends: Vec<&str> = lines.filter(|one| one.starts_with("  BRAIN_ATLAS (PID ")).collect();
+        let are_killed = ends.iter().all(|end| end.contains("): KILLED after "));
+        assert!(!ends.is_empty() && are_killed, "{args:?} {stopped:#?}");
+        shutdown(&fleet, &["--yes"]);
+    }
+}
+
+#[test]
 fn an_old_launcher_goes_before_the_brains_which_go_before_their_watchdogs() {
     let Some(python) = python() else { return };
     let fleet = SampleFleet::new(tools(), &ONE);
