@@ -23,6 +23,12 @@ pub enum Request {
         /// Their names.
         names: Vec<String>,
     },
+    /// Let these components run on as long as they do by themselves, and not start them again: one of
+    /// them asks for that itself.
+    Withhold {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// Start these components.
     Start {
         /// Their names.

@@ -118,7 +118,7 @@ fn serve(stream: LocalStream, handler: &Handler, is_urgent: bool) -> io::Result<
 /// Whether it is a stop, or the question that comes before one.
 fn may_be_urgent(request: &Request) -> bool {
     match request {
-        Request::Stop { .. } | Request::Status => true,
+        Request::Stop { .. } | Request::Withhold { .. } | Request::Status => true,
         Request::Wait { .. }
         | Request::Start { .. }
         | Request::Restart { .. }

@@ -10,6 +10,8 @@ use qc_control::{ControlError, Request};
 use qc_fleet::connect_to_launcher;
 use qc_lock_core::LockDir;
 
+use crate::rounds::warn;
+
 /// How long an orchestrator may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -27,8 +29,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What came of a request.
 pub(crate) enum Answer {
-    /// It stops what it was told.
-    Obeys,
+    /// It does what it was told; with those of the named components that it has.
+    Obeys(Vec<String>),
     /// There is no channel: an old launcher, or one that is just starting or ending.
     NoChannel,
     /// It serves others and has no time; says how. It may be asked another time.
@@ -37,22 +39,36 @@ pub(crate) enum Answer {
     Silent(String),
 }
 
-/// Tells the orchestrator whose lock is `orchestrator` in `lock_dir` to stop these components, or everything.
+/// What an orchestrator is told.
+#[derive(Debug, Clone)]
+pub(crate) enum Order {
+    /// To stop everything, and to end.
+    End,
+    /// To stop some of its components, and not to start them again.
+    Stop {
+        /// Their names.
+        names: Vec<String>,
+        /// What is not to be started again, either, but runs on until it ends by itself.
+        run_on: Vec<String>,
+    },
+}
+
+/// Gives an order to the orchestrator whose lock is `orchestrator` in `lock_dir`.
 /// `is_opening` says whether one without a channel may still open it.
 pub(crate) fn tell(
     lock_dir: &Path,
     orchestrator: &str,
-    names: Option<&[String]>,
+    order: &Order,
     is_opening: &dyn Fn() -> bool,
 ) -> Answer {
     let began = Instant::now();
     let mut is_told = false;
     loop {
-        let answer = try_once(lock_dir, orchestrator, names.map(<[String]>::to_vec));
+        let answer = try_once(lock_dir, orchestrator, order.clone());
         let is_worth_it = match answer {
             Answer::Busy(_) => began.elapsed() < BUSY,
             Answer::NoChannel => began.elapsed() < OPENING && is_opening(),
-            Answer::Obeys | Answer::Silent(_) => false,
+            Answer::Obeys(_) | Answer::Silent(_) => false,
         };
         if !is_worth_it {
             return answer;
@@ -68,16 +84,16 @@ pub(crate) fn tell(
     }
 }
 
-fn try_once(lock_dir: &Path, orchestrator: &str, names: Option<Vec<String>>) -> Answer {
+fn try_once(lock_dir: &Path, orchestrator: &str, order: Order) -> Answer {
     let (locks, orchestrator) = (LockDir::new(lock_dir), orchestrator.to_owned());
     let (sender, answer) = mpsc::sync_channel(1);
     // It is waited for no longer than that, and ends with this program.
     thread::spawn(move || {
         // The receiver is gone if that was too long.
-        let _ = sender.send(ask(&locks, &orchestrator, names));
+        let _ = sender.send(ask(&locks, &orchestrator, order));
     });
     match answer.recv_timeout(ANSWER) {
-        Ok(Ok(())) => Answer::Obeys,
+        Ok(Ok(known)) => Answer::Obeys(known),
         Ok(Err(error)) => answer_of(&error),
         Err(_) => Answer::Silent(format!("no answer within {} s", ANSWER.as_secs())),
     }
@@ -98,29 +114,29 @@ fn answer_of(error: &ControlError) -> Answer {
     }
 }
 
-fn ask(
-    locks: &LockDir,
-    orchestrator: &str,
-    names: Option<Vec<String>>,
-) -> Result<(), ControlError> {
+fn ask(locks: &LockDir, orchestrator: &str, order: Order) -> Result<Vec<String>, ControlError> {
     let mut client = connect_to_launcher(locks, orchestrator)?;
-    let names = match names {
-        None => Vec::new(),
-        Some(names) => {
-            // What it does not know it does not start again, either.
-            let known = client.ask(&Request::Status)?.components;
-            let is_known = |name: &String| {
-                known.iter().any(|component| component.name.eq_ignore_ascii_case(name))
-            };
-            let names: Vec<String> = names.into_iter().filter(is_known).collect();
-            if names.is_empty() {
-                return Ok(());
-            }
-            names
-        }
+    let Order::Stop { names, run_on } = order else {
+        client.ask(&Request::Stop { names: Vec::new() })?;
+        return Ok(Vec::new());
     };
-    client.ask(&Request::Stop { names })?;
-    Ok(())
+    // What it does not have it does not start again, either.
+    let has = client.ask(&Request::Status)?.components;
+    let is_known =
+        |name: &String| has.iter().any(|component| component.name.eq_ignore_ascii_case(name));
+    let mut known: Vec<String> = names.into_iter().filter(is_known).collect();
+    if !known.is_empty() {
+        client.ask(&Request::Stop { names: known.clone() })?;
+    }
+    let run_on: Vec<String> = run_on.into_iter().filter(is_known).collect();
+    if !run_on.is_empty() {
+        match client.ask(&Request::Withhold { names: run_on.clone() }) {
+            Ok(_) => known.extend(run_on),
+            // An older one does not know this request, and has obeyed the other.
+            Err(error) => warn(&error.to_string()),
+        }
+    }
+    Ok(known)
 }
 
 #[cfg(test)]

@@ -46,10 +46,10 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let trouble = planner.trouble.as_ref().map(|failure| failure.message().to_owned());
     let (snapshot, plan) = plan_for_sure(&planner)?;
     planner.check(&snapshot)?;
-    let mut report = Report::new(&plan, &snapshot, trouble.as_deref(), cli.dry_run);
+    let mut report = Report::new(&plan, &planner.fleet, &snapshot, trouble.as_deref(), cli.dry_run);
     if !cli.json {
         let latch = cli.latch.as_deref();
-        report::write_plan(&plan, &snapshot, trouble.as_deref(), latch, output)?;
+        report::write_plan(&plan, &planner.fleet, &snapshot, trouble.as_deref(), latch, output)?;
     }
     if !cli.dry_run {
         let acts = !plan.is_idle() || cli.latch.is_some();
@@ -67,7 +67,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             let done = stop_everything(&planner, &locks, &plan, &mut snapshots, &mut display)?;
             report.interrupted = done.interrupted;
             report.loops = done.loops;
-            report.is_told = done.is_told;
+            report.add_told(&plan, done.told);
             results = done.results;
         }
         report.add_results(&results);

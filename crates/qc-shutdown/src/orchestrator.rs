@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use qc_fleet::{Outcome, Pace, Role, STOP_ORDER, StopPlan, Stopping, Target};
 use qc_process::{Liveness, liveness};
 
-use crate::channel::{Answer, tell};
+use crate::channel::{Answer, Order, tell};
 
 /// The orchestrators of one folder: those of the plan, or those that run on.
 struct Group<'a> {
@@ -22,6 +22,27 @@ struct Group<'a> {
     lock: String,
     /// What of their fleet is to be stopped, and is not to be started again, by name.
     names: Vec<String>,
+    /// What of it asks for that itself: it runs on, and is not to be started again.
+    run_on: Vec<String>,
+}
+
+/// What orchestrators were told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// The pids of those that obey.
+    pub(crate) pids: Vec<u32>,
+    /// What the one of this folder, which runs on, does not start again.
+    pub(crate) names: Vec<String>,
+}
+
+impl Told {
+    fn obeyed(&mut self, plan: &StopPlan, group: &Group<'_>, known: &[String]) {
+        let of_group = orchestrators(plan).filter(|one| group.includes(one));
+        self.pids.extend(of_group.map(|one| one.identity.pid));
+        if group.elsewhere.is_none() {
+            self.names.extend_from_slice(known);
+        }
+    }
 }
 
 impl Group<'_> {
@@ -45,26 +66,33 @@ impl Group<'_> {
         self.names.retain(|name| !kept.iter().any(|one| one.component.eq_ignore_ascii_case(name)));
     }
 
-    fn tell(&self, plan: &StopPlan, names: Option<&[String]>) -> Answer {
+    /// Returns what it is told in the end.
+    fn order(&self) -> Order {
+        match self.ends {
+            true => Order::End,
+            false => Order::Stop { names: self.names.clone(), run_on: self.run_on.clone() },
+        }
+    }
+
+    fn tell(&self, plan: &StopPlan, order: &Order) -> Answer {
         let is_alive = || {
             let mut of_group = orchestrators(plan).filter(|one| self.includes(one));
             of_group.any(|one| liveness(&one.identity) == Liveness::Alive)
         };
         // One that ends with its fleet can be asked without a channel, too.
-        tell(&self.lock_dir, &self.lock, names, &|| !self.ends && is_alive())
+        tell(&self.lock_dir, &self.lock, order, &|| !self.ends && is_alive())
     }
 }
 
 /// Stops what the orchestrators of the plan can be told to stop, and those that end with their
-/// fleet. `brains_are_gone` stops the brains that come up meanwhile. Returns the pids of those that
-/// obeyed.
+/// fleet. `brains_are_gone` stops the brains that come up meanwhile. Returns what was told.
 pub(crate) fn stop(
     stopping: &mut Stopping<'_>,
     plan: &StopPlan,
     lock_dir: &Path,
     warn: &mut dyn FnMut(&str),
     brains_are_gone: &mut dyn FnMut(&mut Stopping<'_>),
-) -> Vec<u32> {
+) -> Told {
     let (old, mut groups): (Vec<_>, Vec<_>) =
         groups(plan, lock_dir).into_iter().partition(|group| group.is_scripted);
     for group in &old {
@@ -84,26 +112,24 @@ pub(crate) fn stop(
             groups.iter_mut().for_each(|group| group.spare_kept(stopping));
         }
     }
-    let mut obeyed = Vec::new();
+    let mut told = Told::default();
     for group in &groups {
-        let of_group = orchestrators(plan).filter(|one| group.includes(one));
-        let pids: Vec<u32> = of_group.map(|one| one.identity.pid).collect();
         if stopping.is_interrupted() {
             // What it has written of those that it has stopped counts.
-            obeyed.extend(pids);
+            told.obeyed(plan, group, &[]);
             continue;
         }
-        let answer = group.tell(plan, if group.ends { None } else { Some(&group.names) });
-        if matches!(answer, Answer::Obeys) {
+        let answer = group.tell(plan, &group.order());
+        if let Answer::Obeys(known) = &answer {
             stopping.note_told(|one| group.knows(one));
-            obeyed.extend(pids);
+            told.obeyed(plan, group, known);
             for role in STOP_ORDER.into_iter().filter(|&role| role != Role::Orchestrator) {
                 stopping.stop_those(role, Pace::Told, &|one| group.knows(one));
             }
         }
         stop_itself(stopping, plan, group, &answer, warn);
     }
-    obeyed
+    told
 }
 
 /// The orchestrators that the plan ends, and those that it only tells.
@@ -119,8 +145,13 @@ fn groups<'a>(plan: &'a StopPlan, lock_dir: &Path) -> Vec<Group<'a>> {
         }
         let elsewhere = &one.elsewhere;
         let of_folder = |other: &&Target| other.elsewhere == *elsewhere;
-        let names = plan.targets().filter(of_folder).map(|other| other.component.clone());
+        let name = |one: &Target| one.component.clone();
         let withheld = plan.withheld.iter().filter(|_| elsewhere.is_none()).cloned();
+        let mut names: Vec<String> =
+            plan.targets().filter(of_folder).map(name).chain(withheld).collect();
+        names.dedup();
+        let mut run_on: Vec<String> = plan.run_on().filter(of_folder).map(name).collect();
+        run_on.dedup();
         groups.push(Group {
             elsewhere,
             lock_dir: elsewhere.as_ref().map_or(lock_dir.into(), |root| root.join(".locks")),
@@ -128,7 +159,8 @@ fn groups<'a>(plan: &'a StopPlan, lock_dir: &Path) -> Vec<Group<'a>> {
             is_spared: orchestrators(plan).filter(of_folder).any(|one| plan.spares(one)),
             is_scripted: orchestrators(plan).filter(of_folder).all(|one| one.is_scripted),
             lock: one.component.clone(),
-            names: names.chain(withheld).collect(),
+            names,
+            run_on,
         });
     }
     groups
@@ -148,8 +180,8 @@ fn brains_first<'a>(
     for group in groups {
         let brains = plan.targets().filter(|one| is_brain(one) && group.includes(one));
         let names: Vec<String> = brains.map(|one| one.component.clone()).collect();
-        match group.tell(plan, Some(&names)) {
-            Answer::Obeys => {
+        match group.tell(plan, &Order::Stop { names, run_on: Vec::new() }) {
+            Answer::Obeys(_) => {
                 stopping.note_told(|one| is_brain(one) && group.knows(one));
                 obedient.push(group);
             }
@@ -184,8 +216,8 @@ fn stop_itself(
 ) {
     let is_mine = |one: &Target| group.includes(one);
     let pace = match answer {
-        Answer::Obeys if !group.ends => return,
-        Answer::Obeys => Pace::Fleet,
+        Answer::Obeys(_) if !group.ends => return,
+        Answer::Obeys(_) => Pace::Fleet,
         Answer::NoChannel | Answer::Busy(_) | Answer::Silent(_) if group.is_spared => {
             return warn(
                 "the orchestrator that this command was started from can't be told: it may start again what is stopped",

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use qc_fleet::{Exposure, Kept, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
+use qc_fleet::{Exposure, Fleet, Kept, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
 use qc_lock_core::Latch;
 use serde::Serialize;
 
+use crate::orchestrator::Told;
 use crate::starters::Loop;
 
 #[derive(Debug, Serialize)]
@@ -35,7 +36,10 @@ pub(crate) struct Report {
     /// What has started a component, runs on without it, and may start it again.
     pub(crate) lingering: Vec<Loop>,
     /// Whether an orchestrator that runs on was told what not to start again.
-    pub(crate) is_told: bool,
+    is_told: bool,
+    /// What the orchestrator of this folder, which runs on, does not start again.
+    #[serde(skip)]
+    not_again: Vec<String>,
     /// Whether stopping was interrupted.
     pub(crate) interrupted: bool,
     results: Vec<Ended>,
@@ -108,6 +112,7 @@ impl From<&Kept> for PlannedKept {
 impl Report {
     pub(crate) fn new(
         plan: &StopPlan,
+        fleet: &Fleet,
         snapshot: &Snapshot,
         config_error: Option<&str>,
         dry_run: bool,
@@ -127,15 +132,23 @@ impl Report {
             spared: planned(&plan.spared),
             untouchable: plan.untouchable.iter().map(PlannedKept::from).collect(),
             kept: plan.kept.iter().map(PlannedKept::from).collect(),
-            withheld: plan.withheld.clone(),
+            withheld: withheld(plan, fleet).map(str::to_owned).collect(),
             exposure: plan.exposure.clone(),
             loops: Vec::new(),
             lingering: Vec::new(),
             is_told: false,
+            not_again: Vec::new(),
             interrupted: false,
             results: Vec::new(),
             cleared: Vec::new(),
         }
+    }
+
+    pub(crate) fn add_told(&mut self, plan: &StopPlan, told: Told) {
+        self.is_told = plan.told.iter().any(|one| told.pids.contains(&one.identity.pid));
+        self.not_again = told.names;
+        self.not_again.sort();
+        self.not_again.dedup();
     }
 
     pub(crate) fn add_results(&mut self, results: &[Stopped]) {
@@ -215,17 +228,12 @@ impl Report {
 
     /// What an orchestrator that runs on does from now on.
     fn write_told(&self, output: &mut dyn Write) -> io::Result<()> {
-        if !self.is_told {
+        if !self.is_told || self.not_again.is_empty() {
             return Ok(());
         }
-        let stopped = self.plan.iter().filter(|stage| stage.role != Role::Orchestrator);
-        let stopped = stopped.flat_map(|stage| &stage.targets).filter(|one| one.folder.is_none());
-        let mut names: Vec<&str> = stopped.map(|one| &*one.component).collect();
-        names.extend(self.withheld.iter().map(String::as_str));
-        names.dedup();
+        let names = self.not_again.join(", ");
         for one in self.told.iter().filter(|one| one.folder.is_none()) {
             let (name, pid) = (&one.component, one.pid);
-            let names = names.join(", ");
             writeln!(
                 output,
                 "{name} (PID {pid}) runs on and does not start {names} again until `qc-launch start` asks for it."
@@ -277,6 +285,7 @@ impl Report {
 /// What is said before, for a dry run and for the prompt.
 pub(crate) fn write_plan(
     plan: &StopPlan,
+    fleet: &Fleet,
     snapshot: &Snapshot,
     config_error: Option<&str>,
     latch: Option<&str>,
@@ -312,11 +321,19 @@ pub(crate) fn write_plan(
     }
     if plan.is_empty() {
         for one in plan.told.chunk_by(is_one_line) {
-            let names = plan.withheld.join(", ");
-            writeln!(output, "{} runs on and is told not to start {names}.", line(one))?;
+            let run_on = plan.run_on().map(|one| one.component.as_str());
+            let mut names: Vec<&str> = run_on.chain(withheld(plan, fleet)).collect();
+            names.dedup();
+            if !names.is_empty() {
+                let names = names.join(", ");
+                writeln!(output, "{} runs on and is told not to start {names}.", line(one))?;
+            }
         }
         let nothing = match snapshot.own().next() {
             None => "Nothing of the fleet is running.",
+            Some(_) if plan.run_on().next().is_some() => {
+                "Nothing else that is to be stopped is running."
+            }
             Some(_) => "Nothing that is to be stopped is running.",
         };
         return writeln!(output, "{nothing}");
@@ -346,6 +363,13 @@ pub(crate) fn write_plan(
     writeln!(output, "WARNING: open trades are NOT closed, and terminals are not touched.")?;
     write_exposure(&plan.exposure, output)?;
     writeln!(output)
+}
+
+/// Returns what is withheld of what can run: an orchestrator has nothing that is not enabled, unless
+/// the config has changed since it was read.
+fn withheld<'a>(plan: &'a StopPlan, fleet: &'a Fleet) -> impl Iterator<Item = &'a str> {
+    let is_enabled = |name: &&String| fleet.component(name).is_some_and(|one| one.enabled);
+    plan.withheld.iter().filter(is_enabled).map(String::as_str)
 }
 
 fn is_one_line(one: &Target, other: &Target) -> bool {

@@ -10,6 +10,7 @@ use qc_fleet::{Pace, Progress, Role, STOP_ORDER, Snapshot, StopPlan, Stopped, St
 use qc_lock_core::LockDir;
 
 use crate::display::Display;
+use crate::orchestrator::Told;
 use crate::planner::Planner;
 use crate::starters::{Loop, Starters, may_start_again};
 use crate::{orchestrator, records};
@@ -25,8 +26,7 @@ pub(crate) const SECOND_LOOK: Duration = Duration::from_millis(200);
 pub(crate) struct Done {
     pub(crate) results: Vec<Stopped>,
     pub(crate) loops: Vec<Loop>,
-    /// Whether an orchestrator that runs on was told what not to start again.
-    pub(crate) is_told: bool,
+    pub(crate) told: Told,
     pub(crate) interrupted: bool,
 }
 
@@ -57,11 +57,10 @@ pub(crate) fn stop_everything(
         move |_| interrupt()
     })?;
     let mut rounds = Rounds { planner, snapshots, starters: Starters::new(plan) };
-    let obeyed =
-        orchestrator::stop(&mut stopping, plan, locks.path(), &mut warn, &mut |stopping| {
-            rounds.look(stopping);
-            rounds.stop_up_to(stopping, Role::Brain);
-        });
+    let told = orchestrator::stop(&mut stopping, plan, locks.path(), &mut warn, &mut |stopping| {
+        rounds.look(stopping);
+        rounds.stop_up_to(stopping, Role::Brain);
+    });
     if plan.stages.first().is_some_and(|stage| stage.role == Role::Orchestrator) {
         // It may have started something just before it ended.
         rounds.look(&mut stopping);
@@ -73,8 +72,7 @@ pub(crate) fn stop_everything(
     let interrupted = stopping.is_interrupted();
     let results = stopping.finish();
     records::tell(locks, &results, &witness);
-    let is_told = plan.told.iter().any(|one| obeyed.contains(&one.identity.pid));
-    Ok(Done { results, loops: rounds.starters.into_loops(), is_told, interrupted })
+    Ok(Done { results, loops: rounds.starters.into_loops(), told, interrupted })
 }
 
 impl Rounds<'_> {
@@ -136,7 +134,7 @@ impl Rounds<'_> {
     }
 }
 
-fn warn(warning: &str) {
+pub(crate) fn warn(warning: &str) {
     // stderr is closed; ignore.
     let _ = writeln!(io::stderr(), "WARNING: {warning}");
 }

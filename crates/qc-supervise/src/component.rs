@@ -69,6 +69,8 @@ pub(crate) struct Component {
     pub(crate) guards: Vec<Id>,
     /// Whether it is forgotten once it has ended.
     pub(crate) removed: bool,
+    /// Whether it is not started again once what runs now has ended.
+    pub(crate) is_withheld: bool,
     /// The brain that has survived its kill, for which this watchdog is not stopped.
     pub(crate) kept_for: Option<Id>,
 }
@@ -172,6 +174,7 @@ impl Component {
             waiters: Vec::new(),
             guards: Vec::new(),
             removed: false,
+            is_withheld: false,
             kept_for: None,
         }
     }

@@ -21,6 +21,8 @@ pub enum Event {
     Restart(Id),
     /// These are to be stopped, in order, and with a watchdog the brains that it guards.
     Stop(Vec<Id>),
+    /// These run on as long as they do by themselves, and are then not started again.
+    Withhold(Vec<Id>),
     /// Everything is to be stopped, in order; each gets at most `limit` to end by itself, those
     /// too that are being stopped already.
     StopAll {

@@ -33,6 +33,8 @@ pub enum Note {
     Killed(Duration),
     /// It ended by itself when it was to stop and its turn to be asked had not come.
     EndedUnasked(Exit),
+    /// It ended by itself, and was not to be started again after that.
+    Withheld(Exit),
     /// It ended this long after it was asked to.
     Stopped(Exit, Duration),
     /// It was killed, this long after it was asked to stop.
@@ -92,6 +94,7 @@ impl Note {
             | Self::Ready(_)
             | Self::Finished(_)
             | Self::EndedUnasked(_)
+            | Self::Withheld(_)
             | Self::Stopped(..)
             | Self::EndedByKill(_) => false,
         }

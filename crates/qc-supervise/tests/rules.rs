@@ -241,3 +241,37 @@ fn an_exit_code_that_means_a_command_was_not_found_says_so() {
         assert_eq!(text.contains("not found"), expected.contains("not found"), "{text}");
     }
 }
+
+#[test]
+fn what_is_withheld_runs_on_and_is_not_started_again_until_someone_starts_it() {
+    let ended = |exit| Event::Exited { id: BRAIN, life: 1, exit };
+    let begin = || {
+        let mut machine = pair(|settings| settings.start_seconds = Duration::ZERO);
+        machine.handle(Event::StartAll, Duration::ZERO);
+        run(&mut machine, WATCHDOG, 1, Duration::ZERO);
+        run(&mut machine, BRAIN, 1, Duration::ZERO);
+        assert_eq!(machine.handle(Event::Withhold(vec![BRAIN]), seconds(1)), []);
+        assert_eq!(machine.view(BRAIN).unwrap().state, State::Running);
+        machine
+    };
+    for exit in [Exit::Code(0), Exit::Code(3), Exit::Signal(11)] {
+        let mut machine = begin();
+        let said = machine.handle(ended(exit), seconds(2));
+        assert_eq!(said, [Action::Say(BRAIN, Note::Withheld(exit))]);
+        assert_eq!(machine.view(BRAIN).unwrap().state, State::Stopped);
+        assert_eq!(machine.handle(Event::Tick, seconds(900)), []);
+        assert!(!machine.is_over(), "it can be started by hand");
+        assert_eq!(machine.handle(Event::Start(BRAIN), seconds(901)), [spawn(BRAIN, 2)]);
+    }
+    // Wanted again before it has ended, it is restarted as ever.
+    let mut machine = begin();
+    machine.handle(Event::Start(BRAIN), seconds(2));
+    machine.handle(ended(Exit::Code(3)), seconds(3));
+    machine.handle(Event::Tick, seconds(900));
+    assert_eq!(machine.view(BRAIN).unwrap().life, 2);
+    // What does not run rests at once.
+    let mut machine = pair(|_| ());
+    machine.handle(Event::StartAll, Duration::ZERO);
+    machine.handle(Event::Withhold(vec![BRAIN]), Duration::ZERO);
+    assert_eq!(machine.view(BRAIN).unwrap().state, State::Stopped);
+}

@@ -244,6 +244,38 @@ fn a_watchdog_that_runs_it_is_obeyed_and_its_orchestrator_starts_no_brain_again(
 }
 
 #[test]
+fn a_brain_that_runs_it_is_obeyed_and_not_started_again_itself() {
+    for (args, others) in
+        [("", "stopped"), (" --keep-watchdogs", "stopped"), (" --account ATLAS", "running")]
+    {
+        let fleet = SampleFleet::new(tools(), &[("ATLAS", 41), ("BETA", 42)]);
+        let tool = fleet.tools.tool("qc-shutdown");
+        fleet.script("BRAIN_ATLAS.py", &format!("await limit\nrun {} --yes{args}", tool.display()));
+        let mut launch = launch(&fleet);
+        launch.wait_for("started BRAIN_BETA");
+        fs::write(fleet.root().join("limit"), "").unwrap();
+        launch.wait_for("BRAIN_ATLAS ended with exit code 0; it is not started again");
+        let said = fleet.run("qc-launch", &["logs", "BRAIN_ATLAS"]).stdout;
+        let promise = said.lines().find(|line| line.contains("does not start BRAIN_ATLAS"));
+        assert!(promise.is_some_and(|it| !it.contains("quantum_server")), "{args}: {said}");
+        assert!(!said.contains("Nothing that is to be stopped"), "{args}: {said}");
+        let status = fleet.run("qc-launch", &["status", "--json"]).json();
+        let components = status["components"].as_array().unwrap();
+        let state = |name: &str| {
+            let one = components.iter().find(|one| one["name"] == name);
+            one.unwrap()["state"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(state("BRAIN_ATLAS"), "stopped", "{args}: {status:#}");
+        assert_eq!(state("WATCHDOG_ATLAS"), "running", "{args}: {status:#}");
+        assert_eq!(state("BRAIN_BETA"), others, "{args}: {status:#}");
+        let started = fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]);
+        assert!(started.stdout.contains("BRAIN_ATLAS runs") || started.code != 0, "{started:#?}");
+        launch.wait_for("started BRAIN_ATLAS");
+        shutdown(&fleet, &["--yes"]);
+    }
+}
+
+#[test]
 fn what_does_not_run_now_is_not_started_later_either() {
     let fleet = SampleFleet::new(tools(), &ONE);
     // It fails, and would be started again.

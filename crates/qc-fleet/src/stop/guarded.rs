@@ -1,7 +1,9 @@
 //! Protection that stays: a watchdog is not stopped while a brain of its account trades on.
 
+use qc_lock_core::Account;
+
 use super::Target;
-use crate::Role;
+use crate::{Component, Role};
 
 /// Returns the brain of `brains`, none of which can be stopped, that `target` protects. The server
 /// of a folder stays with its watchdogs, which may need it. A brain of no known account may trade
@@ -15,6 +17,22 @@ pub(crate) fn protects<'a>(target: &Target, brains: &[&'a Target]) -> Option<&'a
     brains.iter().find(is_one).copied()
 }
 
+/// Whether a component of this folder, which does not run, is to protect one of these brains.
+pub(crate) fn is_to_protect(component: &Component, brains: &[&Target]) -> bool {
+    let key = component.account_key.as_deref();
+    let number = component.account.as_ref().map(Account::as_str);
+    let mut here = brains.iter().filter(|brain| brain.elsewhere.is_none());
+    here.any(|brain| match component.role {
+        Role::Watchdog => {
+            is_one(&brain.account, number)
+                || is_one(&brain.account_key, key)
+                || (brain.account.is_none() && brain.account_key.is_none())
+        }
+        Role::Server => true,
+        Role::Orchestrator | Role::Brain | Role::Other => false,
+    })
+}
+
 /// Returns why one that protects `brain` runs on.
 pub(crate) fn reason(brain: &Target) -> String {
     format!("it protects {} (PID {}), which runs on", brain.component, brain.identity.pid)
@@ -22,14 +40,15 @@ pub(crate) fn reason(brain: &Target) -> String {
 
 /// Accounts are the same everywhere, their keys only in one folder.
 fn trades_account_of(brain: &Target, watchdog: &Target) -> bool {
-    let same = |one: &Option<String>, other: &Option<String>| match (one, other) {
-        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
-        _ => false,
-    };
+    let same = |one, other: &Option<String>| is_one(one, other.as_deref());
     let is_here = brain.elsewhere == watchdog.elsewhere;
     let is_unknown = brain.account.is_none() && brain.account_key.is_none();
     same(&brain.account, &watchdog.account)
         || (is_here && (is_unknown || same(&brain.account_key, &watchdog.account_key)))
+}
+
+fn is_one(one: &Option<String>, other: Option<&str>) -> bool {
+    one.as_deref().zip(other).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use qc_process::ProcessInfo;
+use qc_process::{Identity, ProcessInfo};
 use serde::Serialize;
 
-use super::guarded::{protects, reason};
+use super::guarded::{is_to_protect, protects, reason};
 use super::{Scope, Target};
 use crate::matching::call_of;
 use crate::{Fleet, Instance, Role, Snapshot};
@@ -33,6 +33,8 @@ pub struct StopPlan {
     pub withheld: Vec<String>,
     /// What is left without protection.
     pub exposure: Exposure,
+    /// The process that asks, and those it descends from.
+    pub asked_by: Vec<Identity>,
 }
 
 /// Processes that are stopped at the same time.
@@ -85,7 +87,7 @@ impl StopPlan {
             chosen[position] |= brain.role == Role::Brain && reached.iter().zip(&chosen).any(guard);
         }
         let targets = |instance: &Instance| targets(fleet, instance, timeout);
-        let mut plan = Self::default();
+        let mut plan = Self { asked_by: scope.spared.clone(), ..Self::default() };
         for (one, chosen) in reached.iter().zip(&mut chosen).filter(|(_, chosen)| **chosen) {
             if let Some(why) = one.untouchable {
                 *chosen = false;
@@ -130,21 +132,28 @@ impl StopPlan {
                 plan.told = stay.into_iter().flat_map(|(one, _)| targets(one)).collect();
             }
         }
-        plan.withheld = withheld(fleet, &reached, scope);
+        plan.withheld = withheld(fleet, &reached, scope, &brains);
         // One that has nothing to do with it is left alone, as is its folder.
-        let Self { stages, told, withheld, .. } = &mut plan;
         let has_part = |one: &Target| {
-            let mut targets = stages.iter().flat_map(|stage| &stage.targets);
-            targets.any(|target| target.elsewhere == one.elsewhere)
-                || (one.elsewhere.is_none() && !one.is_scripted && !withheld.is_empty())
+            let is_here = |target: &Target| target.elsewhere == one.elsewhere;
+            let is_withheld = one.elsewhere.is_none() && !plan.withheld.is_empty();
+            plan.targets().any(is_here)
+                || (!one.is_scripted && (is_withheld || plan.run_on().any(is_here)))
         };
-        told.retain(has_part);
-        plan
+        let told = plan.told.iter().filter(|one| has_part(one)).cloned().collect();
+        Self { told, ..plan }
     }
 
     /// Whether `target` is an orchestrator that the command that asks was started from.
     pub fn spares(&self, target: &Target) -> bool {
-        self.spared.iter().any(|one| one.identity == target.identity)
+        self.asked_by.contains(&target.identity)
+    }
+
+    /// Returns what is not to be started again once it has ended by itself: what is meant and has
+    /// asked for that. A watchdog goes on protecting.
+    pub fn run_on(&self) -> impl Iterator<Item = &Target> {
+        let runs_on = |one: &&Target| !matches!(one.role, Role::Orchestrator | Role::Watchdog);
+        self.spared.iter().filter(runs_on)
     }
 
     /// Plans to stop these instances, whatever else runs.
@@ -211,12 +220,21 @@ fn same_account(one: &Instance, other: &Instance) -> bool {
         && (same(&one.account_key, &other.account_key) || same(&one.account, &other.account))
 }
 
-fn withheld(fleet: &Fleet, reached: &[&Instance], scope: &Scope) -> Vec<String> {
+/// `brains` run on, so that what protects them is needed.
+fn withheld(
+    fleet: &Fleet,
+    reached: &[&Instance],
+    scope: &Scope,
+    brains: &[&Target],
+) -> Vec<String> {
     let runs = |name: &str| {
         let mut own = reached.iter().filter(|one| one.other_root.is_none());
         own.any(|one| one.component.eq_ignore_ascii_case(name))
     };
-    let meant = fleet.components.iter().filter(|one| scope.means_component(one));
+    let meant = fleet
+        .components
+        .iter()
+        .filter(|one| scope.means_component(one) && !is_to_protect(one, brains));
     meant.map(|one| one.name.to_string()).filter(|name| !runs(name)).collect()
 }
 
@@ -358,6 +376,39 @@ mod tests {
         assert_eq!(plan.told[0].identity.pid, 13);
         assert_eq!(plan.exposure.trade_unguarded, [""; 0]);
         assert_eq!(plan.exposure.lose_watchdog, ["B"]);
+        let run_on: Vec<&str> = plan.run_on().map(|one| one.component.as_str()).collect();
+        assert_eq!(run_on, ["BRAIN_A"], "its orchestrator does not start it again");
+    }
+
+    #[test]
+    fn a_brain_that_asks_is_meant_itself_and_its_orchestrator_is_never_stopped() {
+        let root = tempfile::tempdir().unwrap();
+        let processes = vec![
+            process(root.path(), 10, 1, "qc-launch"),
+            process(root.path(), 12, 10, "python BRAIN_A.py"),
+            process(root.path(), 17, 10, "python BRAIN_B.py"),
+        ];
+        let spared: Vec<Identity> = processes[..2].iter().map(|one| one.identity.clone()).collect();
+        let fleet = fleet(root.path());
+        let seen = snapshot(root.path(), processes, Vec::new());
+        for (scope, stopped) in [
+            (Scope { accounts: texts(&["A"]), ..Scope::default() }, &[][..]),
+            (Scope { keep_watchdogs: true, ..Scope::default() }, &[17]),
+            (Scope::default(), &[17]),
+        ] {
+            let scope = Scope { spared: spared.clone(), ..scope };
+            let plan = StopPlan::new(&fleet, &seen, &scope, None);
+            assert_eq!(pids(&plan), stopped, "{scope:?}");
+            let run_on: Vec<&str> = plan.run_on().map(|one| one.component.as_str()).collect();
+            assert_eq!(run_on, ["BRAIN_A"], "{scope:?}");
+            assert_eq!(plan.told.len(), 1, "{scope:?}");
+            assert!(plan.spares(&plan.told[0]), "{scope:?}");
+            let guards = ["WATCHDOG_A", "quantum_server"].map(String::from);
+            assert!(
+                !guards.iter().any(|one| plan.withheld.contains(one)),
+                "it needs them: {scope:?}"
+            );
+        }
     }
 
     #[test]

@@ -73,6 +73,12 @@ impl Runtime<'_> {
                 self.events.push_back(Event::Stop(ids));
                 text
             }),
+            Request::Withhold { names } => self.ids(names).map(|ids| {
+                let text = format!("asked not to start {} again", names.join(", "));
+                self.report.info("asked", &text);
+                self.events.push_back(Event::Withhold(ids));
+                Vec::new()
+            }),
             Request::Start { names } => self.each(names, "start", Event::Start),
             Request::Restart { names } => self.each(names, "restart", Event::Restart),
             Request::Reload => self.reload(),

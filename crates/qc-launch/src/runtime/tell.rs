@@ -157,6 +157,11 @@ impl Runtime<'_> {
                 self.ended.push(name.clone());
                 ("stopped", format!("{name} ended before it was asked, with {exit}"))
             }
+            Note::Withheld(exit) => {
+                self.ended.push(name.clone());
+                let until = format!("until `qc-launch start {name}`");
+                ("stopped", format!("{name} ended with {exit}; it is not started again {until}"))
+            }
             Note::Stopped(exit, took) => {
                 self.ended.push(name.clone());
                 let took = seconds(*took);
@@ -210,12 +215,18 @@ impl Runtime<'_> {
             Note::GaveUp(_) | Note::Unguarded(_) => Some(NotifyEvent::GaveUp),
             Note::Hung(_) | Note::Survived | Note::Kept(_) => Some(NotifyEvent::Hung),
             // Of all together, it is told once, at the end.
-            Note::EndedUnasked(_) | Note::Stopped(..) | Note::EndedByKill(_)
+            Note::EndedUnasked(_)
+            | Note::Withheld(_)
+            | Note::Stopped(..)
+            | Note::EndedByKill(_)
                 if self.is_stopping() =>
             {
                 None
             }
-            Note::EndedUnasked(_) | Note::Stopped(..) | Note::EndedByKill(_) => {
+            Note::EndedUnasked(_)
+            | Note::Withheld(_)
+            | Note::Stopped(..)
+            | Note::EndedByKill(_) => {
                 let stays = |view: View| view.state == State::Stopped;
                 self.machine.view(id).is_none_or(stays).then_some(NotifyEvent::Stopped)
             }

@@ -48,7 +48,8 @@ impl Machine {
             }
         }
         for id in changed {
-            let was_stopped = |it: &Component| it.phase == Phase::Resting(Rest::Stopped);
+            let was_stopped =
+                |it: &Component| it.is_withheld || it.phase == Phase::Resting(Rest::Stopped);
             // What somebody has stopped by hand stays stopped.
             if self.follows_its_guard(id) {
                 self.stop_one_in_order(id);

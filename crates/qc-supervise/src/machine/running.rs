@@ -48,6 +48,10 @@ impl Machine {
                 self.say(id, Note::EndedUnasked(exit));
                 self.rest(id, Rest::Stopped);
             }
+            Phase::Starting | Phase::Ready(_) if component.is_withheld => {
+                self.say(id, Note::Withheld(exit));
+                self.rest(id, Rest::Stopped);
+            }
             Phase::Starting => self.failed(id, Cause::Ended(exit), None),
             Phase::Ready(_) => self.failed(id, Cause::Ended(exit), Some(ran)),
             Phase::Stopping(step, then) => {
@@ -84,7 +88,7 @@ impl Machine {
         else {
             return;
         };
-        if unwanted {
+        if unwanted || component.is_withheld {
             return self.rest(id, Rest::Stopped);
         }
         let policy = &component.spec.settings.restart;
@@ -115,6 +119,7 @@ impl Machine {
     pub(super) fn rest(&mut self, id: Id, rest: Rest) {
         let Some(component) = self.get_mut(id) else { return };
         component.busy_since = None;
+        component.is_withheld = false;
         let turn = component.turn(id);
         let guarded = component.guards.clone();
         let removed = component.removed;

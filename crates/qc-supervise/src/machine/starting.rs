@@ -26,6 +26,7 @@ impl Machine {
         let Some(component) = self.get_mut(id).filter(|component| !component.removed) else {
             return;
         };
+        component.is_withheld = false;
         let turn = component.turn(id);
         match &mut component.phase {
             Phase::Resting(_) | Phase::BackingOff(..) | Phase::Blocked(..) => {
@@ -53,7 +54,8 @@ impl Machine {
         if self.stopping {
             return;
         }
-        let Some(component) = self.get(id) else { return };
+        let Some(component) = self.get_mut(id) else { return };
+        component.is_withheld = false;
         let turn = component.turn(id);
         match component.phase {
             Phase::Starting | Phase::Ready(_) | Phase::Spawning(_, None) => {
@@ -210,7 +212,7 @@ impl Machine {
         let Phase::Spawning(start, then) = component.phase.clone() else { return };
         let busy_since = component.busy_since.unwrap_or(self.now);
         let retries = component.retries;
-        let unwanted = self.is_to_stop(id);
+        let unwanted = component.is_withheld || self.is_to_stop(id);
         self.starts.spawned(id);
         match (then, why) {
             (Some(then), _) => self.after_stop(id, then),

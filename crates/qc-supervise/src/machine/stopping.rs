@@ -55,6 +55,24 @@ impl Machine {
         }
     }
 
+    /// Lets it run on as long as it does by itself, and not start again.
+    pub(super) fn withhold(&mut self, id: Id) {
+        let Some(component) = self.get_mut(id) else { return };
+        match &mut component.phase {
+            Phase::Spawning(_, None) | Phase::Starting | Phase::Ready(_) => {
+                component.is_withheld = true;
+            }
+            Phase::Spawning(_, Some(then)) | Phase::Stopping(_, then) => {
+                *then = Then::Rest(Rest::Stopped);
+            }
+            Phase::Resting(_)
+            | Phase::HeldBack(..)
+            | Phase::Queued
+            | Phase::BackingOff(..)
+            | Phase::Blocked(..) => self.stop_one_in_order(id),
+        }
+    }
+
     /// Stops it, unless it is the watchdog of a brain that has survived its kill.
     pub(super) fn turn_to_stop(&mut self, id: Id) {
         match self.survivor_of(id) {

@@ -166,6 +166,7 @@ impl Referee {
                 }
             }
             Event::Adopted(_)
+            | Event::Withhold(_)
             | Event::Ready { .. }
             | Event::Reload(_)
             | Event::Pulse { .. }
