@@ -1,10 +1,11 @@
 //! Orchestrators first: told through their control channel, so that nothing is started again while
 //! it is being stopped. One that does not answer is stopped itself, and so is an old launcher.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use qc_fleet::{Outcome, Pace, Role, STOP_ORDER, StopPlan, Stopping, Target};
-use qc_process::{Liveness, liveness};
+use qc_process::{Identity, Liveness, liveness};
 
 use crate::channel::{Answer, Order, tell};
 
@@ -33,9 +34,45 @@ pub(crate) struct Told {
     pub(crate) pids: Vec<u32>,
     /// What the one of this folder, which runs on, does not start again.
     pub(crate) names: Vec<String>,
+    /// The processes that orchestrators were told to stop.
+    processes: HashSet<Identity>,
+    /// What the orchestrator of this folder was told not to start, whether it runs or not.
+    withheld: HashSet<String>,
 }
 
 impl Told {
+    /// Whether the orchestrator of this folder, which runs on, stops `target` without being told again.
+    fn covers(&self, plan: &StopPlan, target: &Target) -> bool {
+        let runs_on = || plan.told.iter().any(|one| one.elsewhere.is_none());
+        target.elsewhere.is_none()
+            && !target.is_stray
+            && self.names.iter().any(|name| name.eq_ignore_ascii_case(&target.component))
+            && runs_on()
+    }
+
+    /// Returns what the orchestrator of `group` has still to be told, by name: what runs and has its
+    /// turn, or, without a turn, what does not run and must not come up.
+    fn news(&mut self, plan: &StopPlan, group: &Group<'_>, turn: Option<Role>) -> Vec<String> {
+        let mut names: Vec<String> = match turn {
+            Some(role) => plan
+                .targets()
+                .filter(|one| one.role == role && group.knows(one))
+                .filter(|one| self.processes.insert(one.identity.clone()))
+                .map(|one| one.component.clone())
+                .collect(),
+            None if group.elsewhere.is_none() => {
+                let is_new = |name: &&String| self.withheld.insert(name.to_ascii_lowercase());
+                plan.withheld.iter().filter(is_new).cloned().collect()
+            }
+            None => Vec::new(),
+        };
+        names.dedup();
+        if group.elsewhere.is_none() {
+            self.withheld.extend(names.iter().map(|name| name.to_ascii_lowercase()));
+        }
+        names
+    }
+
     fn obeyed(&mut self, plan: &StopPlan, group: &Group<'_>, known: &[String]) {
         let of_group = orchestrators(plan).filter(|one| group.includes(one));
         self.pids.extend(of_group.map(|one| one.identity.pid));
@@ -85,14 +122,15 @@ impl Group<'_> {
 }
 
 /// Stops what the orchestrators of the plan can be told to stop, and those that end with their
-/// fleet. `brains_are_gone` stops the brains that come up meanwhile. Returns what was told.
+/// fleet. `brains_are_gone` stops the brains that come up meanwhile. What was told is added to `told`.
 pub(crate) fn stop(
     stopping: &mut Stopping<'_>,
     plan: &StopPlan,
     lock_dir: &Path,
     warn: &mut dyn FnMut(&str),
-    brains_are_gone: &mut dyn FnMut(&mut Stopping<'_>),
-) -> Told {
+    told: &mut Told,
+    brains_are_gone: &mut dyn FnMut(&mut Stopping<'_>, &mut Told),
+) {
     let (old, mut groups): (Vec<_>, Vec<_>) =
         groups(plan, lock_dir).into_iter().partition(|group| group.is_scripted);
     for group in &old {
@@ -107,12 +145,15 @@ pub(crate) fn stop(
         stopping.done().iter().any(|one| is_brain(&one.target) && one.outcome.is_alive());
     if groups.len() > 1 || (!groups.is_empty() && (is_stuck || plan.targets().any(is_alone))) {
         groups = brains_first(stopping, plan, groups, warn);
-        brains_are_gone(stopping);
+        told.processes.extend(plan.targets().filter(|one| is_brain(one)).map(identity));
+        brains_are_gone(stopping, told);
         if stopping.keep_protection() {
             groups.iter_mut().for_each(|group| group.spare_kept(stopping));
         }
     }
-    let mut told = Told::default();
+    told.processes.extend(plan.targets().map(identity));
+    let here = groups.iter().filter(|one| one.elsewhere.is_none()).flat_map(|one| &one.names);
+    told.withheld.extend(here.map(|name| name.to_ascii_lowercase()));
     for group in &groups {
         if stopping.is_interrupted() {
             // What it has written of those that it has stopped counts.
@@ -129,7 +170,45 @@ pub(crate) fn stop(
         }
         stop_itself(stopping, plan, group, &answer, warn);
     }
-    told
+}
+
+/// Tells orchestrators that run on what has turned up since, so that it does not come again: what
+/// runs and has its turn, which is stopped by that, or, without a turn, what does not run now.
+pub(crate) fn tell_news(
+    stopping: &mut Stopping<'_>,
+    plan: &StopPlan,
+    lock_dir: &Path,
+    turn: Option<Role>,
+    warn: &mut dyn FnMut(&str),
+    told: &mut Told,
+) {
+    if stopping.is_interrupted() {
+        return;
+    }
+    stopping.note_told(|one| told.covers(plan, one));
+    for group in groups(plan, lock_dir).iter().filter(|one| !one.ends && !one.is_scripted) {
+        let names = told.news(plan, group, turn);
+        if names.is_empty() {
+            continue;
+        }
+        let order = Order::Stop { names: names.clone(), run_on: Vec::new() };
+        let answer = group.tell(plan, &order);
+        if let Answer::Obeys(known) = &answer {
+            told.obeyed(plan, group, known);
+            let is_named = |one: &Target| {
+                Some(one.role) == turn && group.knows(one) && names.contains(&one.component)
+            };
+            stopping.note_told(is_named);
+            if let Some(role) = turn {
+                stopping.stop_those(role, Pace::Told, &is_named);
+            }
+        }
+        stop_itself(stopping, plan, group, &answer, warn);
+    }
+}
+
+fn identity(target: &Target) -> Identity {
+    target.identity.clone()
 }
 
 /// The orchestrators that the plan ends, and those that it only tells.
@@ -254,4 +333,59 @@ fn stop_itself(
     };
     stopping.add(plan.told.iter().filter(|one| !group.ends && is_mine(one)));
     stopping.stop_those(Role::Orchestrator, pace, &is_mine);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use qc_fleet::Stage;
+
+    use super::*;
+
+    fn target(component: &str, role: Role, pid: u32) -> Target {
+        Target {
+            component: component.into(),
+            role,
+            account_key: None,
+            account: None,
+            elsewhere: None,
+            wrappers: Vec::new(),
+            is_stray: false,
+            is_worker: false,
+            is_scripted: false,
+            identity: Identity { pid, started: 1, boot_id: "boot".into() },
+            timeout: Duration::ZERO,
+            signal: None,
+        }
+    }
+
+    fn plan(watchdog: u32, withheld: &[&str]) -> StopPlan {
+        let stage = |target: Target| Stage { role: target.role, targets: vec![target] };
+        let mut by_hand = target("BRAIN_B", Role::Brain, 20);
+        by_hand.is_stray = true;
+        StopPlan {
+            stages: vec![stage(by_hand), stage(target("WATCHDOG_A", Role::Watchdog, watchdog))],
+            told: vec![target("MASTER_LAUNCH", Role::Orchestrator, 1)],
+            withheld: withheld.iter().map(ToString::to_string).collect(),
+            ..StopPlan::default()
+        }
+    }
+
+    #[test]
+    fn an_orchestrator_that_runs_on_is_told_once_of_each_that_turns_up() {
+        let mut told = Told::default();
+        let mut news = |plan: &StopPlan, turn| {
+            let groups = groups(plan, Path::new("x"));
+            told.news(plan, &groups[0], turn)
+        };
+        let first = plan(30, &["BRAIN_A"]);
+        assert_eq!(news(&first, None), ["BRAIN_A"]);
+        assert_eq!(news(&first, Some(Role::Brain)), [""; 0], "it did not start that one");
+        assert_eq!(news(&first, Some(Role::Watchdog)), ["WATCHDOG_A"]);
+        assert_eq!(news(&first, Some(Role::Watchdog)), [""; 0]);
+        let second = plan(31, &["BRAIN_A", "WATCHDOG_C"]);
+        assert_eq!(news(&second, None), ["WATCHDOG_C"]);
+        assert_eq!(news(&second, Some(Role::Watchdog)), ["WATCHDOG_A"], "it was started again");
+    }
 }

@@ -59,13 +59,14 @@ impl Witness {
         Self(RefCell::new(Seen { began: Local::now(), sources, is_blind: false }))
     }
 
-    /// Returns how `target` has ended, once its orchestrator has written that down.
-    pub(crate) fn outcome(&self, target: &Target) -> Option<Outcome> {
+    /// Returns how `target` has ended, once its orchestrator has written that down. `is_last` says that
+    /// it is not waited for any longer.
+    pub(crate) fn outcome(&self, target: &Target, is_last: bool) -> Option<Outcome> {
         let mut seen = self.0.borrow_mut();
-        if seen.ends_of(target)?.outcome(target).is_none() {
+        if seen.ends_of(target)?.outcome(target, false).is_none() {
             seen.read_on();
         }
-        let outcome = seen.ends_of(target)?.outcome(target);
+        let outcome = seen.ends_of(target)?.outcome(target, is_last);
         // Nobody can be awaited who writes where nothing can be read.
         outcome.or(seen.is_blind.then_some(Outcome::Stopped))
     }
@@ -95,10 +96,12 @@ impl Ends {
         pids.find_map(of_pid).map(|(_, outcome)| outcome)
     }
 
-    /// Returns how `target` ended. What is written of its component holds for each of its processes.
-    fn outcome(&self, target: &Target) -> Option<Outcome> {
+    /// Returns how `target` ended. If nothing more is awaited, a kill of its component was one of each of
+    /// its processes.
+    fn outcome(&self, target: &Target, is_last: bool) -> Option<Outcome> {
         let last = || self.of(&target.component).last().map(|(_, outcome)| outcome);
-        self.written(target).or_else(last).cloned()
+        let kill = || last().filter(|&outcome| is_last && *outcome == Outcome::Killed);
+        self.written(target).or_else(kill).cloned()
     }
 }
 
@@ -233,21 +236,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_of_a_wrapper_or_of_the_component_holds_for_each_of_its_processes() {
+    fn what_is_written_of_a_wrapper_holds_for_what_it_runs_and_a_kill_for_the_component() {
         let mut ends = Ends::default();
-        assert_eq!(ends.outcome(&target(2, &[1])), None);
+        assert_eq!(ends.outcome(&target(2, &[1]), true), None);
+        ends.insert("BRAIN_A", 4, Outcome::ByItself);
+        assert_eq!(ends.outcome(&target(5, &[]), true), None, "another run of it");
         ends.insert("brain_a", 1, Outcome::Killed);
-        ends.insert("BRAIN_A", 4, Outcome::Stopped);
-        for (pid, wrappers, written, outcome) in [
-            (1, &[][..], Some(Outcome::Killed), Outcome::Killed),
-            (2, &[1], Some(Outcome::Killed), Outcome::Killed),
-            (4, &[1], Some(Outcome::Stopped), Outcome::Stopped),
-            // A worker, or what a shim that is gone has started.
-            (5, &[], None, Outcome::Stopped),
+        for (pid, wrappers, at_once, at_last) in [
+            (1, &[][..], Some(Outcome::Killed), Some(Outcome::Killed)),
+            (2, &[1], Some(Outcome::Killed), Some(Outcome::Killed)),
+            (4, &[1], Some(Outcome::ByItself), Some(Outcome::ByItself)),
+            // A worker, or what a shim that is gone has started; or the next run, which ends later.
+            (5, &[], None, Some(Outcome::Killed)),
         ] {
             let target = target(pid, wrappers);
-            assert_eq!(ends.written(&target).cloned(), written, "{pid}");
-            assert_eq!(ends.outcome(&target), Some(outcome), "{pid}");
+            assert_eq!(ends.written(&target), at_once.as_ref(), "{pid}");
+            assert_eq!(ends.outcome(&target, false), at_once, "{pid}");
+            assert_eq!(ends.outcome(&target, true), at_last, "{pid}");
         }
     }
 }

@@ -35,6 +35,9 @@ struct Rounds<'a> {
     planner: &'a Planner<'a>,
     snapshots: &'a mut Vec<Snapshot>,
     starters: Starters,
+    locks: &'a LockDir,
+    /// What was to be done at the last look.
+    latest: StopPlan,
 }
 
 /// Performs the plan, and stops what is found to be running after each stage: something may have
@@ -49,26 +52,35 @@ pub(crate) fn stop_everything(
     let mut show = |progress: Progress<'_>| display.show(&progress);
     let witness = records::Witness::new(locks, plan);
     let mut stopping = Stopping::new(&mut show)?;
-    stopping.set_witness(|target| witness.outcome(target));
+    stopping.set_witness(|target, is_last| witness.outcome(target, is_last));
     // An interrupt before the next step ends this program, which has asked nothing to stop yet.
     stopping.add(plan.targets());
     qc_process::on_interrupt({
         let interrupt = stopping.interrupter();
         move |_| interrupt()
     })?;
-    let mut rounds = Rounds { planner, snapshots, starters: Starters::new(plan) };
-    let told = orchestrator::stop(&mut stopping, plan, locks.path(), &mut warn, &mut |stopping| {
-        rounds.look(stopping);
-        rounds.stop_up_to(stopping, Role::Brain);
-    });
+    let starters = Starters::new(plan);
+    let mut rounds = Rounds { planner, snapshots, starters, locks, latest: StopPlan::default() };
+    let mut told = Told::default();
+    orchestrator::stop(
+        &mut stopping,
+        plan,
+        locks.path(),
+        &mut warn,
+        &mut told,
+        &mut |stopping, told| {
+            rounds.look(stopping, told);
+            rounds.stop_up_to(stopping, told, Role::Brain);
+        },
+    );
     if plan.stages.first().is_some_and(|stage| stage.role == Role::Orchestrator) {
         // It may have started something just before it ended.
-        rounds.look(&mut stopping);
+        rounds.look(&mut stopping, &mut told);
     }
     for role in STOP_ORDER {
-        rounds.stop_up_to(&mut stopping, role);
+        rounds.stop_up_to(&mut stopping, &mut told, role);
     }
-    rounds.make_sure(&mut stopping);
+    rounds.make_sure(&mut stopping, &mut told);
     let interrupted = stopping.is_interrupted();
     let results = stopping.finish();
     records::tell(locks, &results, &witness);
@@ -77,7 +89,7 @@ pub(crate) fn stop_everything(
 
 impl Rounds<'_> {
     /// Stops those of all roles up to this one, and what comes up meanwhile.
-    fn stop_up_to(&mut self, stopping: &mut Stopping<'_>, last: Role) {
+    fn stop_up_to(&mut self, stopping: &mut Stopping<'_>, told: &mut Told, last: Role) {
         let turn = STOP_ORDER.iter().position(|&role| role == last).unwrap_or_default();
         let roles = &STOP_ORDER[..=turn];
         for _ in 0..LOOKS {
@@ -85,16 +97,22 @@ impl Rounds<'_> {
                 break;
             }
             for &role in roles {
+                self.tell_news(stopping, told, Some(role));
                 let is_orchestrator = role == Role::Orchestrator;
                 stopping.stop(role, if is_orchestrator { Pace::Fleet } else { Pace::Full });
             }
-            self.look(stopping);
+            self.look(stopping, told);
             // No watchdog ends before a brain that comes again.
             if last == Role::Brain && !stopping.has(last) && self.may_come_again(stopping) {
                 wait(stopping, SECOND_LOOK);
-                self.look(stopping);
+                self.look(stopping, told);
             }
         }
+    }
+
+    fn tell_news(&self, stopping: &mut Stopping<'_>, told: &mut Told, turn: Option<Role>) {
+        let lock_dir = self.locks.path();
+        orchestrator::tell_news(stopping, &self.latest, lock_dir, turn, &mut warn, told);
     }
 
     fn may_come_again(&self, stopping: &Stopping<'_>) -> bool {
@@ -104,27 +122,31 @@ impl Rounds<'_> {
     }
 
     /// Looks once more, until nothing comes up.
-    fn make_sure(&mut self, stopping: &mut Stopping<'_>) {
+    fn make_sure(&mut self, stopping: &mut Stopping<'_>, told: &mut Told) {
         for _ in 0..LOOKS {
             wait(stopping, SECOND_LOOK);
-            if stopping.is_interrupted() || !self.look(stopping) {
+            if stopping.is_interrupted() || !self.look(stopping, told) {
                 return;
             }
             for role in STOP_ORDER {
-                self.stop_up_to(stopping, role);
+                self.stop_up_to(stopping, told, role);
             }
         }
     }
 
-    /// Takes in hand what runs now and is new; returns whether there is anything to stop.
-    fn look(&mut self, stopping: &mut Stopping<'_>) -> bool {
+    /// Takes in hand what runs now and is new; returns whether there is anything to stop. What does
+    /// not run is not to be started by an orchestrator that runs on.
+    fn look(&mut self, stopping: &mut Stopping<'_>, told: &mut Told) -> bool {
         match self.planner.plan_now() {
             Ok((snapshot, mut again)) => {
                 for target in self.starters.sort(&mut again) {
                     stopping.leave(&target, self.starters.reason(&target));
                 }
                 self.snapshots.push(snapshot);
-                stopping.add(again.targets()) > 0
+                let has_come = stopping.add(again.targets()) > 0;
+                self.latest = again;
+                self.tell_news(stopping, told, None);
+                has_come
             }
             Err(error) => {
                 warn(error.message());

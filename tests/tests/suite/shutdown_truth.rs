@@ -276,6 +276,55 @@ fn a_brain_that_runs_it_is_obeyed_and_not_started_again_itself() {
 }
 
 #[test]
+fn a_watchdog_that_starts_it_and_ends_does_not_come_again() {
+    let Some(python) = python() else { return };
+    for args in ["", " --account ATLAS", " --role watchdog brain"] {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let accounts = json!({ "ATLAS": { "account": 41, "enabled": true } });
+        let command = [python.to_str().unwrap(), "STOPLOSS_WATCHDOG_V2.py", "--account", "ATLAS"];
+        let components = json!({ "WATCHDOG_ATLAS": { "command": command } });
+        let more = json!({ "restart_cooldown_seconds": 0.2, "components": components });
+        let manager = section(&more);
+        fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": manager }));
+        let watchdog = format!(
+            "import os, subprocess, sys, time
+while True:
+    time.sleep(0.05)
+    if os.path.exists('limit'):
+        os.remove('limit')
+        out = open('report', 'w')
+        subprocess.Popen([{:?}, '--yes'] + {args:?}.split(), stdout=out, stderr=out)
+        sys.exit(0)
+",
+            fleet.tools.tool("qc-shutdown")
+        );
+        fs::write(fleet.root().join("STOPLOSS_WATCHDOG_V2.py"), watchdog).unwrap();
+        let mut launch = launch(&fleet);
+        fs::write(fleet.root().join("limit"), "").unwrap();
+        launch.wait_for("BRAIN_ATLAS ended when asked");
+        let is_done = || {
+            let report = fs::read_to_string(fleet.root().join("report")).unwrap_or_default();
+            report.contains("has stopped.").then_some(report)
+        };
+        let report = (0..600).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            is_done()
+        });
+        let report = report.expect("the command ends");
+        assert!(report.contains("does not start BRAIN_ATLAS"), "{args}: {report}");
+        assert!(!report.contains("by itself"), "{args}: {report}");
+        // Several times its cool-down.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let status = fleet.run("qc-launch", &["status", "--json"]).json();
+        for one in status["components"].as_array().unwrap() {
+            let is_meant = args.is_empty() || one["role"] != "server";
+            assert!(!is_meant || one["state"] == "stopped", "{args}: {status:#} {report}");
+        }
+        shutdown(&fleet, &["--yes"]);
+    }
+}
+
+#[test]
 fn what_does_not_run_now_is_not_started_later_either() {
     let fleet = SampleFleet::new(tools(), &ONE);
     // It fails, and would be started again.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::Stopping;
 use crate::{Outcome, Target};
 
-/// Tells how an orchestrator has stopped a process, once it has written that down.
-pub(super) type Witness<'a> = Box<dyn FnMut(&Target) -> Option<Outcome> + 'a>;
+/// Tells how an orchestrator has stopped a process, once it has written that down. The second argument
+/// says that it is not asked again about this one.
+pub(super) type Witness<'a> = Box<dyn FnMut(&Target, bool) -> Option<Outcome> + 'a>;
 
 /// How long an orchestrator may take to write down how a process has ended. On a busy machine it
 /// takes a while, and a guess may be wrong.
@@ -18,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(5);
 impl<'a> Stopping<'a> {
     /// Names the one that tells how orchestrators have stopped what they were told to. Without it,
     /// or if it does not know, what has ended counts as asked.
-    pub fn set_witness(&mut self, witness: impl FnMut(&Target) -> Option<Outcome> + 'a) {
+    pub fn set_witness(&mut self, witness: impl FnMut(&Target, bool) -> Option<Outcome> + 'a) {
         self.witness = Some(Box::new(witness));
     }
 
@@ -26,11 +27,11 @@ impl<'a> Stopping<'a> {
     pub(super) fn settle(&mut self, is_final: bool) {
         for position in std::mem::take(&mut self.unsettled) {
             let one = &self.running[position];
-            let known = self.witness.as_mut().map(|witness| witness(&one.target));
-            let is_late = one.ended.is_none_or(|at| at.elapsed() > SETTLES);
+            let is_last = is_final || one.ended.is_none_or(|at| at.elapsed() > SETTLES);
+            let known = self.witness.as_mut().map(|witness| witness(&one.target, is_last));
             match known {
                 Some(Some(outcome)) => self.conclude(position, outcome),
-                Some(None) if !is_final && !is_late => self.unsettled.push(position),
+                Some(None) if !is_last => self.unsettled.push(position),
                 Some(None) | None => self.conclude(position, Outcome::Stopped),
             }
         }
