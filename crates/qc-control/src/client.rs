@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use qc_process::LocalStream;
 
 use crate::protocol::{Answered, Asked};
-use crate::{Answer, ControlError, Request, Status, VERSION, line};
+use crate::{Answer, ControlError, Refusal, Request, Status, VERSION, line};
 
 /// The most bytes of one answer: some ten thousand components.
 const LIMIT: u64 = 16 * 1024 * 1024;
@@ -67,13 +67,21 @@ impl Client {
     /// seconds.
     ///
     /// # Errors
-    /// [`ControlError::Refused`] if it is not done, or why there is no answer.
+    /// [`ControlError::Refused`] if it is not done, [`ControlError::Ended`] if it has ended without an
+    /// answer, or why else there is none.
     pub fn ask(&mut self, request: &Request) -> Result<Status, ControlError> {
         let began = Instant::now();
         loop {
-            let refusal = match self.ask_once(request)? {
-                Answer::Done(status) => return Ok(status),
-                Answer::Refused(refusal) => refusal,
+            let refusal = match self.ask_once(request) {
+                Ok(Answer::Done(status)) => return Ok(status),
+                Ok(Answer::Refused(refusal)) => refusal,
+                // Where it lives, it had no place for one more, and may not even have said so.
+                Err(ControlError::Ended) if self.may_ask_again(request) => {
+                    thread::sleep(BUSY_PAUSE);
+                    self.reconnect().map_err(|_| ControlError::Ended)?;
+                    Refusal::busy()
+                }
+                Err(error) => return Err(error),
             };
             if !refusal.is_busy || began.elapsed() >= BUSY_PATIENCE {
                 return Err(ControlError::Refused {
@@ -88,8 +96,25 @@ impl Client {
                 tell(BUSY_PATIENCE, &refusal.message);
             }
             thread::sleep(BUSY_PAUSE);
-            self.stream = connect(&self.lock_dir, self.launcher)?;
+            self.reconnect()?;
         }
+    }
+
+    /// Whether nothing is done twice by asking once more without an answer.
+    fn may_ask_again(&self, request: &Request) -> bool {
+        match request {
+            Request::Status
+            | Request::Wait { .. }
+            | Request::Stop { .. }
+            | Request::Withhold { .. } => true,
+            Request::Start { .. } | Request::Restart { .. } | Request::Reload => !self.is_admitted,
+        }
+    }
+
+    fn reconnect(&mut self) -> Result<(), ControlError> {
+        self.stream = connect(&self.lock_dir, self.launcher)?;
+        self.is_admitted = false;
+        Ok(())
     }
 
     fn ask_once(&mut self, request: &Request) -> Result<Answer, ControlError> {

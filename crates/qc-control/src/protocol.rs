@@ -99,6 +99,18 @@ pub struct Refusal {
     pub is_busy: bool,
 }
 
+impl Refusal {
+    /// There are too many clients at the moment.
+    pub(crate) fn busy() -> Self {
+        Self {
+            message: "too many clients at once".into(),
+            hint: "run the command again".into(),
+            is_usage: false,
+            is_busy: true,
+        }
+    }
+}
+
 /// How one component is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentStatus {

@@ -127,13 +127,7 @@ fn may_be_urgent(request: &Request) -> bool {
 }
 
 fn busy() -> Answered {
-    let refusal = Refusal {
-        message: "too many clients at once".into(),
-        hint: "run the command again".into(),
-        is_usage: false,
-        is_busy: true,
-    };
-    Answered { version: VERSION, answer: Answer::Refused(refusal) }
+    Answered { version: VERSION, answer: Answer::Refused(Refusal::busy()) }
 }
 
 fn refused(message: &str, hint: &str, is_usage: bool) -> Answered {
@@ -247,5 +241,17 @@ mod tests {
         });
         drop(silent);
         assert_eq!(waiting.join().unwrap(), "Reload");
+    }
+
+    #[test]
+    fn one_that_is_sent_away_unheard_is_told_that_it_is_busy_and_not_that_it_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        start(dir.path());
+        let silent: Vec<LocalStream> = (0..CLIENTS + 3 * RESERVED)
+            .map(|_| LocalStream::connect(dir.path()).unwrap())
+            .collect();
+        let refused = Client::connect(dir.path(), None).unwrap().ask(&Request::Reload);
+        assert_eq!(refused.unwrap_err().to_string(), "too many clients at once");
+        drop(silent);
     }
 }

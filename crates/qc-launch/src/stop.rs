@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use qc_cli::{Exit, Failure, Place, visible};
-use qc_control::{Client, ComponentStatus, Request, StateWord, Status};
+use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, perform};
 use qc_lock_core::{Event, HistoryTail, LockDir};
 
@@ -31,7 +31,12 @@ pub(crate) fn stop(
     let mut client = connect(place, &locks)?;
     let mut kills = Kills::new(&locks);
     if args.names.is_empty() {
-        let asked = client.ask(&Request::Stop { names: Vec::new() }).map_err(failure)?;
+        let before = client.ask(&Request::Status).map_err(failure)?;
+        let asked = match client.ask(&Request::Stop { names: Vec::new() }) {
+            // With nothing left to stop it ends at once, perhaps before it has answered.
+            Err(ControlError::Ended) => before,
+            answer => answer.map_err(failure)?,
+        };
         return stop_all(client, &asked, &locks, &mut kills, output);
     }
     // Without a fleet nobody knows what else belongs to it.
@@ -50,6 +55,8 @@ pub(crate) fn stop(
             let asked = client.ask(&Request::Stop { names: brains.clone() }).map_err(failure)?;
             wait(&mut client, asked, &brains, |one| one.state.is_settled())?;
             beside.stop(&copies, output)?;
+            // It closes the connection of whoever asks nothing for long.
+            client = connect(place, &locks)?;
         }
     }
     let asked = client.ask(&Request::Stop { names: args.names.clone() }).map_err(failure)?;
@@ -62,6 +69,7 @@ pub(crate) fn stop(
                 break;
             }
             beside.stop(&left, output)?;
+            client = connect(place, &locks)?;
             settled = client.ask(&Request::Status).map_err(failure)?;
         }
     }

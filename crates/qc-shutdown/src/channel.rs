@@ -117,8 +117,11 @@ fn answer_of(error: &ControlError) -> Answer {
 fn ask(locks: &LockDir, orchestrator: &str, order: Order) -> Result<Vec<String>, ControlError> {
     let mut client = connect_to_launcher(locks, orchestrator)?;
     let Order::Stop { names, run_on } = order else {
-        client.ask(&Request::Stop { names: Vec::new() })?;
-        return Ok(Vec::new());
+        return match client.ask(&Request::Stop { names: Vec::new() }) {
+            // With nothing left to stop it ends at once, perhaps before it has answered.
+            Ok(_) | Err(ControlError::Ended) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
     };
     // What it does not have it does not start again, either.
     let has = client.ask(&Request::Status)?.components;
