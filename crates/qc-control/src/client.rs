@@ -67,20 +67,16 @@ impl Client {
     /// seconds.
     ///
     /// # Errors
-    /// [`ControlError::Refused`] if it is not done, [`ControlError::Ended`] if it has ended without an
-    /// answer, or why else there is none.
+    /// [`ControlError::Refused`] if the request is refused, [`ControlError::Ended`] if the launcher
+    /// ended without an answer, and the other variants if the connection fails.
     pub fn ask(&mut self, request: &Request) -> Result<Status, ControlError> {
         let began = Instant::now();
         loop {
-            let refusal = match self.ask_once(request) {
+            let (refusal, was_cut_off) = match self.ask_once(request) {
                 Ok(Answer::Done(status)) => return Ok(status),
-                Ok(Answer::Refused(refusal)) => refusal,
-                // Where it lives, it had no place for one more, and may not even have said so.
-                Err(ControlError::Ended) if self.may_ask_again(request) => {
-                    thread::sleep(BUSY_PAUSE);
-                    self.reconnect().map_err(|_| ControlError::Ended)?;
-                    Refusal::busy()
-                }
+                Ok(Answer::Refused(refusal)) => (refusal, false),
+                // A full launcher may close the connection before the refusal is read.
+                Err(ControlError::Ended) if self.may_ask_again(request) => (Refusal::busy(), true),
                 Err(error) => return Err(error),
             };
             if !refusal.is_busy || began.elapsed() >= BUSY_PATIENCE {
@@ -95,12 +91,17 @@ impl Client {
             {
                 tell(BUSY_PATIENCE, &refusal.message);
             }
+            // The system does not report a free place, so polling it is.
             thread::sleep(BUSY_PAUSE);
-            self.reconnect()?;
+            match self.reconnect() {
+                // The connection was cut because the launcher was ending.
+                Err(ControlError::NotRunning) if was_cut_off => return Err(ControlError::Ended),
+                result => result?,
+            }
         }
     }
 
-    /// Whether nothing is done twice by asking once more without an answer.
+    /// Whether repeating `request` after a lost answer does no harm.
     fn may_ask_again(&self, request: &Request) -> bool {
         match request {
             Request::Status

@@ -1,4 +1,4 @@
-//! `qc-launch stop`: asking the one that runs, and stopping what it has not started.
+//! `qc-launch stop`: the running launcher stops its components, this command stops their copies.
 
 use std::io::Write;
 use std::thread;
@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use qc_cli::{Exit, Failure, Place, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
-use qc_fleet::{Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, perform};
-use qc_lock_core::{Event, HistoryTail, LockDir};
+use qc_fleet::{
+    Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target, perform,
+};
+use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 
 use crate::ask::{connect, failure, next, report, wait, write_text};
 use crate::cli::StopArgs;
@@ -16,11 +18,14 @@ use crate::runtime::told_of;
 /// The pause between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often what is found beside the launcher's own is stopped.
+/// The attempts to stop copies that come back before the command gives up.
 const SWEEPS: u32 = 3;
 
-/// What a copy is called that the launcher has not started.
-const BESIDE: &str = "not started by qc-launch";
+/// The pause before the second look at copies that were stopped: a loop starts them again.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+
+/// The description of a copy in messages.
+const UNMANAGED: &str = "not started by qc-launch";
 
 pub(crate) fn stop(
     args: &StopArgs,
@@ -30,141 +35,177 @@ pub(crate) fn stop(
     let locks = place.locks()?;
     let mut client = connect(place, &locks)?;
     let mut kills = Kills::new(&locks);
+    let status = client.ask(&Request::Status).map_err(failure)?;
     if args.names.is_empty() {
-        let before = client.ask(&Request::Status).map_err(failure)?;
         let asked = match client.ask(&Request::Stop { names: Vec::new() }) {
-            // With nothing left to stop it ends at once, perhaps before it has answered.
-            Err(ControlError::Ended) => before,
+            // A launcher with nothing left to stop may end before it has answered.
+            Err(ControlError::Ended) => status,
             answer => answer.map_err(failure)?,
         };
         return stop_all(client, &asked, &locks, &mut kills, output);
     }
-    // Without a fleet nobody knows what else belongs to it.
-    let beside =
-        place.fleet_to_show().ok().map(|(fleet, _)| Beside::new(fleet, &args.names, &locks));
-    let beside = beside.transpose()?;
-    let status = client.ask(&Request::Status).map_err(failure)?;
-    let is_known =
-        |name: &String| status.components.iter().any(|one| one.name.eq_ignore_ascii_case(name));
-    if let Some(beside) = beside.as_ref().filter(|_| args.names.iter().all(is_known)) {
-        let copies = beside.plan(&status, Some(Role::Brain))?;
-        if !copies.is_empty() {
-            // A brain that waits for the end of its copy is not to start then; and no watchdog ends
-            // before a brain that it protects.
-            let brains = beside.brains(&copies, &status);
-            let asked = client.ask(&Request::Stop { names: brains.clone() }).map_err(failure)?;
-            wait(&mut client, asked, &brains, |one| one.state.is_settled())?;
-            beside.stop(&copies, output)?;
-            // It closes the connection of whoever asks nothing for long.
-            client = connect(place, &locks)?;
-        }
+    let has = |name: &String| status.components.iter().any(|one| is_named(one, name));
+    if args.names.iter().all(has)
+        && let Ok((fleet, _)) = place.fleet_to_show()
+    {
+        let copies = Copies::new(fleet, &args.names, &locks)?;
+        copies.stop_brains(&mut client, &status, output)?;
+        // The launcher closes a connection that was silent for long.
+        client = connect(place, &locks)?;
+        ask_to_stop(&mut client, &args.names, output)?;
+        copies.stop(&mut client, None, output)?;
+        client = connect(place, &locks)?;
+    } else {
+        ask_to_stop(&mut client, &args.names, output)?;
     }
-    let asked = client.ask(&Request::Stop { names: args.names.clone() }).map_err(failure)?;
-    write_text(&asked, output)?;
-    let mut settled = wait(&mut client, asked, &args.names, |one| one.state.is_settled())?;
-    if let Some(beside) = &beside {
-        for _ in 0..SWEEPS {
-            let left = beside.plan(&settled, None)?;
-            if left.is_empty() {
-                break;
-            }
-            beside.stop(&left, output)?;
-            client = connect(place, &locks)?;
-            settled = client.ask(&Request::Status).map_err(failure)?;
-        }
-    }
-    kills.tell(settled.pid, output)?;
+    let settled = client.ask(&Request::Status).map_err(failure)?;
+    kills.report(settled.pid, output)?;
     report(&settled, &args.names, output, |component| match component.state {
         StateWord::Running | StateWord::Starting => Err("it runs again".into()),
         _ => Ok(format!("{} does not run", component.name)),
     })
 }
 
-/// What runs of the named components, and of the brains that named watchdogs protect, besides what
-/// the launcher has started.
-struct Beside<'a> {
+fn is_named(component: &ComponentStatus, name: &str) -> bool {
+    component.name.eq_ignore_ascii_case(name)
+}
+
+/// Asks the launcher to stop components, and waits until they have settled.
+fn ask_to_stop(
+    client: &mut Client,
+    names: &[String],
+    output: &mut dyn Write,
+) -> Result<(), Failure> {
+    let asked = client.ask(&Request::Stop { names: names.to_vec() }).map_err(failure)?;
+    write_text(&asked, output)?;
+    wait(client, asked, names, |one| one.state.is_settled()).map(drop)
+}
+
+/// Processes of the named components, and of the brains of named watchdogs, that the launcher has
+/// not started.
+struct Copies<'a> {
     fleet: Fleet,
     scope: Scope,
     locks: &'a LockDir,
 }
 
-impl<'a> Beside<'a> {
+impl<'a> Copies<'a> {
     fn new(fleet: Fleet, names: &[String], locks: &'a LockDir) -> Result<Self, Failure> {
         let spared = qc_process::lineage()?;
-        Ok(Self {
-            fleet,
-            scope: Scope { names: names.to_vec(), spared, ..Scope::default() },
-            locks,
-        })
+        let scope = Scope { names: names.to_vec(), spared, ..Scope::default() };
+        Ok(Self { fleet, scope, locks })
     }
 
-    /// Plans to stop the copies, of one role or of all. Fails if one of them is never stopped.
+    /// Stops copies of brains. No watchdog may end before a brain that it protects; and a brain that
+    /// the launcher holds back because of a copy must not start when the copy ends.
+    fn stop_brains(
+        &self,
+        client: &mut Client,
+        status: &Status,
+        output: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let copies = self.plan(status, Some(Role::Brain))?;
+        if copies.is_empty() {
+            return Ok(());
+        }
+        let is_copied = |one: &&ComponentStatus| {
+            copies.targets().any(|target| is_named(one, &target.component))
+        };
+        let brains: Vec<String> =
+            status.components.iter().filter(is_copied).map(|one| one.name.clone()).collect();
+        if !brains.is_empty() {
+            ask_to_stop(client, &brains, output)?;
+        }
+        self.stop(client, Some(Role::Brain), output)
+    }
+
+    /// Stops the copies of one role or of all; fails if one survives or comes back.
+    fn stop(
+        &self,
+        client: &mut Client,
+        role: Option<Role>,
+        output: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let status = client.ask(&Request::Status).map_err(failure)?;
+        let mut plan = self.plan(&status, role)?;
+        for _ in 0..SWEEPS {
+            if plan.is_empty() {
+                return Ok(());
+            }
+            stop_planned(&plan, output)?;
+            thread::sleep(SECOND_LOOK);
+            plan = self.plan(&status, role)?;
+        }
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = plan.targets().map(name_and_pid).collect();
+        let message = format!("started again as often as it is stopped: {}", names.join(", "));
+        let hint = "stop the program that starts it first; `qc-ps --tree` shows its parent";
+        Err(Failure::new(Exit::Failed, message, hint))
+    }
+
+    /// Plans to stop the copies of one role or of all. Fails if one of them is never stopped.
     fn plan(&self, status: &Status, role: Option<Role>) -> Result<StopPlan, Failure> {
         let snapshot = Snapshot::take(&self.fleet, self.locks.list()?)?;
-        let is_own = |one: &&Instance| {
-            status.components.iter().filter_map(|it| it.pid).any(|pid| one.includes(pid))
-        };
-        let own: Vec<&Instance> = snapshot.instances.iter().filter(is_own).collect();
-        let plan = StopPlan::new(&self.fleet, &snapshot, &self.scope, None);
+        let managed: Vec<u32> = status.components.iter().filter_map(|one| one.pid).collect();
+        let is_managed = |one: &&Instance| managed.iter().any(|&pid| one.includes(pid));
+        let managed: Vec<&Instance> = snapshot.instances.iter().filter(is_managed).collect();
+        let mut scope = self.scope.clone();
+        // The launcher may stop the component that this command was started from.
+        scope.spared.retain(|one| !managed.iter().any(|instance| instance.includes(one.pid)));
+        let plan = StopPlan::new(&self.fleet, &snapshot, &scope, None);
         if let Some(one) = plan.untouchable.iter().chain(&plan.kept).next() {
-            let (name, pid) = (&one.target.component, one.target.identity.pid);
-            let message = format!("{name} (PID {pid}) runs on: {}", one.reason);
+            let message = format!("{} runs on: {}", name_and_pid(&one.target), one.reason);
             return Err(Failure::new(Exit::Failed, message, "see `qc-ps` for what runs"));
         }
         Ok(plan.without(|target| {
-            own.iter().any(|one| one.includes(target.identity.pid))
+            managed.iter().any(|one| one.includes(target.identity.pid))
                 || role.is_some_and(|role| target.role != role)
         }))
     }
-
-    /// Returns the names that the launcher knows of what is planned.
-    fn brains(&self, plan: &StopPlan, status: &Status) -> Vec<String> {
-        let known = status.components.iter().map(|one| one.name.clone());
-        known
-            .filter(|name| plan.targets().any(|one| one.component.eq_ignore_ascii_case(name)))
-            .collect()
-    }
-
-    /// Stops them; fails if one runs on.
-    fn stop(&self, plan: &StopPlan, output: &mut dyn Write) -> Result<(), Failure> {
-        let mut written = Ok(());
-        let stopped = perform(plan, &mut |progress| {
-            if let Progress::Done(Stopped { target, outcome, took, .. }) = progress {
-                let who = format!("{} (PID {}, {BESIDE})", target.component, target.identity.pid);
-                let line = told_of(&who, outcome, *took);
-                written = std::mem::replace(&mut written, Ok(()))
-                    .and_then(|()| writeln!(output, "{}", visible(&line)));
-            }
-        })?;
-        written?;
-        let alive = stopped.iter().filter(|one| one.outcome.is_alive());
-        let names: Vec<String> = alive
-            .map(|one| format!("{} (PID {})", one.target.component, one.target.identity.pid))
-            .collect();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let message = format!("not everything could be stopped: {}", names.join(", "));
-        Err(Failure::new(Exit::Failed, message, "see `qc-ps` for what runs, and stop it elevated"))
-    }
 }
 
-/// What the launcher had to kill, as it writes it down.
+/// Stops the targets of `plan`; fails if one survives.
+fn stop_planned(plan: &StopPlan, output: &mut dyn Write) -> Result<(), Failure> {
+    let mut written = Ok(());
+    let stopped = perform(plan, &mut |progress| {
+        if let Progress::Done(Stopped { target, outcome, took, .. }) = progress
+            && written.is_ok()
+        {
+            let copy = format!("{} (PID {}, {UNMANAGED})", target.component, target.identity.pid);
+            written = writeln!(output, "{}", visible(&told_of(&copy, outcome, *took)));
+        }
+    })?;
+    written?;
+    let alive = stopped.iter().filter(|one| one.outcome.is_alive());
+    let names: Vec<String> = alive.map(|one| name_and_pid(&one.target)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("not everything could be stopped: {}", names.join(", "));
+    Err(Failure::new(Exit::Failed, message, "see `qc-ps` for what runs, and stop it elevated"))
+}
+
+fn name_and_pid(target: &Target) -> String {
+    format!("{} (PID {})", target.component, target.identity.pid)
+}
+
+/// The processes that the launcher had to kill, as its history records them.
 struct Kills(HistoryTail);
 
 impl Kills {
-    /// From now on.
+    /// Starts at the present end of the history.
     fn new(locks: &LockDir) -> Self {
         let mut tail = locks.history_tail();
-        // Without a history nothing is lost but this line.
+        // An unreadable history costs only the lines of `report`.
         let _ = tail.read();
         Self(tail)
     }
 
-    fn tell(&mut self, launcher: u32, output: &mut dyn Write) -> Result<(), Failure> {
+    fn report(&mut self, launcher: u32, output: &mut dyn Write) -> Result<(), Failure> {
         let Ok(history) = self.0.read() else { return Ok(()) };
-        let is_kill =
-            |one: &&qc_lock_core::Entry| one.event == Event::Killed && one.by_pid == Some(launcher);
+        let is_kill = |one: &&Entry| one.event == Event::Killed && one.by_pid == Some(launcher);
         for one in history.entries.iter().filter(is_kill) {
             let pid = one.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
             writeln!(output, "{}{pid} was KILLED: it did not end when asked", visible(&one.name))?;
@@ -205,7 +246,7 @@ fn stop_all(
     while locks.list()?.iter().any(|lock| lock.state.is_live() && lock.pid == Some(asked.pid)) {
         thread::sleep(PAUSE);
     }
-    kills.tell(asked.pid, output)?;
+    kills.report(asked.pid, output)?;
     let is_live = |name: &str| {
         let entries = locks.list().unwrap_or_default();
         entries.iter().any(|lock| lock.name.eq_ignore_ascii_case(name) && lock.state.is_live())

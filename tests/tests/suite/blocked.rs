@@ -3,9 +3,10 @@
 use std::fs;
 
 use qc_process::{Liveness, Process, liveness, own_identity};
-use qc_tests::{Program, SampleFleet, section};
+use qc_tests::{Program, SampleFleet, python, section};
 use serde_json::{Value, json};
 
+use crate::shutdown_truth::start_loop;
 use crate::tools;
 
 const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
@@ -307,6 +308,28 @@ fn a_stop_by_name_ends_copies_too_and_no_watchdog_before_a_copy_of_its_brain() {
     assert_eq!(liveness(copy.identity()), Liveness::Dead);
     assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 0);
     assert_eq!(status(&fleet, "BRAIN_ATLAS")["state"], "stopped");
+    launch.ask_to_stop(&fleet.tools);
+    launch.finish();
+}
+
+#[test]
+fn a_stop_by_name_names_a_copy_that_comes_back_and_leaves_its_watchdog() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let Some(python) = python() else { return };
+    let launch = started(&fleet);
+    assert_eq!(fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]).code, 0);
+    let again = start_loop(&fleet, python, "0.05");
+    let stopped = fleet.run("qc-launch", &["stop", "WATCHDOG_ATLAS"]);
+    assert_eq!(stopped.code, 1, "{stopped:?}");
+    let text = "started again as often as it is stopped: BRAIN_ATLAS (PID ";
+    assert!(stopped.stderr.contains(text), "{stopped:?}");
+    assert!(!stopped.stdout.contains("does not run"), "{stopped:?}");
+    assert_eq!(status(&fleet, "WATCHDOG_ATLAS")["state"], "running", "{stopped:?}");
+    again.kill();
+    drop(again);
+    let stopped = fleet.run("qc-launch", &["stop", "WATCHDOG_ATLAS"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 0);
     launch.ask_to_stop(&fleet.tools);
     launch.finish();
 }

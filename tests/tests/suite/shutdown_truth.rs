@@ -46,7 +46,7 @@ fn shutdown(fleet: &SampleFleet, args: &[&str]) -> Finished {
 }
 
 /// Starts the fleet's brain in a loop of a real Python.
-fn start_loop(fleet: &SampleFleet, python: &Path, pause: &str) -> Program {
+pub(crate) fn start_loop(fleet: &SampleFleet, python: &Path, pause: &str) -> Program {
     fs::write(fleet.root().join("loop.py"), LOOP).unwrap();
     let brain = fleet.python();
     let args = ["loop.py", pause, brain.to_str().unwrap(), "BRAIN_ATLAS.py"];
