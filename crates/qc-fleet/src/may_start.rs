@@ -60,7 +60,7 @@ pub struct Beside<'a> {
     unknown: HashMap<String, Vec<&'a Instance>>,
     /// Locks whose living holder is no instance, by what they protect and by their names.
     loose: HashMap<String, Vec<&'a LockEntry>>,
-    /// What has started an instance and is not part of it, by pid.
+    /// The pids of processes that started an instance and are not part of it.
     starters: HashSet<u32>,
 }
 

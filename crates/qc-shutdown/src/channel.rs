@@ -39,7 +39,7 @@ pub(crate) enum Answer {
     Silent(String),
 }
 
-/// What an orchestrator is told.
+/// An order to an orchestrator.
 #[derive(Debug, Clone)]
 pub(crate) enum Order {
     /// To stop everything, and to end.
@@ -48,7 +48,7 @@ pub(crate) enum Order {
     Stop {
         /// Their names.
         names: Vec<String>,
-        /// What is not to be started again, either, but runs on until it ends by itself.
+        /// Components that run on until they end, and are not started again either.
         run_on: Vec<String>,
     },
 }
@@ -123,7 +123,7 @@ fn ask(locks: &LockDir, orchestrator: &str, order: Order) -> Result<Vec<String>,
             Err(error) => Err(error),
         };
     };
-    // What it does not have it does not start again, either.
+    // An orchestrator never starts a component that it does not have.
     let has = client.ask(&Request::Status)?.components;
     let is_known =
         |name: &String| has.iter().any(|component| component.name.eq_ignore_ascii_case(name));

@@ -133,3 +133,29 @@ fn ask(plan: &StopPlan) -> Result<(), Failure> {
         }
     }
 }
+
+#[cfg(test)]
+mod testing {
+    use std::time::Duration;
+
+    use qc_fleet::{Role, Target};
+    use qc_process::Identity;
+
+    /// A supervised process of this folder's fleet.
+    pub(crate) fn target(component: &str, role: Role, pid: u32) -> Target {
+        Target {
+            component: component.into(),
+            role,
+            account_key: None,
+            account: None,
+            elsewhere: None,
+            wrappers: Vec::new(),
+            is_stray: false,
+            is_worker: false,
+            is_scripted: false,
+            identity: Identity { pid, started: 1, boot_id: "boot".into() },
+            timeout: Duration::ZERO,
+            signal: None,
+        }
+    }
+}

@@ -1,12 +1,14 @@
 //! Orchestrators first: told through their control channel, so that nothing is started again while
 //! it is being stopped. One that does not answer is stopped itself, and so is an old launcher.
 
-use std::collections::HashSet;
+mod told;
+
 use std::path::{Path, PathBuf};
 
 use qc_fleet::{Outcome, Pace, Role, STOP_ORDER, StopPlan, Stopping, Target};
 use qc_process::{Identity, Liveness, liveness};
 
+pub(crate) use self::told::Told;
 use crate::channel::{Answer, Order, tell};
 
 /// The orchestrators of one folder: those of the plan, or those that run on.
@@ -23,63 +25,8 @@ struct Group<'a> {
     lock: String,
     /// What of their fleet is to be stopped, and is not to be started again, by name.
     names: Vec<String>,
-    /// What of it asks for that itself: it runs on, and is not to be started again.
+    /// Components that asked for the stop themselves: they run on, and are not started again.
     run_on: Vec<String>,
-}
-
-/// What orchestrators were told.
-#[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// The pids of those that obey.
-    pub(crate) pids: Vec<u32>,
-    /// What the one of this folder, which runs on, does not start again.
-    pub(crate) names: Vec<String>,
-    /// The processes that orchestrators were told to stop.
-    processes: HashSet<Identity>,
-    /// What the orchestrator of this folder was told not to start, whether it runs or not.
-    withheld: HashSet<String>,
-}
-
-impl Told {
-    /// Whether the orchestrator of this folder, which runs on, stops `target` without being told again.
-    fn covers(&self, plan: &StopPlan, target: &Target) -> bool {
-        let runs_on = || plan.told.iter().any(|one| one.elsewhere.is_none());
-        target.elsewhere.is_none()
-            && !target.is_stray
-            && self.names.iter().any(|name| name.eq_ignore_ascii_case(&target.component))
-            && runs_on()
-    }
-
-    /// Returns what the orchestrator of `group` has still to be told, by name: what runs and has its
-    /// turn, or, without a turn, what does not run and must not come up.
-    fn news(&mut self, plan: &StopPlan, group: &Group<'_>, turn: Option<Role>) -> Vec<String> {
-        let mut names: Vec<String> = match turn {
-            Some(role) => plan
-                .targets()
-                .filter(|one| one.role == role && group.knows(one))
-                .filter(|one| self.processes.insert(one.identity.clone()))
-                .map(|one| one.component.clone())
-                .collect(),
-            None if group.elsewhere.is_none() => {
-                let is_new = |name: &&String| self.withheld.insert(name.to_ascii_lowercase());
-                plan.withheld.iter().filter(is_new).cloned().collect()
-            }
-            None => Vec::new(),
-        };
-        names.dedup();
-        if group.elsewhere.is_none() {
-            self.withheld.extend(names.iter().map(|name| name.to_ascii_lowercase()));
-        }
-        names
-    }
-
-    fn obeyed(&mut self, plan: &StopPlan, group: &Group<'_>, known: &[String]) {
-        let of_group = orchestrators(plan).filter(|one| group.includes(one));
-        self.pids.extend(of_group.map(|one| one.identity.pid));
-        if group.elsewhere.is_none() {
-            self.names.extend_from_slice(known);
-        }
-    }
 }
 
 impl Group<'_> {
@@ -333,59 +280,4 @@ fn stop_itself(
     };
     stopping.add(plan.told.iter().filter(|one| !group.ends && is_mine(one)));
     stopping.stop_those(Role::Orchestrator, pace, &is_mine);
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use qc_fleet::Stage;
-
-    use super::*;
-
-    fn target(component: &str, role: Role, pid: u32) -> Target {
-        Target {
-            component: component.into(),
-            role,
-            account_key: None,
-            account: None,
-            elsewhere: None,
-            wrappers: Vec::new(),
-            is_stray: false,
-            is_worker: false,
-            is_scripted: false,
-            identity: Identity { pid, started: 1, boot_id: "boot".into() },
-            timeout: Duration::ZERO,
-            signal: None,
-        }
-    }
-
-    fn plan(watchdog: u32, withheld: &[&str]) -> StopPlan {
-        let stage = |target: Target| Stage { role: target.role, targets: vec![target] };
-        let mut by_hand = target("BRAIN_B", Role::Brain, 20);
-        by_hand.is_stray = true;
-        StopPlan {
-            stages: vec![stage(by_hand), stage(target("WATCHDOG_A", Role::Watchdog, watchdog))],
-            told: vec![target("MASTER_LAUNCH", Role::Orchestrator, 1)],
-            withheld: withheld.iter().map(ToString::to_string).collect(),
-            ..StopPlan::default()
-        }
-    }
-
-    #[test]
-    fn an_orchestrator_that_runs_on_is_told_once_of_each_that_turns_up() {
-        let mut told = Told::default();
-        let mut news = |plan: &StopPlan, turn| {
-            let groups = groups(plan, Path::new("x"));
-            told.news(plan, &groups[0], turn)
-        };
-        let first = plan(30, &["BRAIN_A"]);
-        assert_eq!(news(&first, None), ["BRAIN_A"]);
-        assert_eq!(news(&first, Some(Role::Brain)), [""; 0], "it did not start that one");
-        assert_eq!(news(&first, Some(Role::Watchdog)), ["WATCHDOG_A"]);
-        assert_eq!(news(&first, Some(Role::Watchdog)), [""; 0]);
-        let second = plan(31, &["BRAIN_A", "WATCHDOG_C"]);
-        assert_eq!(news(&second, None), ["WATCHDOG_C"]);
-        assert_eq!(news(&second, Some(Role::Watchdog)), ["WATCHDOG_A"], "it was started again");
-    }
 }

@@ -67,7 +67,7 @@ impl Witness {
             seen.read_on();
         }
         let outcome = seen.ends_of(target)?.outcome(target, is_last);
-        // Nobody can be awaited who writes where nothing can be read.
+        // An orchestrator whose history is unreadable can't report an outcome.
         outcome.or(seen.is_blind.then_some(Outcome::Stopped))
     }
 
@@ -214,24 +214,12 @@ fn wrappers(snapshots: &[Snapshot]) -> Vec<Process> {
 
 #[cfg(test)]
 mod tests {
-    use qc_process::Identity;
-
     use super::*;
 
     fn target(pid: u32, wrappers: &[u32]) -> Target {
         Target {
-            component: "BRAIN_A".into(),
-            role: Role::Brain,
-            account_key: None,
-            account: None,
-            elsewhere: None,
             wrappers: wrappers.to_vec(),
-            is_stray: false,
-            is_worker: false,
-            is_scripted: false,
-            identity: Identity { pid, started: 1, boot_id: "boot".into() },
-            timeout: Duration::ZERO,
-            signal: None,
+            ..crate::testing::target("BRAIN_A", Role::Brain, pid)
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Report {
     pub(crate) lingering: Vec<Loop>,
     /// Whether an orchestrator that runs on was told what not to start again.
     is_told: bool,
-    /// What the orchestrator of this folder, which runs on, does not start again.
+    /// Components that the orchestrator of this folder, which runs on, does not start again.
     #[serde(skip)]
     not_again: Vec<String>,
     /// Whether stopping was interrupted.

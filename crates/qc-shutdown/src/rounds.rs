@@ -36,7 +36,7 @@ struct Rounds<'a> {
     snapshots: &'a mut Vec<Snapshot>,
     starters: Starters,
     locks: &'a LockDir,
-    /// What was to be done at the last look.
+    /// The plan of the last look.
     latest: StopPlan,
 }
 

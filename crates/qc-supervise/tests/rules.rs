@@ -269,7 +269,7 @@ fn what_is_withheld_runs_on_and_is_not_started_again_until_someone_starts_it() {
     machine.handle(ended(Exit::Code(3)), seconds(3));
     machine.handle(Event::Tick, seconds(900));
     assert_eq!(machine.view(BRAIN).unwrap().life, 2);
-    // What does not run rests at once.
+    // A component that does not run comes to rest at once.
     let mut machine = pair(|_| ());
     machine.handle(Event::StartAll, Duration::ZERO);
     machine.handle(Event::Withhold(vec![BRAIN]), Duration::ZERO);

@@ -272,7 +272,7 @@ fn qc_launch_answers_bad_input_with_one_line() {
         let refused = bench.fleet.run("qc-launch", args);
         assert_eq!(refused.code, 75, "{refused:?}");
         let first = "qc-launch: the fleet is running already, nothing was started:\n";
-        // What it waits for comes first, where it waits longer than a moment.
+        // A wait of more than a moment is announced first.
         let (wait, rest) = refused.stderr.split_once(first).unwrap_or(("", ""));
         assert!(wait.is_empty() || wait.starts_with("waiting up to "), "{refused:?}");
         assert!(wait.lines().count() <= 1, "{refused:?}");

@@ -48,7 +48,7 @@ fn masks(signals: &[&str]) -> Vec<u64> {
 
 #[test]
 fn a_command_starts_with_no_signal_blocked_and_only_what_the_user_ignores_ignored() {
-    // Whatever the test itself was started with, such as `nohup`.
+    // The test itself may run under `nohup`.
     let default = "--default-signal";
     let ignored = [default, "--block-signal", "--ignore-signal=CHLD,PIPE,USR1,TERM,XFSZ"];
     assert_eq!(masks(&ignored), [0, 0]);

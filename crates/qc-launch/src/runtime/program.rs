@@ -200,7 +200,7 @@ impl Runtime<'_> {
         };
         let own: HashSet<u32> = running.pids().collect();
         let guard = (!self.scripts_lock).then(|| self.locks.guard_of(&component.name));
-        // What has lost its wrapper descends from no one, and need not be in a session of its own.
+        // A program that has lost its wrapper has no ancestor here, and may share a session.
         let orphans = match running.is_adopted_wrapper {
             true => sight.under_lock(component.name.as_str()),
             false => HashSet::new(),
