@@ -72,8 +72,8 @@ pub(crate) fn fold(
                 break;
             }
             started_by.insert(parent, child);
-            // Its own launchers have been looked for already.
-            if found[parent].is_some() {
+            // The launchers of another match have been found already; a copy has had no turn.
+            if found[parent].is_some() && !launching.is_copy(parent) {
                 break;
             }
             child = parent;
@@ -185,7 +185,27 @@ mod tests {
 
     #[test]
     fn what_runs_one_program_is_one_instance() {
-        let cases: [(&str, &[&str], &[&str]); 12] = [
+        let cases: [(&str, &[&str], &[&str]); 14] = [
+            (
+                "a subshell, which is a fork of its shell",
+                &[
+                    "10 1 sh: sh -c (python BRAIN_A.py | tee log)",
+                    "11 10 fork: sh -c (python BRAIN_A.py | tee log)",
+                    "12 11 base: python BRAIN_A.py",
+                    "13 11 tee: tee log",
+                ],
+                &["10 11 > 12"],
+            ),
+            (
+                "subshells in a subshell",
+                &[
+                    "10 1 sh: sh -c (cd . && (python BRAIN_A.py; true); true)",
+                    "11 10 fork: sh -c (cd . && (python BRAIN_A.py; true); true)",
+                    "12 11 fork: sh -c (cd . && (python BRAIN_A.py; true); true)",
+                    "13 12 base: python BRAIN_A.py",
+                ],
+                &["10 11 12 > 13"],
+            ),
             ("alone", &["10 1 base: python BRAIN_A.py"], &["10"]),
             (
                 "a venv's stub",

@@ -89,8 +89,9 @@ fn stop(fleet: &SampleFleet, launch: Program) {
 
 #[test]
 fn what_a_wrapper_runs_cleans_up_and_is_gone_when_the_component_is_said_not_to_run() {
-    let wrappers: [&[&str]; 4] = [
+    let wrappers: [&[&str]; 5] = [
         &SHELL,
+        &["/bin/bash", "-c", "cd . && (PYTHON BRAIN_ATLAS.py 2>&1 | cat); true"],
         &["timeout", "100", "PYTHON", "BRAIN_ATLAS.py"],
         &["/bin/sh", "-c", "nohup PYTHON BRAIN_ATLAS.py; echo brain ended"],
         &["/bin/sh", "-c", "while :; do PYTHON BRAIN_ATLAS.py; done"],
@@ -98,6 +99,7 @@ fn what_a_wrapper_runs_cleans_up_and_is_gone_when_the_component_is_said_not_to_r
     for (account, wrapper) in (7_420_001..).zip(wrappers) {
         let Some((fleet, launch)) = fleet(account, wrapper) else { return };
         let before = worker(&fleet);
+        assert_ok(&fleet.run("qc-ps", &["--check"]));
         let stopped = fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]);
         assert_ok(&stopped);
         assert_eq!(liveness(&before), Liveness::Dead, "{wrapper:?} {stopped:?}");

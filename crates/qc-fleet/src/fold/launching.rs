@@ -62,8 +62,8 @@ impl Launching<'_> {
         }
         let is_same_program = parent.args == child.args && parent.exe == child.exe;
         if is_wrapper(&parent.args) {
-            // A shell that starts the same shell again starts a second one.
-            return !is_same_program;
+            // A shell that starts the same shell again starts a second one, but a fork is a subshell.
+            return !is_same_program || child.is_fork;
         }
         match is_same_program {
             true => self.unpacks_itself(parent, child),
