@@ -33,6 +33,8 @@ pub struct Match {
     pub place: Place,
     /// The folder of its script, or of its config; `None` if the process does not let us see it.
     pub folder: Option<PathBuf>,
+    /// Whether several components run this script and its arguments fit none of them.
+    pub is_vague: bool,
 }
 
 /// Where a script lies.
@@ -157,9 +159,11 @@ impl<'a> Matcher<'a> {
             return Some(match one {
                 Some(one) => self.found_as(one, folder, &home, current_dir),
                 None => {
+                    let is_vague = key.is_none();
                     let name = key.as_deref().unwrap_or("UNKNOWN");
                     let name = format!("{}_{name}", role.word().to_ascii_uppercase());
-                    self.found(name, role, key, folder, &home, current_dir)
+                    let found = self.found(name, role, key, folder, &home, current_dir);
+                    Match { is_vague, ..found }
                 }
             });
         }
@@ -216,7 +220,7 @@ impl<'a> Matcher<'a> {
                 || current_dir.is_some_and(|dir| was_renamed(dir) && self.is_same(dir, home))
         });
         let place = if is_home { Place::Fleet } else { Place::Foreign };
-        Match { component, role, account_key, place, folder }
+        Match { component, role, account_key, place, folder, is_vague: false }
     }
 
     fn is_same(&mut self, one: &Path, other: &Path) -> bool {
@@ -271,7 +275,7 @@ mod tests {
     use super::*;
 
     fn found(component: String, role: Role, account_key: Option<String>, place: Place) -> Match {
-        Match { component, role, account_key, place, folder: None }
+        Match { component, role, account_key, place, folder: None, is_vague: false }
     }
 
     fn fleet(root: &Path) -> Fleet {

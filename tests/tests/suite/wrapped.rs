@@ -261,3 +261,40 @@ fn a_program_that_ignores_everything_is_killed_behind_its_wrapper_and_told_as_ki
 fn write(root: &Path, brain: &str) {
     fs::write(root.join("BRAIN_ATLAS.py"), brain).unwrap();
 }
+
+#[test]
+fn components_on_one_script_are_told_apart_by_their_wrappers() {
+    let Some(python) = python() else { return };
+    let python = python.to_string_lossy();
+    let fleet = Wrapped(SampleFleet::new(tools(), &[]));
+    let component = |arguments: &str, signal: &str| {
+        let line = format!("{python} feed.py {arguments}; true");
+        let stop = json!({ "signal": signal });
+        json!({ "command": ["/bin/bash", "-c", line], "ready": { "log": "^ready" }, "stop": stop })
+    };
+    fleet.configure(&json!({ "ACCOUNTS": {}, "PROCESS_MANAGER": {
+        "server": { "enabled": false },
+        "components": { "GOLD": component("gold", "SIGTERM"), "OIL": component("oil", "SIGUSR1") },
+    } }));
+    let feed = "import os, signal, sys, time
+def note(number, _):
+    open('asked-' + sys.argv[1], 'w').write(signal.Signals(number).name)
+    sys.exit(0)
+for one in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(one, note)
+print('ready', flush=True)
+while True:
+    time.sleep(0.1)
+";
+    fs::write(fleet.root().join("feed.py"), feed).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("GOLD is ready");
+    launch.wait_for("OIL is ready");
+    assert_ok(&fleet.run("qc-ps", &["--check"]));
+    for (name, file, signal) in [("GOLD", "gold", "SIGTERM"), ("OIL", "oil", "SIGUSR1")] {
+        assert_ok(&fleet.run("qc-launch", &["stop", name]));
+        let asked = fs::read_to_string(fleet.root().join(format!("asked-{file}"))).unwrap();
+        assert_eq!(asked, signal, "{name}");
+    }
+    stop(&fleet, launch);
+}

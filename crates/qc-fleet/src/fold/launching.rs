@@ -115,7 +115,8 @@ impl Launching<'_> {
 }
 
 /// Makes the Python that a component's wrapper has started that component, where its own command line
-/// does not say so: a shell script starts `feed.py`, or a brain that has changed its title.
+/// does not say so: a shell script starts `feed.py`, a script that several components run, or a brain
+/// that has changed its title.
 pub(super) fn pass_on(processes: &[ProcessInfo], tree: &Tree, found: &mut [Option<Match>]) {
     let waits = |one: usize, found: &[Option<Match>]| {
         let role = found[one].as_ref().map(|found| found.role);
@@ -132,7 +133,8 @@ pub(super) fn pass_on(processes: &[ProcessInfo], tree: &Tree, found: &mut [Optio
         (0..processes.len()).any(|one| is_same(one) && is_other_program(one) && is_below(one))
     };
     let mut pythons: Vec<usize> = (0..processes.len())
-        .filter(|&one| found[one].is_none() && runs_python(&processes[one]))
+        .filter(|&one| found[one].as_ref().is_none_or(|found| found.is_vague))
+        .filter(|&one| runs_python(&processes[one]))
         .collect();
     pythons.sort_by_key(|&one| (processes[one].identity.started, processes[one].identity.pid));
     for python in pythons {

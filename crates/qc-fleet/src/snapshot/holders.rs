@@ -74,6 +74,7 @@ fn component_named(fleet: &Fleet, name: &str) -> Option<Match> {
         account_key,
         place: Place::Fleet,
         folder: None,
+        is_vague: false,
     };
     if name.eq_ignore_ascii_case(fleet.orchestrator.as_str()) {
         return Some(found(fleet.orchestrator.to_string(), Role::Orchestrator, None));
