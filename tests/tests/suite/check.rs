@@ -184,3 +184,28 @@ fn a_config_to_begin_with_passes_once_there_are_scripts() {
     let schema = fleet.run("qc-launch", &["schema"]).json();
     assert!(schema["$defs"]["ProcessManager"]["properties"]["interpreter"].is_object());
 }
+
+#[test]
+fn two_components_that_are_one_program_are_an_error_of_the_check_and_of_a_start() {
+    let fleet = SampleFleet::new(tools(), &[]);
+    fleet.script("feed.py", "");
+    let python = fleet.python();
+    let feed = |argument: &str| json!({ "command": [python, "feed.py", argument] });
+    let configure = |second: &str| {
+        let components = json!({ "FEED_A": feed("gold"), "FEED_B": feed(second) });
+        let manager = section(&json!({ "components": components, "server": { "enabled": false } }));
+        fleet.configure(&json!({ "ACCOUNTS": {}, "PROCESS_MANAGER": manager }));
+    };
+    configure("gold");
+    let text = "FEED_A and FEED_B run one script with the same arguments, ";
+    let is_it = |[verdict, _, found]: &[String; 3]| verdict == "error" && found.starts_with(text);
+    assert!(found(&fleet, &[], 2).iter().any(is_it));
+    for args in [&["--dry-run"][..], &[]] {
+        let refused = fleet.run("qc-launch", args);
+        assert_eq!(refused.code, 2, "{args:?} {refused:?}");
+        assert!(refused.stderr.contains(text), "{args:?} {refused:?}");
+    }
+    assert_nothing_runs(&fleet);
+    configure("oil");
+    assert!(!found(&fleet, &[], 0).iter().any(is_it));
+}
