@@ -261,7 +261,7 @@ impl History {
     /// A user wants something.
     fn wish(&mut self) -> Result<(), String> {
         let any = Id(self.random.below(self.specs.len() as u64) as u32);
-        match self.random.below(6) {
+        match self.random.below(7) {
             0 => self.handle(Event::Start(any)),
             1 => self.handle(Event::Restart(any)),
             2 => self.handle(Event::Stop(vec![any])),
@@ -271,6 +271,7 @@ impl History {
                 self.handle(Event::Stop(chosen))
             }
             4 => self.handle(Event::StartAll),
+            5 => self.handle(Event::Withhold(vec![any])),
             _ => self.reload(any),
         }
     }

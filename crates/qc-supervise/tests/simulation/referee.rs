@@ -15,6 +15,8 @@ struct Dossier {
     spec: Option<Spec>,
     /// Somebody wants it to be stopped, and nobody has wanted it to be started since.
     unwanted: bool,
+    /// It runs on, and no start has been asked for since.
+    withheld: bool,
     /// Somebody has wanted it to be started: the next start is no restart.
     by_hand: bool,
     /// The last start was no restart.
@@ -98,6 +100,7 @@ impl Referee {
         let dossier = &mut self.dossiers[id.0 as usize];
         if !self.all_unwanted && !dossier.gone {
             dossier.unwanted = false;
+            dossier.withheld = false;
             dossier.by_hand = true;
         }
     }
@@ -124,6 +127,9 @@ impl Referee {
                     }
                     self.unwant(id);
                 }
+            }
+            Event::Withhold(ids) => {
+                ids.iter().for_each(|id| self.dossiers[id.0 as usize].withheld = true);
             }
             Event::StopAll { limit } => {
                 self.all_unwanted = true;
@@ -166,7 +172,6 @@ impl Referee {
                 }
             }
             Event::Adopted(_)
-            | Event::Withhold(_)
             | Event::Ready { .. }
             | Event::Reload(_)
             | Event::Pulse { .. }
@@ -187,6 +192,7 @@ impl Referee {
         if restart {
             dossier.by_hand = true;
             dossier.unwanted = self.all_unwanted;
+            dossier.withheld = false;
         }
     }
 
@@ -235,7 +241,7 @@ impl Referee {
             self.last_ready.contains_key(&guard) && self.is_proven(guard, world)
         });
         let dossier = &mut self.dossiers[id.0 as usize];
-        if dossier.unwanted {
+        if dossier.unwanted || dossier.withheld {
             return Err(format!("{id:?} is started although it was to stop"));
         }
         let keeps = spec.settings.when_unguarded == WhenUnguarded::Keep;
