@@ -52,6 +52,10 @@ pub(crate) trait Sight {
     fn loads_python(&self, process: &ProcessInfo) -> Option<bool>;
     /// Whether a process belongs to another user, where the system shows it.
     fn is_of_another_user(&self, process: &ProcessInfo) -> bool;
+    /// The folder that a process was started in, as its environment names it.
+    fn first_folder(&self, process: &ProcessInfo) -> Option<PathBuf>;
+    /// Whether a file exists where a process sees it.
+    fn sees_file(&self, process: &ProcessInfo, file: &Path) -> bool;
     /// This process, and those it descends from.
     fn lineage(&self) -> Vec<Identity>;
 }
@@ -112,6 +116,14 @@ impl Sight for Machine {
     fn is_of_another_user(&self, process: &ProcessInfo) -> bool {
         let users = [process.identity.pid, std::process::id()].map(inspect::user_of);
         matches!(users, [Some(one), Some(other)] if one != other)
+    }
+
+    fn first_folder(&self, process: &ProcessInfo) -> Option<PathBuf> {
+        inspect::first_folder(process.identity.pid)
+    }
+
+    fn sees_file(&self, process: &ProcessInfo, file: &Path) -> bool {
+        inspect::sees_file(process.identity.pid, file)
     }
 
     fn lineage(&self) -> Vec<Identity> {

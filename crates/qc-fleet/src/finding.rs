@@ -10,6 +10,9 @@ use self::duplicates::duplicates;
 pub use self::state::State;
 use crate::{Fleet, Instance, Place, Role, Snapshot};
 
+/// A remark on an instance of [`Place::Unknown`].
+pub(crate) const FOLDER_UNKNOWN: &str = "its folder can't be told";
+
 /// What kind of thing is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -72,7 +75,7 @@ impl Snapshot {
                 State::Duplicate
             } else if instance.looks_like.is_some() {
                 State::Elsewhere
-            } else if instance.lock.is_none() {
+            } else if instance.lock.is_none() || instance.place == Place::Unknown {
                 State::Rogue
             } else if instance.supervised == Some(false) && instance.role != Role::Orchestrator {
                 State::Orphan
@@ -90,10 +93,13 @@ impl Snapshot {
         let foreign = self.instances.iter().filter(|one| one.place == Place::Foreign);
         findings.extend(foreign.filter_map(|one| foreign_copy(one, fleet)));
         // A duplicate that has no lock is both.
-        let is_rogue = |one: &&Instance| one.lock.is_none();
-        findings.extend(self.own().filter(is_rogue).map(|one| {
-            let text =
-                format!("{} runs without its lock: PID {}", one.component, join(&one.pids()));
+        findings.extend(self.rogues().map(|one| {
+            let (name, pids) = (&one.component, join(&one.pids()));
+            let where_from = match one.place {
+                Place::Unknown => format!(", and {FOLDER_UNKNOWN}"),
+                Place::Fleet | Place::Foreign => String::new(),
+            };
+            let text = format!("{name} runs without its lock{where_from}: PID {pids}");
             about(FindingKind::Rogue, text, one)
         }));
         // Where there never was an orchestrator, nobody expects to be looked after.

@@ -44,6 +44,8 @@ pub enum Place {
     Fleet,
     /// In another folder.
     Foreign,
+    /// In a folder that the process has left and that can't be told: it may be this fleet's.
+    Unknown,
 }
 
 /// Tells which component a process is.
@@ -122,6 +124,18 @@ impl<'a> Matcher<'a> {
             Some(call) => self.script(&call, current_dir),
             None => self.program(&process.args, current_dir),
         }
+    }
+
+    /// Returns the relative path by which a Python was told to run one of the scripts that are looked
+    /// for. A wrapper may change the folder before it runs one.
+    pub(crate) fn relative_script(&self, process: &ProcessInfo) -> Option<PathBuf> {
+        if self.wrapped_call(&process.args).is_some() {
+            return None;
+        }
+        let call = call_of(process).filter(|call| self.scripts.is_one(&call.script))?;
+        // A path of Windows is absolute also where another system shows it.
+        let is_relative = Path::new(&call.script).is_relative() && !call.script.contains(':');
+        is_relative.then(|| PathBuf::from(call.script))
     }
 
     fn wrapped_call<'b>(&self, args: &'b [String]) -> Option<ScriptCall<'b>> {

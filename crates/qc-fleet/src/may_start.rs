@@ -56,7 +56,7 @@ pub struct Beside<'a> {
     own: HashMap<String, Vec<&'a Instance>>,
     /// All instances with the places at accounts and terminals that they hold.
     placed: HashMap<String, Vec<&'a Instance>>,
-    /// Brains elsewhere of which nothing shows the account, by name.
+    /// Brains elsewhere of which nothing shows the account, and copies that may be here, by name.
     unknown: HashMap<String, Vec<&'a Instance>>,
     /// Locks whose living holder is no instance, by what they protect and by their names.
     loose: HashMap<String, Vec<&'a LockEntry>>,
@@ -105,9 +105,11 @@ impl<'a> Beside<'a> {
         }
         let places = places_of(instance);
         let shows_no_account = !places.iter().any(|place| place.starts_with("account/"));
-        let may_be_ours = instance.place == Place::Foreign
-            && instance.role == Role::Brain
-            && !instance.of_another_user;
+        let may_be_ours = match instance.place {
+            Place::Fleet => false,
+            Place::Foreign => instance.role == Role::Brain && !instance.of_another_user,
+            Place::Unknown => true,
+        };
         if shows_no_account && may_be_ours {
             self.unknown.entry(name).or_default().push(instance);
         }
@@ -135,11 +137,14 @@ impl<'a> Beside<'a> {
                 }
             }
         }
-        if component.role == Role::Brain && component.account.is_some() {
-            for &one in self.unknown.get(&name).into_iter().flatten() {
-                if told.insert(one) {
-                    obstacles.push(self.obstacle(one, ", for an account that nothing shows"));
-                }
+        for &one in self.unknown.get(&name).into_iter().flatten() {
+            let why = match one.place {
+                Place::Unknown => ", and its folder can't be told",
+                _ if component.account.is_some() => ", for an account that nothing shows",
+                _ => continue,
+            };
+            if told.insert(one) {
+                obstacles.push(self.obstacle(one, why));
             }
         }
         obstacles.extend(self.locks_of(component, &asked));

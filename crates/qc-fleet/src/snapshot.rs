@@ -2,6 +2,7 @@
 
 mod holders;
 mod identify;
+mod origin;
 mod roots;
 
 use std::collections::HashMap;
@@ -142,6 +143,11 @@ impl Snapshot {
         self.instances.iter().filter(|instance| instance.place == Place::Fleet)
     }
 
+    /// Returns the instances without a lock that are this fleet's, or may be.
+    pub(crate) fn rogues(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().filter(|one| one.place != Place::Foreign && one.lock.is_none())
+    }
+
     /// Returns the locks of which no running instance is known to be the holder.
     pub fn loose_locks(&self) -> impl Iterator<Item = &LockEntry> {
         let attached = |lock: &LockEntry| {
@@ -267,6 +273,10 @@ pub(crate) mod tests {
         pub(crate) others: Vec<u32>,
         pub(crate) elsewhere: HashMap<u32, PathBuf>,
         pub(crate) lineage: Vec<Identity>,
+        /// First folders, by pid.
+        pub(crate) first: HashMap<u32, PathBuf>,
+        /// The only folder that has files; all have without it.
+        pub(crate) only_in: Option<PathBuf>,
     }
 
     impl Sight for Shown {
@@ -284,6 +294,14 @@ pub(crate) mod tests {
 
         fn is_of_another_user(&self, process: &ProcessInfo) -> bool {
             self.others.contains(&process.identity.pid)
+        }
+
+        fn first_folder(&self, process: &ProcessInfo) -> Option<PathBuf> {
+            self.first.get(&process.identity.pid).cloned()
+        }
+
+        fn sees_file(&self, _process: &ProcessInfo, file: &Path) -> bool {
+            self.only_in.as_deref().is_none_or(|folder| file.parent() == Some(folder))
         }
 
         fn lineage(&self) -> Vec<Identity> {

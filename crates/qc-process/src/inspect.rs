@@ -2,7 +2,7 @@
 //!
 //! The caller makes sure that the pid still belongs to the process it means.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::imp;
 
@@ -22,6 +22,19 @@ pub fn user_of(pid: u32) -> Option<u32> {
 /// where the system does not show it.
 pub fn loads_python(pid: u32) -> Option<bool> {
     imp::loads_python(pid)
+}
+
+/// Returns the folder that the process was started in, as the variable `PWD` of its first environment
+/// says. Shells set it; a program that starts another in a different folder may not, so the caller
+/// checks it. `None` on Windows, which has no such variable, and where the system does not show it.
+pub fn first_folder(pid: u32) -> Option<PathBuf> {
+    imp::first_folder(pid)
+}
+
+/// Whether `file`, an absolute path, exists where the process sees it. On Unix, a process can have
+/// another root directory, as in a container.
+pub fn sees_file(pid: u32, file: &Path) -> bool {
+    imp::sees_file(pid, file)
 }
 
 #[cfg(test)]
@@ -46,6 +59,36 @@ mod tests {
         assert_eq!(open_in(std::process::id(), "guards-of-this-test"), [path]);
         drop(file);
         assert!(open_in(std::process::id(), "guards-of-this-test").is_empty());
+    }
+
+    /// Windows has no such variable.
+    #[cfg(unix)]
+    #[test]
+    fn the_first_folder_is_the_one_that_the_environment_names() {
+        use std::io::{Read, Write};
+        use std::process::Stdio;
+
+        for (pwd, expected) in [("/usr", Some("/usr")), ("relative", None), ("", None)] {
+            let mut cat = std::process::Command::new("cat");
+            cat.env("PWD", pwd).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = cat.spawn().unwrap();
+            // What it answers was written after it has begun.
+            let mut input = child.stdin.take().unwrap();
+            input.write_all(b"x").unwrap();
+            child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+            assert_eq!(first_folder(child.id()).as_deref(), expected.map(Path::new), "{pwd}");
+            drop(input);
+            child.wait().unwrap();
+        }
+        assert_eq!(first_folder(u32::MAX - 3), None);
+    }
+
+    #[test]
+    fn a_file_is_seen_where_it_exists() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let pid = std::process::id();
+        assert!(sees_file(pid, file.path()));
+        assert!(!sees_file(pid, &file.path().join("below-a-file")));
     }
 
     /// Windows does not number its users.

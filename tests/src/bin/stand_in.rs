@@ -19,6 +19,7 @@
 //! - `start interpreter`: start the same script with the interpreter that `pyvenv.cfg` names, as a
 //!   virtual environment's stub does on Windows, and end with it
 //! - `start self`: start the same script once more with this very program, and run on
+//! - `leave`: work in the root directory from now on
 //! - `hand over`: start the same script once more, and end with 0, as a bot that restarts itself does
 //!
 //! Called as `stand-in lock DIR NAME [ACCOUNT]` it takes a lock through the library, prints `held`,
@@ -119,6 +120,7 @@ fn main() -> ExitCode {
             ["enter", name] => enter(name),
             ["sleep", millis] => thread::sleep(Duration::from_millis(number(millis))),
             ["count", lines] => count(number(lines)),
+            ["leave"] => env::set_current_dir("/").expect("a folder"),
             ["die"] => std::process::abort(),
             ["window"] => return window(),
             ["listen", port] => listen(number(port)),

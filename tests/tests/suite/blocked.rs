@@ -3,7 +3,7 @@
 use std::fs;
 
 use qc_process::{Liveness, Process, liveness, own_identity};
-use qc_tests::{Program, SampleFleet, python, section};
+use qc_tests::{Program, SampleFleet, cannot_test, python, section};
 use serde_json::{Value, json};
 
 use crate::shutdown_truth::start_loop;
@@ -310,6 +310,66 @@ fn a_stop_by_name_ends_copies_too_and_no_watchdog_before_a_copy_of_its_brain() {
     assert_eq!(status(&fleet, "BRAIN_ATLAS")["state"], "stopped");
     launch.ask_to_stop(&fleet.tools);
     launch.finish();
+}
+
+/// Starts a brain by hand that leaves the folder it was started in, and that `PWD` names.
+fn that_leaves(fleet: &SampleFleet, name: &str, pwd: &str) -> Program {
+    let script = format!("BRAIN_{name}.py");
+    fleet.script(&script, "leave");
+    let mut copy =
+        Program::start(&fleet.python(), &[&script], fleet.root(), &[("PWD", pwd)], |_| ());
+    copy.wait_for("ready");
+    copy
+}
+
+#[test]
+fn a_brain_that_has_left_its_folder_is_known_by_the_one_it_was_started_in() {
+    if cfg!(windows) {
+        return cannot_test("the first folder of a process", "Windows has no PWD");
+    }
+    let fleet = SampleFleet::new(tools(), &[("CALYPSO", 11)]);
+    let root = fleet.root().to_str().unwrap();
+    let copy = that_leaves(&fleet, "CALYPSO", root);
+    let rows = fleet.processes();
+    let row = rows.iter().find(|row| row["component"] == "BRAIN_CALYPSO").expect("listed");
+    assert_eq!(row["state"], "rogue", "{row:#}");
+    assert_eq!(row["account"], fleet.account(11).to_string(), "{row:#}");
+    let refused = fleet.run("qc-launch", &["up"]);
+    assert_eq!(refused.code, 75, "{refused:?}");
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.stdout.contains("All automation has stopped"), "{stopped:?}");
+    assert_eq!(liveness(copy.identity()), Liveness::Dead);
+}
+
+#[test]
+fn a_brain_whose_folder_nothing_shows_is_named_and_its_watchdog_stays() {
+    // It may be of any fleet with a brain of this name, so no other test has one.
+    let fleet = SampleFleet::new(tools(), &[("VOYAGER", 11)]);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_VOYAGER");
+    assert_eq!(fleet.run("qc-launch", &["stop", "BRAIN_VOYAGER"]).code, 0);
+    let copy = that_leaves(&fleet, "VOYAGER", "/");
+    let pid = copy.identity().pid;
+    let refused = fleet.run("qc-launch", &["start", "BRAIN_VOYAGER"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let why = format!("BRAIN_VOYAGER runs (PID {pid}), and its folder can't be told");
+    assert!(refused.stderr.contains(&why), "{refused:?}");
+    let checked = fleet.run("qc-ps", &["--check"]);
+    assert_eq!(checked.code, 3, "{checked:?}");
+    assert!(checked.stdout.contains("and its folder can't be told: PID"), "{checked:?}");
+
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 1, "{stopped:?}");
+    let named = format!("BRAIN_VOYAGER (PID {pid}): its folder can't be told");
+    assert!(stopped.stdout.contains(&named), "{stopped:?}");
+    assert!(!stopped.stdout.contains("has stopped"), "{stopped:?}");
+    assert_eq!(liveness(copy.identity()), Liveness::Alive);
+    assert_eq!(running(&fleet, "WATCHDOG_VOYAGER").len(), 1, "it protects the brain");
+
+    copy.kill();
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ enum Shared {
 pub(super) fn duplicates(snapshot: &Snapshot) -> Vec<Duplicates> {
     let mut groups: HashMap<Shared, Vec<usize>> = HashMap::new();
     for (position, one) in snapshot.instances.iter().enumerate() {
-        if one.place == Place::Foreign {
+        if one.place != Place::Fleet {
             continue;
         }
         let account = one.account.as_ref().map(|it| Shared::Account(it.to_lowercase(), one.role));

@@ -7,6 +7,7 @@ use std::path::Path;
 use qc_process::ProcessInfo;
 
 use super::holders::Holders;
+use super::origin::{Origin, origin_of};
 use crate::evidence::Sight;
 use crate::matching::{Match, Matcher, Place};
 use crate::{Fleet, Role};
@@ -30,7 +31,7 @@ pub(super) fn identify(
     let mut matcher = Matcher::new(fleet);
     let mut identified = Identified { found: Vec::new(), by_lock: HashSet::new(), unclear: 0 };
     for (position, process) in processes.iter().enumerate() {
-        let by_words = matcher.find(process);
+        let by_words = by_words(&mut matcher, process, processes, sight);
         let found = match holders.component_of(process, by_words.as_ref(), fleet, sight) {
             Some(by_lock) => {
                 let is_it = |found: &&Match| found.component == by_lock.component;
@@ -54,6 +55,29 @@ pub(super) fn identify(
     identified
 }
 
+/// Decides by its command line which component a process is. Where it works by now shows the folder
+/// of a relative script only if the script is there.
+fn by_words(
+    matcher: &mut Matcher<'_>,
+    process: &ProcessInfo,
+    processes: &[ProcessInfo],
+    sight: &dyn Sight,
+) -> Option<Match> {
+    let found = matcher.find(process)?;
+    if found.place == Place::Fleet {
+        return Some(found);
+    }
+    let Some(script) = matcher.relative_script(process) else { return Some(found) };
+    match origin_of(process, &script, processes, sight) {
+        Origin::Current => Some(found),
+        Origin::First(folder) => {
+            let process = ProcessInfo { current_dir: Some(folder), ..process.clone() };
+            matcher.find(&process)
+        }
+        Origin::Unknown => Some(Match { place: Place::Unknown, folder: None, ..found }),
+    }
+}
+
 /// Looks whose a process is that looks like a component of this fleet and does not hold its lock.
 fn without_lock(
     fleet: &Fleet,
@@ -69,6 +93,10 @@ fn without_lock(
     if found.folder.is_some() {
         return Some(found);
     }
+    let is_known = fleet.component(&found.component).is_some();
+    if found.place == Place::Unknown && !is_known {
+        return Some(Match { place: Place::Foreign, ..found });
+    }
     // A launcher of this fleet holds its lock.
     if found.role == Role::Orchestrator {
         return None;
@@ -76,7 +104,7 @@ fn without_lock(
     if !sight.is_of_another_user(process) {
         return Some(found);
     }
-    *unclear += usize::from(fleet.component(&found.component).is_some());
+    *unclear += usize::from(is_known);
     None
 }
 
@@ -203,6 +231,39 @@ mod tests {
         assert_eq!(seen.instances[0].folder.as_deref(), Some(other.path()));
         let seen = holder(root.path(), "BRAIN_A", "python BRAIN_A.py", &sight);
         assert_eq!(seen.instances[0].place, Place::Fleet, "the lock of this fleet decides");
+    }
+
+    #[test]
+    fn a_relative_script_lies_in_the_folder_that_its_process_was_started_in() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let seen = |line: &str, lies: &Path, sight: Shown| {
+            let moved = process(Path::new("/"), 10, 1, line);
+            let listing = Listing { processes: vec![moved], ..Listing::default() };
+            let sight = Shown { only_in: Some(lies.into()), ..sight };
+            let seen = Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &sight);
+            (seen.instances.first().map(|one| (one.place, one.account.is_some())), seen.unreadable)
+        };
+        let started_in =
+            |folder: &Path| Shown { first: [(10, folder.into())].into(), ..Shown::default() };
+        let line = "python BRAIN_A.py";
+        let ours = seen(line, root.path(), started_in(root.path()));
+        assert_eq!(ours, (Some((Place::Fleet, true)), 0));
+        let others = seen(line, other.path(), started_in(other.path()));
+        assert_eq!(others, (Some((Place::Foreign, false)), 0));
+        let unknown = seen(line, root.path(), Shown::default());
+        assert_eq!(unknown, (Some((Place::Unknown, false)), 0), "it may be ours");
+        let strange = seen("python BRAIN_GONE.py", root.path(), Shown::default());
+        assert_eq!(
+            strange,
+            (Some((Place::Foreign, false)), 0),
+            "the config knows none of that name"
+        );
+        let hidden = Shown { others: vec![10], ..Shown::default() };
+        assert_eq!(seen(line, root.path(), hidden), (None, 1), "another user's is counted");
+        let elsewhere = [(10, other.path().join(".locks"))].into();
+        let locked = Shown { elsewhere, ..Shown::default() };
+        let locked = seen(line, root.path(), locked);
+        assert_eq!(locked, (Some((Place::Foreign, false)), 0), "its lock says whose it is");
     }
 
     #[test]

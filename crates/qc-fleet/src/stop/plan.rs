@@ -24,7 +24,7 @@ pub struct StopPlan {
     pub told: Vec<Target>,
     /// What is meant but runs on, because the command that asks was started from it.
     pub spared: Vec<Target>,
-    /// What holds the lock of a component that is meant, and is never stopped.
+    /// What is taken for a component that is meant, and is never stopped.
     pub untouchable: Vec<Kept>,
     /// What is meant but runs on, because it protects a brain that runs on.
     pub kept: Vec<Kept>,
@@ -89,9 +89,8 @@ impl StopPlan {
         let targets = |instance: &Instance| targets(fleet, instance, timeout);
         let mut plan = Self { asked_by: scope.spared.clone(), ..Self::default() };
         for (one, chosen) in reached.iter().zip(&mut chosen).filter(|(_, chosen)| **chosen) {
-            if let Some(why) = one.untouchable {
+            if let Some(reason) = scope.forbids(one) {
                 *chosen = false;
-                let reason = format!("it is {}, which is never stopped", why.as_str());
                 let kept = |target| Kept { target, reason: reason.clone() };
                 plan.untouchable.extend(targets(one).into_iter().map(kept));
             }

@@ -3,6 +3,7 @@
 use qc_lock_core::{Account, same_account};
 use qc_process::Identity;
 
+use crate::finding::FOLDER_UNKNOWN;
 use crate::{Component, Fleet, Instance, Place, Role, find_root};
 
 /// Which of the running instances are meant. What is named in several ways has to fulfil all of
@@ -70,7 +71,23 @@ impl Scope {
             fleet.component(&instance.component).is_some()
                 || instance.folder.as_deref().is_some_and(|folder| find_root(folder).is_some())
         };
-        instance.place == Place::Fleet || (self.all_roots && is_of_a_fleet())
+        instance.place != Place::Foreign || (self.all_roots && is_of_a_fleet())
+    }
+
+    /// Returns why an instance that is meant is never stopped.
+    pub(crate) fn forbids(&self, instance: &Instance) -> Option<String> {
+        let untouchable = instance.untouchable;
+        // With all folders meant, it does not matter which one it is of.
+        let may_be_another = instance.place == Place::Unknown && !self.all_roots;
+        untouchable.map(|why| format!("it is {}, which is never stopped", why.as_str())).or_else(
+            || {
+                may_be_another.then(|| {
+                    format!(
+                        "{FOLDER_UNKNOWN}, it may be another fleet's (`qc-shutdown --all-roots` stops it, too)"
+                    )
+                })
+            },
+        )
     }
 
     pub(crate) fn spares(&self, instance: &Instance) -> bool {

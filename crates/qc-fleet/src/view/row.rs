@@ -8,7 +8,8 @@ use qc_process::ProcessInfo;
 use serde::Serialize;
 
 use super::ComponentView;
-use crate::{Component, Fleet, Instance, Mask, Role, State};
+use crate::finding::FOLDER_UNKNOWN;
+use crate::{Component, Fleet, Instance, Mask, Place, Role, State};
 
 /// One line of the list.
 #[derive(Debug, Clone, Serialize)]
@@ -62,6 +63,15 @@ pub struct Row {
     /// What was folded into it, with `--tree`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<Vec<TreePart>>,
+}
+
+/// Returns what else there is to say about an instance.
+fn detail_of(instance: &Instance) -> Option<String> {
+    let program = instance.looks_like.as_ref();
+    let is_unknown = instance.place == Place::Unknown;
+    program
+        .map(|program| format!("looks like `{program}`"))
+        .or_else(|| is_unknown.then(|| FOLDER_UNKNOWN.into()))
 }
 
 /// What a row stands for.
@@ -164,7 +174,7 @@ impl Row {
             terminal: instance.terminal.as_ref().map(|terminal| terminal.as_str().to_owned()),
             folder: instance.folder.as_ref().map(|folder| folder.display().to_string()),
             command: instance.command.clone(),
-            detail: instance.looks_like.as_ref().map(|program| format!("looks like `{program}`")),
+            detail: detail_of(instance),
             restarts: None,
             until: None,
             kind: RowKind::Instance,

@@ -14,7 +14,9 @@ use windows as system;
 
 #[cfg(feature = "fault")]
 pub(crate) use system::die;
-pub(crate) use system::inspect::{children_with_titles, loads_python, open_in, user_of};
+pub(crate) use system::inspect::{
+    children_with_titles, first_folder, loads_python, open_in, sees_file, user_of,
+};
 pub(crate) use system::{
     AT_LOG_ON, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LOCKS_ARE_INHERITED,
     LocalPlace, NOWHERE, PROGRAM_ENDINGS, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle,

@@ -1,6 +1,8 @@
 //! A closer look at a single process, through `/proc/PID`.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +33,23 @@ fn pids(list: &str) -> Vec<u32> {
 /// The folder of a process always belongs to its user, also where its files are hidden.
 pub(crate) fn user_of(pid: u32) -> Option<u32> {
     Some(fs::metadata(format!("/proc/{pid}")).ok()?.uid())
+}
+
+pub(crate) fn first_folder(pid: u32) -> Option<PathBuf> {
+    let environment = read_at_once(&format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|&byte| byte == 0);
+    let folder = variables.find_map(|variable| variable.strip_prefix(b"PWD="))?;
+    let folder = Path::new(OsStr::from_bytes(folder));
+    folder.is_absolute().then(|| folder.to_path_buf())
+}
+
+/// Another user's root directory is not shown; this one is taken for the same then.
+pub(crate) fn sees_file(pid: u32, file: &Path) -> bool {
+    let root = PathBuf::from(format!("/proc/{pid}/root"));
+    match (fs::read_link(&root), file.strip_prefix("/")) {
+        (Ok(_), Ok(below)) => root.join(below).exists(),
+        _ => file.exists(),
+    }
 }
 
 pub(crate) fn loads_python(pid: u32) -> Option<bool> {

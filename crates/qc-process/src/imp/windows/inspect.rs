@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use windows_sys::Win32::Foundation::{ERROR_BAD_LENGTH, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
@@ -20,6 +20,14 @@ pub(crate) fn open_in(_pid: u32, _folder: &str) -> Vec<PathBuf> {
 
 pub(crate) fn user_of(_pid: u32) -> Option<u32> {
     None
+}
+
+pub(crate) fn first_folder(_pid: u32) -> Option<PathBuf> {
+    None
+}
+
+pub(crate) fn sees_file(_pid: u32, file: &Path) -> bool {
+    file.exists()
 }
 
 /// No program changes its command line here: what matters has been found by it.
