@@ -47,6 +47,7 @@ mod supervision;
 mod template;
 mod terminal;
 mod text;
+mod title;
 mod view;
 
 pub use channel::connect_to_launcher;
@@ -72,6 +73,7 @@ pub use stop::{
 pub use template::{section_template, template};
 pub use terminal::{TerminalEntry, terminals};
 pub use text::{Secret, Text};
+pub use title::without_false_title;
 pub use view::{
     ComponentView, FleetView, LastEnd, Launcher, Look, LookError, Past, Row, RowKind, RowLock,
     TreePart, TreePartKind, rfc3339,

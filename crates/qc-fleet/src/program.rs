@@ -6,6 +6,7 @@ use crate::call::{file_name, is_python, path_name, program_stem, script_call};
 use crate::evidence::Untouchable;
 use crate::interpreted::Interpreted;
 use crate::matching::runs_python;
+use crate::title::is_own_tool;
 use crate::{Component, Role};
 
 /// Returns the program that a process really is, if that is not what `component` is started with. A
@@ -66,16 +67,13 @@ pub(crate) fn untouchable(
     role: Role,
     lineage: &[Identity],
 ) -> Option<Untouchable> {
-    let is_qc = |name: &String| {
-        ["qc-launch", "qc-lock", "qc-ps", "qc-shutdown"].iter().any(|own| name.starts_with(own))
-    };
     if process.identity.pid <= 1 {
         Some(Untouchable::FirstProcess)
     } else if names(process).any(|name| is_terminal(&name) || is_terminal(&format!("{name}.exe"))) {
         Some(Untouchable::Terminal)
     } else if lineage.contains(&process.identity) {
         Some(Untouchable::Ancestor)
-    } else if role != Role::Orchestrator && names(process).any(|name| is_qc(&name)) {
+    } else if role != Role::Orchestrator && names(process).any(|name| is_own_tool(&name)) {
         Some(Untouchable::OwnTool)
     } else {
         None

@@ -23,6 +23,7 @@ use crate::matching::{Matcher, Place};
 use crate::program::{contradiction, untouchable};
 use crate::root::{CONFIG_FILE, LOCK_FOLDER, find_root};
 use crate::supervision::Orchestrators;
+use crate::title::without_false_title;
 use crate::{Fleet, Instance, Role};
 
 /// Instances, locks, and what could not be seen.
@@ -86,6 +87,7 @@ impl Snapshot {
         sight: &dyn Sight,
     ) -> Self {
         let Listing { processes, unreadable, hides_others } = listing;
+        let processes: Vec<ProcessInfo> = processes.into_iter().map(without_false_title).collect();
         let holders = Holders::new(&locks);
         let Identified { mut found, by_lock, unclear } =
             identify(fleet, &processes, &holders, sight);

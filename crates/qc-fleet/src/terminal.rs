@@ -8,6 +8,7 @@ use qc_lock_core::Terminal;
 use qc_process::{ProcessInfo, is_terminal};
 
 use crate::call::path_name;
+use crate::title::without_false_title;
 use crate::{Fleet, Role};
 
 /// A terminal of the config, or one that runs.
@@ -55,7 +56,7 @@ fn assemble(fleet: &Fleet, processes: &[ProcessInfo]) -> Vec<TerminalEntry> {
         entries[position].accounts.push((key, number));
     }
     let configured = entries.len();
-    for process in processes {
+    for process in processes.iter().cloned().map(without_false_title) {
         let exe = process.exe.as_deref();
         let program = process.args.first();
         // Under Wine the program's file is Wine, and only the first word names the terminal.

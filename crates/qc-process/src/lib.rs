@@ -45,7 +45,7 @@ pub use list::{
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use parts::in_parts;
-pub use program::{find_program, is_bare, is_path_variable};
+pub use program::{find_program, is_bare, is_interpreter, is_path_variable};
 pub use relay::Relay;
 pub use shown::{shown, visible};
 pub use stop::{Ask, Process, StopError, ask_all, wait_any};

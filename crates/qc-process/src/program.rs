@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::imp;
 
+/// The end of the path that Linux shows of a program whose file is gone.
+pub(crate) const DELETED: &str = " (deleted)";
+
 /// More folders of PATH than this are only counted.
 const SHOWN: usize = 6;
 
@@ -126,6 +129,19 @@ pub(crate) fn path_among(env: &[(OsString, Option<OsString>)]) -> Option<OsStrin
         Some((_, value)) => value.clone(),
         None => env::var_os("PATH"),
     }
+}
+
+/// Tells whether a program's file is a Python interpreter. A Python can give its process any title, so
+/// that its title says nothing then.
+pub fn is_interpreter(file: &str) -> bool {
+    let file = file.strip_suffix(DELETED).unwrap_or(file);
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file).to_lowercase();
+    let stem = name.strip_suffix(".exe").unwrap_or(&name);
+    let version = ["python", "pypy"].iter().find_map(|one| stem.strip_prefix(one));
+    version.is_some_and(|version| {
+        let version = version.strip_prefix('w').unwrap_or(version);
+        version.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 't' | 'd'))
+    })
 }
 
 #[cfg(test)]

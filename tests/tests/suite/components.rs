@@ -110,6 +110,28 @@ time.sleep(100)
 "#;
 
     #[test]
+    fn a_python_with_the_title_of_a_terminal_is_stopped() {
+        let Some(python) = python() else { return };
+        let titles = [r"C:\\MT5\\terminal64.exe", "qc-lock", r"qc-launch\0up"];
+        for title in titles {
+            let fleet = SampleFleet::new(tools(), &RHEA);
+            let body = TITLED.replace("b\"brain\", 5", &format!("(t := b\"{title}\"), len(t)"));
+            assert_ne!(body, TITLED);
+            fs::write(fleet.root().join("BRAIN_RHEA.py"), body).unwrap();
+            let words = ["run", "BRAIN_RHEA", "--", text(python), "BRAIN_RHEA.py"];
+            let _held = start(&fleet, &fleet.tools.tool("qc-lock"), &words);
+            let rows = own(&fleet);
+            let [brain] = &rows[..] else { panic!("{title}: {rows:#?}") };
+            assert_eq!(brain["component"], "BRAIN_RHEA", "{title}");
+            assert_eq!(brain["detail"], serde_json::Value::Null, "{title}: {brain:#}");
+            let stopped = fleet.run("qc-shutdown", &["--yes"]);
+            assert_eq!(stopped.code, 0, "{title}: {stopped:?}");
+            let pid = u32::try_from(brain["pids"][0].as_u64().unwrap()).unwrap();
+            assert!(qc_process::identity_of(pid).is_err(), "{title}: {brain:#}");
+        }
+    }
+
+    #[test]
     fn a_component_behind_its_wrapper_is_one_and_its_program_is_stopped() {
         let Some(python) = python() else { return };
         let quoted = format!("'{}'", text(python));

@@ -196,6 +196,22 @@ mod tests {
     }
 
     #[test]
+    fn a_python_with_the_title_of_a_terminal_or_a_tool_is_its_locks_component() {
+        let root = tempfile::tempdir().unwrap();
+        for line in [r"C:\MT5\terminal64.exe", "qc-lock", "qc-launch up"] {
+            let titled = process(root.path(), 10, 1, line);
+            let exe = |exe: &str| ProcessInfo { exe: Some(exe.into()), ..titled.clone() };
+            let python =
+                looks_at(root.path(), "BRAIN_A", exe("/usr/bin/python3.11"), &Shown::default());
+            assert_eq!(python.instances[0].role, Role::Brain, "{line}");
+            assert!(python.instances[0].adoptable(), "{line}");
+            let wine =
+                looks_at(root.path(), "BRAIN_A", exe("/usr/lib/wine/wine64"), &Shown::default());
+            assert!(!wine.instances.is_empty() && !wine.instances[0].adoptable(), "{line}");
+        }
+    }
+
+    #[test]
     fn some_processes_are_named_and_never_stopped() {
         let root = tempfile::tempdir().unwrap();
         let own = process(root.path(), 10, 1, "sh").identity;

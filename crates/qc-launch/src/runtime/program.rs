@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
-use qc_fleet::{Component, Instance, Place, Snapshot};
+use qc_fleet::{Component, Instance, Place, Snapshot, without_false_title};
 use qc_process::{Identity, Listing, ProcessInfo, file, is_terminal, list};
 use qc_supervise::Id;
 
@@ -175,6 +175,7 @@ impl Runtime<'_> {
     /// Looks at the processes of this machine.
     pub(super) fn sight(&self) -> io::Result<Sight> {
         let Listing { processes, unreadable, hides_others } = list()?;
+        let processes: Vec<ProcessInfo> = processes.into_iter().map(without_false_title).collect();
         let listing = Listing { processes: processes.clone(), unreadable, hides_others };
         let snapshot =
             Snapshot::assemble(&self.fleet, listing, self.locks.list().unwrap_or_default());

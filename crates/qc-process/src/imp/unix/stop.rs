@@ -9,13 +9,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{ChildHandle, ProgramId};
+use crate::program::DELETED;
 use crate::{Ask, Ended, Identity, Interrupt, Process, StopError, StopSignal, in_parts};
 
 /// How many are asked one after the other before another processor is worth it.
 const ASKED_AT_ONCE: usize = 64;
-
-/// What the kernel appends to the path of a program whose file is gone.
-const DELETED: &str = " (deleted)";
 
 /// An open pidfd.
 #[derive(Debug)]
@@ -25,7 +23,8 @@ pub(crate) struct ProcessHandle {
 }
 
 impl ProcessHandle {
-    /// Returns the names under which the process's program is known.
+    /// Returns the names under which the process's program is known. The file of a Python is the only
+    /// one: its process can have any title.
     ///
     /// # Errors
     /// None here: its own name was read when it was opened.
@@ -34,7 +33,11 @@ impl ProcessHandle {
         if let Ok(exe) = fs::read_link(format!("/proc/{pid}/exe")) {
             // A file that was replaced while it ran, as by an update, is still the same program.
             let exe = exe.to_string_lossy();
-            images.push(exe.strip_suffix(DELETED).unwrap_or(&exe).to_owned());
+            let exe = exe.strip_suffix(DELETED).unwrap_or(&exe).to_owned();
+            if crate::is_interpreter(&exe) {
+                return Ok(vec![exe]);
+            }
+            images.push(exe);
         }
         if let Ok(command) = super::read_at_once(&format!("/proc/{pid}/cmdline")) {
             let program = command.split(|&byte| byte == 0).next().unwrap_or_default();
