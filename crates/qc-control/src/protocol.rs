@@ -74,6 +74,9 @@ pub enum Answer {
 pub struct Status {
     /// What was done, in words.
     pub text: Vec<String>,
+    /// Starts that were asked for and can't be made now, and why, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
     /// The pid of the running `qc-launch`.
     pub pid: u32,
     /// Whether everything is being stopped.

@@ -28,7 +28,13 @@ pub(crate) fn restart(
 pub(crate) fn reload(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
     let status = connect(place, &place.locks()?)?.ask(&Request::Reload).map_err(failure)?;
     write_text(&status, output)?;
-    Ok(Exit::Done)
+    if status.refused.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let refused: Vec<String> =
+        status.refused.iter().map(|line| visible(line).to_string()).collect();
+    let hint = "the rest of the config was taken over; `qc-launch status` shows how it goes on";
+    Err(Failure::new(Exit::Failed, refused.join("\n  "), hint))
 }
 
 /// Prints what the launcher has to say to a request.

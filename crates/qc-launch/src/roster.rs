@@ -143,6 +143,20 @@ pub(crate) struct Changes {
     pub(crate) adjusted: Vec<String>,
 }
 
+impl Changes {
+    /// Takes a restart out; returns whether there was one. The rest of the change stays.
+    pub(crate) fn let_run(&mut self, component: Id, name: &str) -> bool {
+        let restart_of = |change: &mut Change| match change {
+            Change::Replace { id, restart, .. } if *id == component => {
+                std::mem::replace(restart, false)
+            }
+            Change::Replace { .. } | Change::Add(_) | Change::Remove(_) => false,
+        };
+        self.restarted.retain(|one| one != name);
+        self.changes.iter_mut().any(restart_of)
+    }
+}
+
 /// Whether what runs for one is what the other wants.
 pub(crate) fn runs_alike(one: &Component, other: &Component) -> bool {
     one.name == other.name

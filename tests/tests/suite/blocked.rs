@@ -109,9 +109,46 @@ fn a_reload_that_adds_a_component_beside_a_living_copy_does_not_start_it() {
     let mut launch = started(&fleet);
     let _copy = by_hand(&fleet, "BRAIN_BOREAS.py");
     fleet.configure(&config(&[("ATLAS", 11), ("BOREAS", 12)]));
-    assert_eq!(fleet.run("qc-launch", &["reload"]).code, 0);
+    let reloaded = fleet.run("qc-launch", &["reload"]);
+    assert_eq!(reloaded.code, 1, "{reloaded:?}");
+    let why = "BRAIN_BOREAS is blocked: another copy runs: BRAIN_BOREAS runs (PID ";
+    assert!(reloaded.stderr.contains(why), "{reloaded:?}");
     launch.wait_for("BLOCKED BRAIN_BOREAS");
     assert_eq!(running(&fleet, "BRAIN_BOREAS").len(), 1);
+}
+
+#[test]
+fn a_reload_does_not_stop_what_it_could_not_start_again() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let mut launch = started(&fleet);
+    let first = status(&fleet, "BRAIN_ATLAS")["pid"].clone();
+    let reload_with = |value: &str| {
+        let account = json!({ "ATLAS": { "account": 11, "enabled": true } });
+        let brain = json!({ "BRAIN_ATLAS": { "env": { "MODE": value } } });
+        let manager = section(&json!({ "components": brain }));
+        fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": manager }));
+        fleet.run("qc-launch", &["reload"])
+    };
+    let copy = by_hand(&fleet, "BRAIN_ATLAS.py");
+    let reloaded = reload_with("beside a copy");
+    assert_eq!(reloaded.code, 1, "{reloaded:?}");
+    assert!(reloaded.stderr.contains("BRAIN_ATLAS is blocked: another copy runs"), "{reloaded:?}");
+    assert!(reloaded.stderr.contains("runs on as it was started"), "{reloaded:?}");
+    assert!(!reloaded.stdout.contains("restarting"), "{reloaded:?}");
+    assert_eq!(status(&fleet, "BRAIN_ATLAS")["pid"], first);
+    copy.kill();
+
+    fs::write(fleet.root().join(".locks").join("LATCH"), "").unwrap();
+    let reloaded = reload_with("latched");
+    assert_eq!(reloaded.code, 1, "{reloaded:?}");
+    assert!(reloaded.stderr.contains("is blocked: every start is forbidden"), "{reloaded:?}");
+    assert_eq!(status(&fleet, "BRAIN_ATLAS")["pid"], first);
+    fs::remove_file(fleet.root().join(".locks").join("LATCH")).unwrap();
+
+    let reloaded = reload_with("free");
+    assert_eq!(reloaded.code, 0, "{reloaded:?}");
+    launch.wait_for("started BRAIN_ATLAS");
+    assert_ne!(status(&fleet, "BRAIN_ATLAS")["pid"], first);
 }
 
 #[test]

@@ -67,9 +67,7 @@ impl Runtime<'_> {
                 None => free.push((id, life)),
                 Some(obstacles) => {
                     let blockers: Vec<Identity> = obstacles.iter().flat_map(processes_of).collect();
-                    let texts: Vec<String> =
-                        obstacles.iter().map(Obstacle::text_with_folder).collect();
-                    let why = format!("another copy runs: {}", texts.join("; "));
+                    let why = copies_text(obstacles);
                     if !self.block(id, life, &blockers, &why) {
                         free.push((id, life));
                     }
@@ -167,10 +165,16 @@ impl Runtime<'_> {
 
     fn obstacles(&mut self, lives: &[(Id, u32)]) -> io::Result<HashMap<Id, Vec<Obstacle>>> {
         self.look_beside(lives)?;
-        let Some(look) = &self.last_look else { return Ok(HashMap::new()) };
+        let ids: Vec<Id> = lives.iter().map(|&(id, _)| id).collect();
+        Ok(self.obstacles_in_sight(&ids))
+    }
+
+    /// Returns what the last look shows in the way of these components.
+    pub(super) fn obstacles_in_sight(&self, ids: &[Id]) -> HashMap<Id, Vec<Obstacle>> {
+        let Some(look) = &self.last_look else { return HashMap::new() };
         let beside = Beside::new(&self.fleet, &look.strangers.snapshot, |_| false);
         let mut found = HashMap::new();
-        for &(id, _) in lives {
+        for &id in ids {
             let Some(component) = self.roster.get(id) else { continue };
             match beside.may_start(component) {
                 MayStart::Yes => {}
@@ -182,7 +186,7 @@ impl Runtime<'_> {
                 }
             }
         }
-        Ok(found)
+        found
     }
 
     /// Takes a full look, or, shortly after one, looks at what is new.
@@ -234,6 +238,12 @@ impl LastLook {
         snapshot.locks = loose;
         Self { strangers, helpers }
     }
+}
+
+/// Returns which copies keep a component from being started.
+pub(super) fn copies_text(obstacles: &[Obstacle]) -> String {
+    let texts: Vec<String> = obstacles.iter().map(Obstacle::text_with_folder).collect();
+    format!("another copy runs: {}", texts.join("; "))
 }
 
 fn processes_of(obstacle: &Obstacle) -> Vec<Identity> {

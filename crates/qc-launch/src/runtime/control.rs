@@ -12,8 +12,9 @@ use qc_supervise::{Event, Id, State, View};
 
 use super::Message;
 use super::Runtime;
+use super::beside::copies_text;
 use crate::report::Report;
-use crate::roster::runs_alike;
+use crate::roster::{Changes, runs_alike};
 use crate::{Selected, selected};
 
 /// How long an answer may take: the loop is never busy for long.
@@ -21,6 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The longest that somebody waits for a change; far shorter than any limit of an answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The outcome of a reload, in words.
+struct Reloaded {
+    text: Vec<String>,
+    /// Starts that can't be made now.
+    refused: Vec<String>,
+}
 
 /// Somebody who is answered when the state of a component changes.
 pub(super) struct Waiting {
@@ -60,6 +68,7 @@ impl Runtime<'_> {
     }
 
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
+        let mut refused = Vec::new();
         let done = match request {
             Request::Status | Request::Wait { .. } => Ok(Vec::new()),
             Request::Stop { names } if names.is_empty() => {
@@ -81,12 +90,15 @@ impl Runtime<'_> {
             }),
             Request::Start { names } => self.each(names, "start", Event::Start),
             Request::Restart { names } => self.each(names, "restart", Event::Restart),
-            Request::Reload => self.reload(),
+            Request::Reload => self.reload().map(|reloaded| {
+                refused = reloaded.refused;
+                reloaded.text
+            }),
         };
         match done {
             Ok(text) => {
                 self.settle();
-                Answer::Done(self.status(text))
+                Answer::Done(Status { refused, ..self.status(text) })
             }
             Err(refusal) => Answer::Refused(refusal),
         }
@@ -196,7 +208,7 @@ impl Runtime<'_> {
     }
 
     /// Reads the config again; a mistake in it changes nothing.
-    fn reload(&mut self) -> Result<Vec<String>, Refusal> {
+    fn reload(&mut self) -> Result<Reloaded, Refusal> {
         if self.is_stopping() {
             return Err(refusal("the fleet is being stopped", "start it again afterwards", false));
         }
@@ -216,7 +228,7 @@ impl Runtime<'_> {
             let message = format!("nothing was changed: {} is still being stopped", leaving.name);
             return Err(refusal(&message, "wait until it has ended, and reload again", false));
         }
-        let changes = self.roster.change(components, &fleet.timing);
+        let mut changes = self.roster.change(components, &fleet.timing);
         for name in &changes.added {
             self.report.metrics().up(name, false);
         }
@@ -224,6 +236,7 @@ impl Runtime<'_> {
         self.watch_refusals();
         self.fleet = fleet;
         self.keep_look(look);
+        let refused = self.refuse_starts(&mut changes);
         for (names, what) in [
             (&changes.gone, "stopping"),
             (&changes.restarted, "restarting"),
@@ -242,8 +255,51 @@ impl Runtime<'_> {
         for line in &text {
             self.report.info("reload", &format!("config reloaded: {line}"));
         }
+        for line in &refused {
+            self.report.warn("reload", line);
+        }
         self.events.push_back(Event::Reload(changes.changes));
-        Ok(text)
+        Ok(Reloaded { text, refused })
+    }
+
+    /// Looks which of the starts and restarts could not be made now, and says why. What runs is not
+    /// stopped for a restart that would be refused.
+    fn refuse_starts(&self, changes: &mut Changes) -> Vec<String> {
+        let names = changes.added.iter().chain(&changes.restarted);
+        let asked: Vec<Id> = names.filter_map(|name| self.roster.id(name)).collect();
+        // A brain is stopped before its watchdog is, and started again after it.
+        let is_restarted_with = |id: Id| {
+            let guard = self.roster.guard(id);
+            !asked.contains(&id) && guard.is_some_and(|guard| asked.contains(&guard))
+        };
+        let brains = self.roster.iter().map(|(id, _)| id).filter(|&id| is_restarted_with(id));
+        let ids: Vec<Id> = asked.iter().copied().chain(brains).collect();
+        let latch = self.locks.latch().map(|latch| format!("every start is forbidden: {latch}"));
+        let found = self.obstacles_in_sight(&ids);
+        let mut refused = Vec::new();
+        for id in ids {
+            let copies = found.get(&id).map(|obstacles| copies_text(obstacles));
+            let Some(why) = copies.or_else(|| latch.clone()) else { continue };
+            let mut run_on = Vec::new();
+            if self.running(id).is_some() {
+                let both = [Some(id), self.roster.guard(id)].into_iter().flatten();
+                let names = both.map(|one| (one, self.roster.name(one).to_string()));
+                run_on.extend(names.filter(|(one, name)| changes.let_run(*one, name)));
+            }
+            let run_on: Vec<String> = run_on.into_iter().map(|(_, name)| name).collect();
+            if run_on.is_empty() && !asked.contains(&id) {
+                continue;
+            }
+            let mut line = format!("{} is blocked: {why}", self.roster.name(id));
+            if !run_on.is_empty() {
+                let (names, words) = (run_on.join(" and "), run_on.join(" "));
+                line += &format!(
+                    "; {names}: runs on as it was started, `qc-launch restart {words}` makes the change later"
+                );
+            }
+            refused.push(line);
+        }
+        refused
     }
 
     fn status(&self, text: Vec<String>) -> Status {
@@ -252,6 +308,7 @@ impl Runtime<'_> {
         });
         Status {
             text,
+            refused: Vec::new(),
             pid: std::process::id(),
             is_stopping: self.is_stopping(),
             tag: self.tag(),
