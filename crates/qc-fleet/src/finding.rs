@@ -86,8 +86,9 @@ impl Snapshot {
         states.collect()
     }
 
-    /// Returns everything that is wrong, the worst first.
-    pub fn findings(&self, fleet: &Fleet) -> Vec<Finding> {
+    /// Returns everything that is wrong, the worst first. `has_crashed`: by the history, the last
+    /// orchestrator has, whether or not its record is still there.
+    pub fn findings(&self, fleet: &Fleet, has_crashed: bool) -> Vec<Finding> {
         let mut findings: Vec<Finding> =
             duplicates(self).iter().map(|group| group.finding(self)).collect();
         let foreign = self.instances.iter().filter(|one| one.place == Place::Foreign);
@@ -104,7 +105,8 @@ impl Snapshot {
         }));
         // Where there never was an orchestrator, nobody expects to be looked after.
         let orchestrator = |name: &str| name.eq_ignore_ascii_case(fleet.orchestrator.as_str());
-        let is_orchestrated = self.own().any(|one| one.role == Role::Orchestrator)
+        let is_orchestrated = has_crashed
+            || self.own().any(|one| one.role == Role::Orchestrator)
             || self.locks.iter().any(|lock| orchestrator(&lock.name));
         if is_orchestrated {
             let orphans = self.instances.iter().zip(self.states());
@@ -200,7 +202,7 @@ mod tests {
     use crate::snapshot::tests::{fleet, lock, process, snapshot};
 
     fn texts(snapshot: &Snapshot, root: &Path) -> Vec<String> {
-        snapshot.findings(&fleet(root)).into_iter().map(|finding| finding.text).collect()
+        snapshot.findings(&fleet(root), false).into_iter().map(|finding| finding.text).collect()
     }
 
     #[test]
@@ -295,6 +297,8 @@ mod tests {
         let by_hand = snapshot(root.path(), vec![brain()], vec![held()]);
         assert_eq!(texts(&by_hand, root.path()), [""; 0]);
         assert_eq!(by_hand.states(), [State::Orphan]);
+        let after_crash = by_hand.findings(&fleet(root.path()), true);
+        assert_eq!(after_crash.iter().map(|one| &*one.text).collect::<Vec<_>>(), [orphan]);
 
         let crashed = vec![held(), lock("MASTER_LAUNCH", 9, LockState::Stale)];
         let crashed = snapshot(root.path(), vec![brain()], crashed);

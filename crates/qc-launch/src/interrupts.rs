@@ -8,6 +8,9 @@ use qc_cli::{Exit, warn};
 use qc_lock_core::Lock;
 use qc_process::{Interrupt, end_program, on_interrupt};
 
+/// The reason in the history for a lock that was given back before anything was started.
+const UNSTARTED: &str = "asked to stop before anything was started";
+
 /// Takes them from the first moment on.
 #[derive(Clone)]
 pub(crate) struct Interrupts(Arc<Mutex<Stage>>);
@@ -63,7 +66,7 @@ impl Interrupts {
         let mut stage = self.stage();
         match &mut *stage {
             Stage::Refusable(lock) => {
-                if let Some(Err(error)) = lock.take().map(|lock| lock.release()) {
+                if let Some(Err(error)) = lock.take().map(|lock| lock.refuse(UNSTARTED)) {
                     warn(&error);
                 }
                 end_program(Exit::Interrupted.code());

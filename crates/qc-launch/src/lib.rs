@@ -38,7 +38,7 @@ use qc_cli::{
 };
 use qc_fleet::check::has_old_module;
 use qc_fleet::{Component, Fleet, Launcher, NotifyEvent, share_terminals, with_scripts};
-use qc_lock_core::{Event, LockDir, LockError, Request};
+use qc_lock_core::{LockDir, LockError, Request};
 
 use crate::interrupts::Interrupts;
 use crate::logs::{LogFolder, LogsArgs};
@@ -126,17 +126,18 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     let found = adopt::adopt(&fleet, &components, &locks, look, !args.no_adopt);
     // Asked to stop meanwhile, the program is ending and has given the lock back.
     let Some(own) = interrupts.give_back() else { return Ok(Exit::Interrupted) };
-    let (adopted, look) = found.inspect_err(|refusal| {
-        let entry =
-            locks.entry(Event::Blocked, fleet.orchestrator.as_str()).pid(Some(std::process::id()));
-        // The refusal is what counts, whether or not the history can be written.
-        if let Err(error) = locks.append(&entry.detail(refusal.message().replace("\n ", ""))) {
-            warn(&error);
+    let opened = found.and_then(|found| Ok((found, Report::open(&fleet, args)?)));
+    let ((adopted, look), mut report) = match opened {
+        Ok(opened) => opened,
+        Err(refusal) => {
+            // The refusal is what counts, whether or not the history can be written.
+            if let Err(error) = own.refuse(&refusal.message().replace("\n ", "")) {
+                warn(&error);
+            }
+            told_refused(&fleet, &refusal);
+            return Err(refusal);
         }
-        told_refused(&fleet, refusal);
-    })?;
-
-    let mut report = Report::open(&fleet, args)?;
+    };
     let root = fleet.root.display();
     report.info("launcher", &format!("qc-launch {} in {root}", env!("CARGO_PKG_VERSION")));
     for reclaimed in own.reclaimed() {

@@ -94,6 +94,16 @@ impl Lock {
         self.give_back()
     }
 
+    /// Gives the lock back unused: the history says first that its holder was refused, and why.
+    ///
+    /// # Errors
+    /// As [`Lock::release`].
+    pub fn refuse(mut self, why: &str) -> Result<(), LockError> {
+        let entry = self.dir.entry(Event::Blocked, &self.record.name).pid(Some(self.record.pid));
+        let recorded = self.dir.append_here(&entry.detail(why));
+        self.give_back().and(recorded)
+    }
+
     /// Does [`Lock::record_and_check`] with its own guards.
     pub(crate) fn write_record(&mut self, holder: &Identity) -> Result<bool, LockError> {
         let guards = std::mem::take(&mut self.guards);
@@ -187,7 +197,20 @@ impl Drop for Lock {
 mod tests {
     use qc_process::own_identity;
 
-    use crate::{LockDir, Request};
+    use crate::{Event, LockDir, Request};
+
+    #[test]
+    fn a_lock_that_is_given_back_unused_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = LockDir::new(folder.path().join(".locks"));
+        let name: crate::LockName = "MASTER_LAUNCH".parse().unwrap();
+        locks.acquire(&Request::new(name.clone())).unwrap().refuse("a brain runs").unwrap();
+        let entries = locks.history().unwrap().entries;
+        let events: Vec<Event> = entries.iter().map(|entry| entry.event).collect();
+        assert_eq!(events, [Event::Acquired, Event::Blocked, Event::Released]);
+        assert_eq!(entries[1].detail.as_deref(), Some("a brain runs"));
+        assert_eq!(locks.status(&name).unwrap(), None);
+    }
 
     #[test]
     fn a_guard_deleted_before_the_record_was_there_does_not_count() {

@@ -143,6 +143,51 @@ fn a_fleet_whose_launcher_was_stopped_is_stopped_and_a_crashed_one_is_missing() 
 }
 
 #[test]
+fn a_start_that_is_refused_leaves_a_crash_of_the_launcher_in_view() {
+    let fleet = fleet(&json!({}));
+    let launch = start(&fleet);
+    let (brain, watchdog) = (identity(&fleet, &fleet.brain), identity(&fleet, &fleet.watchdog));
+    launch.kill();
+    drop(launch);
+    if !Process::open(&brain).is_ok_and(|found| found.is_some()) {
+        return cannot_test("a refusal beside orphans", "the brain has ended with its launcher");
+    }
+    if let Ok(Some(process)) = Process::open(&watchdog) {
+        // It may be ending by itself.
+        let _ = process.kill();
+        qc_process::wait_any(&[&process], std::time::Duration::from_secs(30)).unwrap();
+    }
+    let orphan = "BRAIN_IRIS is looked after by no orchestrator: PID";
+    let missing = "WATCHDOG_IRIS is missing: the launcher crashed";
+    assert_found(&fleet, (3, 3), orphan);
+    assert_found(&fleet, (3, 3), missing);
+
+    for attempt in 1..=2 {
+        let refused = fleet.run("qc-launch", &["up", "--detach", "--no-adopt"]);
+        assert_eq!(refused.code, 75, "{attempt}: {refused:?}");
+        assert_found(&fleet, (3, 3), orphan);
+        assert_found(&fleet, (3, 3), missing);
+    }
+
+    let down = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(down.code, 0, "{down:?}");
+    assert_found(&fleet, (3, 0), "WATCHDOG_IRIS is stopped: as asked");
+    assert_found(&fleet, (3, 0), "BRAIN_IRIS is stopped: as asked");
+}
+
+#[test]
+fn a_first_start_that_is_refused_is_no_run_of_the_launcher() {
+    let fleet = fleet(&json!({}));
+    let script = format!("{}.py", fleet.brain);
+    let mut by_hand = Program::start(&fleet.python(), &[&script], fleet.root(), &[], |_| ());
+    by_hand.wait_for("ready");
+    assert_found(&fleet, (3, 3), "WATCHDOG_IRIS is stopped: the fleet was never started");
+    let refused = fleet.run("qc-launch", &["up", "--detach", "--no-adopt"]);
+    assert_eq!(refused.code, 75, "{refused:?}");
+    assert_found(&fleet, (3, 3), "WATCHDOG_IRIS is stopped: the fleet was never started");
+}
+
+#[test]
 fn a_component_that_was_stopped_by_name_is_stopped() {
     let fleet = fleet(&json!({}));
     let _launch = start(&fleet);

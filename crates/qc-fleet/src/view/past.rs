@@ -43,16 +43,15 @@ impl Past {
     /// Judges the history; `is_left` says whether the record of a launcher that has ended is there.
     fn new(is_left: bool, orchestrator: &LockName, history: &[Entry]) -> Self {
         let mut past = Self::default();
+        let mut launchers = Launchers::default();
         for entry in history {
             if entry.name.eq_ignore_ascii_case(orchestrator.as_str()) {
-                past.launcher = launcher_after(past.launcher, entry);
+                launchers.take(entry);
             } else if let Some(last) = last_of(entry) {
                 past.components.insert(entry.name.to_lowercase(), last);
             }
         }
-        if is_left {
-            past.launcher = LastEnd::Crashed;
-        }
+        past.launcher = if is_left { LastEnd::Crashed } else { launchers.end };
         past
     }
 
@@ -62,30 +61,69 @@ impl Past {
     }
 }
 
-/// One that has taken its lock and never gave it back has crashed.
-fn launcher_after(before: LastEnd, entry: &Entry) -> LastEnd {
-    let is_by_shutdown = entry.by.as_ref().is_some_and(|by| by.starts_with("qc-shutdown"));
-    match entry.event {
-        // A shutdown finds a crashed launcher, and is what the user asked for.
-        Event::Cleared if is_by_shutdown => LastEnd::Clean,
-        Event::Acquired | Event::Reclaimed => LastEnd::Crashed,
-        Event::Released | Event::Stopped | Event::Killed => LastEnd::Clean,
-        Event::Blocked
-        | Event::Cleared
-        | Event::Started
-        | Event::Exited
-        | Event::Restarting
-        | Event::GaveUp
-        | Event::Survived
-        | Event::Latched
-        | Event::Unlatched
-        | Event::Unknown => before,
+/// The launchers in a history, up to one of its entries.
+#[derive(Debug, Default)]
+struct Launchers {
+    /// How the last launcher that supervised anything has ended.
+    end: LastEnd,
+    /// The last one that took the lock.
+    owner: Option<Owner>,
+}
+
+/// A launcher that took the lock.
+#[derive(Debug)]
+struct Owner {
+    pid: Option<u32>,
+    /// How the launcher before it had ended.
+    before: LastEnd,
+    /// Whether its start was refused, so that it never supervised anything.
+    is_refused: bool,
+}
+
+impl Launchers {
+    /// A launcher that took its lock and never gave it back has crashed. A launcher that was refused
+    /// with the lock in hand changes nothing about how the one before it has ended.
+    fn take(&mut self, entry: &Entry) {
+        let mut own = self.owner.as_mut().filter(|it| it.pid.is_some() && it.pid == entry.by_pid);
+        match entry.event {
+            Event::Acquired => {
+                let (pid, before) = (entry.by_pid, self.end);
+                self.owner = Some(Owner { pid, before, is_refused: false });
+                self.end = LastEnd::Crashed;
+            }
+            Event::Blocked => {
+                if let Some(owner) = &mut own {
+                    owner.is_refused = true;
+                    self.end = owner.before;
+                }
+            }
+            Event::Released if own.is_some_and(|owner| owner.is_refused) => self.owner = None,
+            Event::Released => (self.end, self.owner) = (LastEnd::Clean, None),
+            Event::Stopped | Event::Killed => self.end = LastEnd::Clean,
+            Event::Reclaimed => self.end = LastEnd::Crashed,
+            Event::Cleared if is_by_shutdown(entry) => self.end = LastEnd::Clean,
+            Event::Cleared
+            | Event::Started
+            | Event::Exited
+            | Event::Restarting
+            | Event::GaveUp
+            | Event::Survived
+            | Event::Latched
+            | Event::Unlatched
+            | Event::Unknown => {}
+        }
     }
+}
+
+/// A shutdown that finds what has crashed is what the user asked for.
+fn is_by_shutdown(entry: &Entry) -> bool {
+    entry.by.as_ref().is_some_and(|by| by.starts_with("qc-shutdown"))
 }
 
 fn last_of(entry: &Entry) -> Option<Last> {
     match entry.event {
         Event::Stopped => Some(Last::Stopped),
+        Event::Cleared if is_by_shutdown(entry) => Some(Last::Stopped),
         Event::GaveUp => Some(Last::GaveUp(entry.detail.clone())),
         Event::Acquired
         | Event::Started
@@ -128,6 +166,43 @@ mod tests {
         ] {
             let events: Vec<_> = events.iter().map(|&event| (event, "master_launch")).collect();
             assert_eq!(past(is_left, &events).launcher, expected, "{is_left} {events:?}");
+        }
+    }
+
+    #[test]
+    fn a_launcher_that_was_refused_is_no_run_of_the_launcher() {
+        use Event::{Acquired, Blocked, Cleared, Reclaimed, Released};
+        let refused = [(Acquired, 2), (Blocked, 2), (Released, 2)];
+        let after_crash = [&[(Acquired, 1), (Reclaimed, 2)][..], &refused].concat();
+        for (events, expected) in [
+            (&refused[..], LastEnd::Never),
+            (&after_crash, LastEnd::Crashed),
+            // Refused again, by the same pid or another one.
+            (&[&after_crash[..], &refused].concat(), LastEnd::Crashed),
+            (&[&after_crash[..], &[(Blocked, 3)]].concat(), LastEnd::Crashed),
+            (&[&[(Acquired, 1), (Released, 1)][..], &refused].concat(), LastEnd::Clean),
+            // A launcher that found the lock held says nothing about its holder.
+            (&[(Acquired, 1), (Blocked, 2)], LastEnd::Crashed),
+            (&[(Acquired, 1), (Blocked, 2), (Released, 1)], LastEnd::Clean),
+            (&[&after_crash[..], &[(Acquired, 2), (Released, 2)]].concat(), LastEnd::Clean),
+            (&[(Acquired, 1), (Cleared, 2)], LastEnd::Crashed),
+        ] {
+            let entry = |&(event, pid): &(Event, u32)| Entry {
+                by_pid: Some(pid),
+                ..Entry::new(event, "MASTER_LAUNCH", "test")
+            };
+            let entries: Vec<Entry> = events.iter().map(entry).collect();
+            let name = "MASTER_LAUNCH".parse().unwrap();
+            assert_eq!(Past::new(false, &name, &entries).launcher, expected, "{events:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_shutdown_cleared_was_stopped_as_asked() {
+        for (by, expected) in [("qc-shutdown 0.1.0", Last::Stopped), ("qc-lock", Last::Other)] {
+            let entries = [Event::Started, Event::Cleared].map(|it| Entry::new(it, "BRAIN_A", by));
+            let past = Past::new(false, &"MASTER_LAUNCH".parse().unwrap(), &entries);
+            assert_eq!(*past.of("BRAIN_A"), expected, "{by}");
         }
     }
 

@@ -188,7 +188,7 @@ fn another_program_under_a_lock_neither_trades_nor_guards() {
     let (states, found) = judge(root.path(), "", Launcher::Absent, processes, locks, past);
     assert!(states.contains(&"WATCHDOG_A missing".to_owned()), "{states:?}");
     assert!(states.contains(&"BRAIN_A unguarded".to_owned()), "{states:?}");
-    assert_eq!(found, [FindingKind::Unguarded, FindingKind::Missing]);
+    assert_eq!(found, [FindingKind::Unguarded, FindingKind::Missing, FindingKind::Orphan]);
 
     let sleep = process(root.path(), 40, 1, "sleep 100");
     let locks = vec![lock_of("BRAIN_A", &sleep)];
