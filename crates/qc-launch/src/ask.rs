@@ -7,7 +7,7 @@ use qc_lock_core::LockDir;
 use std::io::Write;
 
 use crate::cli::NamesArgs;
-use crate::last_words;
+use crate::last_words::LastWords;
 
 pub(crate) fn start(
     args: &NamesArgs,
@@ -52,6 +52,7 @@ fn bring_up(
     place: &Place,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
+    let last_words = LastWords::from_now(place);
     let mut client = connect(place, &place.locks()?)?;
     let before = client.ask(&Request::Status).map_err(failure)?;
     let asked = client.ask(&request).map_err(failure)?;
@@ -66,18 +67,24 @@ fn bring_up(
         state => state.is_settled(),
     };
     let settled = wait(&mut client, asked, &args.names, is_done)?;
-    let words = |one: &ComponentStatus| last_words::of(&one.name, place);
+    let words = |one: &ComponentStatus| last_words.of(&one.name);
     report(&settled, &args.names, output, |one| match one.state {
-        _ if has_failed(one) => {
+        state if state != StateWord::GaveUp && has_failed(one) => {
             let why = one.detail.as_deref().unwrap_or("did not stay up");
-            Err(format!("it {why}, and is started again{}", words(one)))
+            Err(format!("{why}, and is started again{}", words(one)))
         }
         StateWord::Running => {
             let pid = one.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
             Ok(format!("{} runs{pid}", one.name))
         }
         StateWord::Finished => Ok(format!("{} has finished", one.name)),
-        state => Err(format!("it is {state}{}{}", detail(one), words(one))),
+        state => {
+            let what = match state {
+                StateWord::GaveUp => "has been given up".to_owned(),
+                state => format!("is {state}"),
+            };
+            Err(format!("{what}{}{}", detail(one), words(one)))
+        }
     })
 }
 
@@ -131,7 +138,8 @@ fn of_names<'a>(
     status.components.iter().filter(move |component| is_named(&component.name))
 }
 
-/// Prints what became of each named component; fails if one is not as it was wanted.
+/// Prints what became of each named component; fails if one is not as it was wanted. `judge` returns
+/// a line, or what follows the name in the message of the failure.
 pub(crate) fn report(
     status: &Status,
     names: &[String],
@@ -142,7 +150,7 @@ pub(crate) fn report(
     for component in of_names(status, names) {
         match judge(component) {
             Ok(line) => writeln!(output, "{line}")?,
-            Err(why) => failed.push(format!("{}: {why}", component.name)),
+            Err(why) => failed.push(format!("{} {why}", component.name)),
         }
     }
     if failed.is_empty() {

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use qc_cli::{Exit, Failure, Place};
 use qc_process::{Console, Output, Spawn};
 
-use crate::last_words;
+use crate::last_words::LastWords;
 
 /// What the copy says about each component that should run and does not: its name, a tab, and why.
 pub(crate) const MISSING: &str = "MISSING ";
@@ -24,6 +24,7 @@ const HELD: &str = "this session ends all that was started in it, the background
 
 /// Starts the copy, shows what it says, and returns when the fleet is ready or won't be.
 pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let last_words = LastWords::from_now(place);
     let (reader, writer) = io::pipe()?;
     let mut args: Vec<OsString> =
         std::env::args_os().skip(1).filter(|word| word != "--detach").collect();
@@ -49,7 +50,7 @@ pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure>
         let line = line.trim_end();
         if line == SETTLED {
             let pid = child.identity().pid;
-            return settled(pid, &missing, place, output);
+            return settled(pid, &missing, &last_words, output);
         }
         match line.strip_prefix(MISSING) {
             Some(one) => missing.push(one.to_owned()),
@@ -65,7 +66,7 @@ pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure>
 fn settled(
     pid: u32,
     missing: &[String],
-    place: &Place,
+    last_words: &LastWords,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     if missing.is_empty() {
@@ -73,7 +74,7 @@ fn settled(
         writeln!(output, "`qc-launch status` shows it, `qc-launch stop` stops it.")?;
         return Ok(Exit::Done);
     }
-    let lines: String = missing.iter().map(|one| last_words::of_missing(one, place)).collect();
+    let lines: String = missing.iter().map(|one| last_words.of_missing(one)).collect();
     let message = format!(
         "the fleet is not complete; qc-launch goes on in the background (PID {pid}) without:{lines}"
     );

@@ -1,9 +1,11 @@
 //! The last lines of a component's log, for a command whose start has failed: the reason usually
 //! stands there.
 
+use std::collections::HashSet;
+
 use qc_cli::{Place, visible};
 
-use crate::logs::{Follower, LogFolder};
+use crate::logs::{Follower, LogFolder, LogName};
 
 /// How many lines are shown.
 const LINES: usize = 5;
@@ -11,23 +13,43 @@ const LINES: usize = 5;
 /// The longest part of one line that is shown.
 const WIDTH: usize = 300;
 
-/// Returns the lines that end a failure's message, each after a line end. Nothing where there is no
-/// log, or no config that says where logs are.
-pub(crate) fn of(component: &str, place: &Place) -> String {
-    let Ok(fleet) = place.fleet() else { return String::new() };
-    let folder = LogFolder::new(fleet.logs.folder);
-    let Ok(Some((_, bytes))) = Follower::start(&folder, component, LINES) else {
-        return String::new();
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines.map(|line| format!("\n    | {}", shown(line))).collect()
+/// Reads the logs of what is started from one moment on.
+pub(crate) struct LastWords {
+    /// `None` without a config that says where logs are.
+    folder: Option<LogFolder>,
+    /// The logs of earlier starts.
+    earlier: HashSet<LogName>,
 }
 
-/// Returns the same of one that a copy in the background has named: its name, a tab, and why.
-pub(crate) fn of_missing(line: &str, place: &Place) -> String {
-    let (name, why) = line.split_once('\t').unwrap_or((line, ""));
-    format!("\n  {name}: {why}{}", of(name, place))
+impl LastWords {
+    /// Leaves out what has been written up to now: it is about other starts.
+    pub(crate) fn from_now(place: &Place) -> Self {
+        let folder = place.fleet().ok().map(|fleet| LogFolder::new(fleet.logs.folder));
+        let files = folder.as_ref().and_then(|folder| folder.list().ok()).unwrap_or_default();
+        // A start may take an empty file that was there.
+        let written = files.iter().filter(|file| file.bytes > 0);
+        let earlier = written.map(|file| file.name.without_part()).collect();
+        Self { folder, earlier }
+    }
+
+    /// Returns the lines that end a failure's message, each after a line end. Nothing where nothing
+    /// was started.
+    pub(crate) fn of(&self, component: &str) -> String {
+        let Some(folder) = &self.folder else { return String::new() };
+        let is_new = |name: &LogName| !self.earlier.contains(&name.without_part());
+        let Ok(Some((_, bytes))) = Follower::start_among(folder, component, LINES, is_new) else {
+            return String::new();
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines.map(|line| format!("\n    | {}", shown(line))).collect()
+    }
+
+    /// Returns the same of one that a copy in the background has named: its name, a tab, and why.
+    pub(crate) fn of_missing(&self, line: &str) -> String {
+        let (name, why) = line.split_once('\t').unwrap_or((line, ""));
+        format!("\n  {name}: {why}{}", self.of(name))
+    }
 }
 
 fn shown(line: &str) -> String {

@@ -5,6 +5,7 @@ mod beside;
 mod control;
 mod ending;
 mod listener;
+mod needed;
 mod program;
 mod refusals;
 mod settling;

@@ -61,7 +61,7 @@ pub(crate) fn stop(
     let settled = client.ask(&Request::Status).map_err(failure)?;
     kills.report(settled.pid, output)?;
     report(&settled, &args.names, output, |component| match component.state {
-        StateWord::Running | StateWord::Starting => Err("it runs again".into()),
+        StateWord::Running | StateWord::Starting => Err("runs again".into()),
         _ => Ok(format!("{} does not run", component.name)),
     })
 }

@@ -104,6 +104,16 @@ impl Machine {
         Some(View { state, ..view })
     }
 
+    /// Sorts these as they are started: a component comes after all that it needs.
+    pub fn sort_by_need(&self, ids: &mut [Id]) {
+        ids.sort_by_key(|&id| self.get(id).map(|it| std::cmp::Reverse(it.stop_order)));
+    }
+
+    /// Returns a component without which `id` can't be started, and that won't run by itself.
+    pub fn lacks(&self, id: Id) -> Option<Id> {
+        self.lacking(id)
+    }
+
     /// Returns the id that the next component to be added gets.
     pub fn next_id(&self) -> Id {
         Id(u32::try_from(self.components.len()).unwrap_or(u32::MAX))

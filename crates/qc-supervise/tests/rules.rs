@@ -98,6 +98,20 @@ fn stopping_a_watchdog_stops_its_brain_first_also_where_that_may_trade_on_withou
 }
 
 #[test]
+fn a_brain_lacks_its_watchdog_while_that_rests_or_is_to_stop_and_starts_after_it() {
+    let mut machine = pair(|_| ());
+    assert_eq!((machine.lacks(WATCHDOG), machine.lacks(BRAIN)), (None, Some(WATCHDOG)));
+    let mut ids = [BRAIN, WATCHDOG];
+    machine.sort_by_need(&mut ids);
+    assert_eq!(ids, [WATCHDOG, BRAIN]);
+    machine.handle(Event::Start(WATCHDOG), Duration::ZERO);
+    assert_eq!(machine.lacks(BRAIN), None, "it is only not ready yet");
+    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    machine.handle(Event::Stop(vec![WATCHDOG]), Duration::ZERO);
+    assert_eq!(machine.lacks(BRAIN), Some(WATCHDOG));
+}
+
+#[test]
 fn a_brain_that_may_trade_on_does_so_when_its_watchdog_is_given_up() {
     let mut machine = pair(|settings| {
         settings.when_unguarded = WhenUnguarded::Keep;

@@ -215,8 +215,15 @@ fn components_are_stopped_and_started_by_name() {
     // And without it the brain does not come back.
     let refused = run(&["start", "BRAIN_ATLAS"]);
     assert_eq!(refused.code, 1, "{refused:?}");
-    assert!(refused.stderr.contains("it needs WATCHDOG_ATLAS"), "{refused:?}");
-    assert_ok(&run(&["start", "WATCHDOG_ATLAS", "BRAIN_ATLAS"]));
+    let why = "BRAIN_ATLAS is not started: it needs WATCHDOG_ATLAS, which is stopped\n";
+    assert!(refused.stderr.contains(why), "{refused:?}");
+    assert!(refused.stderr.contains("start WATCHDOG_ATLAS first"), "{refused:?}");
+    assert!(!refused.stderr.contains("    | "), "the log of an earlier run: {refused:?}");
+    let refused = run(&["restart", "BRAIN_ATLAS"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("BRAIN_ATLAS is not restarted: it needs"), "{refused:?}");
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "stopped");
+    assert_ok(&run(&["start", "BRAIN_ATLAS", "WATCHDOG_ATLAS"]));
     assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "running");
 
     let brain = identity(&fleet, "BRAIN_ATLAS");
@@ -445,6 +452,11 @@ fn a_start_that_does_not_stay_up_fails_and_shows_the_last_lines_of_its_log() {
         assert!(again.stderr.contains("\n    | "), "{again:?}");
         assert!(again.stderr.contains("the rest run on"), "{again:?}");
     }
+    fleet.script("BRAIN_ATLAS.py", "exit 4");
+    let silent = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
+    assert_eq!(silent.code, 1, "{silent:?}");
+    assert!(silent.stderr.contains(", and is started again\n"), "{silent:?}");
+    assert!(!silent.stderr.contains("    | "), "lines of an earlier start: {silent:?}");
     assert_eq!(component(&fleet, "WATCHDOG_ATLAS")["state"], "running");
 }
 

@@ -55,10 +55,21 @@ impl Follower {
         component: &str,
         lines: usize,
     ) -> io::Result<Option<(Self, Vec<u8>)>> {
+        Self::start_among(folder, component, lines, |_| true)
+    }
+
+    /// Does the same with those of the component's files that `is_wanted` accepts.
+    pub(crate) fn start_among(
+        folder: &LogFolder,
+        component: &str,
+        lines: usize,
+        is_wanted: impl Fn(&LogName) -> bool,
+    ) -> io::Result<Option<(Self, Vec<u8>)>> {
         let began = Instant::now();
         loop {
             let is_late = began.elapsed() >= PATIENCE;
-            let files = files_of(folder, component)?;
+            let mut files = files_of(folder, component)?;
+            files.retain(|file| is_wanted(&file.name));
             let Some(last) = files.last() else { return Ok(None) };
             let start = last.name.without_part();
             let part = last_part(&files, &start);
@@ -280,6 +291,11 @@ mod tests {
             assert_eq!(follower.read().unwrap(), b"");
         }
         assert!(Follower::start(&folder, "C", 10).unwrap().is_none());
+
+        let is_new = |one: &LogName| one.without_part() == name("A_20260102_000000.log");
+        let (_, text) = Follower::start_among(&folder, "A", 9, is_new).unwrap().unwrap();
+        assert_eq!(text, b"5\n\n6\n7");
+        assert!(Follower::start_among(&folder, "A", 9, |_| false).unwrap().is_none());
     }
 
     #[test]

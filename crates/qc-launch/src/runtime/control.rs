@@ -88,8 +88,8 @@ impl Runtime<'_> {
                 self.events.push_back(Event::Withhold(ids));
                 Vec::new()
             }),
-            Request::Start { names } => self.each(names, "start", Event::Start),
-            Request::Restart { names } => self.each(names, "restart", Event::Restart),
+            Request::Start { names } => self.each(names, false, Event::Start),
+            Request::Restart { names } => self.each(names, true, Event::Restart),
             Request::Reload => self.reload().map(|reloaded| {
                 refused = reloaded.refused;
                 reloaded.text
@@ -134,7 +134,7 @@ impl Runtime<'_> {
     fn each(
         &mut self,
         names: &[String],
-        word: &str,
+        is_restart: bool,
         event: impl Fn(Id) -> Event,
     ) -> Result<Vec<String>, Refusal> {
         if self.is_stopping() {
@@ -144,8 +144,12 @@ impl Runtime<'_> {
                 false,
             ));
         }
-        let ids = self.ids(names)?;
+        let mut ids = self.ids(names)?;
+        let word = if is_restart { "restart" } else { "start" };
         self.report.info("asked", &format!("asked to {word} {}", names.join(", ")));
+        self.refuse_lacking(&ids, is_restart)
+            .inspect_err(|refusal| self.report.warn("asked", &refusal.message))?;
+        self.machine.sort_by_need(&mut ids);
         let text = self.outdated(&ids);
         text.iter().for_each(|line| self.report.warn("asked", line));
         self.events.extend(ids.into_iter().map(event));

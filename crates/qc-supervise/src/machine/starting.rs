@@ -105,6 +105,13 @@ impl Machine {
         }
     }
 
+    pub(super) fn lacking(&self, id: Id) -> Option<Id> {
+        match self.obstacle(id, Start::First)? {
+            Obstacle::Gone(other) => Some(other),
+            Obstacle::NotReady(_) => None,
+        }
+    }
+
     /// Returns what keeps a component from being started.
     fn obstacle(&self, id: Id, start: Start) -> Option<Obstacle> {
         let component = self.get(id)?;
