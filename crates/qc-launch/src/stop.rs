@@ -1,5 +1,6 @@
 //! `qc-launch stop`: the running launcher stops its components, this command stops their copies.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::thread;
 use std::time::Duration;
@@ -78,7 +79,27 @@ fn ask_to_stop(
 ) -> Result<(), Failure> {
     let asked = client.ask(&Request::Stop { names: names.to_vec() }).map_err(failure)?;
     write_text(&asked, output)?;
-    wait(client, asked, names, |one| one.state.is_settled()).map(drop)
+    let names = with_brains(&asked, names);
+    wait(client, asked, &names, |one| one.state.is_settled()).map(drop)
+}
+
+/// Adds the brains that are being stopped because their watchdog is named. A watchdog that does not
+/// run has settled before they have.
+fn with_brains(status: &Status, names: &[String]) -> Vec<String> {
+    let is_wanted = |one: &&ComponentStatus| names.iter().any(|name| is_named(one, name));
+    let accounts: HashSet<&String> = status
+        .components
+        .iter()
+        .filter(is_wanted)
+        .filter(|one| one.role == Role::Watchdog.word())
+        .filter_map(|one| one.account.as_ref())
+        .collect();
+    let brains = status.components.iter().filter(|one| {
+        one.role == Role::Brain.word()
+            && one.state == StateWord::Stopping
+            && one.account.as_ref().is_some_and(|account| accounts.contains(account))
+    });
+    names.iter().cloned().chain(brains.map(|one| one.name.clone())).collect()
 }
 
 /// Processes of the named components, and of the brains of named watchdogs, that the launcher has

@@ -195,7 +195,7 @@ impl Machine {
             }
             Event::Start(id) => self.start_by_hand(id),
             Event::Restart(id) => self.restart_by_hand(id),
-            Event::Stop(ids) => self.stop_in_order(&ids),
+            Event::Stop(ids) => self.stop_by_hand(&ids),
             Event::Withhold(ids) => ids.into_iter().for_each(|id| self.withhold(id)),
             Event::StopAll { limit } => {
                 self.stopping = true;

@@ -35,6 +35,8 @@ pub enum Note {
     EndedUnasked(Exit),
     /// It ended by itself, and was not to be started again after that.
     Withheld(Exit),
+    /// It had been given up, and counts as stopped because it was asked to stop.
+    Dismissed,
     /// It ended this long after it was asked to.
     Stopped(Exit, Duration),
     /// It was killed, this long after it was asked to stop.
@@ -95,6 +97,7 @@ impl Note {
             | Self::Finished(_)
             | Self::EndedUnasked(_)
             | Self::Withheld(_)
+            | Self::Dismissed
             | Self::Stopped(..)
             | Self::EndedByKill(_) => false,
         }

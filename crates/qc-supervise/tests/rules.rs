@@ -125,6 +125,29 @@ fn a_brain_that_may_trade_on_does_so_when_its_watchdog_is_given_up() {
 }
 
 /// A machine with one component that is to give a sign of life every 60 s.
+#[test]
+fn what_was_given_up_and_is_asked_to_stop_is_stopped() {
+    let mut machine = pair(|settings| {
+        settings.when_unguarded = WhenUnguarded::Keep;
+        settings.restart.max_restarts = 0;
+    });
+    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    machine.handle(Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(1) }, seconds(1));
+    let actions = machine.handle(Event::Stop(vec![WATCHDOG]), seconds(2));
+    assert!(actions.contains(&Action::Say(WATCHDOG, Note::Dismissed)), "{actions:?}");
+    assert_eq!(machine.view(WATCHDOG).unwrap().state, State::Stopped);
+    assert_eq!(machine.view(BRAIN).unwrap().state, State::Stopping);
+    assert!(!machine.is_over(), "it can be started again");
+
+    // A launcher that ends leaves in view what was given up.
+    let mut machine = pair(|settings| settings.restart.max_restarts = 0);
+    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    machine.handle(Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(1) }, seconds(1));
+    machine.handle(Event::StopAll { limit: None }, seconds(2));
+    assert!(matches!(machine.view(WATCHDOG).unwrap().state, State::GaveUp(_)));
+}
+
 fn beating() -> (Machine, Duration) {
     let heartbeat = Some(Heartbeat { pulse: Pulse::Output, within: seconds(60) });
     let settings = Settings { heartbeat, ..Settings::default() };

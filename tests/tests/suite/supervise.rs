@@ -518,6 +518,29 @@ fn stopping_a_watchdog_stops_its_brain_also_where_that_may_trade_on() {
 }
 
 #[test]
+fn a_watchdog_that_was_given_up_is_stopped_with_the_brain_that_traded_on() {
+    let keep = json!({
+        "max_restarts": 0, "brains": { "stop": { "without_watchdog": "keep", "timeout": "2s" } },
+    });
+    let fleet = fleet(&[("ATLAS", 26)], &keep);
+    fleet.script("BRAIN_ATLAS.py", "ignore stop");
+    let mut launch = start(&fleet, "BRAIN_ATLAS");
+    let brain = identity(&fleet, "BRAIN_ATLAS");
+    kill(&identity(&fleet, "WATCHDOG_ATLAS"));
+    launch.wait_for("GAVE UP WATCHDOG_ATLAS");
+    assert_eq!(liveness(&brain), Liveness::Alive);
+    let stopped = fleet.run("qc-launch", &["stop", "WATCHDOG_ATLAS"]);
+    assert_ok(&stopped);
+    assert_eq!(liveness(&brain), Liveness::Dead, "it came back too early: {stopped:?}");
+    assert_eq!(component(&fleet, "WATCHDOG_ATLAS")["state"], "stopped");
+    assert_eq!(component(&fleet, "BRAIN_ATLAS")["state"], "stopped");
+    launch.ask_to_stop(&fleet.tools);
+    assert_eq!(launch.finish().0, Ended::Code(0));
+    let after = fleet.run("qc-ps", &["--check"]);
+    assert!(after.stdout.contains("WATCHDOG_ATLAS is stopped: as asked"), "{after:?}");
+}
+
+#[test]
 fn a_launcher_that_is_asked_to_stop_while_its_start_is_refused_leaves_no_record() {
     let fleet = fleet(&[("ATLAS", 26)], &json!({}));
     let mut copy = Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());

@@ -162,6 +162,10 @@ impl Runtime<'_> {
                 let until = format!("until `qc-launch start {name}`");
                 ("stopped", format!("{name} ended with {exit}; it is not started again {until}"))
             }
+            Note::Dismissed => {
+                self.append(Told::Stopped, id, None, Some("after it was given up".into()));
+                ("stopped", format!("{name} had been given up, and is stopped now"))
+            }
             Note::Stopped(exit, took) => {
                 self.ended.push(name.clone());
                 let took = seconds(*took);
@@ -234,7 +238,8 @@ impl Runtime<'_> {
             | Note::Ready(_)
             | Note::Finished(_)
             | Note::NotReady(_)
-            | Note::Killed(_) => None,
+            | Note::Killed(_)
+            | Note::Dismissed => None,
         }
     }
 

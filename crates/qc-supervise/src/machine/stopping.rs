@@ -21,6 +21,22 @@ impl Machine {
         }
     }
 
+    /// Does the same because the user asked for these by name: what was given up is stopped then.
+    pub(super) fn stop_by_hand(&mut self, ids: &[Id]) {
+        self.stop_in_order(ids);
+        for &id in ids {
+            let mut named = self.get(id).map(|it| it.guards.clone()).unwrap_or_default();
+            named.push(id);
+            for id in named {
+                let phase = self.get(id).map(|it| &it.phase);
+                if matches!(phase, Some(Phase::Resting(Rest::GaveUp(_)))) {
+                    self.say(id, Note::Dismissed);
+                    self.rest(id, Rest::Stopped);
+                }
+            }
+        }
+    }
+
     pub(super) fn stop_one_in_order(&mut self, id: Id) {
         let Some(component) = self.get_mut(id) else { return };
         if component.kept_for.is_some() {
