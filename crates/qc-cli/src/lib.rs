@@ -19,5 +19,5 @@ pub use output::{Text, Tone, duration, memory, print_json, table, terminal_width
 pub use prompt::{Answer, confirm};
 pub use qc_fleet::parse_duration;
 pub use qc_lock_core::local_time;
-pub use qc_process::{SHUTDOWN_COMMAND, SHUTDOWN_HINT, shown, visible};
+pub use qc_process::{SHUTDOWN_COMMAND, SHUTDOWN_HINT, shown, visible, visible_json};
 pub use usage::parse;

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
-use qc_process::visible;
+use qc_process::{visible, visible_json};
 use serde::Serialize;
 
 use crate::{ColorChoice, Failure};
@@ -107,10 +107,10 @@ fn cell(text: Text, color: bool) -> Cell {
 /// # Errors
 /// If the output can't be written.
 pub fn print_json(output: &mut dyn Write, value: &impl Serialize) -> Result<(), Failure> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(io::Error::from)?;
-    text.push(b'\n');
+    let mut text = visible_json(serde_json::to_string_pretty(value).map_err(io::Error::from)?);
+    text.push('\n');
     // Standard output writes line by line otherwise.
-    output.write_all(&text)?;
+    output.write_all(text.as_bytes())?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset};
 use qc_process::fault::point;
-use qc_process::file;
+use qc_process::{file, visible_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Deserializer;
 
@@ -187,12 +187,12 @@ fn behind_a_cut(line: &[u8]) -> Option<Entry> {
 
 /// Appends `entries`. One write of whole lines, so lines of several programs never mix.
 pub(crate) fn append(file: &Path, guard: &Path, entries: &[Entry]) -> io::Result<()> {
-    let mut lines = Vec::new();
+    let mut lines = String::new();
     for entry in entries {
-        serde_json::to_writer(&mut lines, entry)?;
-        lines.push(b'\n');
+        lines.push_str(&visible_json(serde_json::to_string(entry)?));
+        lines.push('\n');
     }
-    if file::append(file, &lines)? > ROTATE_AT {
+    if file::append(file, lines.as_bytes())? > ROTATE_AT {
         rotate(file, guard)?;
     }
     Ok(())

@@ -11,7 +11,7 @@ use std::time::Duration;
 use cli::{Cli, Command, HistoryArgs};
 use qc_cli::{
     ColorChoice, Exit, Failure, Text, Tone, hold, local_time, parse, print_json, run_tool, table,
-    visible, warn,
+    visible, visible_json, warn,
 };
 use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState};
 use serde_json::json;
@@ -179,7 +179,8 @@ fn follow(
         let added = tail.read()?;
         for entry in added.entries.iter().filter(&wanted) {
             if json {
-                writeln!(output, "{}", serde_json::to_string(entry).map_err(io::Error::from)?)?;
+                let line = serde_json::to_string(entry).map_err(io::Error::from)?;
+                writeln!(output, "{}", visible_json(line))?;
             } else {
                 show(entry, output)?;
             }

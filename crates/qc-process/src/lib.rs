@@ -47,7 +47,7 @@ pub use local::{LocalListener, LocalStream};
 pub use parts::in_parts;
 pub use program::{find_program, is_bare, is_interpreter, is_path_variable};
 pub use relay::Relay;
-pub use shown::{shown, visible};
+pub use shown::{shown, visible, visible_json};
 pub use stop::{Ask, Process, StopError, ask_all, wait_any};
 pub use stop_signal::{StopSignal, UnknownSignal};
 pub use terminal::{is_terminal, spare_programs};

@@ -7,7 +7,7 @@ use std::path::Path;
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || turns_direction(c) {
+        if is_hidden(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -16,9 +16,28 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
+/// Returns JSON as it may be printed: what JSON allows in a text and a terminal acts on is escaped, as
+/// `\u009b`. It means the same.
+pub fn visible_json(json: String) -> String {
+    // A line end stands between two values.
+    let is_raw = |c: char| is_hidden(c) && c != '\n';
+    if !json.contains(is_raw) {
+        return json;
+    }
+    let escape = |c: char| match is_raw(c) {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    json.chars().map(escape).collect()
+}
+
 /// Returns `path` as [`visible`] text.
 pub fn shown(path: &Path) -> String {
     visible(&path.to_string_lossy())
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control() || turns_direction(c)
 }
 
 /// Whether `c` is a bidirectional control, with which `gpj.exe` reads as `exe.jpg`, or a line separator.
@@ -32,6 +51,17 @@ fn turns_direction(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_cannot_steer_the_terminal_and_means_the_same() {
+        for (text, expected) in [
+            ("{\n  \"a\": \"\\n é €\"\n}", "{\n  \"a\": \"\\n é €\"\n}"),
+            ("[\"\u{9b}31m\u{85}\"]", r#"["\u009b31m\u0085"]"#),
+            ("[\"\u{202e}gpj.exe\u{7f}\"]", r#"["\u202egpj.exe\u007f"]"#),
+        ] {
+            assert_eq!(visible_json(text.into()), expected);
+        }
+    }
 
     #[test]
     fn a_text_is_one_line_and_cannot_steer_the_terminal() {

@@ -188,6 +188,22 @@ fn a_first_start_that_is_refused_is_no_run_of_the_launcher() {
 }
 
 #[test]
+fn json_shows_no_character_that_steers_a_terminal() {
+    let fleet = fleet(&json!({}));
+    let account = "\u{9b}31m\u{85}\u{202e}1";
+    let record = json!({
+        "pid": 1, "name": "OTHER", "account": account, "timestamp": "2026-01-02T03:04:05+00:00",
+        "host": "elsewhere",
+    });
+    fs::create_dir_all(fleet.locks().path()).unwrap();
+    fs::write(fleet.locks().path().join("OTHER.lock"), record.to_string()).unwrap();
+    let listed = fleet.run("qc-lock", &["list", "--json"]);
+    assert!(listed.stdout.contains(r"\u009b31m\u0085\u202e1"), "{listed:?}");
+    assert!(!listed.stdout.contains(['\u{9b}', '\u{85}', '\u{202e}']), "{listed:?}");
+    assert!(listed.json().to_string().contains(account), "{listed:?}");
+}
+
+#[test]
 fn a_component_that_was_stopped_by_name_is_stopped() {
     let fleet = fleet(&json!({}));
     let _launch = start(&fleet);

@@ -1,6 +1,7 @@
 //! What is told.
 
 use chrono::{Local, SecondsFormat};
+use qc_cli::visible_json;
 use qc_fleet::NotifyEvent;
 use serde::Serialize;
 
@@ -99,7 +100,7 @@ impl Notice {
     /// Returns it as one JSON object.
     pub(super) fn to_json(&self) -> String {
         // It holds nothing that JSON does not know.
-        serde_json::to_string(self).unwrap_or_default()
+        visible_json(serde_json::to_string(self).unwrap_or_default())
     }
 }
 

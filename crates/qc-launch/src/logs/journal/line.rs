@@ -80,7 +80,7 @@ impl<'a> Line<'a> {
                     text: self.text,
                 };
                 // It holds nothing that JSON does not know.
-                serde_json::to_string(&object).unwrap_or_default() + "\n"
+                qc_cli::visible_json(serde_json::to_string(&object).unwrap_or_default()) + "\n"
             }
         }
     }
