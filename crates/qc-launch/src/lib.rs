@@ -38,7 +38,7 @@ use qc_cli::{
 };
 use qc_fleet::check::has_old_module;
 use qc_fleet::{Component, Fleet, Launcher, NotifyEvent, share_terminals, with_scripts};
-use qc_lock_core::{LockDir, LockError, Request};
+use qc_lock_core::{LockDir, LockError, LockState, Request};
 
 use crate::interrupts::Interrupts;
 use crate::logs::{LogFolder, LogsArgs};
@@ -47,6 +47,9 @@ use crate::notify::Notice;
 use crate::preflight::wanted;
 use crate::report::{Report, tell_refusal};
 use crate::runtime::{End, Run, Runtime};
+
+/// The step to suggest where a launcher runs.
+const RUNS_HINT: &str = "see `qc-launch status`; `qc-launch reload` applies a changed config";
 
 /// Runs the program.
 pub fn main() -> ! {
@@ -110,6 +113,7 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     let Selected { components, warnings, look } = selected(&fleet, args, &locks)?;
     if args.dry_run {
         check::refuse_latched(&locks)?;
+        refuse_running(&fleet, &locks)?;
         write_plan(&fleet, &components, &warnings, output)?;
         adopt::adopt(&fleet, &components, &locks, look, !args.no_adopt)?;
         return Ok(Exit::Done);
@@ -208,15 +212,26 @@ fn selected(fleet: &Fleet, args: &UpArgs, locks: &LockDir) -> Result<Selected, F
 fn runs_already(error: LockError) -> Failure {
     match &error {
         LockError::Held { holder, foreign: false, .. } if holder.pid.is_some() => {
-            let pid = holder.pid.map(|pid| format!("PID {pid}")).unwrap_or_default();
-            let since = holder.since.as_ref().map(|since| format!(", since {}", local_time(since)));
-            let since = since.unwrap_or_default();
-            let message = format!("it runs already ({pid}{since}): {error}");
-            let hint = "see `qc-launch status`; `qc-launch reload` applies a changed config";
-            Failure::new(Exit::Held, message, hint)
+            let pid = holder.pid.unwrap_or_default();
+            let since = since(holder.since.as_deref());
+            let message = format!("it runs already (PID {pid}{since}): {error}");
+            Failure::new(Exit::Held, message, RUNS_HINT)
         }
         _ => Failure::from(error),
     }
+}
+
+/// Refuses a dry run where a launcher holds the lock that a start would take.
+fn refuse_running(fleet: &Fleet, locks: &LockDir) -> Result<(), Failure> {
+    let Some(lock) = locks.status(&fleet.orchestrator)? else { return Ok(()) };
+    let Some(pid) = lock.pid.filter(|_| lock.state == LockState::Held) else { return Ok(()) };
+    let (name, since) = (&fleet.orchestrator, since(lock.since.as_deref()));
+    let message = format!("it runs already (PID {pid}{since}): lock `{name}` is held");
+    Err(Failure::new(Exit::Held, message, RUNS_HINT))
+}
+
+fn since(time: Option<&str>) -> String {
+    time.map(|time| format!(", since {}", local_time(time))).unwrap_or_default()
 }
 
 /// Tells people that a second launcher, or one beside something that runs, was refused.

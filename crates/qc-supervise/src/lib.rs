@@ -34,7 +34,7 @@ mod stop_queue;
 pub use component::{State, View};
 pub use event::{Action, Change, Event, Exit, Id, NotStarted};
 pub use machine::Machine;
-pub use note::{Cause, LOCK_HELD, Note, Reason};
+pub use note::{Cause, LOCK_HELD, Note, Reason, seconds};
 pub use settings::{
     Heartbeat, Probe, Pulse, Readiness, RestartDelay, RestartPolicy, RestartWhen, Settings,
     WhenUnguarded,

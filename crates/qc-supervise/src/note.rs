@@ -108,6 +108,7 @@ impl Reason {
     /// Returns the reason as a sentence; `name` tells how a component is called.
     pub fn text(&self, name: impl Fn(Id) -> String) -> String {
         match self {
+            Self::TooOften(cause, 1) => format!("{cause} after 1 restart"),
             Self::TooOften(cause, restarts) => format!("{cause} after {restarts} restarts"),
             Self::NoRestart(cause) => format!("{cause}, and its settings allow no restart"),
             Self::NeverAfter(code) => {
@@ -122,6 +123,14 @@ impl Reason {
     }
 }
 
+/// Returns a time as people read it, such as "3.0 s" and "12 s".
+pub fn seconds(time: Duration) -> String {
+    match time.as_secs_f64() {
+        long if long >= 10.0 => format!("{long:.0} s"),
+        short => format!("{short:.1} s"),
+    }
+}
+
 impl fmt::Display for Cause {
     /// A sentence about "it".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,9 +138,25 @@ impl fmt::Display for Cause {
             Self::Ended(exit) if exit.is_kill() => write!(f, "it was KILLED ({exit})"),
             Self::Ended(exit) => write!(f, "it ended with {exit}"),
             Self::NotStarted(why) => write!(f, "it could not be started: {why}"),
-            Self::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
-            Self::Hung(silence) => write!(f, "it gave no sign of life for {silence:?}"),
+            Self::NotReady(limit) => write!(f, "it was not ready within {}", seconds(*limit)),
+            Self::Hung(silence) => write!(f, "it gave no sign of life for {}", seconds(*silence)),
             Self::Blocked => f.write_str("it was blocked by another copy, which has ended"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_and_one_restart_is_one() {
+        let late = Cause::NotReady(Duration::from_nanos(3_000_749_938));
+        assert_eq!(late.to_string(), "it was not ready within 3.0 s");
+        let silent = Cause::Hung(Duration::from_millis(12_499));
+        assert_eq!(silent.to_string(), "it gave no sign of life for 12 s");
+        let text = |restarts| Reason::TooOften(late.clone(), restarts).text(|_| String::new());
+        assert_eq!(text(1), "it was not ready within 3.0 s after 1 restart");
+        assert_eq!(text(0), "it was not ready within 3.0 s after 0 restarts");
     }
 }

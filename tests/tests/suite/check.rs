@@ -132,6 +132,10 @@ fn what_runs_without_its_lock_or_under_another_launcher_is_an_error() {
         matches!(&checks[..], [[_, _, text]] if text.ends_with("and supervises the fleet")),
         "{checks:#?}"
     );
+    let plan = fleet.run("qc-launch", &["--dry-run"]);
+    assert_eq!(plan.code, 75, "{plan:?}");
+    assert!(plan.stderr.contains("it runs already (PID "), "{plan:?}");
+    assert!(plan.stderr.contains("`qc-launch status`"), "{plan:?}");
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use qc_process::SHUTDOWN_COMMAND;
+
 use super::{Check, Subject};
 use crate::{Beside, Component, Fleet, Obstacle, Snapshot};
-
-const STOP: &str = "run SAFE_SHUTDOWN.bat (qc-shutdown) to stop it safely";
 
 /// Checks what runs beside a start of `components`. With `adopt`, a component that runs once and
 /// under its lock is no obstacle: it is supervised from then on.
@@ -31,10 +31,11 @@ pub fn running(
 }
 
 fn judge(obstacle: &Obstacle) -> Check {
+    let stop = format!("run {SHUTDOWN_COMMAND} to stop it safely");
     let advice = match (&obstacle.processes[..], obstacle.is_orchestrator) {
         ([], false) => "stop its holder, or if it has ended, see `qc-lock list`",
         (_, true) => "see `qc-launch status`; `qc-launch reload` applies a changed config",
-        _ => STOP,
+        _ => &stop,
     };
     Check::error(Subject::Running, obstacle.text(), advice)
 }

@@ -27,9 +27,13 @@ impl Obstacle {
         &self.text
     }
 
-    /// Returns it as an item of a list of what runs, with the folder.
+    /// Returns it as an item of a list of what runs, with the folder. The verb stays where another follows it.
     pub fn listed(&self) -> String {
-        self.text_with_folder().replacen(" runs (PID ", " (PID ", 1)
+        let text = self.text_with_folder();
+        match self.text.contains(") and ") {
+            true => text,
+            false => text.replacen(" runs (PID ", " (PID ", 1),
+        }
     }
 
     /// Returns it as a sentence that names the folder.

@@ -97,6 +97,16 @@ fn a_program_elsewhere_blocks_by_account_terminal_or_as_an_unknown_brain_of_that
 }
 
 #[test]
+fn an_item_of_a_list_keeps_its_verb_where_another_follows() {
+    let listed = |text: &str| {
+        Obstacle { text: text.into(), ..lock_obstacle(&lock("A", 1, LockState::Held)) }.listed()
+    };
+    let others = "BRAIN_A runs (PID 7) and is not among what is to be started";
+    assert_eq!(listed(others), others);
+    assert_eq!(listed("BRAIN_A runs (PID 7) without its lock"), "BRAIN_A (PID 7) without its lock");
+}
+
+#[test]
 fn a_lock_blocks_only_what_would_ask_for_it() {
     let root = tempfile::tempdir().unwrap();
     let fleet = fleet(root.path());

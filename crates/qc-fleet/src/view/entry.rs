@@ -301,7 +301,8 @@ impl ComponentView {
             | State::NotTraded => return None,
         };
         let mut text = format!("{} {what}", self.name);
-        if self.restarts > 0 {
+        // The reason for giving up counts the restarts that were too many.
+        if self.restarts > 0 && kind != FindingKind::GaveUp {
             let times = if self.restarts == 1 { "restart" } else { "restarts" };
             text.push_str(&format!(" after {} {times}", self.restarts));
         }

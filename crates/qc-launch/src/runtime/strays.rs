@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use qc_fleet::{Instance, Outcome, Place, Progress, Role, StopPlan, Stopped, perform};
 use qc_lock_core::Event as Told;
-use qc_supervise::{Event, Id};
+use qc_supervise::{Event, Id, seconds};
 
-use super::tell::seconds;
 use super::{Message, Runtime};
 use crate::logs::{Level, Line};
 

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use qc_cli::describe;
 use qc_fleet::NotifyEvent;
 use qc_lock_core::Event as Told;
 use qc_process::{Ended, LOCKS_ARE_INHERITED};
-use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Note, Reason, State, View};
+use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Note, Reason, State, View, seconds};
 
 use super::{End, Runtime};
 use crate::logs::{Level, Line};
@@ -402,12 +402,5 @@ impl Runtime<'_> {
         if let Err(error) = self.locks.append_all(&entries) {
             self.report.warn("history", &describe(&error));
         }
-    }
-}
-
-pub(super) fn seconds(time: Duration) -> String {
-    match time.as_secs_f64() {
-        long if long >= 10.0 => format!("{long:.0} s"),
-        short => format!("{short:.1} s"),
     }
 }
