@@ -63,7 +63,7 @@ impl FleetView {
             unguarded.iter().map(|one| one.finding(snapshot)).collect();
         findings.extend(launcher.finding());
         findings.extend(components.iter().filter_map(ComponentView::finding));
-        findings.extend(snapshot.findings(fleet, past.launcher == LastEnd::Crashed));
+        findings.extend(snapshot.findings(fleet, past.has_crashed()));
         findings.sort_by_key(|one| one.kind.rank());
         Self {
             rows,

@@ -72,6 +72,9 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         }
         report.add_results(&results);
         report.cleared = records::clear(&planner.fleet, &locks, &snapshots, &results)?;
+        if planner.scope.is_whole() {
+            records::settle_crash(&planner.fleet, &locks)?;
+        }
         report.lingering = starters::lingering(&snapshots, &results);
         report.latch = locks.latch();
         finish(cli, &report, output)?;

@@ -11,7 +11,7 @@ pub(crate) struct Planner<'a> {
     /// Why the config can't be read; what runs is then known by its locks and its usual names.
     pub(crate) trouble: Option<Failure>,
     locks: &'a LockDir,
-    scope: Scope,
+    pub(crate) scope: Scope,
     cli: &'a Cli,
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Local};
 use qc_cli::{Failure, warn};
-use qc_fleet::{Fleet, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
+use qc_fleet::{Fleet, Outcome, Past, Role, Snapshot, StopPlan, Stopped, Target};
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 use qc_process::{Process, wait_any};
 
@@ -164,6 +164,19 @@ pub(crate) fn tell(locks: &LockDir, results: &[Stopped], witness: &Witness) {
     if let Err(error) = locks.append_all(&entries) {
         warn(&error);
     }
+}
+
+/// Records a shutdown after a launcher that crashed and whose record another start has removed since.
+/// Where that record is still there, the history says the same once it is cleared.
+pub(crate) fn settle_crash(fleet: &Fleet, locks: &LockDir) -> Result<(), Failure> {
+    let name = &fleet.orchestrator;
+    if locks.status(name)?.is_none() && Past::read(locks, name).has_crashed() {
+        let entry = locks.entry(Event::Cleared, name.as_str());
+        if let Err(error) = locks.append(&entry.detail("the fleet was shut down after a crash")) {
+            warn(&error);
+        }
+    }
+    Ok(())
 }
 
 /// Clears the records of the fleet's locks whose holders have ended; a wrapper that is just ending

@@ -171,7 +171,7 @@ fn a_start_that_is_refused_leaves_a_crash_of_the_launcher_in_view() {
 
     let down = fleet.run("qc-shutdown", &["--yes"]);
     assert_eq!(down.code, 0, "{down:?}");
-    assert_found(&fleet, (3, 0), "WATCHDOG_IRIS is stopped: as asked");
+    assert_found(&fleet, (3, 0), "WATCHDOG_IRIS is stopped");
     assert_found(&fleet, (3, 0), "BRAIN_IRIS is stopped: as asked");
 }
 

@@ -55,6 +55,11 @@ impl Past {
         past
     }
 
+    /// Whether the last launcher has ended without giving its lock back, or still runs.
+    pub fn has_crashed(&self) -> bool {
+        self.launcher == LastEnd::Crashed
+    }
+
     /// Returns what happened last to the component `name`.
     pub(super) fn of(&self, name: &str) -> &Last {
         self.components.get(&name.to_lowercase()).unwrap_or(&Last::Other)
@@ -123,7 +128,6 @@ fn is_by_shutdown(entry: &Entry) -> bool {
 fn last_of(entry: &Entry) -> Option<Last> {
     match entry.event {
         Event::Stopped => Some(Last::Stopped),
-        Event::Cleared if is_by_shutdown(entry) => Some(Last::Stopped),
         Event::GaveUp => Some(Last::GaveUp(entry.detail.clone())),
         Event::Acquired
         | Event::Started
@@ -194,15 +198,6 @@ mod tests {
             let entries: Vec<Entry> = events.iter().map(entry).collect();
             let name = "MASTER_LAUNCH".parse().unwrap();
             assert_eq!(Past::new(false, &name, &entries).launcher, expected, "{events:?}");
-        }
-    }
-
-    #[test]
-    fn what_a_shutdown_cleared_was_stopped_as_asked() {
-        for (by, expected) in [("qc-shutdown 0.1.0", Last::Stopped), ("qc-lock", Last::Other)] {
-            let entries = [Event::Started, Event::Cleared].map(|it| Entry::new(it, "BRAIN_A", by));
-            let past = Past::new(false, &"MASTER_LAUNCH".parse().unwrap(), &entries);
-            assert_eq!(*past.of("BRAIN_A"), expected, "{by}");
         }
     }
 
