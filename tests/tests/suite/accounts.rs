@@ -52,7 +52,7 @@ fn what_lives_of_an_account_without_enabled_refuses_a_start() {
     for args in [&[][..], &["--dry-run"]] {
         let refused = fleet.run("qc-launch", args);
         assert_eq!(refused.code, 75, "{refused:#?}");
-        assert!(refused.stderr.contains("BRAIN_BOREAS (PID "), "{refused:#?}");
+        assert!(refused.stderr.contains("BRAIN_BOREAS runs (PID "), "{refused:#?}");
     }
     let checked = fleet.run("qc-launch", &["check"]);
     assert_eq!(checked.code, 2, "{checked:#?}");
