@@ -54,8 +54,7 @@ fn waiting(locks: &SampleLocks, who: Speaker, step: usize) -> Option<Contender> 
 }
 
 /// The calls before which a Python may have the record open.
-const WITH_RECORD_OPEN: [&str; 5] =
-    ["open_osfhandle", "fstat", "open file", "close file", "lstat"];
+const WITH_RECORD_OPEN: [&str; 5] = ["open_osfhandle", "fstat", "open file", "close file", "lstat"];
 
 /// Returns whether the second contender may fail with `error` while the first one waits. Wine, unlike
 /// Windows, does not replace a file that is open, however it is shared.
