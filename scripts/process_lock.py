@@ -137,6 +137,11 @@ def _visible(text):
     return _STEERING.sub(lambda found: short.get(found[0], f"\\u{{{ord(found[0]):x}}}"), _clean(text))
 
 
+def _json(value, indent=None):
+    """JSON in which nothing steers a terminal, for files that people print. Python escapes all but DEL."""
+    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+
+
 def _clean(text):
     """A text that can be written as UTF-8."""
     return _HALF.sub("\ufffd", text)
@@ -807,9 +812,10 @@ class _Found:
 
 def _is_old_name_of_this_host(host):
     """Whether an old record of `host` can come from here. The old module knew COMPUTERNAME: the NetBIOS
-    name on Windows, which has at most 15 characters, and `unknown` elsewhere, which is no host."""
+    name on Windows, which has at most 15 characters, and `unknown` elsewhere, which is no host; so is
+    `localhost`, the host name where none was set."""
     one, here = ((name or "").strip().lower().rstrip(".") for name in (host, socket.gethostname()))
-    if one in ("", "unknown", here):
+    if one in ("", "unknown", "localhost", "localhost.localdomain", here):
         return True
     first, _, domain = one.partition(".")
     first_here, _, domain_here = here.partition(".")
@@ -981,7 +987,7 @@ def _write(folder, record):
             pass
         with open(temporary, "x", encoding="utf-8") as file:
             _let_share(file.fileno(), temporary)
-            json.dump(record, file, indent=2)
+            file.write(_json(record, indent=2))
         _retried(os.replace, temporary, path)
     except OSError as error:
         try:
@@ -1037,7 +1043,7 @@ def _tell(folder, event, name, pid=None, account=None, detail=None):
                 raise OSError(errno.EINVAL, "it is a hard link, so it may be another file; remove it", str(path))
             if before.st_size == 0:
                 _let_share(fd, path)
-            line = json.dumps(entry).encode() + b"\n"
+            line = _json(entry).encode() + b"\n"
             if os.write(fd, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             full = os.fstat(fd).st_size > HISTORY_LIMIT
@@ -1617,7 +1623,7 @@ def _confirmed(question):
 def _print_locks(as_json):
     locks = [record for _, record in list_active_locks()]
     if as_json:
-        print(json.dumps({"version": 1, "locks": locks}, indent=2))
+        print(_json({"version": 1, "locks": locks}, indent=2))
     elif not locks:
         print("No active locks.")
     for lock in [] if as_json else locks:

@@ -3,13 +3,17 @@
 /// The length of the longest NetBIOS name.
 const NETBIOS: usize = 15;
 
+/// Names that old records have and that tell no machine from another.
+const OF_NO_MACHINE: [&str; 4] = ["", "unknown", "localhost", "localhost.localdomain"];
+
 /// Whether an old record of `host` can come from the machine `here`. The old module took the name from
 /// COMPUTERNAME: the NetBIOS name on Windows, which has at most 15 characters, and `unknown` elsewhere,
-/// which is no machine. Names with and without the domain are one machine.
+/// which is no machine; a later one asked for the host name, which is `localhost` where none was set.
+/// Names with and without the domain are one machine.
 pub(crate) fn is_old_name_of(host: Option<&str>, here: &str) -> bool {
     let plain = |name: &str| name.trim().trim_end_matches('.').to_lowercase();
     let (one, here) = (plain(host.unwrap_or_default()), plain(here));
-    if one.is_empty() || one == "unknown" || one == here {
+    if OF_NO_MACHINE.contains(&one.as_str()) || one == here {
         return true;
     }
     let (first, domain) = one.split_once('.').unwrap_or((&one, ""));

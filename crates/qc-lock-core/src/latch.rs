@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use qc_process::{file, here, visible};
+use qc_process::{file, here, visible, visible_json};
 use serde::{Deserialize, Serialize};
 
 use crate::record::LIMIT;
@@ -93,9 +93,9 @@ impl LockDir {
         };
         let path = self.store.latch();
         let temporary = self.path().join(format!(".{NAME}.{}.tmp", std::process::id()));
-        let written = serde_json::to_vec_pretty(&latch)
+        let written = serde_json::to_string_pretty(&latch)
             .map_err(io::Error::from)
-            .and_then(|bytes| file::write_new_durably(&temporary, &bytes))
+            .and_then(|text| file::write_new_durably(&temporary, visible_json(text).as_bytes()))
             .and_then(|()| file::replace(&temporary, &path));
         written.map_err(|source| {
             // The error above is what matters; a file left over is cleared with the stale ones.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use qc_process::fault::point;
-use qc_process::{file, in_parts};
+use qc_process::{file, in_parts, visible_json};
 
 use crate::record::{LIMIT, Reading};
 use crate::{LockError, LockName, Record, Resource};
@@ -160,9 +160,9 @@ impl Store {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let temporary =
             self.dir.join(format!(".{}.{}.{number}.tmp", record.name, std::process::id()));
-        let written = serde_json::to_vec_pretty(record)
+        let written = serde_json::to_string_pretty(record)
             .map_err(io::Error::from)
-            .and_then(|bytes| file::write_new(&temporary, &bytes))
+            .and_then(|text| file::write_new(&temporary, visible_json(text).as_bytes()))
             .and_then(|()| file::replace(&temporary, &path));
         written.map_err(|source| {
             // The error above is what matters; a file left over is cleared with the stale ones.

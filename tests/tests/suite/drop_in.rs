@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use qc_process::here;
-use qc_tests::{Contender, Finished, SampleLocks, Speaker, python, run};
+use qc_tests::{Contender, Finished, Program, SampleLocks, Speaker, copy_program, python, run};
 
 use crate::tools;
 
@@ -84,7 +84,7 @@ fn the_record_of_a_living_holder_of_the_old_module_stays_under_each_name_of_this
     let netbios: String =
         here().name.split('.').next().unwrap_or_default().chars().take(15).collect();
     let is_own = |host: &str| host != "ELSEWHERE";
-    for host in ["unknown", &*netbios.to_uppercase(), "ELSEWHERE"] {
+    for host in ["unknown", "localhost", &*netbios.to_uppercase(), "ELSEWHERE"] {
         let locks = SampleLocks::new(tools());
         fs::create_dir_all(locks.dir()).unwrap();
         let record = locks.record("BRAIN_ATLAS");
@@ -168,6 +168,49 @@ fn the_command_line_without_arguments_helps_and_without_a_terminal_asks_nothing(
     let dir = locks.dir();
     let cleared = locks.drop_in(&["--clear-all", "--lock-dir", dir.to_str().unwrap()]).unwrap();
     assert_eq!((cleared.code, &*cleared.stdout), (0, "Cleared 1 locks.\n"), "{cleared:?}");
+}
+
+/// Fails if a file in `folder` has a character that steers a terminal.
+#[track_caller]
+fn assert_plain(folder: &Path) {
+    let is_plain = |c: char| c == '\n' || qc_process::visible(&c.to_string()) == c.to_string();
+    for entry in fs::read_dir(folder).unwrap().flatten().filter(|it| it.path().is_file()) {
+        let text = fs::read_to_string(entry.path()).unwrap();
+        assert!(text.chars().all(is_plain), "{:?}: {text:?}", entry.path());
+    }
+}
+
+#[test]
+fn files_that_people_print_can_not_steer_the_terminal() {
+    let odd = "odd\u{7f}\u{9b}31m\u{202e}";
+    let locks = SampleLocks::new(tools());
+    let program = locks.folder().join(format!("{odd}{}", std::env::consts::EXE_SUFFIX));
+    copy_program(&tools().stand_in(), &program);
+    let args = ["run", "BRAIN_ATLAS", "--", program.to_str().unwrap(), "odd"];
+    let held = tools().tool("qc-lock");
+    let dir = locks.dir();
+    let lock_dir = [("QC_LOCK_DIR", dir.to_str().unwrap())];
+    let mut held = Program::start(&held, &args, locks.folder(), &lock_dir, |_| ());
+    held.wait_for("ready");
+    assert!(locks.read("BRAIN_ATLAS")["program"].as_str().unwrap().starts_with(odd));
+    locks.locks().set_latch(odd).unwrap();
+    assert_eq!(locks.locks().latch().unwrap().reason, odd);
+    assert_plain(&locks.dir());
+    held.kill();
+    locks.locks().unlatch().unwrap();
+
+    let script = locks.folder().join(format!("{odd}.py"));
+    fs::write(&script, "import process_lock as p, sys\nassert p.ProcessLock('X').acquire()\nprint('ready', flush=True)\nsys.stdin.readline()").unwrap();
+    let Some(python) = python() else { return };
+    let mut command = Command::new(python);
+    command.arg(script).env("QC_LOCK_DIR", locks.dir());
+    let mut held = Contender::start(&mut command);
+    held.wait_for("ready");
+    assert!(locks.read("X")["program"].as_str().unwrap().starts_with(odd));
+    assert_plain(&locks.dir());
+    held.tell("end");
+    assert_eq!(held.finish().code, 0);
+    assert_plain(&locks.dir());
 }
 
 #[test]
