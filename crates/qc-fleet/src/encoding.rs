@@ -1,7 +1,14 @@
 //! The text encodings that editors on Windows leave behind.
 
-/// Decodes UTF-8 with or without byte-order mark, and UTF-16; `None` if it is neither.
+/// Decodes UTF-8 with or without byte-order mark, and UTF-16; `None` if it is neither. A tool that
+/// adds a mark to each file it saves leaves several: none of them is part of the text.
 pub(crate) fn decode(bytes: &[u8]) -> Option<String> {
+    let text = decode_marked(bytes)?;
+    let marks = text.len() - text.trim_start_matches('\u{feff}').len();
+    Some(if marks == 0 { text } else { text[marks..].to_owned() })
+}
+
+fn decode_marked(bytes: &[u8]) -> Option<String> {
     match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
@@ -32,6 +39,8 @@ mod tests {
         for bytes in [
             utf8.clone(),
             [&[0xef, 0xbb, 0xbf], &utf8[..]].concat(),
+            [&[0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf], &utf8[..]].concat(),
+            [&[0xff, 0xfe, 0xff, 0xfe], &le[..]].concat(),
             [&[0xff, 0xfe], &le[..]].concat(),
             [&[0xfe, 0xff], &be[..]].concat(),
             le,

@@ -45,7 +45,7 @@ pub use list::{
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use parts::in_parts;
-pub use program::{find_program, is_bare, is_interpreter, is_path_variable};
+pub use program::{find_program, is_bare, is_interpreter, is_path_variable, is_same_variable};
 pub use relay::Relay;
 pub use shown::{shown, visible, visible_json};
 pub use stop::{Ask, Process, StopError, ask_all, wait_any};
@@ -66,6 +66,9 @@ pub const PYTHON_IN_ENVIRONMENT: &str = imp::PYTHON_IN_ENVIRONMENT;
 
 /// The name of the Python on PATH.
 pub const PYTHON_ON_PATH: &str = imp::PYTHON_ON_PATH;
+
+/// The command that starts the fleet, as hints name it on this system.
+pub const LAUNCH_COMMAND: &str = imp::LAUNCH_COMMAND;
 
 /// The command that stops the fleet safely, as hints name it on this system.
 pub const SHUTDOWN_COMMAND: &str = imp::SHUTDOWN_COMMAND;

@@ -55,9 +55,14 @@ pub fn is_bare(program: &Path) -> bool {
         && program.file_name() == Some(program.as_os_str())
 }
 
+/// Whether two names are those of one environment variable: on Windows, case makes no difference.
+pub fn is_same_variable(one: &OsStr, other: &OsStr) -> bool {
+    imp::is_same_variable(one, other)
+}
+
 /// Whether an environment variable of this name is PATH.
 pub fn is_path_variable(name: &OsStr) -> bool {
-    imp::is_path_variable(name)
+    is_same_variable(name, OsStr::new("PATH"))
 }
 
 /// Returns the folders of PATH. An empty one means the current folder on Unix. On Windows it means

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use qc_process::Ended;
+use qc_process::{Ended, LAUNCH_COMMAND, SHUTDOWN_COMMAND};
 use qc_tests::{Program, SampleFleet, section};
 use serde_json::{Value, json};
 
@@ -112,6 +112,21 @@ fn a_taken_port_refuses_a_start_and_names_who_listens() {
     }
     drop(socket);
     assert_eq!(found(&fleet, &[], 0), Vec::<[String; 3]>::new());
+}
+
+#[test]
+fn the_advice_about_old_scripts_names_commands_of_this_system() {
+    let fleet = SampleFleet::new(tools(), &TWO);
+    for (script, command) in
+        [("SAFE_SHUTDOWN.py", SHUTDOWN_COMMAND), ("MASTER_LAUNCH.py", LAUNCH_COMMAND)]
+    {
+        fs::write(fleet.root().join(script), "").unwrap();
+        let list = fleet.run("qc-launch", &["check"]);
+        assert_eq!(list.code, 0, "{list:?}");
+        let line = list.stdout.lines().find(|line| line.contains(script)).expect("it is named");
+        assert!(line.ends_with(&format!("; {command} takes its place")), "{line}");
+        assert_eq!(line.contains(".bat"), cfg!(windows), "{line}");
+    }
 }
 
 #[test]

@@ -55,6 +55,35 @@ fn a_component_of_its_own_runs_under_its_lock_and_stops_with_the_fleet() {
 }
 
 #[test]
+fn names_of_variables_that_are_one_here_are_an_error_of_the_check() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let env = json!({ "TOKEN": "one", "Token": "two" });
+    let code = if cfg!(windows) { 2 } else { 0 };
+    for more in [
+        json!({ "defaults": { "env": env } }),
+        json!({ "components": { "report": { "command": ["x"], "enabled": false, "env": env } } }),
+    ] {
+        fleet.configure(&config(&more));
+        let checked = fleet.run("qc-launch", &["check"]);
+        assert_eq!(checked.code, code, "{checked:?}");
+        let message = "`TOKEN` and `Token` are one environment variable here";
+        assert_eq!(checked.stderr.contains(message), cfg!(windows), "{checked:?}");
+    }
+    // Of two places, the nearer one counts.
+    fleet.script("BRAIN_ATLAS.py", "say TOKEN");
+    let name = if cfg!(windows) { "Token" } else { "TOKEN" };
+    fleet.configure(&config(&json!({
+        "defaults": { "env": { (name): "far" } }, "brains": { "env": { "TOKEN": "near" } },
+    })));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+    launch.ask_to_stop(&fleet.tools);
+    launch.finish();
+    let said = output(&fleet, "BRAIN_ATLAS_");
+    assert!(said.contains("TOKEN is near in "), "{said}");
+}
+
+#[test]
 fn what_a_variable_stands_for_is_printed_nowhere() {
     let fleet = SampleFleet::new(tools(), &ONE);
     fleet.script("BRAIN_ATLAS.py", "say TOKEN");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use qc_lock_core::LockName;
 use qc_supervise::{RestartDelay, Settings};
 
-use self::paths::Paths;
+use self::paths::{Paths, same_variable};
 use crate::component::{AccountEntry, Component, Fleet, Role, share_terminals};
 use crate::config::{
     AccountConfig, Config, ConfigWarning, Entries, HasRules, KeyPath, Manager, Meaning, Mistake,
@@ -267,7 +267,7 @@ impl Builder<'_> {
             component.env = self.paths.env(&self.manager.defaults.0.env, &at)?;
         }
         for (name, value) in self.paths.env(env, &at.key("env"))? {
-            component.env.retain(|(other, _)| *other != name);
+            component.env.retain(|(other, _)| !same_variable(other, &name));
             component.env.push((name, value));
         }
         Ok(())

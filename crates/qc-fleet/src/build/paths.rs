@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use qc_process::is_same_variable;
+
 use crate::config::{Entries, KeyPath, Meaning, Mistake, Written};
 use crate::text::{Secret, Text};
 
@@ -79,18 +81,29 @@ impl<'a> Paths<'a> {
         env: &Entries<Written>,
         at: &KeyPath,
     ) -> Result<Vec<(String, Secret)>, Mistake> {
-        let variable = |(name, written): &(String, Written)| {
+        let variable = |(position, (name, written)): (usize, &(String, Written))| {
             let at = at.key(name);
             if name.is_empty() || name.contains(['=', '\0']) {
                 return Err(Mistake::of_key(at, "this is no name of an environment variable"));
+            }
+            let before = env.0[..position].iter();
+            let is_same = |(other, _): &&(String, Written)| same_variable(other, name);
+            if let Some((other, _)) = before.rev().find(is_same) {
+                let message = format!("`{other}` and `{name}` are one environment variable here");
+                return Err(Mistake::of_key(at, message));
             }
             if has_drive(&written.0) {
                 check_path(&written.0, &at)?;
             }
             Ok((name.clone(), Secret::new(self.text(written, &at)?.value())))
         };
-        env.0.iter().map(variable).collect()
+        env.0.iter().enumerate().map(variable).collect()
     }
+}
+
+/// Whether two names are those of one environment variable on this system.
+pub(super) fn same_variable(one: &str, other: &str) -> bool {
+    is_same_variable(one.as_ref(), other.as_ref())
 }
 
 /// Whether a text begins as an absolute path of Windows does, with a character of its own or a

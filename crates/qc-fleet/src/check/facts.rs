@@ -11,8 +11,11 @@ use super::executables::{self, ProgramFiles};
 use super::{near_file, sync};
 use crate::{Component, Fleet, Snapshot, Variables};
 
+/// The launcher of the old suite.
+pub(super) const OLD_LAUNCHER: &str = "MASTER_LAUNCH.py";
+
 /// The scripts of the old suite that start and stop the whole fleet.
-const OLD_SCRIPTS: [&str; 2] = ["SAFE_SHUTDOWN.py", "MASTER_LAUNCH.py"];
+const OLD_SCRIPTS: [&str; 2] = ["SAFE_SHUTDOWN.py", OLD_LAUNCHER];
 
 /// What was found on this machine.
 #[derive(Debug, Clone)]

@@ -1,7 +1,8 @@
 //! Where the locks and logs lie.
 
-use qc_process::VolumePlace;
+use qc_process::{LAUNCH_COMMAND, SHUTDOWN_COMMAND, VolumePlace};
 
+use super::facts::OLD_LAUNCHER;
 use super::{Check, Facts, Folder, Subject};
 
 /// Less than this on a disk will soon be nothing.
@@ -21,8 +22,11 @@ pub(super) fn lock_module(facts: &Facts) -> Vec<Check> {
 pub(super) fn old_scripts(facts: &Facts) -> Vec<Check> {
     let warned = |name: &&'static str| {
         let text = format!("the old {name} is still here and works against these tools");
-        let advice = "move it aside, as the installer does; SAFE_SHUTDOWN.bat and MASTER_LAUNCH.bat \
-                      of this suite take its place";
+        let command = match *name {
+            OLD_LAUNCHER => LAUNCH_COMMAND,
+            _ => SHUTDOWN_COMMAND,
+        };
+        let advice = format!("move it aside, as the installer does; {command} takes its place");
         Check::warning(Subject::Scripts, text, advice)
     };
     facts.old_scripts.iter().map(warned).collect()

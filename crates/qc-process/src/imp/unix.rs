@@ -51,6 +51,7 @@ pub(crate) const PROGRAM_ENDINGS: &[&str] = &[];
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 pub(crate) const NOWHERE: &str = "/dev/null";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
+pub(crate) const LAUNCH_COMMAND: &str = "qc-launch";
 pub(crate) const SHUTDOWN_COMMAND: &str = "qc-shutdown";
 pub(crate) const SHUTDOWN_HINT: &str = "Run qc-shutdown to stop all processes safely.";
 
@@ -60,9 +61,9 @@ pub(crate) fn may_run(path: &Path) -> Option<bool> {
     Some(metadata.mode() & 0o111 != 0)
 }
 
-/// Whether an environment variable of this name is PATH.
-pub(crate) fn is_path_variable(name: &OsStr) -> bool {
-    name == "PATH"
+/// Whether two names are those of one environment variable.
+pub(crate) fn is_same_variable(one: &OsStr, other: &OsStr) -> bool {
+    one == other
 }
 
 /// Returns the start time of the process with `pid`, in clock ticks since boot.

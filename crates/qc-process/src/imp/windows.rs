@@ -67,6 +67,7 @@ pub(crate) const PROGRAM_ENDINGS: &[&str] = &[".com", ".exe", ".bat", ".cmd"];
 pub(crate) const LOCKS_ARE_INHERITED: bool = false;
 pub(crate) const NOWHERE: &str = "NUL";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::TaskScheduler;
+pub(crate) const LAUNCH_COMMAND: &str = "MASTER_LAUNCH.bat (qc-launch)";
 pub(crate) const SHUTDOWN_COMMAND: &str = "SAFE_SHUTDOWN.bat (qc-shutdown)";
 pub(crate) const SHUTDOWN_HINT: &str =
     "Run SAFE_SHUTDOWN.bat (qc-shutdown) to stop all processes safely.";
@@ -83,9 +84,9 @@ pub(crate) fn may_run(path: &Path) -> Option<bool> {
     is_file.then_some(true)
 }
 
-/// Whether an environment variable of this name is PATH.
-pub(crate) fn is_path_variable(name: &OsStr) -> bool {
-    name.eq_ignore_ascii_case("PATH")
+/// Whether two names are those of one environment variable: case makes no difference.
+pub(crate) fn is_same_variable(one: &OsStr, other: &OsStr) -> bool {
+    sys::compare_names(one, other).is_eq()
 }
 
 /// Returns when the process with `pid` was created, in 100 ns ticks since 1601-01-01 UTC.
