@@ -76,13 +76,13 @@ pub(crate) fn before_start(
     }
 }
 
-/// Refuses while every start is forbidden.
+/// Refuses a dry run while every start is forbidden, as the lock refuses the start.
 pub(crate) fn refuse_latched(locks: &LockDir) -> Result<(), Failure> {
     match locks.latch() {
         None => Ok(()),
         Some(latch) => {
             let hint = "run `qc-launch unlatch` when starts are to be allowed again";
-            Err(Failure::new(Exit::Usage, format!("every start is forbidden: {latch}"), hint))
+            Err(Failure::new(Exit::Held, format!("every start is forbidden: {latch}"), hint))
         }
     }
 }

@@ -190,12 +190,12 @@ fn a_lock_of_a_name_that_no_component_needs_blocks_nothing() {
 }
 
 #[test]
-fn a_latch_refuses_the_check_and_the_dry_run_and_names_the_way_out() {
+fn a_latch_is_an_error_of_the_check_and_refuses_a_dry_run_as_it_refuses_a_start() {
     let fleet = SampleFleet::new(tools(), &ONE);
     fleet.locks().set_latch("the broker is down").unwrap();
-    for args in [["check"], ["--dry-run"]] {
+    for (args, code) in [(["check"], 2), (["--dry-run"], 75), (["up"], 75)] {
         let refused = fleet.run("qc-launch", &args);
-        assert_eq!(refused.code, 2, "{refused:?}");
+        assert_eq!(refused.code, code, "{refused:?}");
         let said = refused.stdout + &refused.stderr;
         assert!(said.contains("the broker is down") && said.contains("unlatch"), "{said}");
     }
