@@ -33,7 +33,9 @@ impl Program {
     ) -> Self {
         let (reader, writer) = io::pipe().expect("cannot make a pipe");
         let mut variables: Vec<(OsString, Option<OsString>)> =
-            ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN"].map(|name| (name.into(), None)).into();
+            ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN", "QC_COMPONENT"]
+                .map(|name| (name.into(), None))
+                .into();
         variables.extend(env.iter().map(|(name, value)| (name.into(), Some(value.into()))));
         let spawn = Spawn {
             program: program.into(),

@@ -129,7 +129,7 @@ pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
 
 /// Takes this machine's settings for the tools away from `command`, except those that it was given.
 pub(crate) fn without_settings(command: &mut Command) {
-    for variable in ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN", "NO_COLOR"] {
+    for variable in ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN", "QC_COMPONENT", "NO_COLOR"] {
         if command.get_envs().all(|(name, _)| name != variable) {
             command.env_remove(variable);
         }

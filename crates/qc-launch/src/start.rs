@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::SystemTime;
 
+use qc_cli::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE};
 use qc_fleet::Component;
 use qc_lock_core::{LockDir, LockError, LockForChild, StartError};
 use qc_process::{Child, Console, Identity, LOCKS_ARE_INHERITED, Output, Spawn, here, listener};
@@ -97,7 +98,7 @@ impl Starter<'_> {
             remarks: Vec::new(),
         };
         if self.scripts_lock {
-            let spawn = spawn_of(command, component, Output::File(&file));
+            let spawn = self.spawn_of(command, component, Output::File(&file));
             return Ok(begun(spawn.start(|_| Ok(())).map_err(failed)?, false));
         }
         if !LOCKS_ARE_INHERITED {
@@ -106,7 +107,7 @@ impl Starter<'_> {
             // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
             let (reader, writer) = io::pipe().map_err(failed)?;
             let wrapper = self.wrapped(component, &written, command).map_err(failed)?;
-            let spawn = spawn_of(wrapper, component, Output::Pipe(&writer));
+            let spawn = self.spawn_of(wrapper, component, Output::Pipe(&writer));
             let child = spawn.start(|_| Ok(())).map_err(failed)?;
             listen(reader, hear).map_err(failed)?;
             return Ok(begun(child, true));
@@ -118,19 +119,48 @@ impl Starter<'_> {
                 self.locks.acquire_for_child(&request).map_err(not_locked)?
             }
         };
-        let (lock, child) =
-            lock.start(spawn_of(command, component, Output::File(&file))).map_err(|error| {
-                match error {
-                    StartError::Lock(error) => not_locked(error),
-                    StartError::GuardDeleted => NotStarted::Busy.into(),
-                    StartError::Spawn(error) => failed(error),
-                }
+        let (lock, child) = lock
+            .start(self.spawn_of(command, component, Output::File(&file)))
+            .map_err(|error| match error {
+                StartError::Lock(error) => not_locked(error),
+                StartError::GuardDeleted => NotStarted::Busy.into(),
+                StartError::Spawn(error) => failed(error),
             })?;
         let remarks = lock.reclaimed().iter();
         let remarks = remarks.map(|it| format!("reclaimed lock {} {it}", component.name)).collect();
         let held_since = lock.record().since();
         lock.leave_to_child();
         Ok(Begun { held_since, remarks, ..begun(child, false) })
+    }
+
+    fn spawn_of<'a>(
+        &self,
+        command: Vec<OsString>,
+        component: &Component,
+        output: Output<'a>,
+    ) -> Spawn<'a> {
+        let mut words = command.into_iter();
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let mut env: Vec<(OsString, Option<OsString>)> = PYTHON_OUTPUT
+            .iter()
+            .filter(|(name, _)| !is_set(name))
+            .map(|(name, value)| (name.into(), Some(value.into())))
+            .collect();
+        let given = component.env.iter();
+        env.extend(given.map(|(name, value)| (name.into(), Some(value.reveal().into()))));
+        // A `qc-shutdown` that it runs spares it and this launcher.
+        env.push((COMPONENT_VARIABLE.into(), Some(component.name.as_str().into())));
+        env.push((COMPONENT_LOCKS_VARIABLE.into(), Some(self.locks.path().into())));
+        Spawn {
+            program: words.next().unwrap_or_default(),
+            args: words.collect(),
+            current_dir: Some(component.cwd.clone()),
+            env,
+            output,
+            console: Console::Own,
+            keep: Vec::new(),
+            end_with_parent: false,
+        }
     }
 
     fn wrapped(
@@ -221,28 +251,6 @@ fn refuse_busy(port: u16) -> Result<(), NoStart> {
 /// a bot. What no encoding knows, such as half a surrogate pair, is escaped.
 const PYTHON_OUTPUT: [(&str, &str); 2] =
     [("PYTHONUNBUFFERED", "1"), ("PYTHONIOENCODING", "utf-8:backslashreplace")];
-
-fn spawn_of<'a>(command: Vec<OsString>, component: &Component, output: Output<'a>) -> Spawn<'a> {
-    let mut words = command.into_iter();
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let mut env: Vec<(OsString, Option<OsString>)> = PYTHON_OUTPUT
-        .iter()
-        .filter(|(name, _)| !is_set(name))
-        .map(|(name, value)| (name.into(), Some(value.into())))
-        .collect();
-    let given = component.env.iter();
-    env.extend(given.map(|(name, value)| (name.into(), Some(value.reveal().into()))));
-    Spawn {
-        program: words.next().unwrap_or_default(),
-        args: words.collect(),
-        current_dir: Some(component.cwd.clone()),
-        env,
-        output,
-        console: Console::Own,
-        keep: Vec::new(),
-        end_with_parent: false,
-    }
-}
 
 /// Listens to a wrapper until it has said that the component runs; what it writes later reaches
 /// nobody, and it does not mind.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use qc_cli::{Exit, Failure, Place, visible};
+use qc_cli::{Exit, Failure, Place, origin, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{
     Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target, perform,
@@ -112,7 +112,7 @@ struct Copies<'a> {
 
 impl<'a> Copies<'a> {
     fn new(fleet: Fleet, names: &[String], locks: &'a LockDir) -> Result<Self, Failure> {
-        let spared = qc_process::lineage()?;
+        let spared = origin(&fleet, locks)?;
         let scope = Scope { names: names.to_vec(), spared, ..Scope::default() };
         Ok(Self { fleet, scope, locks })
     }

@@ -161,6 +161,12 @@ pub fn lineage() -> io::Result<Vec<Identity>> {
         let parent = one.parent.map(describe).transpose()?.flatten();
         let parent = parent
             .filter(|parent| parent.can_be_parent_of(&one) && !line.contains(&parent.identity));
+        if parent.is_none() {
+            // The parent may have ended since, and a nearest living ancestor has taken its place.
+            let now = describe(one.identity.pid)?;
+            child = now.filter(|now| now.identity == one.identity && now.parent != one.parent);
+            continue;
+        }
         line.extend(parent.iter().map(|parent| parent.identity.clone()));
         child = parent;
     }

@@ -1,6 +1,6 @@
 //! The one place from which dry run, prompt and real run get their plan.
 
-use qc_cli::{Exit, Failure, Place};
+use qc_cli::{Exit, Failure, Place, origin};
 use qc_fleet::{Fleet, Scope, Snapshot, StopPlan};
 use qc_lock_core::{LockDir, same_account};
 
@@ -37,7 +37,7 @@ impl<'a> Planner<'a> {
             names: args.name.clone(),
             keep_watchdogs: args.keep_watchdogs,
             all_roots: args.all_roots,
-            spared: qc_process::lineage()?,
+            spared: origin(&fleet, locks)?,
         };
         Ok(Self { fleet, trouble, locks, scope, cli })
     }

@@ -171,7 +171,9 @@ fn start(
         args,
         current_dir: Some(dir.into()),
         // This machine's fleet is none of the drill's business.
-        env: ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN"].map(|name| (name.into(), None)).into(),
+        env: ["QC_ROOT", "QC_LOCK_DIR", "QC_LOCK_TOKEN", "QC_COMPONENT"]
+            .map(|name| (name.into(), None))
+            .into(),
         output: Output::Pipe(&writer),
         console: Console::Own,
         keep: Vec::new(),
