@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use qc_process::{Identity, Process, identity_of};
+use qc_process::{Identity, Liveness, Process, identity_of, liveness};
 use qc_tests::{Finished, Program, SampleFleet, resume, section, suspend};
 use serde_json::{Value, json};
 
@@ -87,12 +87,19 @@ fn kill(identity: &Identity) {
 
 /// Returns the columns component and state, as `qc-ps` and as `qc-launch status` show them.
 fn states(fleet: &Iris) -> Vec<String> {
-    let shown = fleet.run("qc-ps", &["--json"]).json();
-    let of_ps = shown["components"].as_array().unwrap().clone();
-    let status = fleet.run("qc-launch", &["status", "--json"]);
-    if status.code == 0 {
-        let of_status = status.json()["components"].as_array().unwrap().clone();
-        assert_eq!(of_ps, of_status, "the tools differ");
+    let components = |report: Value| report["components"].as_array().unwrap().clone();
+    let shown_by_ps = || components(fleet.run("qc-ps", &["--json"]).json());
+    let mut of_ps = shown_by_ps();
+    // A component goes on between two looks, such as one that has run for its first second. What the
+    // first tool shows before and after the other has looked did not change meanwhile.
+    let of_status = (0..50).find_map(|_| {
+        let status = fleet.run("qc-launch", &["status", "--json"]);
+        let before = std::mem::replace(&mut of_ps, shown_by_ps());
+        (before == of_ps).then_some(status)
+    });
+    let of_status = of_status.expect("the fleet comes to rest");
+    if of_status.code == 0 {
+        assert_eq!(of_ps, components(of_status.json()), "the tools differ");
     }
     let word = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
     let line = |one: &Value| format!("{} {}", word(one, "name"), word(one, "state"));
@@ -173,6 +180,45 @@ fn a_start_that_is_refused_leaves_a_crash_of_the_launcher_in_view() {
     assert_eq!(down.code, 0, "{down:?}");
     assert_found(&fleet, (3, 0), "WATCHDOG_IRIS is stopped");
     assert_found(&fleet, (3, 0), "BRAIN_IRIS is stopped: as asked");
+}
+
+#[test]
+fn a_crash_of_the_launcher_stays_in_view_while_a_part_of_the_fleet_is_stopped() {
+    let fleet = fleet(&json!({}));
+    let other = format!("{}X", fleet.key);
+    let accounts = json!({
+        (&*fleet.key): { "account": fleet.account, "enabled": true },
+        (&*other): { "account": fleet.account + 1_000_000, "enabled": true },
+    });
+    fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": manager(&json!({})) }));
+    fleet.script(&format!("BRAIN_{other}.py"), "");
+    let mut launch = start(&fleet);
+    launch.wait_for(&format!("started BRAIN_{other}"));
+    let (brain, watchdog) = (format!("BRAIN_{other}"), format!("WATCHDOG_{other}"));
+    let live = [identity(&fleet, &brain), identity(&fleet, &watchdog)];
+    launch.kill();
+    drop(launch);
+    for args in [&["--account", &*fleet.key][..], &["--name", &fleet.brain]] {
+        let down = fleet.run("qc-shutdown", &[&["--yes"], args].concat());
+        assert_eq!(down.code, 0, "{args:?} {down:?}");
+        assert!(!down.stdout.contains("All automation"), "{args:?} {down:?}");
+        let found = check(&fleet, &["--allow-stopped"]);
+        assert_eq!(found.code, 3, "{args:?} {down:?} {found:?}");
+        for (name, one) in [&brain, &watchdog].into_iter().zip(&live) {
+            // On Windows a component ends with its launcher.
+            let what = match liveness(one) {
+                Liveness::Alive => "is looked after by no orchestrator",
+                Liveness::Dead | Liveness::Unknown => "is missing: the launcher crashed",
+            };
+            let line = format!("{name} {what}");
+            let has_line = found.stdout.lines().any(|one| one.starts_with(&line));
+            assert!(has_line, "no `{line}` after {args:?}: {down:?} {found:?}");
+        }
+    }
+    let down = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(down.code, 0, "{down:?}");
+    let all = check(&fleet, &["--allow-stopped"]);
+    assert_eq!(all.code, 0, "{down:?} {all:?}");
 }
 
 #[test]

@@ -104,8 +104,10 @@ impl Launchers {
             }
             Event::Released if own.is_some_and(|owner| owner.is_refused) => self.owner = None,
             Event::Released => (self.end, self.owner) = (LastEnd::Clean, None),
-            Event::Stopped | Event::Killed => self.end = LastEnd::Clean,
-            Event::Reclaimed => self.end = LastEnd::Crashed,
+            Event::Stopped => self.end = LastEnd::Clean,
+            // Stopping a part of a fleet may kill a launcher that does not answer, and the rest runs
+            // on. Stopping all of it clears the record afterwards.
+            Event::Killed | Event::Reclaimed => self.end = LastEnd::Crashed,
             Event::Cleared if is_by_shutdown(entry) => self.end = LastEnd::Clean,
             Event::Cleared
             | Event::Started
@@ -128,6 +130,7 @@ fn is_by_shutdown(entry: &Entry) -> bool {
 fn last_of(entry: &Entry) -> Option<Last> {
     match entry.event {
         Event::Stopped => Some(Last::Stopped),
+        Event::Killed if is_by_shutdown(entry) => Some(Last::Stopped),
         Event::GaveUp => Some(Last::GaveUp(entry.detail.clone())),
         Event::Acquired
         | Event::Started
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_launcher_that_never_gave_its_lock_back_has_crashed() {
-        use Event::{Acquired, Blocked, Cleared, Reclaimed, Released, Stopped};
+        use Event::{Acquired, Blocked, Cleared, Killed, Reclaimed, Released, Stopped};
         for (is_left, events, expected) in [
             (false, &[][..], LastEnd::Never),
             (true, &[], LastEnd::Crashed),
@@ -166,6 +169,8 @@ mod tests {
             (true, &[Acquired], LastEnd::Crashed),
             (false, &[Acquired, Cleared], LastEnd::Crashed),
             (false, &[Acquired, Stopped, Cleared], LastEnd::Clean),
+            (false, &[Acquired, Killed], LastEnd::Crashed),
+            (false, &[Acquired, Killed, Released], LastEnd::Clean),
             (false, &[Acquired, Cleared, Reclaimed, Released], LastEnd::Clean),
         ] {
             let events: Vec<_> = events.iter().map(|&event| (event, "master_launch")).collect();
