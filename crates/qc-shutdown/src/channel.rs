@@ -1,7 +1,8 @@
 //! The requests that go through an orchestrator's control channel.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,12 @@ pub(crate) enum Answer {
     /// It serves others and has no time; says how. It may be asked another time.
     Busy(String),
     /// It does not answer, or refuses; says how.
-    Silent(String),
+    Silent {
+        /// How.
+        why: String,
+        /// Whether it may have read the order to end.
+        has_heard: bool,
+    },
 }
 
 /// An order to an orchestrator.
@@ -63,12 +69,17 @@ pub(crate) fn tell(
 ) -> Answer {
     let began = Instant::now();
     let mut is_told = false;
+    let has_heard = Arc::default();
     loop {
-        let answer = try_once(lock_dir, orchestrator, order.clone());
+        let answer = try_once(lock_dir, orchestrator, order.clone(), &has_heard);
         let is_worth_it = match answer {
+            // It has ended because an earlier try asked for that, whatever became of its answer.
+            Answer::NoChannel if has_heard.load(Ordering::SeqCst) => {
+                return Answer::Obeys(Vec::new());
+            }
             Answer::Busy(_) => began.elapsed() < BUSY,
             Answer::NoChannel => began.elapsed() < OPENING && is_opening(),
-            Answer::Obeys(_) | Answer::Silent(_) => false,
+            Answer::Obeys(_) | Answer::Silent { .. } => false,
         };
         if !is_worth_it {
             return answer;
@@ -84,18 +95,28 @@ pub(crate) fn tell(
     }
 }
 
-fn try_once(lock_dir: &Path, orchestrator: &str, order: Order) -> Answer {
+/// `has_heard` is set once an orchestrator may have read the order to end.
+fn try_once(
+    lock_dir: &Path,
+    orchestrator: &str,
+    order: Order,
+    has_heard: &Arc<AtomicBool>,
+) -> Answer {
+    let heard = Arc::clone(has_heard);
     let (locks, orchestrator) = (LockDir::new(lock_dir), orchestrator.to_owned());
     let (sender, answer) = mpsc::sync_channel(1);
     // It is waited for no longer than that, and ends with this program.
     thread::spawn(move || {
         // The receiver is gone if that was too long.
-        let _ = sender.send(ask(&locks, &orchestrator, order));
+        let _ = sender.send(ask(&locks, &orchestrator, order, &heard));
     });
     match answer.recv_timeout(ANSWER) {
         Ok(Ok(known)) => Answer::Obeys(known),
         Ok(Err(error)) => answer_of(&error),
-        Err(_) => Answer::Silent(format!("no answer within {} s", ANSWER.as_secs())),
+        Err(_) => {
+            let why = format!("no answer within {} s", ANSWER.as_secs());
+            Answer::Silent { why, has_heard: has_heard.load(Ordering::SeqCst) }
+        }
     }
 }
 
@@ -110,17 +131,28 @@ fn answer_of(error: &ControlError) -> Answer {
         ControlError::Refused { is_usage: true, .. }
         | ControlError::Denied { .. }
         | ControlError::Stranger { .. }
-        | ControlError::Version => Answer::Silent(text),
+        | ControlError::Version => Answer::Silent { why: text, has_heard: false },
     }
 }
 
-fn ask(locks: &LockDir, orchestrator: &str, order: Order) -> Result<Vec<String>, ControlError> {
+fn ask(
+    locks: &LockDir,
+    orchestrator: &str,
+    order: Order,
+    has_heard: &AtomicBool,
+) -> Result<Vec<String>, ControlError> {
     let mut client = connect_to_launcher(locks, orchestrator)?;
     let Order::Stop { names, run_on } = order else {
+        let before = has_heard.swap(true, Ordering::SeqCst);
         return match client.ask(&Request::Stop { names: Vec::new() }) {
             // With nothing left to stop it ends at once, perhaps before it has answered.
             Ok(_) | Err(ControlError::Ended) => Ok(Vec::new()),
-            Err(error) => Err(error),
+            Err(error) => {
+                if matches!(error, ControlError::Refused { .. }) {
+                    has_heard.store(before, Ordering::SeqCst);
+                }
+                Err(error)
+            }
         };
     };
     // An orchestrator never starts a component that it does not have.
@@ -144,9 +176,30 @@ fn ask(locks: &LockDir, orchestrator: &str, order: Order) -> Result<Vec<String>,
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, Read, Write};
+
+    use qc_process::LocalListener;
 
     use super::*;
+
+    #[test]
+    fn an_orchestrator_that_ends_in_the_middle_of_its_answer_has_obeyed() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = LocalListener::open(dir.path()).unwrap();
+        let serving = thread::spawn(move || {
+            let mut client = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let read = client.read(&mut request).unwrap();
+            assert!(String::from_utf8_lossy(&request[..read]).contains("stop"));
+            client.write_all(b"{\"version\":1,").unwrap();
+        });
+        let answer = tell(dir.path(), "MASTER_LAUNCH", &Order::End, &|| false);
+        serving.join().unwrap();
+        assert!(matches!(answer, Answer::Obeys(_)));
+        // One that was never there has obeyed nothing.
+        let answer = tell(dir.path(), "MASTER_LAUNCH", &Order::End, &|| false);
+        assert!(matches!(answer, Answer::NoChannel));
+    }
 
     #[test]
     fn only_one_that_refuses_for_good_or_is_mute_disobeys() {
@@ -166,7 +219,7 @@ mod tests {
             ControlError::Denied { source: source() },
             ControlError::Stranger { launcher: 7, peer: Some(8) },
         ] {
-            assert!(matches!(answer_of(&silent), Answer::Silent(_)), "{silent:?}");
+            assert!(matches!(answer_of(&silent), Answer::Silent { .. }), "{silent:?}");
         }
         assert!(matches!(answer_of(&ControlError::NotRunning), Answer::NoChannel));
     }

@@ -46,7 +46,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let trouble = planner.trouble.as_ref().map(|failure| failure.message().to_owned());
     let (snapshot, plan) = plan_for_sure(&planner)?;
     planner.check(&snapshot)?;
-    let mut report = Report::new(&plan, &planner.fleet, &snapshot, trouble.as_deref(), cli.dry_run);
+    let mut report = Report::new(&plan, &planner, &snapshot, trouble.as_deref(), cli.dry_run);
     if !cli.json {
         let latch = cli.latch.as_deref();
         report::write_plan(&plan, &planner.fleet, &snapshot, trouble.as_deref(), latch, output)?;
@@ -71,8 +71,9 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             results = done.results;
         }
         report.add_results(&results);
-        report.cleared = records::clear(&planner.fleet, &locks, &snapshots, &results)?;
-        if planner.scope.is_whole() {
+        let is_all = report.is_all_stopped();
+        report.cleared = records::clear(&planner.fleet, &locks, &snapshots, &results, is_all)?;
+        if is_all {
             records::settle_crash(&planner.fleet, &locks)?;
         }
         report.lingering = starters::lingering(&snapshots, &results);

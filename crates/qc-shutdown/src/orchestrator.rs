@@ -214,7 +214,7 @@ fn brains_first<'a>(
             // It can only be asked to end, and then stops its brains itself before its watchdogs.
             Answer::NoChannel | Answer::Busy(_) if group.ends => mute.push(group),
             // Its brains are stopped directly, so it must not start them again.
-            answer @ (Answer::NoChannel | Answer::Busy(_) | Answer::Silent(_)) => {
+            answer @ (Answer::NoChannel | Answer::Busy(_) | Answer::Silent { .. }) => {
                 stop_itself(stopping, plan, &group, &answer, warn);
             }
         }
@@ -244,12 +244,14 @@ fn stop_itself(
     let pace = match answer {
         Answer::Obeys(_) if !group.ends => return,
         Answer::Obeys(_) => Pace::Fleet,
-        Answer::NoChannel | Answer::Busy(_) | Answer::Silent(_) if group.is_spared => {
+        Answer::NoChannel | Answer::Busy(_) | Answer::Silent { .. } if group.is_spared => {
             return warn(
                 "the orchestrator that this command was started from can't be told: it may start again what is stopped",
             );
         }
-        Answer::NoChannel | Answer::Busy(_) | Answer::Silent(_) if !plan.targets().any(is_mine) => {
+        Answer::NoChannel | Answer::Busy(_) | Answer::Silent { .. }
+            if !plan.targets().any(is_mine) =>
+        {
             return warn("the orchestrator can't be told what not to start; it runs on");
         }
         Answer::NoChannel if group.is_scripted => {
@@ -269,7 +271,11 @@ fn stop_itself(
                 format!("its orchestrator is busy and could not be told to stop it ({why})");
             return stopping.leave_those(&reason, |one| group.knows(one));
         }
-        Answer::Silent(why) => {
+        Answer::Silent { why, has_heard } => {
+            if group.ends && *has_heard {
+                // It may end by that before it is asked in another way.
+                stopping.note_told(|one| one.role == Role::Orchestrator && is_mine(one));
+            }
             warn(&format!(
                 "the orchestrator does not do as it is told ({why}); it is stopped, and the rest directly"
             ));

@@ -180,17 +180,22 @@ pub(crate) fn settle_crash(fleet: &Fleet, locks: &LockDir) -> Result<(), Failure
 }
 
 /// Clears the records of the fleet's locks whose holders have ended; a wrapper that is just ending
-/// clears its own, and is waited for.
+/// clears its own, and is waited for. While a part of the fleet runs on, the record of a launcher that
+/// crashed stays: it shows that what runs is supervised by none.
 pub(crate) fn clear(
     fleet: &Fleet,
     locks: &LockDir,
     snapshots: &[Snapshot],
     results: &[Stopped],
+    is_all: bool,
 ) -> Result<Vec<String>, Failure> {
     let mut names: Vec<String> =
         fleet.components.iter().map(|component| component.name.to_string()).collect();
-    names.push(fleet.orchestrator.to_string());
     names.extend(results.iter().map(|one| one.target.component.clone()));
+    names.retain(|name| !name.eq_ignore_ascii_case(fleet.orchestrator.as_str()));
+    if is_all {
+        names.push(fleet.orchestrator.to_string());
+    }
     let mut wrappers = wrappers(snapshots);
     let deadline = Instant::now() + WRAPPERS;
     let mut cleared = Vec::new();

@@ -7,6 +7,7 @@ use qc_lock_core::Latch;
 use serde::Serialize;
 
 use crate::orchestrator::Told;
+use crate::planner::Planner;
 use crate::starters::Loop;
 
 #[derive(Debug, Serialize)]
@@ -37,6 +38,9 @@ pub(crate) struct Report {
     pub(crate) lingering: Vec<Loop>,
     /// Whether an orchestrator that runs on was told what not to start again.
     is_told: bool,
+    /// Whether the whole fleet was meant.
+    #[serde(skip)]
+    is_whole: bool,
     /// Components that the orchestrator of this folder, which runs on, does not start again.
     #[serde(skip)]
     not_again: Vec<String>,
@@ -112,7 +116,7 @@ impl From<&Kept> for PlannedKept {
 impl Report {
     pub(crate) fn new(
         plan: &StopPlan,
-        fleet: &Fleet,
+        planner: &Planner<'_>,
         snapshot: &Snapshot,
         config_error: Option<&str>,
         dry_run: bool,
@@ -132,11 +136,12 @@ impl Report {
             spared: planned(&plan.spared),
             untouchable: plan.untouchable.iter().map(PlannedKept::from).collect(),
             kept: plan.kept.iter().map(PlannedKept::from).collect(),
-            withheld: withheld(plan, fleet).map(str::to_owned).collect(),
+            withheld: withheld(plan, &planner.fleet).map(str::to_owned).collect(),
             exposure: plan.exposure.clone(),
             loops: Vec::new(),
             lingering: Vec::new(),
             is_told: false,
+            is_whole: planner.scope.is_whole(),
             not_again: Vec::new(),
             interrupted: false,
             results: Vec::new(),
@@ -173,6 +178,15 @@ impl Report {
         !self.loops.is_empty()
             || !self.untouchable.is_empty()
             || self.results.iter().any(|one| one.outcome.is_alive())
+    }
+
+    /// Whether the whole fleet was meant and nothing of it runs on.
+    pub(crate) fn is_all_stopped(&self) -> bool {
+        self.is_whole
+            && !self.interrupted
+            && !self.is_left()
+            && [&self.told, &self.spared].into_iter().all(Vec::is_empty)
+            && self.kept.is_empty()
     }
 
     /// Whether telling was all there was to do, and could not be done.
@@ -221,8 +235,10 @@ impl Report {
         if self.is_left() {
             return self.write_left(output);
         }
-        let is_all = self.told.is_empty() && self.spared.is_empty() && !self.keeps_something();
-        let what = if is_all { "All automation" } else { "What was to be stopped" };
+        let what = match self.is_all_stopped() {
+            true => "All automation",
+            false => "What was to be stopped",
+        };
         writeln!(output, "{what} has stopped. Open trades were NOT closed; terminals run on.")
     }
 
@@ -274,11 +290,6 @@ impl Report {
         } else {
             writeln!(output, "Run the command again, or end them by hand.")
         }
-    }
-
-    fn keeps_something(&self) -> bool {
-        let kept = &self.exposure;
-        !kept.stay_guarded.is_empty() || !kept.trade_unguarded.is_empty()
     }
 }
 
@@ -340,24 +351,32 @@ pub(crate) fn write_plan(
     }
     writeln!(output, "To be stopped, in this order:")?;
     for (number, stage) in plan.stages.iter().enumerate() {
-        writeln!(output, "  {}. {}", number + 1, heading(stage.role))?;
+        let is_told_first = number > 0 && stage.role == Role::Orchestrator;
+        let remark = if is_told_first { ", told first to start nothing again" } else { "" };
+        writeln!(output, "  {}. {}{remark}", number + 1, heading(stage.role))?;
         for of_one in stage.targets.chunk_by(is_one_line) {
             writeln!(output, "       {}", line(of_one))?;
         }
     }
     for of_one in plan.told.chunk_by(is_one_line) {
-        let line = line(of_one);
+        let spared = "it is not stopped, because this command was started from it";
+        if of_one[0].is_scripted {
+            let line = name_and_pids(of_one);
+            writeln!(output, "  {line} can't be told and may start these again;\n  {spared}.")?;
+            continue;
+        }
         writeln!(
             output,
-            "  {line} runs on: it is told to stop these and not to start them again;"
+            "  {} runs on: it is told to stop these and not to start them again;",
+            line(of_one)
         )?;
         let otherwise = match of_one.iter().any(|one| plan.spares(one)) {
-            true => "it is not stopped, because this command was started from it.",
+            true => spared,
             false => {
-                "if it does not answer it is stopped, and what it supervises runs on without it."
+                "if it does not answer it is stopped, and what it supervises runs on without it"
             }
         };
-        writeln!(output, "  {otherwise}")?;
+        writeln!(output, "  {otherwise}.")?;
     }
     writeln!(output)?;
     writeln!(output, "WARNING: open trades are NOT closed, and terminals are not touched.")?;
@@ -384,9 +403,9 @@ fn line(of_one: &[Target]) -> String {
     let pids: Vec<String> = of_one.iter().map(|one| one.identity.pid.to_string()).collect();
     let first = &of_one[0];
     if first.is_scripted {
-        let (name, pids) = (&first.component, pids.join(", "));
         return format!(
-            "{name} (PID {pids}): killed, because when asked it ends watchdogs before brains"
+            "{}: killed, because when asked it ends watchdogs before brains",
+            name_and_pids(of_one)
         );
     }
     if first.is_worker {
@@ -404,6 +423,12 @@ fn line(of_one: &[Target]) -> String {
     let elsewhere =
         elsewhere.map(|folder| format!(", in {}", folder.display())).unwrap_or_default();
     format!("{} (PID {}{account}{elsewhere}{through})", first.component, pids.join(", "))
+}
+
+/// `MASTER_LAUNCH (PID 12, 13)`
+fn name_and_pids(of_one: &[Target]) -> String {
+    let pids: Vec<String> = of_one.iter().map(|one| one.identity.pid.to_string()).collect();
+    format!("{} (PID {})", of_one[0].component, pids.join(", "))
 }
 
 /// Positions can't be seen from here: what is said is what guards them, whether there are any or not.

@@ -73,7 +73,7 @@ pub(crate) fn stop_everything(
             rounds.stop_up_to(stopping, told, Role::Brain);
         },
     );
-    if plan.stages.first().is_some_and(|stage| stage.role == Role::Orchestrator) {
+    if plan.targets().any(|one| one.role == Role::Orchestrator) {
         // It may have started something just before it ended.
         rounds.look(&mut stopping, &mut told);
     }

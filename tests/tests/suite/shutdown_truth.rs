@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use qc_process::{Ended, Liveness, LocalStream, liveness};
+use qc_process::{Liveness, LocalStream, liveness};
 use qc_tests::{Finished, Program, SampleFleet, copy_program, python, section};
 use serde_json::json;
 
@@ -95,8 +95,16 @@ fn a_loop_that_starts_a_brain_again_is_named_and_no_watchdog_ends_before_it() {
 fn each_stage_has_its_heading_and_what_was_asked_ended_when_asked() {
     let fleet = SampleFleet::new(tools(), &ONE);
     let _launch = launch(&fleet);
+    let planned = shutdown(&fleet, &["--dry-run", "--json"]).json();
+    let stages = planned["plan"].as_array().unwrap();
+    let planned: Vec<&str> = stages.iter().map(|one| one["role"].as_str().unwrap()).collect();
+    assert_eq!(planned, ["brain", "watchdog", "server", "orchestrator"]);
     let stopped = shutdown(&fleet, &["--yes"]);
     assert_eq!(stopped.code, 0, "{stopped:#?}");
+    assert_contains(
+        &stopped,
+        &["  1. brains\n", "  4. orchestrator, told first to start nothing again\n"],
+    );
     let (_, after) = stopped.stdout.split_once("Stopping ").expect("a heading");
     let lines: Vec<String> = format!("Stopping {after}")
         .lines()
@@ -199,6 +207,34 @@ fn an_old_launcher_goes_before_the_brains_which_go_before_their_watchdogs() {
     } else {
         assert_eq!(ends, in_order, "{report:#}");
     }
+}
+
+#[test]
+fn an_old_launcher_is_killed_for_a_part_as_the_plan_says() {
+    let Some(python) = python() else { return };
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fs::write(fleet.root().join("MASTER_LAUNCH.py"), OLD_LAUNCHER).unwrap();
+    let brain = fleet.python();
+    let args = ["MASTER_LAUNCH.py", brain.to_str().unwrap()];
+    let mut old = Program::start(python, &args, fleet.root(), &[], |_| ());
+    old.wait_for("ready");
+    old.wait_for("ready");
+    let part = ["--name", "BRAIN_ATLAS"];
+    let planned = shutdown(&fleet, &[&["--dry-run"], &part[..]].concat());
+    assert_contains(&planned, &["  1. orchestrator\n", "): killed, because when asked it ends"]);
+    assert!(!planned.stdout.contains("is told"), "{planned:#?}");
+    let stopped = shutdown(&fleet, &[&["--yes", "--json"], &part[..]].concat());
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    let report = stopped.json();
+    assert_eq!(report["told"], json!([]), "{report:#}");
+    let roles = |list: &str| -> Vec<String> {
+        let list = report[list].as_array().unwrap();
+        list.iter().map(|one| one["role"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(roles("plan"), ["orchestrator", "brain"], "{report:#}");
+    assert_eq!(roles("results"), ["orchestrator", "brain"], "{report:#}");
+    assert_eq!(report["results"][0]["outcome"], "killed", "{report:#}");
+    assert_eq!(liveness(old.identity()), Liveness::Dead);
 }
 
 #[test]
@@ -316,12 +352,6 @@ while True:
             is_done()
         });
         let report = report.expect("the command ends");
-        if cfg!(windows) && report.contains("All automation has stopped.") {
-            // Windows does not tell of whom it descends once its parent has ended: it is a stop of
-            // everything then, like any other.
-            assert_eq!(launch.finish().0, Ended::Code(0), "{report}");
-            continue;
-        }
         assert!(report.contains("does not start BRAIN_ATLAS"), "{args}: {report}");
         assert!(!report.contains("by itself"), "{args}: {report}");
         // Several times its cool-down.
@@ -330,6 +360,68 @@ while True:
         for one in status["components"].as_array().unwrap() {
             let is_meant = args.is_empty() || one["role"] != "server";
             assert!(!is_meant || one["state"] == "stopped", "{args}: {status:#} {report}");
+        }
+        shutdown(&fleet, &["--yes"]);
+    }
+}
+
+/// Starts a second program, which outlives it and runs a command.
+const BETWEEN: &str = "import subprocess, sys
+subprocess.Popen([sys.executable, 'late.py'] + sys.argv[1:])
+";
+
+/// Runs a command once the program that has started this one is gone for certain.
+const LATE: &str = "import subprocess, sys, time
+time.sleep(1)
+with open('report.new', 'w') as out:
+    subprocess.call(sys.argv[1:], stdout=out, stderr=out)
+import os
+os.rename('report.new', 'report')
+";
+
+#[test]
+fn a_watchdog_whose_shell_has_ended_is_obeyed_and_spared_with_its_launcher() {
+    let Some(python) = python() else { return };
+    for args in ["", " --account ATLAS"] {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let accounts = json!({ "ATLAS": { "account": 41, "enabled": true } });
+        let command = [python.to_str().unwrap(), "STOPLOSS_WATCHDOG_V2.py", "--account", "ATLAS"];
+        let components = json!({ "WATCHDOG_ATLAS": { "command": command } });
+        let manager = section(&json!({ "components": components }));
+        fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": manager }));
+        fs::write(fleet.root().join("between.py"), BETWEEN).unwrap();
+        fs::write(fleet.root().join("late.py"), LATE).unwrap();
+        let watchdog = format!(
+            "import os, subprocess, sys, time
+while True:
+    time.sleep(0.05)
+    if os.path.exists('limit'):
+        os.remove('limit')
+        subprocess.call([sys.executable, 'between.py', {:?}, '--yes'] + {args:?}.split())
+",
+            fleet.tools.tool("qc-shutdown")
+        );
+        fs::write(fleet.root().join("STOPLOSS_WATCHDOG_V2.py"), watchdog).unwrap();
+        let mut launch = launch(&fleet);
+        fs::write(fleet.root().join("limit"), "").unwrap();
+        launch.wait_for("BRAIN_ATLAS ended when asked");
+        let report = (0..600).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            fs::read_to_string(fleet.root().join("report")).ok()
+        });
+        let report = report.expect("the command ends");
+        assert!(report.contains("does not start BRAIN_ATLAS"), "{args}: {report}");
+        assert!(!report.contains("All automation has stopped."), "{args}: {report}");
+        let spared = "runs on, because this command was started from it";
+        let mut lines = report.lines();
+        let is_spared = |line: &str| line.contains("WATCHDOG_ATLAS") && line.contains(spared);
+        assert!(lines.any(is_spared), "{args}: {report}");
+        assert_eq!(liveness(launch.identity()), Liveness::Alive, "{args}: {report}");
+        let status = fleet.run("qc-launch", &["status", "--json"]).json();
+        let components = status["components"].as_array().unwrap();
+        for (name, state) in [("BRAIN_ATLAS", "stopped"), ("WATCHDOG_ATLAS", "running")] {
+            let one = components.iter().find(|one| one["name"] == name).unwrap();
+            assert_eq!((&one["state"], &one["restarts"]), (&json!(state), &json!(0)), "{report}");
         }
         shutdown(&fleet, &["--yes"]);
     }

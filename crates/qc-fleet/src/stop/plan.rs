@@ -18,9 +18,10 @@ pub const STOP_ORDER: [Role; 5] =
 /// Which processes to stop, in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StopPlan {
-    /// One after the other.
+    /// One after the other, as they end.
     pub stages: Vec<Stage>,
-    /// Orchestrators that run on: they are told to stop their part and not to start it again.
+    /// Orchestrators that run on: they are told to stop their part and not to start it again. An old
+    /// launcher that can't be told is among the stages instead, unless it is spared.
     pub told: Vec<Target>,
     /// What is meant but runs on, because the command that asks was started from it.
     pub spared: Vec<Target>,
@@ -120,15 +121,16 @@ impl StopPlan {
                 .for_each(|(_, chosen)| *chosen = false);
         }
         plan.exposure = Exposure::after(&reached, &chosen);
+        let mut orchestrators = Vec::new();
         for role in STOP_ORDER {
             let of_role = reached.iter().zip(&chosen).filter(|(one, _)| one.role == role);
             let (stay, go): (Vec<_>, Vec<_>) = of_role.partition(|(_, chosen)| !**chosen);
             let go: Vec<Target> = go.into_iter().flat_map(|(one, _)| targets(one)).collect();
-            if !go.is_empty() {
-                plan.stages.push(Stage { role, targets: go });
-            }
             if role == Role::Orchestrator {
                 plan.told = stay.into_iter().flat_map(|(one, _)| targets(one)).collect();
+                orchestrators = go;
+            } else if !go.is_empty() {
+                plan.stages.push(Stage { role, targets: go });
             }
         }
         plan.withheld = withheld(fleet, &reached, scope, &brains);
@@ -139,8 +141,21 @@ impl StopPlan {
             plan.targets().any(is_here)
                 || (!one.is_scripted && (is_withheld || plan.run_on().any(is_here)))
         };
-        let told = plan.told.iter().filter(|one| has_part(one)).cloned().collect();
-        Self { told, ..plan }
+        let told = plan.told.iter().filter(|one| has_part(one)).cloned();
+        // An old launcher can't be told, and would start again what is stopped beside it.
+        let (old, told): (Vec<Target>, Vec<Target>) =
+            told.partition(|one| one.is_scripted && !plan.spares(one));
+        plan.told = told;
+        let may_go = |one: &Target| plan.untouchable.iter().all(|kept| kept.target != *one);
+        orchestrators.extend(old.into_iter().filter(may_go));
+        // A launcher that was told stops its fleet before it ends itself.
+        let (first, last): (Vec<Target>, Vec<Target>) =
+            orchestrators.into_iter().partition(|one| one.is_scripted);
+        let stage = |targets: Vec<Target>| {
+            (!targets.is_empty()).then_some(Stage { role: Role::Orchestrator, targets })
+        };
+        plan.stages = stage(first).into_iter().chain(plan.stages).chain(stage(last)).collect();
+        plan
     }
 
     /// Whether `target` is an orchestrator that the command that asks was started from.
@@ -302,8 +317,8 @@ mod tests {
         let scope = Scope::default;
         let all = || Scope { all_roots: true, ..scope() };
         let cases = [
-            (scope(), vec![13, 12, 17, 11, 18, 10], &[][..]),
-            (all(), vec![13, 12, 16, 17, 11, 18, 10], &[]),
+            (scope(), vec![12, 17, 11, 18, 10, 13], &[][..]),
+            (all(), vec![12, 16, 17, 11, 18, 10, 13], &[]),
             (Scope { accounts: texts(&["a"]), ..scope() }, vec![12, 11], &["B"]),
             (Scope { accounts: texts(&["2"]), ..scope() }, vec![17, 18], &["A"]),
             (Scope { accounts: texts(&["002.0"]), ..scope() }, vec![17, 18], &["A"]),
@@ -358,6 +373,32 @@ mod tests {
         let plan = StopPlan::new(&fleet(root.path()), &seen, &scope, None);
         let told: Vec<u32> = plan.told.iter().map(|one| one.identity.pid).collect();
         assert_eq!((pids(&plan), told), (vec![12], vec![11]));
+    }
+
+    #[test]
+    fn an_old_launcher_is_planned_as_what_it_is_the_first_to_go() {
+        let root = tempfile::tempdir().unwrap();
+        let processes = || {
+            vec![
+                process(root.path(), 10, 1, "python MASTER_LAUNCH.py"),
+                process(root.path(), 12, 10, "python BRAIN_A.py"),
+                process(root.path(), 17, 10, "python BRAIN_B.py"),
+            ]
+        };
+        let fleet = fleet(root.path());
+        let seen = snapshot(root.path(), processes(), Vec::new());
+        let part = || Scope { names: texts(&["BRAIN_A"]), ..Scope::default() };
+        for (scope, expected) in [(Scope::default(), &[10, 12, 17][..]), (part(), &[10, 12])] {
+            let plan = StopPlan::new(&fleet, &seen, &scope, None);
+            assert_eq!(pids(&plan), expected, "{scope:?}");
+            assert_eq!(plan.told, [], "{scope:?}");
+        }
+        let idle = Scope { names: texts(&["WATCHDOG_A"]), ..Scope::default() };
+        let plan = StopPlan::new(&fleet, &seen, &idle, None);
+        assert_eq!((pids(&plan), plan.told), (vec![], vec![]), "it has nothing to do with it");
+        let spared = vec![processes()[0].identity.clone()];
+        let plan = StopPlan::new(&fleet, &seen, &Scope { spared, ..part() }, None);
+        assert_eq!((pids(&plan), plan.told.len()), (vec![12], 1));
     }
 
     #[test]
