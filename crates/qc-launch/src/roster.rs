@@ -21,6 +21,8 @@ struct Entry {
     spec: Spec,
     /// It is not in the config any more, and is being stopped.
     is_leaving: bool,
+    /// As its process was started, where a reload could not restart it.
+    runs_as: Option<Arc<Component>>,
 }
 
 impl Roster {
@@ -38,6 +40,26 @@ impl Roster {
 
     pub(crate) fn get(&self, id: Id) -> Option<&Component> {
         Some(&self.entries.get(id.0 as usize)?.as_ref()?.component)
+    }
+
+    /// Whether its process was started with other settings than the ones it is started with next.
+    pub(crate) fn is_outdated(&self, id: Id) -> bool {
+        let entry = self.entries.get(id.0 as usize).and_then(Option::as_ref);
+        entry.is_some_and(|entry| entry.runs_as.is_some())
+    }
+
+    /// Its process runs on as it was started, although its settings have changed.
+    pub(crate) fn runs_on_as(&mut self, id: Id, before: Arc<Component>) {
+        if let Some(Some(entry)) = self.entries.get_mut(id.0 as usize) {
+            entry.runs_as = Some(before);
+        }
+    }
+
+    /// Its process has ended, or was started as its settings are now.
+    pub(crate) fn is_up_to_date(&mut self, id: Id) {
+        if let Some(Some(entry)) = self.entries.get_mut(id.0 as usize) {
+            entry.runs_as = None;
+        }
     }
 
     /// Returns the watchdog of a brain.
@@ -105,7 +127,7 @@ impl Roster {
         for (component, spec) in components.into_iter().zip(specs) {
             let id = self.ids[&component.name.key()];
             let name = component.name.to_string();
-            let entry = Entry { component, spec: spec.clone(), is_leaving: false };
+            let entry = Entry { component, spec: spec.clone(), is_leaving: false, runs_as: None };
             match self.entries.get_mut(id.0 as usize).and_then(Option::as_mut) {
                 None => {
                     result.added.push(name);
@@ -113,8 +135,10 @@ impl Roster {
                     result.changes.push(Change::Add(spec));
                 }
                 Some(before) => {
-                    let restart = !runs_alike(&before.component, &entry.component);
+                    let runs_as = before.runs_as.as_ref().unwrap_or(&before.component);
+                    let restart = !runs_alike(runs_as, &entry.component);
                     if restart {
+                        result.runs_as.insert(id, Arc::clone(runs_as));
                         result.restarted.push(name);
                     } else if before.spec != spec {
                         result.adjusted.push(name);
@@ -141,11 +165,14 @@ pub(crate) struct Changes {
     pub(crate) restarted: Vec<String>,
     /// Only how they are supervised has changed.
     pub(crate) adjusted: Vec<String>,
+    /// Those that are to be restarted, as their processes were started.
+    runs_as: HashMap<Id, Arc<Component>>,
 }
 
 impl Changes {
-    /// Takes a restart out; returns whether there was one. The rest of the change stays.
-    pub(crate) fn let_run(&mut self, component: Id, name: &str) -> bool {
+    /// Takes a restart out; returns the component as its process was started, if there was one. The rest
+    /// of the change stays.
+    pub(crate) fn let_run(&mut self, component: Id, name: &str) -> Option<Arc<Component>> {
         let restart_of = |change: &mut Change| match change {
             Change::Replace { id, restart, .. } if *id == component => {
                 std::mem::replace(restart, false)
@@ -153,7 +180,7 @@ impl Changes {
             Change::Replace { .. } | Change::Add(_) | Change::Remove(_) => false,
         };
         self.restarted.retain(|one| one != name);
-        self.changes.iter_mut().any(restart_of)
+        self.changes.iter_mut().any(restart_of).then(|| self.runs_as.remove(&component)).flatten()
     }
 }
 
@@ -230,6 +257,31 @@ mod tests {
         assert!(brain.stop_rank < watchdog_spec.stop_rank);
         assert_eq!(watchdog_spec.guard, None);
         assert_eq!(brain.pause, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn what_runs_on_as_before_is_restarted_by_the_next_reload() {
+        let root = tempfile::tempdir().unwrap();
+        let with_port = |port: u16| {
+            fleet(root.path(), TWO, &format!(r#""components": {{"BRAIN_A": {{"port": {port}}}}}"#))
+        };
+        let change =
+            |roster: &mut Roster, fleet: Fleet| roster.change(fleet.components, &fleet.timing);
+        let before = with_port(7001);
+        let (mut roster, _) = Roster::new(before.components, &before.timing);
+        let id = roster.id("BRAIN_A").unwrap();
+        for _ in 0..2 {
+            let mut changes = change(&mut roster, with_port(7002));
+            assert_eq!(changes.restarted, ["BRAIN_A"]);
+            assert!(!roster.is_outdated(id));
+            roster.runs_on_as(id, changes.let_run(id, "BRAIN_A").unwrap());
+            assert!(roster.is_outdated(id));
+        }
+        assert_eq!(change(&mut roster, with_port(7001)).changes, [], "it runs as it should");
+        assert!(!roster.is_outdated(id));
+        assert_eq!(change(&mut roster, with_port(7002)).restarted, ["BRAIN_A"]);
+        roster.is_up_to_date(id);
+        assert_eq!(change(&mut roster, with_port(7002)).changes, []);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use qc_process::{Liveness, Process, liveness, own_identity};
+use qc_process::{Liveness, Process, identity_of, liveness, own_identity};
 use qc_tests::{Program, SampleFleet, cannot_test, python, section};
 use serde_json::{Value, json};
 
@@ -149,6 +149,65 @@ fn a_reload_does_not_stop_what_it_could_not_start_again() {
     assert_eq!(reloaded.code, 0, "{reloaded:?}");
     launch.wait_for("started BRAIN_ATLAS");
     assert_ne!(status(&fleet, "BRAIN_ATLAS")["pid"], first);
+}
+
+#[test]
+fn what_a_reload_could_not_restart_is_shown_and_takes_its_new_settings_later() {
+    const SHOWN: &str = "its next restart applies its new settings";
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fleet.script("BRAIN_ATLAS.py", "say MODE");
+    let mut launch = started(&fleet);
+    let reload_with = |value: &str| {
+        let account = json!({ "ATLAS": { "account": 11, "enabled": true } });
+        let brain = json!({ "BRAIN_ATLAS": { "env": { "MODE": value } } });
+        let more = json!({ "components": brain, "restart_cooldown_seconds": 0.1 });
+        fleet.configure(&json!({
+            "ACCOUNTS": account, "TRADING_SETTINGS": { "WATCHDOG_LIMIT": 2.5 },
+            "PROCESS_MANAGER": section(&more),
+        }));
+        fleet.run("qc-launch", &["reload"])
+    };
+    let refuse = |value: &str| {
+        let copy = by_hand(&fleet, "BRAIN_ATLAS.py");
+        let reloaded = reload_with(value);
+        assert_eq!(reloaded.code, 1, "{reloaded:?}");
+        assert!(reloaded.stderr.contains("its next restart"), "{reloaded:?}");
+        let again = fleet.run("qc-launch", &["reload"]);
+        assert_eq!(again.code, 1, "it is still in the way: {again:?}");
+        copy.kill();
+        drop(copy);
+        for tool in [&["qc-ps"][..], &["qc-launch", "status"]] {
+            let shown = fleet.run(tool[0], &tool[1..]);
+            let mut lines = shown.stdout.lines();
+            let line = lines.find(|line| line.contains("BRAIN_ATLAS")).expect("it is shown");
+            assert!(line.contains("running") && line.contains(SHOWN), "{shown:?}");
+        }
+        assert_eq!(fleet.run("qc-ps", &["--check"]).code, 0);
+    };
+    let says = |launch: &mut Program, value: &str| {
+        launch.wait_for("started BRAIN_ATLAS");
+        let said = (0..600).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            let logs = fleet.run("qc-launch", &["logs", "BRAIN_ATLAS"]).stdout;
+            logs.contains(&format!("MODE is {value} in ")).then_some(())
+        });
+        said.expect("it has its new settings");
+        assert_eq!(status(&fleet, "BRAIN_ATLAS")["detail"], Value::Null);
+    };
+
+    refuse("reloaded");
+    let reloaded = fleet.run("qc-launch", &["reload"]);
+    assert_eq!(reloaded.code, 0, "{reloaded:?}");
+    assert!(reloaded.stdout.contains("restarting BRAIN_ATLAS"), "{reloaded:?}");
+    says(&mut launch, "reloaded");
+    let reloaded = fleet.run("qc-launch", &["reload"]);
+    assert!(reloaded.stdout.contains("nothing has changed"), "{reloaded:?}");
+
+    refuse("crashed");
+    let pid = u32::try_from(status(&fleet, "BRAIN_ATLAS")["pid"].as_u64().unwrap()).unwrap();
+    let brain = Process::open(&identity_of(pid).unwrap()).unwrap().unwrap();
+    brain.kill().unwrap();
+    says(&mut launch, "crashed");
 }
 
 #[test]

@@ -268,7 +268,7 @@ impl Runtime<'_> {
 
     /// Looks which of the starts and restarts could not be made now, and says why. What runs is not
     /// stopped for a restart that would be refused.
-    fn refuse_starts(&self, changes: &mut Changes) -> Vec<String> {
+    fn refuse_starts(&mut self, changes: &mut Changes) -> Vec<String> {
         let names = changes.added.iter().chain(&changes.restarted);
         let asked: Vec<Id> = names.filter_map(|name| self.roster.id(name)).collect();
         // A brain is stopped before its watchdog is, and started again after it.
@@ -288,9 +288,14 @@ impl Runtime<'_> {
             if self.running(id).is_some() {
                 let both = [Some(id), self.roster.guard(id)].into_iter().flatten();
                 let names = both.map(|one| (one, self.roster.name(one).to_string()));
-                run_on.extend(names.filter(|(one, name)| changes.let_run(*one, name)));
+                let names: Vec<(Id, String)> = names.collect();
+                for (one, name) in names {
+                    if let Some(before) = changes.let_run(one, &name) {
+                        self.roster.runs_on_as(one, before);
+                        run_on.push(name);
+                    }
+                }
             }
-            let run_on: Vec<String> = run_on.into_iter().map(|(_, name)| name).collect();
             if run_on.is_empty() && !asked.contains(&id) {
                 continue;
             }
@@ -298,7 +303,7 @@ impl Runtime<'_> {
             if !run_on.is_empty() {
                 let (names, words) = (run_on.join(" and "), run_on.join(" "));
                 line += &format!(
-                    "; {names}: runs on as it was started, `qc-launch restart {words}` makes the change later"
+                    "; {names}: runs on as it was started, and its next restart (`qc-launch restart {words}`) makes the change"
                 );
             }
             refused.push(line);
@@ -328,6 +333,7 @@ impl Runtime<'_> {
             component.name.hash(&mut hasher);
             self.machine.view(id).hash(&mut hasher);
             self.pid(id).hash(&mut hasher);
+            self.roster.is_outdated(id).hash(&mut hasher);
         }
         format!("{:016x}", hasher.finish())
     }
@@ -339,6 +345,8 @@ impl Runtime<'_> {
     fn component(&self, id: Id, component: &Component, view: View) -> ComponentStatus {
         let running = self.running(id);
         let mut until = None;
+        let outdated = self.roster.is_outdated(id);
+        let outdated = outdated.then(|| "its next restart applies its new settings".to_owned());
         let (state, detail) = match view.state {
             State::Waiting(None) => (StateWord::Waiting, Some("for its turn".into())),
             State::Waiting(Some(other)) => {
@@ -349,8 +357,8 @@ impl Runtime<'_> {
                 (StateWord::BackingOff, self.failures.get(&id).cloned())
             }
             State::Blocked(why) => (StateWord::Blocked, Some(why)),
-            State::Starting => (StateWord::Starting, None),
-            State::Running => (StateWord::Running, None),
+            State::Starting => (StateWord::Starting, outdated),
+            State::Running => (StateWord::Running, outdated),
             State::Stopping => (StateWord::Stopping, None),
             State::Stopped => (StateWord::Stopped, None),
             State::Finished(exit) => (StateWord::Finished, Some(format!("with {exit}"))),
