@@ -21,7 +21,7 @@ struct Entry {
     spec: Spec,
     /// It is not in the config any more, and is being stopped.
     is_leaving: bool,
-    /// As its process was started, where a reload could not restart it.
+    /// The settings that its process still runs with, where a reload could not restart it.
     runs_as: Option<Arc<Component>>,
 }
 
@@ -48,15 +48,15 @@ impl Roster {
         entry.is_some_and(|entry| entry.runs_as.is_some())
     }
 
-    /// Its process runs on as it was started, although its settings have changed.
-    pub(crate) fn runs_on_as(&mut self, id: Id, before: Arc<Component>) {
+    /// Records the settings that its process still runs with.
+    pub(crate) fn keep_running_as(&mut self, id: Id, before: Arc<Component>) {
         if let Some(Some(entry)) = self.entries.get_mut(id.0 as usize) {
             entry.runs_as = Some(before);
         }
     }
 
-    /// Its process has ended, or was started as its settings are now.
-    pub(crate) fn is_up_to_date(&mut self, id: Id) {
+    /// Records that its process has ended, or was started with its present settings.
+    pub(crate) fn mark_current(&mut self, id: Id) {
         if let Some(Some(entry)) = self.entries.get_mut(id.0 as usize) {
             entry.runs_as = None;
         }
@@ -165,12 +165,12 @@ pub(crate) struct Changes {
     pub(crate) restarted: Vec<String>,
     /// Only how they are supervised has changed.
     pub(crate) adjusted: Vec<String>,
-    /// Those that are to be restarted, as their processes were started.
+    /// The settings that the processes of `restarted` run with.
     runs_as: HashMap<Id, Arc<Component>>,
 }
 
 impl Changes {
-    /// Takes a restart out; returns the component as its process was started, if there was one. The rest
+    /// Takes a restart out; returns the settings that its process runs with, if there was one. The rest
     /// of the change stays.
     pub(crate) fn let_run(&mut self, component: Id, name: &str) -> Option<Arc<Component>> {
         let restart_of = |change: &mut Change| match change {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_on_as_before_is_restarted_by_the_next_reload() {
+    fn what_keep_running_as_before_is_restarted_by_the_next_reload() {
         let root = tempfile::tempdir().unwrap();
         let with_port = |port: u16| {
             fleet(root.path(), TWO, &format!(r#""components": {{"BRAIN_A": {{"port": {port}}}}}"#))
@@ -274,13 +274,13 @@ mod tests {
             let mut changes = change(&mut roster, with_port(7002));
             assert_eq!(changes.restarted, ["BRAIN_A"]);
             assert!(!roster.is_outdated(id));
-            roster.runs_on_as(id, changes.let_run(id, "BRAIN_A").unwrap());
+            roster.keep_running_as(id, changes.let_run(id, "BRAIN_A").unwrap());
             assert!(roster.is_outdated(id));
         }
         assert_eq!(change(&mut roster, with_port(7001)).changes, [], "it runs as it should");
         assert!(!roster.is_outdated(id));
         assert_eq!(change(&mut roster, with_port(7002)).restarted, ["BRAIN_A"]);
-        roster.is_up_to_date(id);
+        roster.mark_current(id);
         assert_eq!(change(&mut roster, with_port(7002)).changes, []);
     }
 

@@ -374,7 +374,7 @@ impl<'a> Runtime<'a> {
     }
 
     fn put(&mut self, id: Id, running: Option<Running>) {
-        self.roster.is_up_to_date(id);
+        self.roster.mark_current(id);
         let index = id.0 as usize;
         if self.running.len() <= index {
             self.running.resize_with(index + 1, || None);

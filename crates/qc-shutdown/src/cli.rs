@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 use qc_cli::{PlaceArgs, parse_duration};
 use qc_fleet::Role;
 
-/// Stop the fleet gracefully: orchestrator, brains, watchdogs, server
+/// Stop the fleet gracefully: brains, watchdogs, server, orchestrator
 ///
 /// Open trades are not closed and terminals are not touched. A running qc-launch is told to stop
 /// its fleet; what is left is asked to stop, all of a stage at once, and killed only if it has not

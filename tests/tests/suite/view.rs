@@ -90,8 +90,8 @@ fn states(fleet: &Iris) -> Vec<String> {
     let components = |report: Value| report["components"].as_array().unwrap().clone();
     let shown_by_ps = || components(fleet.run("qc-ps", &["--json"]).json());
     let mut of_ps = shown_by_ps();
-    // A component goes on between two looks, such as one that has run for its first second. What the
-    // first tool shows before and after the other has looked did not change meanwhile.
+    // A component changes between two looks, such as in its first second. Where `qc-ps` shows the same
+    // before and after the other tool, a difference between the two is real.
     let of_status = (0..50).find_map(|_| {
         let status = fleet.run("qc-launch", &["status", "--json"]);
         let before = std::mem::replace(&mut of_ps, shown_by_ps());

@@ -291,7 +291,7 @@ impl Runtime<'_> {
                 let names: Vec<(Id, String)> = names.collect();
                 for (one, name) in names {
                     if let Some(before) = changes.let_run(one, &name) {
-                        self.roster.runs_on_as(one, before);
+                        self.roster.keep_running_as(one, before);
                         run_on.push(name);
                     }
                 }
