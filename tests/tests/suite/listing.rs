@@ -601,3 +601,41 @@ fn a_script_that_another_program_runs_is_listed_with_its_component() {
     let (ended, lines) = launch.finish();
     assert_eq!(ended, Ended::Code(0), "{lines:#?}");
 }
+
+/// A program that hands over to a copy of itself without a pause. On Unix a fork is the same program
+/// from its first moment on.
+const HAND_OVER: &str = if cfg!(windows) {
+    "import os, subprocess, sys
+print('ready', flush=True)
+if not os.path.exists('end'):
+    subprocess.Popen([sys.executable, *sys.argv], stdin=subprocess.DEVNULL)
+os._exit(0)
+"
+} else {
+    "import os
+print('ready', flush=True)
+while not os.path.exists('end'):
+    if os.fork():
+        os._exit(0)
+"
+};
+
+#[test]
+fn a_program_that_hands_over_while_the_list_is_read_is_on_it() {
+    let Some(python) = python() else { return };
+    let folder = Folder::new(&ONE);
+    let script = folder.fleet.root().join("BRAIN_LEDA.py");
+    fs::write(&script, HAND_OVER).unwrap();
+    let script = folder.brain();
+    let chain = folder.start(python, &[&script]);
+    let is_it = |args: &[String]| args.contains(&script);
+    let looks = if cfg!(windows) { 20 } else { 200 };
+    let missed = (0..looks).filter(|_| {
+        let listing = list_wanted(&is_it).unwrap();
+        !listing.processes.iter().any(|one| is_it(&one.args))
+    });
+    let missed = missed.count();
+    fs::write(folder.fleet.root().join("end"), "").unwrap();
+    let _ = chain.finish();
+    assert_eq!(missed, 0, "of {looks} lists");
+}
