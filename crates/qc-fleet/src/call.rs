@@ -6,7 +6,8 @@ mod wrappers;
 use std::path::Path;
 
 pub(crate) use self::wrappers::{
-    is_shell, is_wrapper, is_wrapper_of_qc, is_wrapper_program, names_call, wrapped_call,
+    is_shell, is_wrapper, is_wrapper_of_qc, is_wrapper_program, names_call, names_whole_call,
+    wrapped_call,
 };
 
 /// A call of a Python script.
@@ -33,8 +34,55 @@ pub(crate) fn script_call(args: &[String]) -> Option<ScriptCall<'_>> {
     }
 }
 
+/// What a Python was told to run.
+enum Told<'a> {
+    /// A script or a module.
+    Script(ScriptCall<'a>),
+    /// This text, with these arguments.
+    Code(&'a str, &'a [String]),
+}
+
 /// Takes a Python's command line apart; what it runs may be a runner.
 fn direct_call(args: &[String]) -> Option<ScriptCall<'_>> {
+    match told(args)? {
+        Told::Script(call) => Some(call),
+        Told::Code(..) => None,
+    }
+}
+
+/// Returns the modules that the statements of `python -c` import, as calls of their files. An import
+/// runs a script.
+pub(crate) fn imported_calls(args: &[String]) -> Vec<ScriptCall<'_>> {
+    let Some(Told::Code(code, rest)) = told(args) else { return Vec::new() };
+    let statements = code.split([';', '\n']).map(str::trim);
+    let modules = statements.flat_map(|statement| match statement.split_once(' ') {
+        Some(("import", names)) => names.split(',').collect(),
+        Some(("from", rest)) => vec![rest],
+        _ => Vec::new(),
+    });
+    let words = modules.filter_map(|module| module.split_whitespace().next());
+    words.map(|word| ScriptCall { script: script_of_module(word), word, rest }).collect()
+}
+
+/// Returns the script that a file was compiled from: `BRAIN_ATLAS.pyc` and
+/// `__pycache__/BRAIN_ATLAS.cpython-312.pyc` are `BRAIN_ATLAS.py`, as is `BRAIN_ATLAS.pyw`.
+pub(crate) fn source_of(script: &str) -> String {
+    let (folder, file) = script.split_at(script.len() - file_name(script).len());
+    let Some((stem, ending)) = file.rsplit_once('.') else { return script.to_owned() };
+    let ending = ending.to_ascii_lowercase();
+    if !matches!(ending.as_str(), "pyc" | "pyw") {
+        return script.to_owned();
+    }
+    let cache = folder.strip_suffix(['/', '\\']).filter(|it| file_name(it) == "__pycache__");
+    let stem = match (cache, stem.split_once('.')) {
+        (Some(_), Some((stem, _))) => stem,
+        _ => stem,
+    };
+    let folder = cache.map_or(folder, |cache| &folder[..cache.len() - "__pycache__".len()]);
+    format!("{folder}{stem}.py")
+}
+
+fn told(args: &[String]) -> Option<Told<'_>> {
     let mut position = 1;
     while let Some(word) = args.get(position) {
         position += 1;
@@ -57,24 +105,27 @@ fn direct_call(args: &[String]) -> Option<ScriptCall<'_>> {
         let Some(at) = letters.find(['c', 'm', 'W', 'X']) else { continue };
         let stands_alone = letters.len() == at + 1;
         match letters.as_bytes()[at] {
-            b'c' => return None,
+            b'c' => {
+                let at_once = &letters[at + 1..];
+                let code = if stands_alone { args.get(position)?.as_str() } else { at_once };
+                let after = position + usize::from(stands_alone);
+                return Some(Told::Code(code, args.get(after..).unwrap_or_default()));
+            }
             b'm' => {
                 let word =
                     if stands_alone { args.get(position)?.as_str() } else { &letters[at + 1..] };
                 let script = script_of_module(word);
                 let after = position + usize::from(stands_alone);
-                return Some(ScriptCall {
-                    script,
-                    word,
-                    rest: args.get(after..).unwrap_or_default(),
-                });
+                let rest = args.get(after..).unwrap_or_default();
+                return Some(Told::Script(ScriptCall { script, word, rest }));
             }
             _ if stands_alone => position += 1,
             _ => {}
         }
     }
     let word = args.get(position)?;
-    Some(ScriptCall { script: word.clone(), word, rest: &args[position + 1..] })
+    let rest = &args[position + 1..];
+    Some(Told::Script(ScriptCall { script: word.clone(), word, rest }))
 }
 
 /// `python`, `pythonw`, `python3.12`, `pypy3`, and the launchers `py` and `pyw`.
@@ -139,9 +190,41 @@ mod tests {
             "py -3.12 BRAIN_ATLAS.py",
             "python --check-hash-based-pycs always -- BRAIN_ATLAS.py",
             "python -um BRAIN_ATLAS",
+            "python -m runpy BRAIN_ATLAS",
         ] {
             assert_eq!(script(line).as_deref(), Some("BRAIN_ATLAS.py"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_compiled_file_stands_for_its_script() {
+        for (file, source) in [
+            ("BRAIN_A.pyc", "BRAIN_A.py"),
+            ("/x/BRAIN_A.PYW", "/x/BRAIN_A.py"),
+            ("__pycache__/BRAIN_A.cpython-312.pyc", "BRAIN_A.py"),
+            (r"C:\x\__pycache__\BRAIN_A.cpython-312.opt-1.pyc", r"C:\x\BRAIN_A.py"),
+            ("x/BRAIN_A.old.pyc", "x/BRAIN_A.old.py"),
+            ("BRAIN_A.py", "BRAIN_A.py"),
+            ("BRAIN_A", "BRAIN_A"),
+            ("", ""),
+        ] {
+            assert_eq!(source_of(file), source);
+        }
+    }
+
+    #[test]
+    fn an_import_names_its_script() {
+        let imported = |code: &str| {
+            let args = ["python", "-uc", code, "--live"].map(str::to_owned);
+            let calls = imported_calls(&args);
+            assert!(calls.iter().all(|call| call.rest == ["--live"]), "{code}");
+            calls.into_iter().map(|call| call.script).collect::<Vec<_>>()
+        };
+        assert_eq!(imported("import BRAIN_A"), ["BRAIN_A.py"]);
+        assert_eq!(imported("import sys, BRAIN_A as b; b.run()"), ["sys.py", "BRAIN_A.py"]);
+        assert_eq!(imported("x = 1\nfrom bots.BRAIN_A import run"), ["bots/BRAIN_A.py"]);
+        assert_eq!(imported("print('import BRAIN_A')"), [""; 0]);
+        assert!(imported_calls(&words("python BRAIN_A.py -c import")).is_empty());
     }
 
     #[test]
@@ -282,6 +365,17 @@ mod tests {
         ] {
             let stranger: Vec<String> = stranger.iter().map(|&word| word.into()).collect();
             assert!(!is_wrapper(&stranger) || !names_call(&stranger, &call), "{stranger:?}");
+        }
+        let whole = |line: &str| {
+            let shell = ["sh", "-c", line].map(str::to_owned);
+            names_whole_call(&shell, &call)
+        };
+        for line in ["BRAIN_A.py --live", "x; BRAIN_A.py --live 2>&1; true", "BRAIN_A.py --live\ny"]
+        {
+            assert!(whole(line), "{line}");
+        }
+        for line in ["BRAIN_A.py --live --twice", "BRAIN_A.py", "BRAIN_A.py --live 2"] {
+            assert!(!whole(line), "{line}");
         }
         let module = words("python -m BRAIN_A");
         assert!(names_call(&words("uv run python -m BRAIN_A"), &script_call(&module).unwrap()));

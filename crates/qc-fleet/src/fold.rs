@@ -89,7 +89,10 @@ pub(crate) fn fold(
         chain.extend(std::iter::successors(launcher(&program), launcher));
         let is_stub = |&one: &usize| {
             let process = &processes[one];
-            found[one].is_some() && runs_python(process) && !is_wrapper(&process.args)
+            found[one].is_some()
+                && runs_python(process)
+                && !is_wrapper(&process.args)
+                && !launching::is_runner_of(process, &processes[program])
         };
         let stubs = chain[1..].iter().take_while(|one| is_stub(one)).count();
         let mut wrappers = chain.split_off(1 + stubs);
@@ -185,7 +188,39 @@ mod tests {
 
     #[test]
     fn what_runs_one_program_is_one_instance() {
-        let cases: [(&str, &[&str], &[&str]); 14] = [
+        let cases: [(&str, &[&str], &[&str]); 18] = [
+            (
+                "a server that runs itself again when its files change",
+                &["10 1 base: python quantum_server.py", "11 10 base: python quantum_server.py"],
+                &["10 11"],
+            ),
+            (
+                "a program between a wrapper and what it runs",
+                &[
+                    "10 1 uv: uv run BRAIN_A.py",
+                    "11 10 strace: strace -f x",
+                    "12 11 base: python BRAIN_A.py x",
+                ],
+                &["10 11 > 12"],
+            ),
+            (
+                "a Python that was told to run the script",
+                &[
+                    "10 1 uv: uv run BRAIN_A.py",
+                    "11 10 base: python run.py BRAIN_A.py",
+                    "12 11 base: python BRAIN_A.py",
+                ],
+                &["10 11 > 12"],
+            ),
+            (
+                "a Python that was not",
+                &[
+                    "10 1 uv: uv run BRAIN_A.py",
+                    "11 10 base: python run.py",
+                    "12 11 base: python BRAIN_A.py",
+                ],
+                &["10 + 11", "12"],
+            ),
             (
                 "a subshell, which is a fork of its shell",
                 &[

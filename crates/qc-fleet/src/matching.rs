@@ -14,10 +14,11 @@ use qc_process::ProcessInfo;
 
 use self::scripts::{Runs, Scripts, is_watchdog_script};
 use crate::call::{
-    ScriptCall, file_name, is_python, is_wrapper_program, option, path_name, program_stem,
-    script_call, wrapped_call,
+    ScriptCall, file_name, imported_calls, is_python, is_shell, is_wrapper_program,
+    names_whole_call, option, path_name, program_stem, script_call, wrapped_call,
 };
 use crate::interpreted::Interpreted;
+use crate::title::is_overwritten;
 use crate::{Component, Fleet, Role, Text, launcher, same_folder};
 
 /// A process that runs a fleet's script.
@@ -33,7 +34,8 @@ pub struct Match {
     pub place: Place,
     /// The folder of its script, or of its config; `None` if the process does not let us see it.
     pub folder: Option<PathBuf>,
-    /// Whether several components run this script and its arguments fit none of them.
+    /// Whether several components run this script and its arguments fit none of them, or a title may
+    /// only read like it.
     pub is_vague: bool,
 }
 
@@ -119,11 +121,36 @@ impl<'a> Matcher<'a> {
             let root = &self.fleet.root;
             return Some(self.found(name, Role::Orchestrator, None, folder, root, current_dir));
         }
-        let call = self.wrapped_call(&process.args).or_else(|| call_of(process));
-        match call.filter(|call| self.scripts.is_one(&call.script)) {
+        let found = match self.script_of(process) {
             Some(call) => self.script(&call, current_dir),
             None => self.program(&process.args, current_dir),
-        }
+        }?;
+        Some(Match { is_vague: found.is_vague || is_overwritten(&process.args), ..found })
+    }
+
+    /// Returns the script of the fleet that a process runs or is about to run. A Python may run it under
+    /// the name of a link, as a compiled file, or by an import.
+    fn script_of<'b>(&self, process: &'b ProcessInfo) -> Option<ScriptCall<'b>> {
+        let args = &process.args;
+        let call = self.wrapped_call(args).or_else(|| call_of(process));
+        let call = match call {
+            Some(call) if self.scripts.is_one(&call.script) => call,
+            Some(call) if runs_python(process) => {
+                let link =
+                    process.current_dir.as_deref().unwrap_or(Path::new("")).join(&call.script);
+                // Most are no links, which is cheaper to ask.
+                let script = link.read_link().and_then(|_| link.canonicalize()).ok()?;
+                let script = script.to_string_lossy().into_owned();
+                ScriptCall { script, ..call }
+            }
+            Some(_) => return None,
+            None => {
+                let imported = imported_calls(args).into_iter().filter(|_| runs_python(process));
+                imported.into_iter().find(|call| self.scripts.is_one(&call.script))?
+            }
+        };
+        let call = Some(call).filter(|call| self.scripts.is_one(&call.script))?;
+        Some(ScriptCall { script: self.scripts.source_of(call.script), ..call })
     }
 
     /// Returns the relative path by which a Python was told to run one of the scripts that are looked
@@ -153,6 +180,11 @@ impl<'a> Matcher<'a> {
         let file = file_name(&call.script);
         let same_script: Vec<Runs<'a>> = self.scripts.named(file).to_vec();
         let home = same_script.first().map_or(&self.fleet.root, |one| &one.home).clone();
+        if !same_script.iter().any(|one| one.has_args(call.rest))
+            && let Some((one, home)) = self.scripts.named_by_shell(call)
+        {
+            return Some(self.found_as(one, folder, &home, current_dir));
+        }
         let shared_role = match &same_script[..] {
             [] => is_watchdog_script(file).then_some(Role::Watchdog),
             [one] if one.component.role != Role::Watchdog => {
@@ -262,6 +294,19 @@ fn is_for(component: &Component, account: &str) -> bool {
 
 fn has_args(component: &Component, args: &[String]) -> bool {
     component.args().len() == args.len() && component.ends(args)
+}
+
+/// Whether the command of `shell` is one that runs the script of `other` with the same arguments.
+pub(crate) fn is_shell_of(shell: &Component, other: &Component) -> bool {
+    let own = scripts::words(&other.command);
+    let Some(call) = script_call(&own).filter(|_| other.script.is_some()) else { return false };
+    // Whichever folder each of them names.
+    let without_folders =
+        |word: String| word.split(' ').map(file_name).collect::<Vec<_>>().join(" ");
+    let words: Vec<String> =
+        scripts::words(&shell.command).into_iter().map(without_folders).collect();
+    words.first().is_some_and(|program| is_shell(program))
+        && names_whole_call(&words, &ScriptCall { word: file_name(call.word), ..call })
 }
 
 /// Returns the script in a component's command, and where its arguments begin.

@@ -2,11 +2,11 @@
 
 use qc_process::{Identity, ProcessInfo, is_terminal};
 
-use crate::call::{file_name, is_python, path_name, program_stem, script_call};
+use crate::call::{file_name, is_python, path_name, program_stem, script_call, source_of};
 use crate::evidence::Untouchable;
 use crate::interpreted::Interpreted;
 use crate::matching::runs_python;
-use crate::title::is_own_tool;
+use crate::title::{is_overwritten, is_own_tool};
 use crate::{Component, Role};
 
 /// Returns the program that a process really is, if that is not what `component` is started with. A
@@ -23,7 +23,13 @@ pub(crate) fn contradiction(
         // The config says nothing of it: a Python may be what the lock is for.
         None => runs_python(process),
         Some(component) => match call {
-            Some(call) => file_name(&call.script).eq_ignore_ascii_case(&component.script_file()),
+            Some(call) => {
+                let own = component.script_file();
+                let is_own = |script: &str| file_name(script).eq_ignore_ascii_case(&own);
+                is_own(&call.script)
+                    || is_own(&source_of(&call.script))
+                    || is_overwritten(&process.args)
+            }
             None => runs_python(process) && !is_python_by_name,
         },
     };

@@ -28,6 +28,12 @@ pub fn without_false_title(process: ProcessInfo) -> ProcessInfo {
     process
 }
 
+/// Whether a program has overwritten its arguments with a title: what is left of them reads as empty
+/// ones at the end. Such a title says nothing, whatever it reads like.
+pub(crate) fn is_overwritten(args: &[String]) -> bool {
+    args.len() > 1 && args.last().is_some_and(String::is_empty)
+}
+
 /// Whether a program of this name, in lower case, is one of qc.
 pub(crate) fn is_own_tool(name: &str) -> bool {
     OWN_TOOLS.iter().any(|own| name.starts_with(own))

@@ -52,6 +52,10 @@ impl ProcessInfo {
     }
 }
 
+/// How often the list is read at most. A machine that starts programs all the time shows new processes
+/// at every reading.
+const MOST_SCANS: usize = 10;
+
 /// Processes that could be read, and how many could not.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
@@ -106,7 +110,17 @@ pub fn list_wanted(wanted: &Wanted<'_>) -> io::Result<Listing> {
 /// # Errors
 /// If the system's process list can't be read at all.
 pub fn list_sought(sought: &Sought<'_>) -> io::Result<Listing> {
-    with_ancestors(imp::scan(sought)?, sought)
+    let mut seen = HashSet::new();
+    let mut listing = Listing::default();
+    // The system does not show all processes of one moment: a process may start another one and end
+    // while the list is read, and neither is on it. So the list is read again until nothing is new.
+    for _ in 0..MOST_SCANS {
+        let Some(new) = imp::scan(sought, &mut seen)? else { break };
+        listing.processes.extend(new.processes);
+        listing.unreadable += new.unreadable;
+        listing.hides_others |= new.hides_others;
+    }
+    with_ancestors(listing, sought)
 }
 
 /// Adds the processes whose pids are sought, and those that the listed ones descend from.

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use qc_tests::{Program, SampleFleet, copy_program, python};
+use qc_tests::{Program, SampleFleet, cannot_test, copy_program, link, python, run, section};
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -92,6 +93,59 @@ fn a_brain_under_a_debugger_is_that_brain() {
     }
 }
 
+#[test]
+fn a_brain_that_is_not_called_by_its_scripts_name_is_that_brain() {
+    let Some(python) = python() else { return };
+    let fleet = SampleFleet::new(tools(), &RHEA);
+    let script = fleet.root().join("BRAIN_RHEA.py");
+    fs::write(&script, WAITING).unwrap();
+    let compile = "import py_compile; py_compile.compile('BRAIN_RHEA.py', 'BRAIN_RHEA.pyc')";
+    assert!(
+        run(Command::new(python).args(["-c", compile]).current_dir(fleet.root()), "").code == 0
+    );
+    let mut calls = vec![
+        vec!["BRAIN_RHEA.pyc"],
+        vec!["-m", "BRAIN_RHEA"],
+        vec!["-m", "runpy", "BRAIN_RHEA"],
+        vec!["-c", "import sys, BRAIN_RHEA"],
+    ];
+    match link(&script, &fleet.root().join("bot.py")) {
+        Ok(()) => calls.push(vec!["bot.py"]),
+        Err(error) => cannot_test("a link to a script", &error.to_string()),
+    }
+    for args in calls {
+        let _brain = start(&fleet, python, &args);
+        let rows = own(&fleet);
+        assert_eq!(rows.len(), 1, "{args:?}: {rows:#?}");
+        assert_eq!(rows[0]["component"], "BRAIN_RHEA", "{args:?}");
+        let stopped = fleet.run("qc-shutdown", &["--yes"]);
+        assert_eq!(stopped.code, 0, "{args:?}: {stopped:?}");
+        assert_eq!(own(&fleet), Vec::<Value>::new(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_server_that_runs_itself_again_is_one_and_a_brain_is_two() {
+    let Some(python) = python() else { return };
+    let fleet = SampleFleet::new(tools(), &RHEA);
+    let script = "import os, subprocess, sys, time
+if os.environ.get('AGAIN') is None:
+    os.environ['AGAIN'] = '1'
+    sys.exit(subprocess.call([sys.executable, *sys.argv]))
+print('ready', flush=True)
+time.sleep(100)
+";
+    for (file, instances) in [("quantum_server.py", 1), ("BRAIN_RHEA.py", 2)] {
+        fs::write(fleet.root().join(file), script).unwrap();
+        let _program = start(&fleet, python, &[file]);
+        let rows = own(&fleet);
+        assert_eq!(rows.len(), instances, "{file}: {rows:#?}");
+        let stopped = fleet.run("qc-shutdown", &["--yes"]);
+        assert_eq!(stopped.code, 0, "{file}: {stopped:?}");
+        assert_eq!(own(&fleet), Vec::<Value>::new(), "{file}");
+    }
+}
+
 /// Programs of Unix.
 #[cfg(unix)]
 mod unix {
@@ -128,6 +182,51 @@ time.sleep(100)
             assert_eq!(stopped.code, 0, "{title}: {stopped:?}");
             let pid = u32::try_from(brain["pids"][0].as_u64().unwrap()).unwrap();
             assert!(qc_process::identity_of(pid).is_err(), "{title}: {brain:#}");
+        }
+    }
+
+    #[test]
+    fn a_title_that_reads_like_another_component_changes_nothing() {
+        let Some(python) = python() else { return };
+        let accounts = [("RHEA", RHEA[0].1), ("THEIA", RHEA[0].1 + 1)];
+        let title = r"(t := b'python\0BRAIN_THEIA.py'), len(t)";
+        for wrapper in [false, true] {
+            let fleet = SampleFleet::new(tools(), &accounts);
+            let body = TITLED.replace("b\"brain\", 5", title).replace("os.chdir(\"/\")", "");
+            assert_ne!(body, TITLED);
+            fs::write(fleet.root().join("BRAIN_RHEA.py"), body).unwrap();
+            fs::write(fleet.root().join("BRAIN_THEIA.py"), WAITING).unwrap();
+            let line = format!("'{}' BRAIN_RHEA.py; true", text(python));
+            let command = match wrapper {
+                true => json!(["/bin/sh", "-c", line]),
+                false => json!([python, "BRAIN_RHEA.py"]),
+            };
+            let ready = json!({ "log": "^ready" });
+            let account = |number: u64| json!({ "account": number, "enabled": true });
+            fleet.configure(&json!({
+                "ACCOUNTS": { "RHEA": account(accounts[0].1), "THEIA": account(accounts[1].1) },
+                "PROCESS_MANAGER": section(&json!({ "server": { "enabled": false }, "components": {
+                    "BRAIN_RHEA": { "command": command, "ready": ready },
+                    "BRAIN_THEIA": { "command": [python, "BRAIN_THEIA.py"], "ready": ready },
+                } })),
+            }));
+            let mut launch = fleet.launch(&[], |_| ());
+            launch.wait_for("BRAIN_RHEA is ready");
+            launch.wait_for("BRAIN_THEIA is ready");
+            let check = || {
+                let check = fleet.run("qc-ps", &["--check"]);
+                let expected = "OK: 5 running, each once and under its lock.\n";
+                assert_eq!((check.code, &*check.stdout), (0, expected), "{wrapper}: {check:?}");
+            };
+            check();
+            launch.kill();
+            drop(launch);
+            let mut launch = fleet.launch(&[], |_| ());
+            launch.wait_for("adopted BRAIN_RHEA");
+            check();
+            let stopped = fleet.run("qc-shutdown", &["--yes"]);
+            assert_eq!(stopped.code, 0, "{wrapper}: {stopped:?}");
+            launch.finish();
         }
     }
 

@@ -601,3 +601,53 @@ fn a_script_that_another_program_runs_is_listed_with_its_component() {
     let (ended, lines) = launch.finish();
     assert_eq!(ended, Ended::Code(0), "{lines:#?}");
 }
+
+/// A program that hands over to a copy of itself again and again, and ends by itself after a while: where
+/// nothing awaits orphans, each copy stays in the system's list. On Unix a fork is the same program from
+/// its first moment on.
+const HAND_OVER: &str = if cfg!(windows) {
+    "import os, subprocess, sys
+print('ready', flush=True)
+left = int(os.environ.get('LEFT', '100')) - 1
+if left and not os.path.exists('end'):
+    environment = dict(os.environ, LEFT=str(left))
+    subprocess.Popen([sys.executable, *sys.argv], stdin=subprocess.DEVNULL, env=environment)
+else:
+    open('over', 'w').close()
+os._exit(0)
+"
+} else {
+    "import os, time
+print('ready', flush=True)
+for _ in range(1000):
+    if os.path.exists('end'):
+        break
+    if os.fork():
+        os._exit(0)
+    time.sleep(0.001)
+open('over', 'w').close()
+"
+};
+
+#[test]
+fn a_program_that_hands_over_while_the_list_is_read_is_on_it() {
+    let Some(python) = python() else { return };
+    let folder = Folder::new(&ONE);
+    let root = folder.fleet.root();
+    fs::write(root.join("BRAIN_LEDA.py"), HAND_OVER).unwrap();
+    let script = folder.brain();
+    let chain = folder.start(python, &[&script]);
+    let is_it = |args: &[String]| args.contains(&script);
+    let (mut looks, mut missed) = (0, 0);
+    while looks < 100 {
+        let listing = list_wanted(&is_it).unwrap();
+        if root.join("over").exists() {
+            break;
+        }
+        looks += 1;
+        missed += usize::from(!listing.processes.iter().any(|one| is_it(&one.args)));
+    }
+    fs::write(root.join("end"), "").unwrap();
+    let _ = chain.finish();
+    assert!(looks > 0 && missed == 0, "{missed} of {looks}");
+}

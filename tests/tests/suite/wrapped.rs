@@ -258,8 +258,43 @@ fn a_program_that_ignores_everything_is_killed_behind_its_wrapper_and_told_as_ki
     stop(&fleet, launch);
 }
 
+/// A program that runs the script that it is given.
+const RUNNER: &str = "import subprocess, sys
+try:
+    sys.exit(subprocess.call([sys.executable] + sys.argv[1:]))
+except KeyboardInterrupt:
+    pass
+";
+
 fn write(root: &Path, brain: &str) {
     fs::write(root.join("BRAIN_ATLAS.py"), brain).unwrap();
+    fs::write(root.join("run.py"), RUNNER).unwrap();
+}
+
+#[test]
+fn what_a_wrapper_runs_through_others_is_one_instance_and_adopted() {
+    let wrappers: [&[&str]; 5] = [
+        &["/bin/bash", "-c", "echo S | xargs PYTHON BRAIN_ATLAS.py"],
+        &["PYTHON", "run.py", "BRAIN_ATLAS.py"],
+        &["/bin/bash", "-c", "PYTHON run.py BRAIN_ATLAS.py; true"],
+        &["/bin/bash", "-c", "PYTHON BRAIN_ATLAS.py & wait"],
+        &["/bin/bash", "-c", "(PYTHON BRAIN_ATLAS.py; true) & wait"],
+    ];
+    for (account, wrapper) in (7_420_071..).zip(wrappers) {
+        let Some((fleet, launch)) = fleet(account, wrapper) else { return };
+        let before = worker(&fleet);
+        let check = fleet.run("qc-ps", &["--check"]);
+        assert_eq!(check.code, 0, "{wrapper:?} {check:?}");
+        launch.kill();
+        drop(launch);
+        let mut launch = fleet.launch(&[], |_| ());
+        launch.wait_for("adopted BRAIN_ATLAS");
+        assert_ok(&fleet.run("qc-ps", &["--check"]));
+        let stopped = fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]);
+        assert_ok(&stopped);
+        assert_eq!(liveness(&before), Liveness::Dead, "{wrapper:?} {stopped:?}");
+        stop(&fleet, launch);
+    }
 }
 
 #[test]
@@ -296,5 +331,44 @@ while True:
         let asked = fs::read_to_string(fleet.root().join(format!("asked-{file}"))).unwrap();
         assert_eq!(asked, signal, "{name}");
     }
+    stop(&fleet, launch);
+}
+
+#[test]
+fn a_component_and_a_shell_that_runs_the_same_script_are_told_apart_by_the_arguments() {
+    let Some(python) = python() else { return };
+    let python = python.to_string_lossy();
+    let fleet = Wrapped(SampleFleet::new(tools(), &[]));
+    let configure = |arguments: &str| {
+        let line = format!("{python} BRAIN_FEED.py gold; true");
+        let ready = json!({ "log": "^ready" });
+        fleet.configure(&json!({ "ACCOUNTS": {}, "PROCESS_MANAGER": {
+            "server": { "enabled": false },
+            "components": {
+                "GOLD": { "command": ["/bin/bash", "-c", line], "ready": ready },
+                "OIL": { "command": [python, "BRAIN_FEED.py", arguments], "ready": ready },
+            },
+        } }));
+    };
+    configure("gold");
+    fs::write(fleet.root().join("BRAIN_FEED.py"), BRAIN).unwrap();
+    for args in [&["check"][..], &["--dry-run"], &[]] {
+        let refused = fleet.run("qc-launch", args);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        let text = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(text.contains("OIL and GOLD run one script with the same arguments"), "{text}");
+    }
+    configure("oil");
+    assert_ok(&fleet.run("qc-launch", &["check"]));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("GOLD is ready");
+    launch.wait_for("OIL is ready");
+    assert_ok(&fleet.run("qc-ps", &["--check"]));
+    launch.kill();
+    drop(launch);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("adopted GOLD");
+    launch.wait_for("adopted OIL");
+    assert_ok(&fleet.run("qc-ps", &["--check"]));
     stop(&fleet, launch);
 }

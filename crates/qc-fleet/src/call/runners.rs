@@ -45,6 +45,10 @@ pub(super) fn script_of_runner<'a>(name: &str, args: &'a [String]) -> Option<Scr
             // For `trace` this is another option, without a value.
             "-m" if name != "trace" => return module(rest),
             "--module" => return module(rest),
+            // Its own argument is a module.
+            word if name == "runpy" && !word.starts_with('-') && !is_script(word) => {
+                return module(&args[position..]);
+            }
             _ if is_script(word) => {
                 return Some(ScriptCall { script: word.clone(), word, rest });
             }

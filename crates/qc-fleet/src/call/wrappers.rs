@@ -4,7 +4,7 @@ use super::{ScriptCall, direct_call, file_name, is_python, program_stem, runners
 
 /// Wrappers by name. Whether one of them really started a script is decided by the parent link and
 /// by the words in [`names_call`].
-const WRAPPERS: [&str; 21] = [
+const WRAPPERS: [&str; 22] = [
     "busybox",
     "chrt",
     "chpst",
@@ -26,6 +26,7 @@ const WRAPPERS: [&str; 21] = [
     "time",
     "timeout",
     "winpty",
+    "xargs",
 ];
 
 /// Wrappers that run a command, or a script, in an environment: `uv run BRAIN_ATLAS.py`.
@@ -181,6 +182,21 @@ fn shim_call<'a>(
 /// Whether a command line names `call`: the script and its arguments stand in it side by side.
 /// A shell has its whole command in one argument, quoted in its own way, so quotes don't count.
 pub(crate) fn names_call(args: &[String], call: &ScriptCall<'_>) -> bool {
+    names(args, call, &|_| true)
+}
+
+/// Whether a command line names `call` and no more arguments behind it.
+pub(crate) fn names_whole_call(args: &[String], call: &ScriptCall<'_>) -> bool {
+    names(args, call, &|rest| {
+        let line = rest.split('\n').next().unwrap_or_default().trim_start();
+        // `2>log` redirects, and is no argument.
+        let line = line.trim_start_matches(|c: char| c.is_ascii_digit() && line.contains('>'));
+        line.is_empty() || line.starts_with([';', '&', '|', ')', '<', '>'])
+    })
+}
+
+/// Whether a command line names `call`, with what `is_end` accepts behind it.
+fn names(args: &[String], call: &ScriptCall<'_>, is_end: &dyn Fn(&str) -> bool) -> bool {
     let plain = |words: &mut dyn Iterator<Item = &str>| {
         words.collect::<Vec<_>>().join(" ").replace(['"', '\''], "")
     };
@@ -192,5 +208,6 @@ pub(crate) fn names_call(args: &[String], call: &ScriptCall<'_>) -> bool {
     text.match_indices(&wanted).any(|(at, _)| {
         is_boundary(text[..at].chars().next_back())
             && is_boundary(text[at + wanted.len()..].chars().next())
+            && is_end(&text[at + wanted.len()..])
     })
 }

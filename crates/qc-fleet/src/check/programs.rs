@@ -8,6 +8,7 @@ use qc_supervise::WhenUnguarded;
 
 use super::accounts::{listed, traded};
 use super::{Check, Facts, Subject};
+use crate::matching::is_shell_of;
 use crate::{Component, Fleet, Role};
 
 pub(super) fn missing_scripts(components: &[Arc<Component>], facts: &Facts) -> Vec<Check> {
@@ -46,10 +47,17 @@ pub(super) fn missing_scripts(components: &[Arc<Component>], facts: &Facts) -> V
         .collect()
 }
 
-/// Finds components that would be one program: the same script, or program, with the same arguments.
+/// Finds components that would be one program: the same script, or program, with the same arguments,
+/// also where a shell runs it.
 pub(super) fn same_script(components: &[Arc<Component>]) -> Vec<Check> {
     let mut first: HashMap<(PathBuf, Vec<String>), &Component> = HashMap::new();
     let mut checks = Vec::new();
+    let mut report = |one: &Component, other: &Component, script: &Path| {
+        let (one, other, script) = (&one.name, &other.name, script.display());
+        let text = format!("{one} and {other} run one script with the same arguments, {script}");
+        let advice = "remove one of them, or give each arguments of its own";
+        checks.push(Check::error(Subject::Scripts, text, advice));
+    };
     for one in components {
         let Some(script) = one.script.clone() else { continue };
         let call = (script, one.args().iter().map(ToString::to_string).collect());
@@ -57,16 +65,13 @@ pub(super) fn same_script(components: &[Arc<Component>]) -> Vec<Check> {
             None => {
                 first.insert(call, one);
             }
-            Some(other) => {
-                let text = format!(
-                    "{} and {} run one script with the same arguments, {}",
-                    other.name,
-                    one.name,
-                    call.0.display()
-                );
-                let advice = "remove one of them, or give each arguments of its own";
-                checks.push(Check::error(Subject::Scripts, text, advice));
-            }
+            Some(other) => report(other, one, &call.0),
+        }
+    }
+    for shell in components.iter().filter(|one| one.script.is_none()) {
+        let mut others = components.iter().filter(|other| is_shell_of(shell, other));
+        if let Some((other, script)) = others.find_map(|it| Some((it, it.script.as_deref()?))) {
+            report(other, shell, script);
         }
     }
     checks

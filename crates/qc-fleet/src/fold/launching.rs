@@ -9,7 +9,9 @@ use qc_process::ProcessInfo;
 
 use super::Tree;
 use crate::Role;
-use crate::call::{ScriptCall, is_shell, is_wrapper, is_wrapper_of_qc, names_call, wrapped_call};
+use crate::call::{
+    ScriptCall, file_name, is_shell, is_wrapper, is_wrapper_of_qc, names_call, wrapped_call,
+};
 use crate::evidence::Sight;
 use crate::matching::{Match, call_of, runs_python};
 
@@ -51,10 +53,17 @@ impl Launching<'_> {
     /// Whether `parent`, which started `child`, is there only to launch `program`: that child, or
     /// what it has launched in turn.
     pub(super) fn launches(&self, parent: usize, child: usize, program: usize) -> bool {
-        let is_component = self.found[parent].is_some();
+        let component = self.found[parent].as_ref();
+        let is_component = component.is_some();
+        // A server that watches its own files runs itself again, and serves in that second process
+        // alone. Two brains may both trade.
+        let is_server = component.is_some_and(|component| component.role == Role::Server);
         let [parent, child, program] = [parent, child, program].map(|one| &self.processes[one]);
         if runs_python(parent) && !is_wrapper(&parent.args) {
-            return is_component && self.is_launcher_of_python(parent, child);
+            return is_component
+                && (self.is_launcher_of_python(parent, child)
+                    || is_runner_of(parent, child)
+                    || is_server && is_same_call(parent, child));
         }
         let names = any_call_of(program).is_some_and(|call| names_call(&parent.args, &call));
         if !is_component || is_wrapper_of_qc(&parent.args) {
@@ -71,16 +80,20 @@ impl Launching<'_> {
         }
     }
 
-    /// Whether a shell between two processes of one component, such as the one that `conda run` starts,
-    /// is part of how one launches the other.
-    pub(super) fn is_between(&self, shell: usize, program: usize) -> bool {
-        let is_shell = |one: usize| {
+    /// Whether what is between two processes of one component, such as the shell that `conda run`
+    /// starts or the `xargs` of a shell, is part of how one launches the other. A Python is only if it
+    /// names the script.
+    pub(super) fn is_between(&self, between: usize, program: usize) -> bool {
+        let is_part = |one: usize| {
+            let process = &self.processes[one];
             self.found[one].is_none()
-                && is_wrapper(&self.processes[one].args)
-                && !is_wrapper_of_qc(&self.processes[one].args)
+                && !is_wrapper_of_qc(&process.args)
+                && (!runs_python(process)
+                    || is_wrapper(&process.args)
+                    || is_runner_of(process, &self.processes[program]))
         };
-        let above = self.tree.ancestors(shell).find(|&one| !is_shell(one));
-        is_shell(shell)
+        let above = self.tree.ancestors(between).find(|&one| !is_part(one));
+        is_part(between)
             && above.is_some_and(|above| {
                 let is_component = self.found[above].is_some() && self.is_of(above, program);
                 is_component && is_wrapper(&self.processes[above].args)
@@ -91,13 +104,9 @@ impl Launching<'_> {
     /// runs another program than the child does, and is no interpreter itself.
     fn is_launcher_of_python(&self, stub: &ProcessInfo, child: &ProcessInfo) -> bool {
         let other_program = child.exe.is_some() && child.exe != stub.exe;
-        let same_call = match (call_of(stub), call_of(child)) {
-            (Some(one), Some(other)) => one.script == other.script && one.rest == other.rest,
-            _ => false,
-        };
         let is_no_interpreter =
             || is_within(stub, child, MOMENTS) && self.sight.loads_python(stub) == Some(false);
-        other_program && same_call && (stub.is_stub || is_no_interpreter())
+        other_program && is_same_call(stub, child) && (stub.is_stub || is_no_interpreter())
     }
 
     /// Whether a program is a one-file program that has unpacked and started itself.
@@ -112,6 +121,24 @@ impl Launching<'_> {
             && (is_within(parent, child, AT_ONCE)
                 || is_within(parent, child, UNPACKING) && is_seen())
     }
+}
+
+/// Whether two Pythons run the same script with the same arguments.
+fn is_same_call(one: &ProcessInfo, other: &ProcessInfo) -> bool {
+    match (call_of(one), call_of(other)) {
+        (Some(one), Some(other)) => one.script == other.script && one.rest == other.rest,
+        _ => false,
+    }
+}
+
+/// Whether a Python runs another script than `child` does, and was told to run that one:
+/// `python run.py BRAIN_ATLAS.py`.
+pub(super) fn is_runner_of(parent: &ProcessInfo, child: &ProcessInfo) -> bool {
+    let (Some(runner), Some(call)) = (call_of(parent), call_of(child)) else { return false };
+    let script = file_name(&call.script);
+    let is_script = |word: &String| file_name(word).eq_ignore_ascii_case(script);
+    !file_name(&runner.script).eq_ignore_ascii_case(script)
+        && runner.rest.iter().any(|word| is_script(word) || word == call.word)
 }
 
 /// Makes the Python that a component's wrapper has started that component, where its own command line

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::call::{file_name, wrapped_call};
+use crate::call::{ScriptCall, file_name, is_shell, names_whole_call, source_of, wrapped_call};
 use crate::{Component, Fleet, Text};
 
 /// The scripts of all watchdogs, unless the config says otherwise: of today, and the first version.
@@ -14,6 +14,8 @@ const WATCHDOG_SCRIPTS: [&str; 2] = ["STOPLOSS_WATCHDOG_V2.py", "STOPLOSS_WATCHD
 pub(super) struct Scripts<'a> {
     /// By the script's file name in lower case.
     by_file: HashMap<String, Vec<Runs<'a>>>,
+    /// The components whose command is a shell, with its words.
+    shells: Vec<(&'a Component, Vec<String>)>,
     orchestrator: &'a str,
 }
 
@@ -30,6 +32,7 @@ pub(super) struct Runs<'a> {
 impl<'a> Scripts<'a> {
     pub(super) fn new(fleet: &'a Fleet, is_interpreter: &dyn Fn(&str) -> bool) -> Self {
         let mut by_file: HashMap<String, Vec<Runs<'_>>> = HashMap::new();
+        let mut shells = Vec::new();
         for component in &fleet.components {
             let home = |script: &Path| script.parent().unwrap_or(&fleet.root).to_path_buf();
             let (file, runs) = match &component.script {
@@ -39,7 +42,12 @@ impl<'a> Scripts<'a> {
                 }
                 None => {
                     let words = words(&component.command);
-                    let Some(call) = wrapped_call(&words, is_interpreter) else { continue };
+                    let Some(call) = wrapped_call(&words, is_interpreter) else {
+                        if words.first().is_some_and(|program| is_shell(program)) {
+                            shells.push((&**component, words));
+                        }
+                        continue;
+                    };
                     let home = home(&component.cwd.join(&call.script));
                     let wrapped_args = Some(call.rest.to_vec());
                     (file_name(&call.script).to_owned(), Runs { component, home, wrapped_args })
@@ -47,7 +55,7 @@ impl<'a> Scripts<'a> {
             };
             by_file.entry(file.to_lowercase()).or_default().push(runs);
         }
-        Self { by_file, orchestrator: fleet.orchestrator.as_str() }
+        Self { by_file, shells, orchestrator: fleet.orchestrator.as_str() }
     }
 
     /// Returns the components that run a script of this file name.
@@ -55,9 +63,28 @@ impl<'a> Scripts<'a> {
         self.by_file.get(&file.to_lowercase()).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a file is one of the scripts that are looked for.
+    /// Returns the only component whose shell names this call, and where the script lies.
+    pub(super) fn named_by_shell(&self, call: &ScriptCall<'_>) -> Option<(&'a Component, PathBuf)> {
+        let mut those = self.shells.iter().filter(|(_, words)| names_whole_call(words, call));
+        let (component, _) = those.next()?;
+        let script = component.cwd.join(&call.script);
+        those.next().is_none().then(|| (*component, script.parent().unwrap_or(&script).into()))
+    }
+
+    /// Returns the script that a file stands for: itself, or what it was compiled from.
+    pub(super) fn source_of(&self, path: String) -> String {
+        match self.by_file.contains_key(&file_name(&path).to_lowercase()) {
+            true => path,
+            false => source_of(&path),
+        }
+    }
+
+    /// Whether a file is one of the scripts that are looked for, or was compiled from one.
     pub(super) fn is_one(&self, path: &str) -> bool {
-        let file = file_name(path);
+        self.is_script(file_name(path)) || self.is_script(file_name(&source_of(path)))
+    }
+
+    fn is_script(&self, file: &str) -> bool {
         let upper = stem(file).to_ascii_uppercase();
         // Most words are neither.
         let is_python = upper.len() + 3 == file.len();

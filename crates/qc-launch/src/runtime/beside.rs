@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use qc_fleet::{Beside, Instance, MayStart, Obstacle, Snapshot};
 use qc_lock_core::LockForChild;
-use qc_process::{Identity, Process, identity_of, pids};
+use qc_process::{Identity, Liveness, Process, identity_of, liveness, pids};
 use qc_supervise::{Event, Id, NotStarted, State};
 
 use super::Runtime;
@@ -15,6 +15,9 @@ use crate::look::Look;
 
 /// A full look is taken at most this often; in between only at processes that are new.
 const FULL_LOOK: Duration = Duration::from_secs(1);
+
+/// How often a look is repeated at most that a process has evaded by ending.
+const MOST_LOOKS: usize = 10;
 
 /// Marks the tokens of processes that block a component.
 const BLOCKER: u64 = 1 << 62;
@@ -49,32 +52,51 @@ struct Blocker {
 impl Runtime<'_> {
     /// Looks at what runs, once for all of these starts; returns those with nothing in the way.
     pub(super) fn unobstructed(&mut self, lives: &[(Id, u32)]) -> Vec<(Id, u32)> {
-        let found = match self.obstacles(lives) {
-            Ok(found) => found,
-            Err(error) => {
-                let why = format!("another copy can't be ruled out: {error}");
-                let failed = lives.iter().map(|&(id, life)| {
-                    let why = NotStarted::Failed(why.clone());
-                    Event::NotStarted { id, life, why }
-                });
-                self.events.extend(failed);
-                return Vec::new();
-            }
-        };
         let mut free = Vec::new();
-        for &(id, life) in lives {
-            match found.get(&id) {
-                None => free.push((id, life)),
-                Some(obstacles) => {
-                    let blockers: Vec<Identity> = obstacles.iter().flat_map(processes_of).collect();
-                    let why = copies_text(obstacles);
-                    if !self.block(id, life, &blockers, &why) {
-                        free.push((id, life));
-                    }
+        let mut open = lives.to_vec();
+        for _ in 0..MOST_LOOKS {
+            let found = match self.obstacles(&open) {
+                Ok(found) => found,
+                Err(error) => {
+                    self.not_ruled_out(&open, &error.to_string());
+                    return free;
                 }
+            };
+            let mut again = Vec::new();
+            for (id, life) in open {
+                let Some(obstacles) = found.get(&id) else {
+                    free.push((id, life));
+                    continue;
+                };
+                let blockers: Vec<Identity> = obstacles.iter().flat_map(processes_of).collect();
+                if self.block(id, life, &blockers, &copies_text(obstacles)) {
+                    continue;
+                }
+                // A lock without a process that can be awaited decides when it is asked for.
+                let is_by_lock = obstacles.iter().all(|one| one.processes.is_empty());
+                if is_by_lock { &mut free } else { &mut again }.push((id, life));
             }
+            if again.is_empty() {
+                return free;
+            }
+            // A copy that has ended since the look may have started the next one since, as a program
+            // does that becomes a daemon.
+            if let Some(look) = &mut self.last_look {
+                look.forget_ended();
+            }
+            open = again;
         }
+        self.not_ruled_out(&open, "each one that was seen had ended when it was looked at");
         free
+    }
+
+    /// These are tried again like after a failure.
+    fn not_ruled_out(&mut self, lives: &[(Id, u32)], why: &str) {
+        let why = format!("another copy can't be ruled out: {why}");
+        self.events.extend(lives.iter().map(|&(id, life)| {
+            let why = NotStarted::Failed(why.clone());
+            Event::NotStarted { id, life, why }
+        }));
     }
 
     /// Waits for the end of other copies, and keeps the guards of the component meanwhile. Returns
@@ -198,13 +220,17 @@ impl Runtime<'_> {
             self.keep_look(look);
             return Ok(());
         };
-        let mut fresh: Vec<u32> = pids()?;
-        fresh.retain(|pid| !own.contains(pid) && look.strangers.known.insert(*pid));
-        for &(id, _) in lives {
-            let name = self.roster.get(id).map(|component| component.name.key());
-            fresh.extend(name.and_then(|name| look.helpers.remove(&name)).unwrap_or_default());
-        }
-        if !fresh.is_empty() {
+        // One that ends before it is looked at may have started another one before: see `list_sought`.
+        for _ in 0..MOST_LOOKS {
+            let mut fresh: Vec<u32> = pids()?;
+            fresh.retain(|pid| !own.contains(pid) && look.strangers.known.insert(*pid));
+            for &(id, _) in lives {
+                let name = self.roster.get(id).map(|component| component.name.key());
+                fresh.extend(name.and_then(|name| look.helpers.remove(&name)).unwrap_or_default());
+            }
+            if fresh.is_empty() {
+                break;
+            }
             let seen = Snapshot::of(&self.fleet, &fresh)?;
             let strangers = seen.instances.into_iter().filter(|one| !is_own(one, &own));
             look.strangers.snapshot.instances.extend(strangers);
@@ -237,6 +263,14 @@ impl LastLook {
         }
         snapshot.locks = loose;
         Self { strangers, helpers }
+    }
+
+    /// Forgets the instances of which nothing is alive any more.
+    fn forget_ended(&mut self) {
+        self.strangers.snapshot.instances.retain(|instance| {
+            let mut processes = instance.processes.iter();
+            processes.any(|one| liveness(&one.identity) != Liveness::Dead)
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 //! Read here and not through `sysinfo` because it is asked for little of many processes: the
 //! command line of each, and four more files of those few that are wanted (`docs/BENCHMARKS.md`).
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs::File;
@@ -24,32 +25,57 @@ const READ_AT_ONCE: usize = 64;
 /// No command line is that long.
 const FAR_BEHIND: u64 = 1 << 40;
 
-/// Reads the command line of every process, and everything else of those that are sought. A command
-/// line can be read or not; the name of the program makes no difference here.
-pub(crate) fn scan(sought: &Sought<'_>) -> io::Result<Listing> {
+/// Reads the command line of every process that is not in `seen`, and everything else of those that are
+/// sought. A command line can be read or not; the name of the program makes no difference here.
+///
+/// Adds what it reads to `seen`, but not what has ended meanwhile. Returns `None` if there is nothing
+/// that is not in `seen`.
+pub(crate) fn scan(sought: &Sought<'_>, seen: &mut HashSet<u32>) -> io::Result<Option<Listing>> {
     let system = Proc::open()?;
-    let pids = pids_in(&system)?;
+    let mut pids = pids_in(&system)?;
+    // Process 1 is there as long as the system, in every PID namespace.
+    let hides_others = !pids.contains(&1);
+    pids.retain(|pid| !seen.contains(pid));
+    if pids.is_empty() {
+        return Ok(None);
+    }
     let parts = in_parts(&pids, READ_AT_ONCE, |pids| {
         let mut reader = Reader::new(&system);
-        let mut part = Listing::default();
+        let mut part = (Listing::default(), Vec::new());
         for &pid in pids {
-            match reader.command_line(pid) {
-                Ok((file, args)) if (sought.args)(&args) => {
-                    part.add(reader.process(pid, args, &file));
+            let read = match reader.command_line(pid) {
+                // Of all others only the command line is read.
+                Ok((_, args)) if !(sought.args)(&args) => Ok(true),
+                Ok((file, args)) => {
+                    // One that has ended and was not awaited has no arguments, and keeps its number.
+                    let is_empty = args.is_empty();
+                    reader.process(pid, args, &file).map(|process| {
+                        let is_there = is_empty || process.is_some();
+                        part.0.processes.extend(process);
+                        is_there
+                    })
                 }
-                Ok(_) => {}
-                Err(error) => part.add(Err(error)),
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(false) => {}
+                Err(error) if is_gone(&error) => {}
+                Ok(true) => part.1.push(pid),
+                Err(_) => {
+                    part.0.unreadable += 1;
+                    part.1.push(pid);
+                }
             }
         }
         part
     });
-    // Process 1 is there as long as the system, in every PID namespace.
-    let mut listing = Listing { hides_others: !pids.contains(&1), ..Listing::default() };
-    for part in parts {
+    let mut listing = Listing { hides_others, ..Listing::default() };
+    for (part, read) in parts {
         listing.processes.extend(part.processes);
         listing.unreadable += part.unreadable;
+        seen.extend(read);
     }
-    Ok(listing)
+    Ok(Some(listing))
 }
 
 /// Returns the pids of all processes.

@@ -1,5 +1,6 @@
 //! The process list, through `sysinfo`.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -19,17 +20,31 @@ const TICKS: u64 = 10_000_000;
 /// How long a process may take to say what it was called with.
 const MOMENT: Duration = Duration::from_millis(10);
 
-/// Reads the command line of every process, and everything else of those that are sought.
-pub(crate) fn scan(sought: &Sought<'_>) -> io::Result<Listing> {
+/// Reads the command line of every process that is not in `seen`, and everything else of those that are
+/// sought.
+///
+/// Adds what it reads to `seen`, but not what has ended meanwhile. Returns `None` if there is nothing
+/// that is not in `seen`.
+pub(crate) fn scan(sought: &Sought<'_>, seen: &mut HashSet<u32>) -> io::Result<Option<Listing>> {
     let wanted = sought.args;
     let hides_its_command = |process: &sysinfo::Process| hides_its_command(process, sought);
-    let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let mut system = new_system()?;
     let command_lines = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, command_lines);
-    let (silent, mut pids): (Vec<Pid>, Vec<Pid>) = (system.processes().iter())
+    if seen.is_empty() {
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, command_lines);
+    } else {
+        let new = pids()?.into_iter().filter(|pid| !seen.contains(pid)).map(Pid::from_u32);
+        let new: Vec<Pid> = new.collect();
+        if new.is_empty() {
+            return Ok(None);
+        }
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&new), true, command_lines);
+    }
+    let (silent, mut found): (Vec<Pid>, Vec<Pid>) = (system.processes().iter())
         .filter(|(_, process)| hides_its_command(process) || wanted(&args(process)))
         .map(|(pid, _)| *pid)
         .partition(|pid| system.process(*pid).is_some_and(&hides_its_command));
+    seen.extend(system.processes().keys().map(|pid| pid.as_u32()));
     let mut listing = Listing::default();
     if !silent.is_empty() {
         // One that is just starting or ending shows nothing for a moment, and hides nothing.
@@ -38,29 +53,39 @@ pub(crate) fn scan(sought: &Sought<'_>) -> io::Result<Listing> {
         for pid in silent {
             match system.process(pid) {
                 Some(process) if !hides_its_command(process) => {
-                    pids.extend(wanted(&args(process)).then_some(pid));
+                    found.extend(wanted(&args(process)).then_some(pid));
                 }
                 Some(_) if !has_ended(pid) => listing.unreadable += 1,
-                Some(_) | None => {}
+                Some(_) | None => _ = seen.remove(&pid.as_u32()),
             }
         }
     }
-    refresh(&mut system, &pids);
-    listing.processes = pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect();
-    Ok(listing)
+    refresh(&mut system, &found);
+    for pid in found {
+        let process = system.process(pid).and_then(read);
+        if process.is_none() {
+            seen.remove(&pid.as_u32());
+        }
+        listing.processes.extend(process);
+    }
+    Ok(Some(listing))
 }
 
 /// Returns the pids of all processes.
 pub(crate) fn pids() -> io::Result<Vec<u32>> {
-    let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let mut system = new_system()?;
     let nothing = ProcessRefreshKind::nothing().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, nothing);
     Ok(system.processes().keys().map(|pid| pid.as_u32()).collect())
 }
 
+fn new_system() -> io::Result<System> {
+    System::new().map_err(|error| io::Error::other(format!("{error:?}")))
+}
+
 /// Describes the processes with these pids; those that have ended or are hidden are left out.
 pub(crate) fn describe(pids: &[u32]) -> io::Result<Listing> {
-    let mut system = System::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let mut system = new_system()?;
     let pids: Vec<Pid> = pids.iter().copied().map(Pid::from_u32).collect();
     refresh(&mut system, &pids);
     let processes = pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect();
