@@ -1671,7 +1671,7 @@ class ProcessLock:
             added["resources"] = sorted({*claimed["resources"], *resources})
             if guards:
                 added["guards"] = {**(claimed.get("guards") or {}), **guards}
-            # Of an old wrapper it says nothing: a program that replaces this one (`os.execv`) takes them anew.
+            # What an old wrapper's child holds itself is not listed: after `os.execv` it has to take it anew.
             if "machine" in claimed:
                 added["machine"] = sorted({*handed_down, *machine})
             _write(folder, {**claimed, **added})
