@@ -2,7 +2,6 @@
 //! whatever has been deleted.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use qc_tests::{
@@ -255,6 +254,7 @@ assert not process_lock.ProcessLock("BRAIN_ATLAS", sys.argv[1]).acquire()
 #[cfg(unix)]
 mod namespaces {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
     use crate::hostile::wrapped;
