@@ -289,10 +289,16 @@ if os.name == "nt":
         return buffer.value if _get_user_name(buffer, ctypes.byref(size)) else "unknown"
 
     def _open_shared(path, access, share, how=_OPEN_ALWAYS):
-        handle = _create_file(str(path), access, share, None, how, _OPEN_REPARSE_POINT, None)
-        if handle in (None, _INVALID_HANDLE):
-            raise ctypes.WinError(ctypes.get_last_error())
-        return _regular(msvcrt.open_osfhandle(handle, os.O_NOINHERIT), path)
+        handles = []
+        try:
+            _add(handles, _create_file, str(path), access, share, None, how, _OPEN_REPARSE_POINT, None)
+            if handles[0] in (None, _INVALID_HANDLE):
+                raise ctypes.WinError(ctypes.get_last_error())
+            return _regular(msvcrt.open_osfhandle(handles.pop(), os.O_NOINHERIT), path)
+        except BaseException:
+            for handle in handles:
+                _close_handle(handle)
+            raise
 
     def _open_guard(path, fds):
         # Without delete sharing, so that the path can't come to mean another file.
@@ -886,8 +892,7 @@ class _Found:
         self.why_hidden = None
         self.age = 0.0
         try:
-            fd = _retried(_open_for_reading, path)
-            with open(fd, "rb") as file:
+            with open(_retried(_open_for_reading, path), "rb") as file:
                 data = file.read(RECORD_LIMIT + 1)
             self.age = abs(time.time() - os.lstat(path).st_mtime)
             self.record = _parse(data)
