@@ -23,6 +23,7 @@ import re
 import signal
 import socket
 import stat
+import struct
 import sys
 import threading
 import time
@@ -166,6 +167,17 @@ class _Hidden(Exception):
     """The process exists, but we are not allowed to see it."""
 
 
+def _add(numbers, function, *arguments):
+    """Adds the result of `function` to a list. The interpreter does both in one step: a Ctrl-C comes
+    before it or after it, so that no open descriptor or handle is ever lost."""
+    numbers.extend(map(function, *([one] for one in arguments)))
+
+
+def _close_last(close, numbers):
+    """Removes the last number of a list and closes it, likewise in one step."""
+    next(map(close, map(list.pop, [numbers])))
+
+
 if os.name == "nt":
     import ctypes
     import msvcrt
@@ -282,14 +294,20 @@ if os.name == "nt":
         return buffer.value if _get_user_name(buffer, ctypes.byref(size)) else "unknown"
 
     def _open_shared(path, access, share, how=_OPEN_ALWAYS):
-        handle = _create_file(str(path), access, share, None, how, _OPEN_REPARSE_POINT, None)
-        if handle in (None, _INVALID_HANDLE):
-            raise ctypes.WinError(ctypes.get_last_error())
-        return _regular(msvcrt.open_osfhandle(handle, os.O_NOINHERIT), path)
+        handles = []
+        try:
+            _add(handles, _create_file, str(path), access, share, None, how, _OPEN_REPARSE_POINT, None)
+            if handles[0] in (None, _INVALID_HANDLE):
+                raise ctypes.WinError(ctypes.get_last_error())
+            return _regular(msvcrt.open_osfhandle(handles.pop(), os.O_NOINHERIT), path)
+        except BaseException:
+            for handle in handles:
+                _close_handle(handle)
+            raise
 
-    def _open_guard(path):
+    def _open_guard(path, fds):
         # Without delete sharing, so that the path can't come to mean another file.
-        return _open_shared(path, _GENERIC_READ_WRITE, _SHARE_READ_WRITE)
+        fds.append(_open_shared(path, _GENERIC_READ_WRITE, _SHARE_READ_WRITE))
 
     def _open_for_append(path):
         # Only with this right alone is each write appended in one step.
@@ -314,6 +332,103 @@ if os.name == "nt":
         if code in (33, 997):  # ERROR_LOCK_VIOLATION, ERROR_IO_PENDING
             return False
         raise ctypes.WinError(code)
+
+    class _SecurityAttributes(ctypes.Structure):
+        _fields_ = [("length", _D), ("descriptor", ctypes.c_void_p), ("inherit", _B)]
+
+    class _UnicodeString(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_uint16), ("size", ctypes.c_uint16), ("text", ctypes.c_void_p)]
+
+    class _ObjectAttributes(ctypes.Structure):
+        _fields_ = [("length", _D), ("root", _H), ("name", ctypes.POINTER(_UnicodeString)), ("flags", _D),
+                    ("security", ctypes.c_void_p * 2)]
+
+    _ntdll = ctypes.WinDLL("ntdll")
+    _create_event = _declare(_kernel32, "CreateEventW", _H, ctypes.c_void_p, _B, _B, wintypes.LPCWSTR)
+    _read_sddl = _declare(
+        _advapi32, "ConvertStringSecurityDescriptorToSecurityDescriptorW", _B,
+        wintypes.LPCWSTR, _D, ctypes.c_void_p, ctypes.c_void_p)
+    _open_directory = _declare(
+        _ntdll, "NtOpenDirectoryObject", ctypes.c_long, ctypes.c_void_p, _D, ctypes.POINTER(_ObjectAttributes))
+    _query_directory = _declare(
+        _ntdll, "NtQueryDirectoryObject", ctypes.c_long, _H, ctypes.c_void_p, _D, ctypes.c_ubyte, ctypes.c_ubyte,
+        ctypes.POINTER(_D), ctypes.c_void_p)
+
+    # An empty list of rights: no other program can open the event and so keep it alive.
+    _FOR_NOBODY = _SecurityAttributes(ctypes.sizeof(_SecurityAttributes), None, False)
+    _read_sddl("D:", 1, ctypes.byref(_FOR_NOBODY, _SecurityAttributes.descriptor.offset), None)
+    _MARK = "."  # between the parts of a name
+    _NO_LEG = "no event can be made in Global\\ here"
+    _FIND_HOLDER = "Process Explorer (Find Handle: qc2)"
+    _NAME_SIZE = 240  # in UTF-16 units
+    _close_leg = _close_handle
+
+    def _event(name, handles):
+        """Creates an event; returns 0 or the error. An event that was there is closed again."""
+        ctypes.set_last_error(0)
+        _add(handles, _create_event, ctypes.byref(_FOR_NOBODY), True, False, "Global\\" + name)
+        code = ctypes.get_last_error()
+        if not handles[-1] or code == 183:
+            _close_last(_close_leg, handles)
+        return code
+
+    def _make_event(guard, handles):
+        """The first leg of a machine guard: an event, which exists for as long as it is open."""
+        code = _event(f"qc2.{guard}", handles)
+        if code == 5:
+            # Either another user holds it, or this program may create nothing there at all.
+            probe = []
+            is_held = _event(f"qc2.probe.{os.getpid()}.{os.urandom(8).hex()}", probe) == 0
+            while probe:
+                _close_last(_close_leg, probe)
+            return False if is_held else None
+        if code in (183, 6):  # ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE (not an event)
+            return False
+        if code:
+            raise ctypes.WinError(code)
+        return True
+
+    def _lock_unix_file(guard, handles):
+        """The second leg under Wine: it excludes other Wine prefixes and Linux programs."""
+        if not hasattr(_ntdll, "wine_get_version"):
+            return None
+        path = f"\\\\?\\unix\\dev\\shm\\qc2.{guard}"
+        share = _SHARE_READ_WRITE | _SHARE_DELETE
+        _add(handles, _create_file, path, _GENERIC_READ_WRITE, share, None, _OPEN_ALWAYS, 0, None)
+        if handles[-1] in (None, _INVALID_HANDLE):
+            handles.pop()
+            return None
+        if _lock_file(handles[-1], 0x2 | 0x1, 0, 1, 0, ctypes.byref(_Overlapped())):
+            return True
+        return False if ctypes.get_last_error() in (33, 997) else None
+
+    _LEGS = (_make_event, _lock_unix_file)
+
+    def _announce(start, text, handles):
+        """Creates an event whose name is the message; a text that is too long loses its beginning."""
+        room = _NAME_SIZE - len(start)
+        units = text.encode("utf-16-le", "surrogatepass")[-2 * room:]
+        _event(start + units.decode("utf-16-le", "ignore"), handles)
+
+    def _announced(start):
+        """Returns what follows `start` in the names of the machine's events."""
+        found, directory, context = [], _H(), _D()
+        name = ctypes.create_unicode_buffer("\\BaseNamedObjects")
+        size = ctypes.sizeof(name)
+        string = _UnicodeString(size - 2, size, ctypes.addressof(name))
+        attributes = _ObjectAttributes(ctypes.sizeof(_ObjectAttributes), None, ctypes.pointer(string), 0)
+        if _open_directory(ctypes.byref(directory), 1, ctypes.byref(attributes)) != 0:  # DIRECTORY_QUERY
+            return found
+        try:
+            buffer = ctypes.create_string_buffer(1 << 17)
+            while _query_directory(directory, buffer, len(buffer), True, context.value == 0, context, None) in (0, 0x105):
+                entry = _UnicodeString.from_buffer(buffer)
+                text = ctypes.wstring_at(entry.text, entry.length // 2)
+                if text.startswith(start):
+                    found.append(text[len(start):])
+        finally:
+            _close_handle(directory)
+        return found
 
     def _is_current(_fd, _path):
         return True
@@ -498,26 +613,31 @@ else:
     # Never through a symbolic link, and never waiting for the other end of a FIFO.
     _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-    def _open_guard(path):
+    def _open_or_create(path, fds, mode):
+        """Opens a file to lock it, or creates it; returns whether it was created."""
         while True:
             try:
-                fd = _regular(os.open(path, os.O_RDWR | _SAFE), path)
-                _open_to_the_folders_writers(fd, path)
-                return fd
+                _add(fds, os.open, path, os.O_RDWR | _SAFE)
+                return False
             except FileNotFoundError:
                 pass
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                     raise
-                # Another user's guard, or one on a disk that has become read-only, can be locked
+                # Another user's file, or one on a disk that has become read-only, can be locked
                 # without being writable.
-                return _regular(os.open(path, os.O_RDONLY | _SAFE), path)
+                _add(fds, os.open, path, os.O_RDONLY | _SAFE)
+                return False
             try:
-                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE, 0o600)
+                _add(fds, os.open, path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE, mode)
+                return True
             except FileExistsError:
-                continue  # made by somebody else meanwhile
-            _open_to_the_folders_writers(fd, path)
-            return fd
+                pass  # made by another process meanwhile
+
+    def _open_guard(path, fds):
+        _open_or_create(path, fds, 0o600)
+        _check_regular(fds[-1], path)
+        _open_to_the_folders_writers(fds[-1], path)
 
     def _open_for_append(path):
         return _regular(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFE, 0o666), path)
@@ -538,6 +658,89 @@ else:
         except FileNotFoundError:
             return False
 
+    _MARK = "/"  # between the parts of a name
+    _NO_LEG = "neither a socket nor /dev/shm can be used here"
+    _FIND_HOLDER = "ss -xap | grep qc2, lslocks"
+    _close_leg = os.close
+    _NAME_SIZE = 107  # in bytes: `sun_path` without the leading NUL
+    _NO_SOCKET = (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EPERM, errno.EACCES)
+    _NO_FILE = (
+        errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
+        errno.ELOOP, errno.EISDIR, errno.ENXIO)
+    _OFD_SETLK = 37  # F_OFD_SETLK, which `fcntl` has since Python 3.9
+
+    def _bind(address, fds):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bound:
+            bound.bind(b"\0" + address)
+            _add(fds, socket.SocketType.detach, bound)
+
+    def _bind_guard(guard, fds):
+        """The first leg of a machine guard: a socket that only has a name. Nothing can delete it."""
+        try:
+            _bind(f"qc2/{guard}".encode(), fds)
+            return True
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            if error.errno in _NO_SOCKET:
+                return None
+            raise
+
+    def _lock_shared_file(guard, fds):
+        """The second leg: a locked file. Programs in another network namespace see it, too."""
+        path = f"/dev/shm/qc2.{guard}"
+        while True:
+            try:
+                if _open_or_create(path, fds, 0o666):
+                    os.fchmod(fds[-1], 0o666)  # whatever the umask
+                elif not stat.S_ISREG(os.fstat(fds[-1]).st_mode):
+                    return None
+            except OSError as error:
+                if error.errno in _NO_FILE:
+                    return None
+                raise
+            if not _try_lock(fds[-1]) or not _try_byte_lock(fds[-1]):
+                return False
+            if _is_current(fds[-1], path):
+                return True
+            _close_last(os.close, fds)  # deleted between opening and locking it
+
+    def _try_byte_lock(fd):
+        """The lock that programs under Wine see. Without the right to write, it can only be shared."""
+        is_writable = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
+        kind = fcntl.F_WRLCK if is_writable else fcntl.F_RDLCK
+        try:
+            fcntl.fcntl(fd, _OFD_SETLK, struct.pack("hhqqi0q", kind, os.SEEK_SET, 0, 1, 0))
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            if error.errno not in (errno.EINVAL, errno.ENOSYS):
+                raise
+        return True
+
+    _LEGS = (_bind_guard, _lock_shared_file)
+
+    def _announce(start, text, fds):
+        """Binds a socket whose name is the message; a text that is too long loses its beginning."""
+        start, text = os.fsencode(start), os.fsencode(text)
+        room = _NAME_SIZE - len(start)
+        if len(text) > room:
+            text = re.sub(b"^[\x80-\xbf]{1,3}", b"", text[-room:])  # no part of a character
+        try:
+            _bind(start + text, fds)
+        except OSError:
+            pass  # the name helps, and decides nothing
+
+    def _announced(start):
+        """Returns what follows `start` in the names of the machine's sockets."""
+        try:
+            with open("/proc/net/unix", "rb") as file:
+                lines = file.read().split(b"\n")
+        except OSError:
+            return []
+        found = (line.partition(b" @" + start.encode()) for line in lines)
+        return [text.decode("utf-8", "surrogateescape") for _, mark, text in found if mark]
+
 
 def _file_name(path):
     return re.split(r"[/\\]", path)[-1]
@@ -546,12 +749,16 @@ def _file_name(path):
 def _regular(fd, path):
     """Returns `fd`, or closes it and fails if `path` is a link, a folder or anything else."""
     try:
-        if stat.S_ISREG(os.fstat(fd).st_mode) and not _is_link(os.lstat(path)):
-            return fd
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        _check_regular(fd, path)
+        return fd
     except BaseException:
         os.close(fd)
         raise
+
+
+def _check_regular(fd, path):
+    if not stat.S_ISREG(os.fstat(fd).st_mode) or _is_link(os.lstat(path)):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
 def _is_link(found):
@@ -665,10 +872,16 @@ def _resources(name, account):
     return sorted(resources)
 
 
+def _is_machine_wide(resource):
+    """Whether a resource is one of the whole machine; names belong to their folder."""
+    return not resource.startswith("name/")
+
+
 def _guard_path(folder, resource):
     kind, _, rest = resource.partition("/")
-    hashed = hashlib.sha256(resource.encode()).hexdigest()[:32]
-    return folder / ".guards" / (f"name@{rest}" if kind == "name" else f"{kind}@{hashed}")
+    if kind != "name":
+        rest = hashlib.sha256(resource.encode()).hexdigest()[:32]
+    return folder / ".guards" / f"{kind}@{rest}"
 
 
 # --- Records -----------------------------------------------------------------------------------------
@@ -684,8 +897,7 @@ class _Found:
         self.why_hidden = None
         self.age = 0.0
         try:
-            fd = _retried(_open_for_reading, path)
-            with open(fd, "rb") as file:
+            with open(_retried(_open_for_reading, path), "rb") as file:
                 data = file.read(RECORD_LIMIT + 1)
             self.age = abs(time.time() - os.lstat(path).st_mtime)
             self.record = _parse(data)
@@ -989,11 +1201,13 @@ def _write(folder, record):
             _let_share(file.fileno(), temporary)
             file.write(_json(record, indent=2))
         _retried(os.replace, temporary, path)
-    except OSError as error:
+    except BaseException as error:
         try:
             _retried(os.unlink, temporary)
         except OSError:
             pass  # cleared with the stale records
+        if not isinstance(error, OSError):
+            raise
         raise LockError(
             f"cannot write record {path}: {_why(error, path)}; see who may write there and whether the disk is full"
         ) from error
@@ -1058,13 +1272,9 @@ def _tell(folder, event, name, pid=None, account=None, detail=None):
 
 
 def _rotate(folder, path):
-    guard = _take_guard(folder / ".guards" / "history")
-    if guard is not None:
-        try:
-            if os.stat(path).st_size > HISTORY_LIMIT:
-                _retried(os.replace, path, folder / "history.1.jsonl")
-        finally:
-            _let_go(guard)
+    with _Guard(folder / ".guards" / "history") as guard:
+        if guard.take() and os.stat(path).st_size > HISTORY_LIMIT:
+            _retried(os.replace, path, folder / "history.1.jsonl")
 
 
 # --- The lock ----------------------------------------------------------------------------------------
@@ -1074,37 +1284,137 @@ _mutex = globals().get("_mutex") or threading.RLock()
 _held = globals().get("_held", [])  # the ProcessLocks that this process holds
 _claimed = globals().get("_claimed", {})  # folder -> the record that a wrapper holds for this process
 _in_hand = globals().get("_in_hand", set())  # guards that are being taken, not held yet
+_is_warned = globals().get("_is_warned", False)  # that a guard of the machine can't be taken here
 _taking = globals().get("_taking") or threading.RLock()  # no fork between opening a guard and putting it there
 _token = globals().get("_token")  # what was found in the environment, while it may still be claimed
 
 
-def _take_guard(path):
-    """Returns a locked descriptor, or None if somebody else holds the guard."""
-    try:
-        while True:
-            with _taking:
-                fd = _retried(_open_guard, path)
-                _in_hand.add(fd)
-                try:
-                    if not _try_lock(fd):
-                        _let_go(fd)
-                        return None
+class _Guard:
+    """A guard file that is being taken or is held: its descriptor, if it is open. Whoever takes it
+    keeps it first, so that an interrupt leaves no guard that is locked and unknown."""
+
+    def __init__(self, path, close=os.close):
+        self.path = path
+        self.numbers = []  # descriptors, or handles of Windows
+        self._close = close
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        _surely(self.close)
+
+    def take(self):
+        """Locks the guard; returns whether that was possible."""
+        try:
+            while True:
+                with _taking:
+                    _in_hand.add(self)
+                    _retried(_open_guard, self.path, self.numbers)
+                    if not _try_lock(self.numbers[-1]):
+                        self.close()
+                        return False
                     # Between opening and locking the file may have been deleted and made anew: then
                     # the lock is on a file that nobody else will ever see.
-                    if _is_current(fd, path):
-                        return fd
-                except BaseException:
-                    _let_go(fd)
-                    raise
-                _let_go(fd)
-    except OSError as error:
-        raise LockError(f"cannot lock guard {path}: {_why(error, path)}; {SHARE_HINT}") from error
+                    if self.is_current():
+                        return True
+                    self.close()
+        except OSError as error:
+            raise LockError(f"cannot lock guard {self.path}: {_why(error, self.path)}; {SHARE_HINT}") from error
+
+    def is_current(self):
+        """Whether the open file is still the one that the path names."""
+        return _is_current(self.numbers[-1], self.path)
+
+    def close(self):
+        """Lets the guard go. Can be called again where it was interrupted."""
+        while self.numbers:
+            try:
+                _close_last(self._close, self.numbers)
+            except OSError:
+                pass  # closed by the program itself
+        _in_hand.discard(self)
 
 
-def _let_go(guard):
-    """Closes a guard. The number may be used again at once, so it is forgotten first."""
-    _in_hand.discard(guard)
-    os.close(guard)
+class _MachineGuard(_Guard):
+    """The second half of an account's guard, which holds on the whole machine. It has two legs, as
+    neither can be used, or is seen, from everywhere; one that is held elsewhere is enough to refuse."""
+
+    def __init__(self, name):
+        super().__init__(None, _close_leg)
+        self.name = name
+        self.is_held = False
+
+    def take(self):
+        """Takes all legs that can be used here; returns False if another program holds one."""
+        global _is_warned
+        try:
+            with _taking:
+                _in_hand.add(self)
+                for leg in _LEGS:
+                    is_taken = leg(self.name, self.numbers)
+                    if is_taken is False:
+                        self.close()
+                        return False
+                    self.is_held = self.is_held or bool(is_taken)
+        except OSError as error:
+            raise LockError(f"cannot lock guard {self.name} of this machine: {error.strerror or error}") from error
+        if not self.is_held and not _is_warned:
+            _is_warned = True
+            _say(f"WARNING: this account is locked in this folder only: {_NO_LEG}")
+        return True
+
+    def announce(self, name, folder):
+        """Lets all programs of the machine read who holds the guard, and in which folder."""
+        identity = f"{os.getpid()}.{_own_start()}.{_pid_namespace() or 0}{_MARK}"
+        by = self._start("by") + identity
+        with _taking:
+            _announce(by, name[:_NAME_SIZE - len(by)], self.numbers)
+            _announce(self._start("in"), _plain_path(folder), self.numbers)
+
+    def holder(self):
+        """Returns PID and name of the holder and its folder, as far as they are known."""
+        by = (re.fullmatch(r"([1-9]\d{0,9})\.(\d{1,20})\.(\d{1,20})[./](.*)", text) for text in _announced(self._start("by")))
+        alive = (found for found in by if found and _is_alive(*map(int, found.groups()[:3])))
+        found = next(alive, None)
+        if found is None:
+            return None
+        return int(found[1]), found[4], next(iter(_announced(self._start("in"))), None)
+
+    def _start(self, kind):
+        return _MARK.join(("qc2", self.name, kind, ""))
+
+
+def _is_alive(pid, started, namespace):
+    """Whether a process that has announced itself lives, as far as that can be seen from here."""
+    if namespace != (_pid_namespace() or 0):
+        return False
+    try:
+        return _start_time(pid) == started or started == 0
+    except _Gone:
+        return False
+    except _Hidden:
+        return True
+
+
+def _plain_path(path):
+    """A path as it is shown to people: on Windows without the prefix for long paths."""
+    text = str(path)
+    if os.name == "nt":
+        text = re.sub(r"^//\?/(UNC/)?", lambda found: "//" if found[1] else "", text.replace("\\", "/"))
+    return text
+
+
+def _surely(step):
+    """Takes a step that can be taken again, and does so where an interrupt (Ctrl-C, or another
+    exception of a signal handler) has come in between."""
+    try:
+        step()
+    except LockError:
+        raise
+    except BaseException:
+        step()
+        raise
 
 
 def _claim(folder, resources):
@@ -1116,12 +1426,9 @@ def _claim(folder, resources):
         return
     if _token:
         # Of two processes that a shell starts with it at once, one gets it.
-        guard = _wait_for_guard(folder / ".guards" / "claim")
-        try:
+        with _Guard(folder / ".guards" / "claim") as guard:
+            _wait_for(guard)
             _claim_token(folder, resources)
-        finally:
-            if guard is not None:
-                _let_go(guard)
     if str(folder) not in _claimed:
         # Looked for once: only a new program in an old process has inherited anything.
         inherited = ({**(found.record or {}), "resources": sorted(found.inherited())} for found in _records(folder))
@@ -1149,13 +1456,10 @@ def _claim_token(folder, resources):
         _claimed[str(folder)] = record
 
 
-def _wait_for_guard(path):
-    """Takes a guard that is never held for longer than a moment; None if it is all the same."""
+def _wait_for(guard):
+    """Takes a guard that is never held for longer than a moment; gives up if it is all the same."""
     began = time.monotonic()
-    while True:
-        guard = _take_guard(path)
-        if guard is not None or time.monotonic() - began > LATE_RELEASE:
-            return guard
+    while not guard.take() and time.monotonic() - began <= LATE_RELEASE:
         time.sleep(PAUSE)
 
 
@@ -1165,15 +1469,16 @@ class ProcessLock:
     def __init__(self, name, account=None):
         self.name = _check_name(name)
         self.account = _check_account(account)
-        self._guards = None  # descriptors, while the lock is held
+        self._is_held = False
+        self._guards = []  # while the lock is being taken or is held
         self._folder = None
         self._resources = []
-        self._owns_record = False
+        self._owns_record = None  # None: no record is written; False: it is the wrapper's
 
     @property
     def acquired(self):
         """Whether this object holds the lock."""
-        return self._guards is not None
+        return self._is_held
 
     @property
     def lock_file(self):
@@ -1183,38 +1488,60 @@ class ProcessLock:
     def acquire(self):
         """Takes the lock. Says why on standard error and returns False if somebody else holds it."""
         try:
-            self._acquire()
+            return self._acquire() is self
         except LockHeldError as refusal:
             _say(refusal)
             return False
-        return True
 
     def release(self):
         """Gives the lock back. Does nothing if it is not held."""
         with _mutex:
-            if self._guards is None:
-                return
-            guards, self._guards = self._guards, None
+            if self._is_held:
+                _surely(self._let_go)
+
+    def _let_go(self):
+        """Undoes all that an acquire has done, as far as it came."""
+        with _mutex:
             try:
+                # First the record, so that nobody ever sees a free lock with a fresh record.
                 self._give_back()
-            finally:
-                for guard in guards:
-                    os.close(guard)
+            except LockError:
+                self._close_guards()
+                raise
+            self._close_guards()
+
+    def _close_guards(self):
+        for guard in self._guards:
+            guard.close()
+        self._is_held, self._guards = False, []
 
     def _give_back(self):
         """Does all of it but letting go of the guards, once."""
-        if self not in _held:
-            return  # at the end of the process
-        _held.remove(self)
+        failure = None
         try:
-            # First the record, so that nobody ever sees a free lock with a fresh record.
             if self._owns_record:
-                _remove(self._folder / f"{self.name}.lock")
-            else:
+                self._remove_record()
+            elif self._owns_record is False:
                 # What the wrapper holds stays; what this lock had added to it goes.
                 _write(self._folder, _claimed[str(self._folder)])
-        finally:
+        except LockError as error:
+            failure = error
+        self._owns_record = None
+        if self in _held:
+            _held.remove(self)
             _tell(self._folder, "released", self.name, os.getpid(), self.account)
+        if failure is not None:
+            raise failure
+
+    def _remove_record(self):
+        """Removes the own record, unless it is certain that by now it is another holder's."""
+        path = self._folder / f"{self.name}.lock"
+        try:
+            found = _Found(path)
+        except FileNotFoundError:
+            return
+        if found.record is None or found.is_ours():
+            _remove(path)
 
     def get_lock_info(self):
         """Returns the record of this lock as a dict, or None if there is none that can be read."""
@@ -1224,112 +1551,130 @@ class ProcessLock:
         return None
 
     def __enter__(self):
-        self._acquire()
-        return self
+        return self._acquire()
 
     def __exit__(self, *_):
         self.release()
         return False
 
     def _acquire(self):
-        with _mutex:
-            if self._guards is not None:
-                return
-            folder = _lock_folder()
-            _create(folder)
-            _claim(folder, _resources(self.name, self.account))
-            began, pause, is_told = time.monotonic(), PAUSE, False
-            while True:
-                refusal, patience = self._attempt(folder)
-                if refusal is None:
-                    break
-                waited = time.monotonic() - began
-                if waited >= patience:
-                    if refusal.nameless is not None:
-                        refusal = self._refused(folder, refusal.nameless, None, _open_in(_guard_path(folder, refusal.nameless)))
-                    _tell(folder, "blocked", *refusal.told)
-                    raise refusal
-                if waited >= LONG_WAIT and not is_told:
-                    is_told = True
-                    _say(f"process_lock: waits up to {patience:g} s for lock '{self.name}': {refusal.reason}")
-                time.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+        """Takes the lock, or raises an exception and holds nothing."""
+        was_held = True
+        try:
+            with _mutex:
+                was_held = self._is_held
+                if not was_held:
+                    self._wait_until_taken()
+                return self
+        except BaseException:
+            if not was_held:
+                _surely(self._let_go)
+            raise
+
+    def _wait_until_taken(self):
+        self._let_go()  # of what two interrupts have left
+        self._folder = folder = _lock_folder()
+        _create(folder)
+        _claim(folder, _resources(self.name, self.account))
+        began, pause, is_told = time.monotonic(), PAUSE, False
+        while True:
+            refusal, patience = self._attempt(folder)
+            if refusal is None:
+                break
+            self._let_go()
+            waited = time.monotonic() - began
+            if waited >= patience:
+                if refusal.nameless is not None:
+                    refusal = self._refused(folder, refusal.nameless, None, _open_in(_guard_path(folder, refusal.nameless)))
+                _tell(folder, "blocked", *refusal.told)
+                raise refusal
+            if waited >= LONG_WAIT and not is_told:
+                is_told = True
+                _say(f"process_lock: waits up to {patience:g} s for lock '{self.name}': {refusal.reason}")
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _attempt(self, folder):
-        """Tries once; returns the refusal, and for how long to go on trying."""
+        """Tries once; returns the refusal, and for how long to go on trying. What it has done until
+        then is undone by `_acquire`."""
         resources = _resources(self.name, self.account)
         claimed = _claimed.get(str(folder))
         granted = set(claimed["resources"]) if claimed else set()
         in_use = {one for lock in _held for one in lock._resources}
-        guards, paths = [], []
-        done = False
-        try:
-            for resource in resources:
-                if resource not in granted:
-                    path = _guard_path(folder, resource)
-                    try:
-                        guard = _take_guard(path)
-                    except LockError as error:
-                        refusal, patience = self._explain(folder, resource)
-                        if isinstance(error.__cause__, PermissionError) and refusal.nameless is None:
-                            return refusal, patience  # who may not lock it may still see who holds it
-                        raise
-                    if guard is None:
-                        return self._explain(folder, resource)
-                    guards.append(guard)
-                    paths.append(path)
-                elif resource in in_use:
+        taken, machine = {}, []
+        for resource in resources:
+            if resource not in granted:
+                guard = taken[resource] = self._with(_Guard(_guard_path(folder, resource)))
+                try:
+                    is_taken = guard.take()
+                except LockError as error:
+                    refusal, patience = self._explain(folder, resource)
+                    if isinstance(error.__cause__, PermissionError) and refusal.nameless is None:
+                        return refusal, patience  # who may not lock it may still see who holds it
+                    raise
+                if not is_taken:
                     return self._explain(folder, resource)
-            # Looked at with the guards in hand; and once more when the record is there, for a latch
-            # that is set in between.
-            latch = _latch(folder)
-            if latch is not None:
-                return self._forbidden(latch), 0
-            left_over = []
-            taken = dict(zip((one for one in resources if one not in granted), guards))
-            for found in _records(folder):
-                resource = next((one for one in resources if one in found.resources()), None)
-                if resource is None:
-                    continue
-                state = found.state()
-                if state == "corrupt" and found.age < SETTLE:
-                    # An old module may be writing it right now.
-                    return self._refused(folder, resource, None), SETTLE * 2
-                closed = state == "foreign" and resource in taken and found.is_of_a_closed_guard(resource, taken[resource])
-                if state in ("stale", "corrupt") or closed or found.is_ours():
-                    left_over.append(found)
-                else:
-                    # A process that is ending frees its guards a moment before it is gone. One that
-                    # has lost them in another way is still there when that moment is over.
-                    patience = SETTLE if state == "held" and not found.is_hidden else 0
-                    return self._refused(folder, resource, found), patience
-            self._record(folder, resources, claimed, left_over, taken)
-            latch = _latch(folder)
-            if latch is not None:
-                self._withdraw(folder, claimed)
-                return self._forbidden(latch), 0
-            if not all(map(_is_current, guards, paths)):
-                # Deleted before the record was there, a guard has kept nobody out. Whoever took a new
-                # one meanwhile holds the lock; whoever takes one from now on finds the record.
-                self._withdraw(folder, claimed)
-                return self._refused(folder, resources[0], None), SETTLE
-            self._guards, self._folder, self._resources = guards, folder, resources
-            _held.append(self)
-            done = True
-            _tell(folder, "acquired", self.name, os.getpid(), self.account)
-            _release_at_end()
-            return None, 0
-        finally:
-            if done:
-                _in_hand.difference_update(guards)
+            elif resource in in_use:
+                return self._explain(folder, resource)
+        for resource in resources:
+            # A wrapper holds the machine's guards for the lock that it hands down, unless it is an old one.
+            if _is_machine_wide(resource) and not (resource in granted and "machine" in claimed):
+                guard = self._with(_MachineGuard(_guard_path(folder, resource).name))
+                if not guard.take():
+                    return self._refused_on_this_machine(resource, guard), SETTLE
+                machine.append(guard)
+        # Looked at with the guards in hand; and once more when the record is there, for a latch
+        # that is set in between.
+        latch = _latch(folder)
+        if latch is not None:
+            return self._forbidden(latch), 0
+        left_over = []
+        for found in _records(folder):
+            resource = next((one for one in resources if one in found.resources()), None)
+            if resource is None:
+                continue
+            state = found.state()
+            if state == "corrupt" and found.age < SETTLE:
+                # An old module may be writing it right now.
+                return self._refused(folder, resource, None), SETTLE * 2
+            closed = (state == "foreign" and resource in taken
+                      and found.is_of_a_closed_guard(resource, taken[resource].numbers[-1]))
+            if state in ("stale", "corrupt") or closed or found.is_ours():
+                left_over.append(found)
             else:
-                for guard in guards:
-                    _let_go(guard)
+                # A process that is ending frees its guards a moment before it is gone. One that
+                # has lost them in another way is still there when that moment is over.
+                patience = SETTLE if state == "held" and not found.is_hidden else 0
+                return self._refused(folder, resource, found), patience
+        self._record(folder, resources, claimed, left_over, taken, [one.name for one in machine if one.is_held])
+        for guard in machine:
+            guard.announce(self.name, folder.parent)
+        latch = _latch(folder)
+        if latch is not None:
+            return self._forbidden(latch), 0
+        if not all(guard.is_current() for guard in taken.values()):
+            # Deleted before the record was there, a guard has kept nobody out. Whoever took a new
+            # one meanwhile holds the lock; whoever takes one from now on finds the record.
+            return self._refused(folder, resources[0], None), SETTLE
+        self._resources = resources
+        _held.append(self)
+        self._is_held = True
+        _in_hand.difference_update(self._guards)
+        _tell(folder, "acquired", self.name, os.getpid(), self.account)
+        _release_at_end()
+        return None, 0
 
-    def _record(self, folder, resources, claimed, left_over, taken):
+    def _with(self, guard):
+        """Keeps a guard before it is taken."""
+        self._guards.append(guard)
+        return guard
+
+    def _record(self, folder, resources, claimed, left_over, taken, machine):
         """Writes the record, over those that the dead have left."""
-        guards = {resource: _guard_id(guard) for resource, guard in taken.items()}
+        guards = {resource: _guard_id(guard.numbers[-1]) for resource, guard in taken.items()}
         guards = {resource: id for resource, id in guards.items() if id is not None}
+        handed_down = (claimed or {}).get("machine")
+        handed_down = handed_down if isinstance(handed_down, list) else []
         if claimed and claimed["name"].lower() == self.name.lower():
             # The record that names this process already; its wrapper removes it.
             self._owns_record = False
@@ -1337,6 +1682,9 @@ class ProcessLock:
             added["resources"] = sorted({*claimed["resources"], *resources})
             if guards:
                 added["guards"] = {**(claimed.get("guards") or {}), **guards}
+            # What an old wrapper's child holds itself is not listed: after `os.execv` it has to take it anew.
+            if "machine" in claimed:
+                added["machine"] = sorted({*handed_down, *machine})
             _write(folder, {**claimed, **added})
         else:
             self._owns_record = True
@@ -1356,16 +1704,12 @@ class ProcessLock:
                 "pid_namespace": _pid_namespace(), "resources": resources, "wrapper_pid": None,
                 "user": _clean(_user()), "program": _program(), "token": None,
             }
-            _write(folder, {**record, "guards": guards} if guards else record)
-
-    def _withdraw(self, folder, claimed):
-        """Takes back what `_record` has written, unless it is somebody else's by now."""
-        if not self._owns_record:
-            _write(folder, claimed)
-            return
-        for found in _records(folder):
-            if found.name == self.name and found.is_ours():
-                _remove(found.path)
+            if guards:
+                record["guards"] = guards
+            wide = {_guard_path(folder, one).name for one in resources if _is_machine_wide(one)}
+            if wide:
+                record["machine"] = sorted({*machine, *wide.intersection(handed_down)})
+            _write(folder, record)
 
     def _explain(self, folder, resource):
         """Finds out who holds `resource`, and for how long that may still change."""
@@ -1385,6 +1729,19 @@ class ProcessLock:
             "When trading may start again, run `qc-launch unlatch`.")
         refusal.reason = f"every start is forbidden: {latch}"
         refusal.told = (self.name, os.getpid(), None, refusal.reason)
+        return refusal
+
+    def _refused_on_this_machine(self, resource, guard):
+        """The refusal by a holder in another folder, of another user, or in a container."""
+        holder, hint = "another program on this machine", f"An administrator sees it with: {_FIND_HOLDER}"
+        pid, name, root = guard.holder() or (None, None, None)
+        if pid is not None:
+            holder = f"PID {pid} ({_visible(name)} in {_visible(root or 'another folder')})"
+            hint = f"Stop it with qc-shutdown in {_visible(root or 'its folder')}."
+        refusal = LockHeldError(
+            f"Lock '{self.name}' is held by {holder}; " + _visible(f"both need '{resource}' on this machine") + f"\n{hint}")
+        refusal.reason = f"held by {holder}"
+        refusal.told = (self.name, os.getpid(), self.account, refusal.reason)
         return refusal
 
     def _refused(self, folder, resource, found, open_in=()):
@@ -1452,12 +1809,9 @@ def _forget_all():
     _mutex, _taking = threading.RLock(), threading.RLock()  # another thread of the parent may have had them
     _token = None
     for lock in _held:
-        lock._guards = None
-    for guard in _in_hand:
-        try:
-            os.close(guard)
-        except OSError:
-            pass  # closed between taking it and this
+        lock._is_held, lock._guards = False, []  # and still open
+    for guard in list(_in_hand):
+        guard.close()
     _held.clear()
     _claimed.clear()
     _in_hand.clear()
@@ -1547,25 +1901,21 @@ def _may_go(found, states):
 
 def _remove_if(folder, found, states):
     """Removes a record with its guard in hand, so that nobody can be taking the lock meanwhile."""
-    guard = None
-    try:
-        resource = f"name/{_check_name(found.name).lower()}"
-        _create(folder)
-        guard = _take_guard(_guard_path(folder, resource))
-        if guard is None:
-            return False
-    except LockNameError:
-        pass  # no lock has this name, so it has no guard
-    try:
-        if not _may_go(_Found(found.path), states):
-            return False
-        _remove(found.path)
-        return True
-    except FileNotFoundError:
-        return True
-    finally:
-        if guard is not None:
-            _let_go(guard)
+    with _Guard(_guard_path(folder, f"name/{found.name.lower()}")) as guard:
+        try:
+            _check_name(found.name)
+            _create(folder)
+            if not guard.take():
+                return False
+        except LockNameError:
+            pass  # no lock has this name, so it has no guard
+        try:
+            if not _may_go(_Found(found.path), states):
+                return False
+            _remove(found.path)
+            return True
+        except FileNotFoundError:
+            return True
 
 
 def main(words=None):

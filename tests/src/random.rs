@@ -1,4 +1,6 @@
-//! Random numbers that a seed repeats.
+//! Random numbers that a seed repeats, and accounts that do not repeat.
+
+use std::hash::{BuildHasher, RandomState};
 
 /// A generator after Marsaglia's xorshift64.
 #[derive(Debug, Clone)]
@@ -17,6 +19,11 @@ impl Random {
         self.0 ^= self.0 << 17;
         self.0 % limit
     }
+}
+
+/// Returns an account that no other test and no fleet uses: accounts are locked on the whole machine.
+pub fn random_account() -> String {
+    format!("T-{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
 /// Which port stands for which resource in the stress test.

@@ -28,7 +28,7 @@ fn ask(locks: &SampleLocks, who: Speaker, wrapper: &[&str]) -> Answer {
 }
 
 /// Returns `command` as the last words of another.
-fn wrapped(wrapper: &[&str], command: &Command) -> Command {
+pub(crate) fn wrapped(wrapper: &[&str], command: &Command) -> Command {
     let words = wrapper.iter().map(|word| (*word).into()).chain([command.get_program().to_owned()]);
     let words: Vec<_> = words.chain(command.get_args().map(ToOwned::to_owned)).collect();
     let mut wrapped = Command::new(&words[0]);

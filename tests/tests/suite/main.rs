@@ -25,6 +25,7 @@ mod interleavings;
 mod listing;
 mod locks;
 mod logs;
+mod machine;
 mod notify;
 mod programs;
 mod report;

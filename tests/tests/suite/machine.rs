@@ -1,0 +1,344 @@
+//! Accounts are held on the whole machine: whatever the folder, the user and the namespaces, and
+//! whatever has been deleted.
+
+use std::fs;
+use std::process::Command;
+
+use qc_tests::{
+    Contender, Finished, SampleLocks, Speaker, cannot_test, is_wine, python, random_account,
+    resume, run, suspend,
+};
+use serde_json::json;
+
+use crate::tools;
+
+/// The implementations that know the machine's guards.
+const SPEAKERS: [Speaker; 1] = [Speaker::Python];
+
+const HOLDER: &str = "BRAIN_ATLAS";
+const ASKER: &str = "BRAIN_BOREAS";
+
+/// Two folders with locks, and an account of their own.
+struct TwoFolders {
+    here: SampleLocks,
+    there: SampleLocks,
+    account: String,
+}
+
+impl TwoFolders {
+    fn new() -> Self {
+        Self::of(SampleLocks::new(tools()), SampleLocks::new(tools()))
+    }
+
+    fn of(here: SampleLocks, there: SampleLocks) -> Self {
+        Self { here, there, account: random_account() }
+    }
+
+    /// Lets `who` hold the account in the first folder.
+    #[track_caller]
+    fn hold(&self, who: Speaker) -> Contender {
+        self.here.hold(who, HOLDER, Some(&self.account))
+    }
+
+    /// Lets `who` ask for the account in the second folder.
+    #[track_caller]
+    fn ask(&self, who: Speaker) -> qc_tests::Attempt {
+        self.there.attempt(who, ASKER, Some(&self.account))
+    }
+
+    /// The resource that both need.
+    fn resource(&self) -> String {
+        format!("account/{}/brain", self.account.to_lowercase())
+    }
+
+    /// The name of the account's guard, which the holder has made in its folder.
+    fn guard(&self) -> String {
+        let names = fs::read_dir(self.here.dir().join(".guards")).expect("there are guards");
+        let names = names.map(|entry| entry.expect("it can be listed").file_name());
+        let names = names.map(|name| name.into_string().expect("a name of ours"));
+        names.into_iter().find(|name| name.starts_with("account@")).expect("there is one")
+    }
+
+    /// The file of the account's guard that all folders share, on Linux.
+    fn shared_file(&self) -> String {
+        format!("/dev/shm/qc2.{}", self.guard())
+    }
+
+    /// The first folder, as a refusal names it.
+    fn shown(&self) -> String {
+        self.here.folder().to_string_lossy().replace('\\', "/")
+    }
+
+    /// Checks that a refusal in the second folder names the holder in the first.
+    #[track_caller]
+    fn names_all(&self, text: &str, holder: &Contender) {
+        let (pid, folder, resource) = (holder.pid(), self.shown(), self.resource());
+        let who = format!("is held by PID {pid} ({HOLDER} in {folder})");
+        let what = format!("; both need '{resource}' on this machine");
+        for part in [who, what, format!("Stop it with qc-shutdown in {folder}.")] {
+            assert!(text.contains(&part), "no `{part}`: {text}");
+        }
+    }
+}
+
+impl Drop for TwoFolders {
+    fn drop(&mut self) {
+        // Such a file is empty and stays for good; no other program needs that of a random account.
+        if cfg!(unix) && self.here.dir().join(".guards").exists() {
+            let _ = fs::remove_file(self.shared_file());
+        }
+    }
+}
+
+/// Those who know the machine's guards. What is printed shows where a test has failed.
+fn speakers() -> impl Iterator<Item = Speaker> {
+    let known = Speaker::all().into_iter().filter(|who| SPEAKERS.contains(who));
+    known.inspect(|who| println!("{who:?}"))
+}
+
+fn pairs() -> impl Iterator<Item = (Speaker, Speaker)> {
+    let known = |(holder, asker): &_| SPEAKERS.contains(holder) && SPEAKERS.contains(asker);
+    let told = |(holder, asker): &_| println!("{holder:?} holds, {asker:?} asks");
+    Speaker::pairs().into_iter().filter(known).inspect(told)
+}
+
+#[track_caller]
+fn finish(holder: Contender) {
+    let finished = holder.finish();
+    assert_eq!(finished.code, 0, "{finished:?}");
+}
+
+#[test]
+fn a_holder_in_another_folder_refuses_and_is_named() {
+    for (holder, asker) in pairs() {
+        let two = TwoFolders::new();
+        let held = two.hold(holder);
+        two.names_all(&two.ask(asker).refused(), &held);
+        assert!(!two.there.record(ASKER).exists());
+        finish(held);
+        assert_eq!(two.ask(asker).taken(), 0);
+    }
+}
+
+#[test]
+fn another_account_role_or_name_is_free_in_another_folder() {
+    for (holder, asker) in pairs() {
+        let two = TwoFolders::new();
+        let held = two.hold(holder);
+        assert_eq!(two.there.attempt(asker, "WATCHDOG_ATLAS", Some(&two.account)).taken(), 0);
+        assert_eq!(two.there.attempt(asker, ASKER, Some(&random_account())).taken(), 0);
+        // Names belong to their folder.
+        assert_eq!(two.there.attempt(asker, HOLDER, None).taken(), 0);
+        finish(held);
+    }
+}
+
+#[test]
+fn a_killed_holder_frees_its_account_on_the_whole_machine() {
+    for (holder, asker) in pairs() {
+        let two = TwoFolders::new();
+        let mut dead = two.hold(holder);
+        dead.kill();
+        assert_eq!(two.ask(asker).taken(), 0);
+        assert_eq!(two.here.attempt(asker, HOLDER, Some(&two.account)).taken(), 1);
+    }
+}
+
+#[test]
+fn a_holder_that_stands_still_holds_its_account() {
+    for (holder, asker) in pairs() {
+        let two = TwoFolders::new();
+        let held = two.hold(holder);
+        let identity = qc_process::identity_of(held.pid()).expect("it lives");
+        if !suspend(&identity) {
+            return cannot_test("an account of a program that stands still", "nothing can do it");
+        }
+        two.names_all(&two.ask(asker).refused(), &held);
+        resume(&identity);
+        finish(held);
+    }
+}
+
+#[test]
+fn deleting_all_files_of_a_lock_frees_no_account() {
+    for (holder, asker) in pairs() {
+        let two = TwoFolders::new();
+        let held = two.hold(holder);
+        if cfg!(unix) {
+            fs::remove_file(two.shared_file()).expect("it is there");
+        }
+        for locks in [&two.here, &two.there] {
+            // Windows deletes no guard that is held, but what is beside it.
+            let _ = fs::remove_dir_all(locks.dir());
+        }
+        two.names_all(&two.ask(asker).refused(), &held);
+        let again = two.here.attempt(asker, ASKER, Some(&two.account)).refused();
+        assert!(cfg!(windows) || again.contains(&format!("PID {} ", held.pid())), "{again}");
+        drop(held);
+        assert_eq!(two.ask(asker).taken(), 0);
+    }
+}
+
+#[test]
+fn a_record_lists_what_is_held_on_the_whole_machine() {
+    for holder in speakers() {
+        let two = TwoFolders::new();
+        let held = two.hold(holder);
+        assert_eq!(two.here.read(HOLDER)["machine"], json!([two.guard()]));
+        finish(held);
+        let nameless = two.there.hold(holder, ASKER, None);
+        assert_eq!(two.there.read(ASKER).get("machine"), None);
+        finish(nameless);
+    }
+}
+
+/// Runs a Python script that imports the drop-in of the first folder.
+fn script(two: &TwoFolders, text: &str, args: &[&str]) -> Option<Finished> {
+    let path = two.here.folder().join("script.py");
+    fs::write(&path, text).expect("it can be written");
+    let mut command = Command::new(python()?);
+    command.args(["-X", "dev", "-W", "error"]).arg(path).args(args);
+    Some(run(command.env("QC_LOCK_DIR", two.here.dir()), ""))
+}
+
+#[test]
+fn an_interrupt_at_any_line_leaves_no_lock_without_an_owner() {
+    let two = TwoFolders::new();
+    // A lock takes a hundred times as long under Wine.
+    let every = if cfg!(windows) { "37" } else { "1" };
+    let text = include_str!("machine/interrupted.py");
+    let Some(finished) = script(&two, text, &[&two.account, every]) else { return };
+    assert_eq!(finished.code, 0, "{finished:?}");
+}
+
+#[test]
+fn where_neither_leg_can_be_used_the_folder_is_locked_and_that_is_said_once() {
+    let two = TwoFolders::new();
+    let text = r#"
+import json, sys
+import process_lock
+process_lock._LEGS = tuple((lambda guard, numbers: None) for leg in process_lock._LEGS)
+for name in ("BRAIN_ATLAS", "WATCHDOG_ATLAS"):
+    lock = process_lock.ProcessLock(name, sys.argv[1])
+    assert lock.acquire()
+    with open(lock.lock_file, encoding="utf-8") as file:
+        assert json.load(file)["machine"] == []
+"#;
+    let Some(finished) = script(&two, text, &[&two.account]) else { return };
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let warning = "WARNING: this account is locked in this folder only: ";
+    assert_eq!(finished.stderr.matches(warning).count(), 1, "{finished:?}");
+}
+
+/// Another Wine prefix and a Linux program are excluded by the file, which is all that they share.
+#[test]
+fn under_wine_the_file_of_linux_is_locked_too() {
+    let two = TwoFolders::new();
+    if !is_wine() {
+        return;
+    }
+    let text = r#"
+import sys
+import process_lock
+guard = process_lock._guard_path(process_lock.LOCK_DIR, f"account/{sys.argv[1].lower()}/brain").name
+first, second = [], []
+assert process_lock._lock_unix_file(guard, first) is True
+assert process_lock._lock_unix_file(guard, second) is False
+assert not process_lock.ProcessLock("BRAIN_ATLAS", sys.argv[1]).acquire()
+"#;
+    let Some(finished) = script(&two, text, &[&two.account]) else { return };
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let _ = fs::remove_file(format!(r"\\?\unix\dev\shm\qc2.{}", two.guard()));
+}
+
+#[cfg(unix)]
+mod namespaces {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::*;
+    use crate::hostile::wrapped;
+
+    /// Lets `who` ask in the second folder, as the last words of `wrapper`.
+    fn ask_in(two: &TwoFolders, who: Speaker, wrapper: &[&str], python: &Path) -> Finished {
+        let command = two.there.command(who, ASKER, Some(&two.account));
+        let mut asks = Command::new(if who == Speaker::Python {
+            python
+        } else {
+            command.get_program().as_ref()
+        });
+        asks.args(command.get_args());
+        run(wrapped(wrapper, &asks).current_dir("/"), "")
+    }
+
+    /// Tells whether `program` can be run as the last word of `wrapper`.
+    fn can_run(wrapper: &[&str], program: &Path) -> Result<(), String> {
+        let mut command = Command::new(program);
+        command.arg("--version");
+        match wrapped(wrapper, &command).current_dir("/").output() {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(format!("no program `{}`: {error}", wrapper[0])),
+        }
+    }
+
+    #[test]
+    fn each_leg_holds_where_the_other_is_not_seen() {
+        let own_network = ["unshare", "--net"];
+        let mount = r#"mount -t tmpfs none /dev/shm && exec "$@""#;
+        let own_memory = ["unshare", "--mount", "sh", "-c", mount, "sh"];
+        let mount = r#"mount -o remount,bind,ro /dev/shm && exec "$@""#;
+        let read_only = ["unshare", "--net", "--mount", "sh", "-c", mount, "sh"];
+        for (wrapper, is_named) in
+            [(&own_network[..], false), (&own_memory[..], true), (&read_only[..], false)]
+        {
+            if let Err(why) = can_run(wrapper, Path::new("env")) {
+                cannot_test("an account held in another namespace", &why);
+                continue;
+            }
+            for (holder, asker) in pairs() {
+                let two = TwoFolders::new();
+                let held = two.hold(holder);
+                let refused = ask_in(&two, asker, wrapper, python().expect("there is one"));
+                assert_eq!(refused.code, 75, "{wrapper:?}: {refused:?}");
+                let text = refused.stdout + &refused.stderr;
+                if is_named {
+                    two.names_all(&text, &held);
+                } else {
+                    assert!(text.contains("is held by another program on this machine"), "{text}");
+                    assert!(text.contains("An administrator sees it with: ss -xap"), "{text}");
+                }
+                finish(held);
+                let taken = ask_in(&two, asker, wrapper, python().expect("there is one"));
+                assert!(taken.code == 0 || wrapper == read_only, "{wrapper:?}: {taken:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_users_holder_refuses_and_is_named() {
+        let other = ["setpriv", "--reuid=61001", "--regid=61001", "--clear-groups"];
+        let candidates = python().map(Path::to_owned).into_iter();
+        let candidates = candidates.chain([Path::new("/usr/bin/python3").to_owned()]);
+        let (usable, failed): (Vec<_>, Vec<_>) =
+            candidates.partition(|python| can_run(&other, python).is_ok());
+        let Some(python) = usable.first() else {
+            let why = failed.first().map(|python| can_run(&other, python));
+            return cannot_test("an account held by another user", &format!("{why:?}"));
+        };
+        for (holder, asker) in pairs() {
+            let two = TwoFolders::new();
+            for locks in [&two.here, &two.there] {
+                let mode = fs::Permissions::from_mode(0o777);
+                fs::set_permissions(locks.folder(), mode).expect("it is ours");
+            }
+            let held = two.hold(holder);
+            let refused = ask_in(&two, asker, &other, python);
+            assert_eq!(refused.code, 75, "{refused:?}");
+            two.names_all(&(refused.stdout + &refused.stderr), &held);
+            finish(held);
+            let taken = ask_in(&two, asker, &other, python);
+            assert_eq!(taken.code, 0, "{taken:?}");
+        }
+    }
+}
