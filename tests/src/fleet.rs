@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use qc_lock_core::LockDir;
@@ -10,6 +9,7 @@ use qc_process::{PYTHON_IN_ENVIRONMENT, Process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::random::unlikely;
 use crate::{Program, Tools, copy_program};
 
 /// The accounts of the sample fleet: key and number.
@@ -28,19 +28,28 @@ pub struct SampleFleet {
     _folder: Option<TempDir>,
     /// The tools that it is used with.
     pub tools: Tools,
-    /// What small account numbers are raised by.
+    /// The number before the first of its accounts.
     accounts_from: u64,
 }
 
 impl SampleFleet {
     /// Makes the fleet of these accounts, with short pauses.
     pub fn new(tools: Tools, accounts: &[(&str, u64)]) -> Self {
+        Self::in_new_folder(tools, accounts, accounts_from())
+    }
+
+    fn in_new_folder(tools: Tools, accounts: &[(&str, u64)], accounts_from: u64) -> Self {
         let folder =
             tempfile::Builder::new().prefix("qc fleet ").tempdir().expect("no temporary folder");
-        let (root, accounts_from) = (folder.path().into(), accounts_from());
+        let root = folder.path().into();
         let fleet = Self { root, _folder: Some(folder), tools, accounts_from };
         fleet.fill(accounts);
         fleet
+    }
+
+    /// Makes a fleet in another folder, whose account numbers stand for the same accounts as here.
+    pub fn elsewhere(&self, accounts: &[(&str, u64)]) -> Self {
+        Self::in_new_folder(self.tools.clone(), accounts, self.accounts_from)
     }
 
     /// Makes the fleet of these accounts in a folder that is there and stays.
@@ -96,7 +105,7 @@ impl SampleFleet {
         LockDir::new(self.root().join(".locks"))
     }
 
-    /// Writes the config. Account numbers below 1000 become numbers of this fleet alone, see
+    /// Writes the config. Account numbers become numbers of this fleet alone, see
     /// [`SampleFleet::account`].
     pub fn configure(&self, config: &Value) {
         let mut config = config.clone();
@@ -112,10 +121,10 @@ impl SampleFleet {
             .expect("cannot replace the config");
     }
 
-    /// Returns the account that `number` stands for in this fleet's config. Tests run side by side, and
-    /// a brain of another fleet that trades the same account blocks a start.
+    /// Returns the account that `number` stands for in this fleet's config: tests run side by side, and
+    /// an account is one for the whole machine. Only its last three digits count.
     pub fn account(&self, number: u64) -> u64 {
-        if number < SMALL { self.accounts_from + number } else { number }
+        self.accounts_from + number % OWN
     }
 
     /// Writes a script with directives for the stand-in, one per line.
@@ -147,14 +156,12 @@ impl SampleFleet {
     }
 }
 
-/// Account numbers below this are those of one fleet alone.
-const SMALL: u64 = 1000;
+/// How many accounts a fleet has for itself.
+const OWN: u64 = 1000;
 
-/// Returns a number that no other fleet of this or another test program gets.
+/// Returns the number before the first account of a fleet, far beyond those of any broker.
 fn accounts_from() -> u64 {
-    static COUNT: AtomicU64 = AtomicU64::new(1);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    (u64::from(std::process::id()) * 1000 + count % 1000) * SMALL
+    (900_000_000_000 + unlikely(100_000_000_000)) * OWN
 }
 
 impl Drop for SampleFleet {

@@ -45,6 +45,7 @@ impl Program {
             output: Output::Pipe(&writer),
             console: Console::Own,
             keep: Vec::new(),
+            machine_guards: Vec::new(),
             end_with_parent: false,
         };
         let child = spawn

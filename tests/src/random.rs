@@ -1,6 +1,6 @@
-//! Random numbers that a seed repeats, and accounts that do not repeat.
+//! Random numbers: some that a seed repeats, and accounts that nobody else has.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// A generator after Marsaglia's xorshift64.
 #[derive(Debug, Clone)]
@@ -21,16 +21,30 @@ impl Random {
     }
 }
 
-/// Returns an account that no other test and no fleet uses: accounts are locked on the whole machine.
+/// Returns a number that nobody else on this machine is likely to have asked for, below `limit`.
+pub(crate) fn unlikely(limit: u64) -> u64 {
+    RandomState::new().build_hasher().finish() % limit
+}
+
+/// Returns an account that no other test and no fleet uses: an account is one for the whole machine.
 pub fn random_account() -> String {
-    format!("T-{:016x}", RandomState::new().hash_one(std::process::id()))
+    format!("T-{:016x}", unlikely(u64::MAX))
+}
+
+/// Returns the account that only the calling thread has, and so only this test.
+pub fn own_account() -> &'static str {
+    thread_local!(static OWN: String = random_account());
+    // Some hundred tests, each with a few bytes.
+    OWN.with(|own| Box::leak(own.clone().into_boxed_str()))
 }
 
 /// Which port stands for which resource in the stress test.
 pub mod stress_ports {
-    /// Names are `BRAIN_0` up to below this.
+    /// How many folders there are; the accounts are the same in both.
+    pub const FOLDERS: u64 = 2;
+    /// How many names each folder has: the first one those from `BRAIN_0` on, the second one the next.
     pub const NAMES: u64 = 6;
-    /// Accounts are 1 up to this.
+    /// Accounts are `T-<random>-1` up to this.
     pub const ACCOUNTS: u64 = 4;
     /// How many ports there are.
     pub const COUNT: u16 = 20;
@@ -40,7 +54,9 @@ pub mod stress_ports {
         let number = |text: &str| text.parse::<u16>().expect("a number");
         match resource.split('/').collect::<Vec<_>>()[..] {
             ["name", name] => number(name.trim_start_matches("brain_")),
-            ["account", account, "brain"] => 10 + number(account),
+            ["account", account, "brain"] => {
+                (FOLDERS * NAMES) as u16 + number(account.rsplit('-').next().unwrap_or_default())
+            }
             _ => panic!("unknown resource {resource}"),
         }
     }

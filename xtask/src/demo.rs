@@ -80,9 +80,10 @@ fn refuse_copy(fleet: &SampleFleet, what: &str) -> Result<()> {
     let python = python.to_str().context("the folder's name is no text")?;
     let again = what.starts_with("the same");
     let name = if again { "BRAIN_ATLAS" } else { "BRAIN_ATLAS_COPY" };
-    let args = ["run", name, "--account", "1000001", "--", python, "BRAIN_ATLAS.py"];
+    let account = fleet.account(ACCOUNTS[0].1).to_string();
+    let args = ["run", name, "--account", &account, "--", python, "BRAIN_ATLAS.py"];
     let refused = fleet.run("qc-lock", &args);
-    show(&format!("qc-lock run {name} --account 1000001 -- python BRAIN_ATLAS.py"), &refused);
+    show(&format!("qc-lock run {name} --account {account} -- python BRAIN_ATLAS.py"), &refused);
     ensure!(refused.code == 75, "{what}: the exit code is {}, not 75", refused.code);
     ensure!(
         refused.stderr.contains("is held by PID "),

@@ -71,9 +71,11 @@ fn play(fleet: &SampleFleet) -> Result<[Screen; 4]> {
 
     let python = fleet.python();
     let python = python.to_str().context("the folder's name is no text")?;
-    let words = ["run", "BRAIN_ATLAS_COPY", "--account", "1000001", "--", python, "BRAIN_ATLAS.py"];
-    let typed = "qc-lock run BRAIN_ATLAS_COPY --account 1000001 -- python BRAIN_ATLAS.py";
-    lock.add(typed, &fleet.run("qc-lock", &words), 75)?;
+    let account = fleet.account(ACCOUNTS[0].1).to_string();
+    let words = ["run", "BRAIN_ATLAS_COPY", "--account", &account, "--", python, "BRAIN_ATLAS.py"];
+    let typed =
+        format!("qc-lock run BRAIN_ATLAS_COPY --account {account} -- python BRAIN_ATLAS.py");
+    lock.add(&typed, &fleet.run("qc-lock", &words), 75)?;
     lock.add("qc-lock list", &colored("qc-lock", &["list"]), 0)?;
     let words = ["history", "--name", "BRAIN_CASTOR"];
     lock.add("qc-lock history --name BRAIN_CASTOR", &fleet.run("qc-lock", &words), 0)?;

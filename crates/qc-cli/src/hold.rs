@@ -116,6 +116,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         output: log.as_ref().map_or(Output::Inherit, Output::File),
         console: Console::Shared,
         keep: Vec::new(),
+        machine_guards: Vec::new(),
         end_with_parent: true,
     };
     let started = |lock: &Lock| {
@@ -125,6 +126,10 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         }
         if let Some(error) = lock.history_error() {
             warn(error);
+        }
+        if lock.is_of_folder_only() {
+            // Only said; a program that may use neither still runs under the lock of its folder.
+            let _ = writeln!(io::stderr(), "WARNING: {}", qc_lock_core::FOLDER_ONLY);
         }
         if log.is_some() {
             // Where the supervisor has gone away, the command runs on under its lock.

@@ -269,7 +269,7 @@ impl Fleet {
 
     /// Returns the folder that the locks live in, unless the user names another.
     pub fn lock_dir(&self) -> PathBuf {
-        self.root.join(crate::root::LOCK_FOLDER)
+        self.root.join(qc_lock_core::LOCK_FOLDER)
     }
 
     /// Returns the component of this name, whatever its case.

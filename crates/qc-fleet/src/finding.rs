@@ -4,6 +4,7 @@ mod duplicates;
 mod state;
 
 use qc_lock_core::LockState;
+use qc_process::visible;
 use serde::Serialize;
 
 use self::duplicates::duplicates;
@@ -93,6 +94,7 @@ impl Snapshot {
             duplicates(self).iter().map(|group| group.finding(self)).collect();
         let foreign = self.instances.iter().filter(|one| one.place == Place::Foreign);
         findings.extend(foreign.filter_map(|one| foreign_copy(one, fleet)));
+        findings.extend(holders_elsewhere(self, fleet));
         // A duplicate that has no lock is both.
         findings.extend(self.rogues().map(|one| {
             let (name, pids) = (&one.component, join(&one.pids()));
@@ -181,6 +183,35 @@ fn foreign_copy(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
         );
         about(FindingKind::Foreign, text, instance)
     })
+}
+
+/// Tells of those who hold an account or a terminal of this fleet for another folder, and look like no
+/// component of any.
+fn holders_elsewhere(snapshot: &Snapshot, fleet: &Fleet) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    let unknown = snapshot
+        .elsewhere
+        .iter()
+        .filter(|holder| !snapshot.instances.iter().any(|instance| instance.includes(holder.pid)));
+    for holder in unknown {
+        let needs = |one: &&std::sync::Arc<crate::Component>| {
+            one.request().resources().iter().any(|place| place.guard_file() == holder.guard)
+        };
+        let Some(ours) = fleet.components.iter().find(needs) else { continue };
+        if findings.iter().any(|finding| finding.pids == [holder.pid]) {
+            continue;
+        }
+        let folder = holder.folder.as_deref().map(|folder| format!(" {}", visible(folder)));
+        let (name, pid) = (visible(&holder.name), holder.pid);
+        let text = format!(
+            "{name} runs from another folder{} and holds what {} needs: PID {pid}",
+            folder.unwrap_or_default(),
+            ours.name
+        );
+        let components = vec![ours.name.to_string()];
+        findings.push(Finding { kind: FindingKind::Foreign, text, components, pids: vec![pid] });
+    }
+    findings
 }
 
 fn about(kind: FindingKind, text: String, instance: &Instance) -> Finding {

@@ -11,10 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qc_lock_core::{LockEntry, Resource};
-use qc_process::{Identity, ProcessInfo};
+use qc_process::{Identity, MachineHolder, ProcessInfo};
 
 pub use self::obstacle::Obstacle;
-use self::obstacle::lock_obstacle;
+use self::obstacle::{holder_obstacle, lock_obstacle};
 use crate::call::is_wrapper_of_qc;
 use crate::{Component, Fleet, Instance, Place, Role, Snapshot};
 
@@ -60,6 +60,8 @@ pub struct Beside<'a> {
     unknown: HashMap<String, Vec<&'a Instance>>,
     /// Locks whose living holder is no instance, by what they protect and by their names.
     loose: HashMap<String, Vec<&'a LockEntry>>,
+    /// Who holds an account or a terminal of the machine for another folder, by its guard.
+    elsewhere: HashMap<&'a str, &'a MachineHolder>,
     /// The pids of processes that started an instance and are not part of it.
     starters: HashSet<u32>,
 }
@@ -79,6 +81,7 @@ impl<'a> Beside<'a> {
             placed: HashMap::new(),
             unknown: HashMap::new(),
             loose: HashMap::new(),
+            elsewhere: snapshot.elsewhere.iter().map(|one| (&*one.guard, one)).collect(),
             starters: HashSet::new(),
         };
         for instance in snapshot.instances.iter().filter(|one| !is_own(one)) {
@@ -127,10 +130,7 @@ impl<'a> Beside<'a> {
             copies.iter().map(|&one| one as *const _).collect();
         let asked = component.request().resources();
         for place in asked.iter().map(|one| one.as_str()).filter(|one| is_place(one)) {
-            let why = match place.starts_with("account/") {
-                true => "for the same account",
-                false => "at the same terminal",
-            };
+            let why = sharing(place);
             for &one in self.placed.get(place).into_iter().flatten() {
                 if told.insert(one) {
                     obstacles.push(self.obstacle(one, &format!(" {why}")));
@@ -148,6 +148,13 @@ impl<'a> Beside<'a> {
             }
         }
         obstacles.extend(self.locks_of(component, &asked));
+        for place in &asked {
+            let holder = self.elsewhere.get(&*place.guard_file());
+            let is_told = |pid: u32| obstacles.iter().any(|one| one.includes(pid));
+            if let Some(holder) = holder.filter(|holder| !is_told(holder.pid)) {
+                obstacles.push(holder_obstacle(holder, sharing(place.as_str())));
+            }
+        }
         match (copies, &obstacles[..]) {
             ([], []) => MayStart::Yes,
             ([one], []) => match adoptable(one, component, &self.starters) {
@@ -295,6 +302,14 @@ fn places_of(instance: &Instance) -> Vec<String> {
     places.sort_unstable();
     places.dedup();
     places
+}
+
+/// Says what two share who need the same place.
+fn sharing(place: &str) -> &'static str {
+    match place.starts_with("account/") {
+        true => "for the same account",
+        false => "at the same terminal",
+    }
 }
 
 /// Whether a resource is a place at an account or a terminal; names belong to their folder.

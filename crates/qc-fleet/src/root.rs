@@ -8,9 +8,6 @@ use qc_process::{PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH};
 /// The name of the trader's config file.
 pub const CONFIG_FILE: &str = "MASTER_CONFIG.json";
 
-/// The folder of the locks, in that of the fleet.
-pub(crate) const LOCK_FOLDER: &str = ".locks";
-
 /// Returns the nearest folder that holds the config, from `start` upward.
 pub fn find_root(start: &Path) -> Option<PathBuf> {
     // A link that leads nowhere is a mistake here, and no reason to take the fleet above.

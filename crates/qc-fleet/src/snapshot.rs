@@ -2,6 +2,7 @@
 
 mod holders;
 mod identify;
+mod machine;
 mod origin;
 mod roots;
 
@@ -9,9 +10,9 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use qc_lock_core::{Latch, LockDir, LockEntry};
+use qc_lock_core::{LOCK_FOLDER, Latch, LockDir, LockEntry};
 use qc_process::inspect::user_of;
-use qc_process::{Identity, Listing, ProcessInfo, Sought};
+use qc_process::{Identity, Listing, MachineHolder, ProcessInfo, Sought};
 
 use self::holders::Holders;
 use self::identify::{Identified, identify};
@@ -21,7 +22,7 @@ use crate::evidence::{Evidence, Machine, Sight, identity_in};
 use crate::fold::{Folded, fold};
 use crate::matching::{Matcher, Place};
 use crate::program::{contradiction, untouchable};
-use crate::root::{CONFIG_FILE, LOCK_FOLDER, find_root};
+use crate::root::{CONFIG_FILE, find_root};
 use crate::supervision::Orchestrators;
 use crate::title::without_false_title;
 use crate::{Fleet, Instance, Role};
@@ -35,6 +36,9 @@ pub struct Snapshot {
     pub locks: Vec<LockEntry>,
     /// The command lines of the programs of qc that hold a lock for another one, or are about to.
     pub holding: Vec<Vec<String>>,
+    /// Who holds an account or a terminal of this machine for another folder, by what they say of
+    /// themselves.
+    pub elsewhere: Vec<MachineHolder>,
     /// How many processes could not be read.
     pub unreadable: usize,
     /// What forbids every start, if something does.
@@ -59,7 +63,9 @@ impl Snapshot {
             // A shell's Python may have changed its title.
             starters: &is_wrapper,
         })?;
+        let holders = machine::look();
         let mut snapshot = Self::assemble(fleet, listing, locks);
+        snapshot.elsewhere = machine::elsewhere(holders, &snapshot, fleet);
         snapshot.learn_foreign_accounts();
         Ok(snapshot)
     }
@@ -125,7 +131,8 @@ impl Snapshot {
         let holding = processes.iter().filter(|one| is_wrapper_of_qc(&one.args));
         let holding = holding.map(|one| one.args.clone()).collect();
         let unreadable = unreadable + unclear;
-        Self { instances, locks, holding, unreadable, latch: None, hides_others }
+        let (elsewhere, latch) = (Vec::new(), None);
+        Self { instances, locks, holding, elsewhere, unreadable, latch, hides_others }
     }
 
     /// Adds what forbids every start.

@@ -38,6 +38,7 @@ pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure>
         // A session, or a console, of its own: this terminal's end is not its end.
         console: Console::Own,
         keep: Vec::new(),
+        machine_guards: Vec::new(),
         end_with_parent: false,
     };
     let (mut child, ends_with_session) = spawn.start_detached()?;

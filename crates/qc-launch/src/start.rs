@@ -159,6 +159,7 @@ impl Starter<'_> {
             output,
             console: Console::Own,
             keep: Vec::new(),
+            machine_guards: Vec::new(),
             end_with_parent: false,
         }
     }
@@ -211,7 +212,9 @@ fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
 fn not_locked(error: LockError) -> NoStart {
     let why = match &error {
         // Nobody is known to hold it: it may be free in a moment.
-        LockError::Held { holder, .. } if holder.pid.is_none() => NotStarted::Busy,
+        LockError::Held { holder, .. } if holder.pid.is_none() && holder.elsewhere.is_none() => {
+            NotStarted::Busy
+        }
         LockError::Held { holder, foreign, .. } => {
             let why = format!("its lock is held by {holder}");
             match holder.pid.filter(|_| !foreign) {

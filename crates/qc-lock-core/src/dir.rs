@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_process::{Identity, file, here, identity_of, own_identity};
+use qc_process::{Identity, MachineGuard, file, here, identity_of, own_identity};
 
 use self::attempt::Attempt;
 use crate::guard::Guard;
@@ -75,6 +75,12 @@ impl LockDir {
     /// Returns the folder.
     pub fn path(&self) -> &Path {
         self.store.dir()
+    }
+
+    /// Returns the folder whose locks these are.
+    pub(crate) fn root(&self) -> PathBuf {
+        let path = std::path::absolute(self.path()).unwrap_or_else(|_| self.path().into());
+        path.parent().map_or(path.clone(), Path::to_path_buf)
     }
 
     /// Returns the file that carries the lock of `name`, whether or not it is there.
@@ -225,6 +231,7 @@ impl LockDir {
             program: Some(request.program.as_deref().unwrap_or(self.program()).to_owned()),
             token: None,
             guards: ids_of(request, &guards),
+            machine: machine_guards(request, &guards),
         };
         let mut reclaimed = Vec::new();
         for found in
@@ -287,6 +294,16 @@ fn ids_of(request: &Request, guards: &[Guard]) -> Option<BTreeMap<String, String
     let resources = request.resources();
     let ids = resources.iter().zip(guards);
     ids.map(|(resource, guard)| Some((resource.to_string(), guard.id()?))).collect()
+}
+
+/// Returns which guards are held on the whole machine; `None` where none is asked for.
+fn machine_guards(request: &Request, guards: &[Guard]) -> Option<Box<[String]>> {
+    let resources = request.resources();
+    let wide = resources.iter().zip(guards).filter(|(resource, _)| resource.is_machine_wide());
+    let held = wide.clone().filter(|(_, guard)| guard.machine().is_some_and(MachineGuard::holds));
+    let mut held: Box<[String]> = held.map(|(resource, _)| resource.guard_file()).collect();
+    held.sort();
+    wide.peekable().peek().is_some().then_some(held)
 }
 
 fn corrupt(reading: &Reading) -> Option<String> {

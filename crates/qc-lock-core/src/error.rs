@@ -86,7 +86,13 @@ impl LockError {
             Self::Held { foreign: true, .. } => {
                 "stop it on that machine or in that container; if it is certain that nothing runs there, `qc-lock clear-all` removes the record"
             }
-            Self::Held { .. } => SHUTDOWN_HINT,
+            Self::Held { holder, .. } => match (&holder.elsewhere, holder.pid) {
+                (None, _) => SHUTDOWN_HINT,
+                (Some(_), Some(_)) => {
+                    "stop it with qc-shutdown in that folder, or disable the account in one of the two configs"
+                }
+                (Some(_), None) => MACHINE_HINT,
+            },
             Self::Latched { .. } => "when trading may start again, run `qc-launch unlatch`",
             Self::Latch { .. } => {
                 "see who may write there and whether it is a file; while it is there, nothing starts"
@@ -105,8 +111,18 @@ impl LockError {
     }
 }
 
+/// How an administrator finds a holder that does not say who it is.
+const MACHINE_HINT: &str = if cfg!(windows) {
+    "Process Explorer, run as administrator, shows who it is (Find Handle: `qc2.`)"
+} else {
+    "an administrator sees who it is with `ss -xap | grep qc2` and `lslocks`"
+};
+
 /// Says what collides, where that is not the name itself.
 fn collision(name: &LockName, resource: &Resource, holder: &Holder) -> String {
+    if holder.elsewhere.is_some() {
+        return format!("; both need `{}` on this machine", visible(resource.as_str()));
+    }
     let same_lock =
         holder.name.as_ref().is_some_and(|holder| holder.eq_ignore_ascii_case(name.as_str()));
     if same_lock || *resource == Resource::name(name) {

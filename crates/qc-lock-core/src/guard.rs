@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use fd_lock::RwLock;
 use qc_process::fault::point;
 use qc_process::file::GuardFile;
+use qc_process::{Identity, MachineGuard};
 
 use crate::LockError;
 
@@ -16,6 +17,8 @@ use crate::LockError;
 pub(crate) struct Guard {
     file: GuardFile,
     path: PathBuf,
+    /// The same for the whole machine, where that is asked for.
+    machine: Option<MachineGuard>,
 }
 
 impl Guard {
@@ -32,7 +35,7 @@ impl Guard {
             // Between opening and locking the file may have been deleted and made anew: then the
             // lock is on a file that nobody else will ever see.
             if file.is_at(path)? {
-                return Ok(Some(Self { file, path: path.into() }));
+                return Ok(Some(Self { file, path: path.into(), machine: None }));
             }
         }
     }
@@ -45,6 +48,27 @@ impl Guard {
         self.file
             .is_at(&self.path)
             .map_err(|source| LockError::Guard { path: self.path.clone(), source })
+    }
+
+    /// Takes the guard for the whole machine, too; `false` if somebody else holds it there.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub(crate) fn take_machine(&mut self, guard: &str) -> io::Result<bool> {
+        self.machine = MachineGuard::take(guard)?;
+        Ok(self.machine.is_some())
+    }
+
+    /// Returns the guard of the whole machine, if this one has one.
+    pub(crate) fn machine(&self) -> Option<&MachineGuard> {
+        self.machine.as_ref()
+    }
+
+    /// Lets the whole machine read who holds it.
+    pub(crate) fn name_holder(&self, holder: &Identity, lock: &str, root: &Path) {
+        if let Some(machine) = &self.machine {
+            machine.name_holder(holder, lock, root);
+        }
     }
 
     /// Returns which file it is, where the system tells.

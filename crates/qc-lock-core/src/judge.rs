@@ -146,6 +146,9 @@ pub struct Holder {
     pub name: Option<String>,
     /// Why nothing of this is known, where there is a record that can't be read.
     pub hidden: Option<String>,
+    /// The folder whose lock it is, where that is another one on this machine: `None` inside if it is
+    /// not known which.
+    pub elsewhere: Option<Option<String>>,
     /// The processes that have the guard open, where no record says who holds the lock: pid and name.
     pub open_in: Vec<(u32, String)>,
 }
@@ -179,6 +182,12 @@ impl Holder {
 impl fmt::Display for Holder {
     /// `PID 4711 (account 1234567, since 2026-11-02 21:04:05, host TRADER-PC)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(folder) = &self.elsewhere {
+            let Some(pid) = self.pid else { return f.write_str("another program on this machine") };
+            let name = visible(self.name.as_deref().unwrap_or("unknown"));
+            let folder = folder.as_deref().map_or("another folder".into(), visible);
+            return write!(f, "PID {pid} ({name} in {folder})");
+        }
         let Some(pid) = self.pid else {
             return match (&self.hidden, &self.open_in[..]) {
                 (Some(why), _) => {

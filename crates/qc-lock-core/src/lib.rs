@@ -63,5 +63,15 @@ pub use run::run_held;
 pub use tail::HistoryTail;
 pub use time::local_time;
 
+/// The folder of the locks, in that of the fleet.
+pub const LOCK_FOLDER: &str = ".locks";
+
+/// What is said where [`Lock::is_of_folder_only`].
+pub const FOLDER_ONLY: &str = if cfg!(windows) {
+    "accounts and terminals are locked in this folder only: this program may make no objects that other sessions see"
+} else {
+    "accounts and terminals are locked in this folder only: this program may use neither Unix sockets nor /dev/shm"
+};
+
 /// The environment variable that tells a child which lock is held for it.
 pub const TOKEN_VARIABLE: &str = "QC_LOCK_TOKEN";

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::dir::verdict;
 use crate::judge::{Holder, Verdict};
 use crate::record::Reading;
+use crate::resource::guard_file;
 use crate::store::{Found, Store};
 use crate::{Account, LockDir, LockError, LockName, Record, Resource};
 
@@ -50,6 +51,13 @@ pub struct LockEntry {
     /// The facts by which the record can be believed.
     #[serde(skip)]
     pub evidence: LockEvidence,
+}
+
+impl LockEntry {
+    /// Returns what of this lock the guard called `guard` protects, if it is one of its own.
+    pub fn resource_of(&self, guard: &str) -> Option<&str> {
+        self.resources.iter().map(String::as_str).find(|one| guard_file(one) == guard)
+    }
 }
 
 /// The facts by which a record can be believed: not what it says, but what the system shows.

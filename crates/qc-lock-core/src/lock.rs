@@ -86,6 +86,12 @@ impl Lock {
         self.guards.clear();
     }
 
+    /// Whether an account or a terminal is protected in this lock directory alone, because the system
+    /// lets this program keep nobody out elsewhere.
+    pub fn is_of_folder_only(&self) -> bool {
+        self.record.machine.as_ref().is_some_and(|held| held.is_empty())
+    }
+
     /// Gives the lock back.
     ///
     /// # Errors
@@ -137,6 +143,8 @@ impl Lock {
                 return Ok(false);
             }
         }
+        let root = self.dir.root();
+        guards.iter().for_each(|guard| guard.name_holder(holder, &self.record.name, &root));
         Ok(true)
     }
 

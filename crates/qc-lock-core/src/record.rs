@@ -53,6 +53,10 @@ pub struct Record {
     /// is known by it, also where its process can't be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<BTreeMap<String, String>>,
+    /// Which guards are held on the whole machine. `None` if no account and no terminal is asked for, or
+    /// if the record was written by a version that knew none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Box<[String]>>,
 }
 
 /// What the old module wrote.
@@ -178,6 +182,7 @@ pub(crate) mod tests {
             program: Some("BRAIN_ATLAS.py".into()),
             token: None,
             guards: None,
+            machine: None,
         }
     }
 

@@ -37,25 +37,41 @@ impl Terminal {
     }
 }
 
-/// Forward slashes, none doubled or trailing, lower case, no `//?/` in front, and without the
+/// Forward slashes, none doubled or trailing, lower case, without quotes, without `//?/` or `//./` in
+/// front, `.` and `..` folded, no dot or blank at the end of a part (Windows drops them), and without the
 /// terminal's program at the end.
 fn normalised(path: &str) -> String {
-    let path = path.trim().replace('\\', "/").to_lowercase();
-    let (path, is_share) = match path.strip_prefix("//?/") {
+    let path = path.trim().trim_matches(['"', '\'']).trim().replace('\\', "/").to_lowercase();
+    let device = path.strip_prefix("//?/").or_else(|| path.strip_prefix("//./"));
+    let (path, is_share) = match device {
         Some(rest) => match rest.strip_prefix("unc/") {
             Some(share) => (share, true),
             None => (rest, false),
         },
         None => (path.as_str(), path.starts_with("//")),
     };
-    let mut parts: Vec<&str> =
-        path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let is_absolute = is_share || path.starts_with('/');
+    // A share's host and name, and the letter of a drive, can't be left.
+    let is_drive = |part: &str| part.len() == 2 && part.ends_with(':');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        let fixed =
+            if is_share { 2 } else { usize::from(parts.first().is_some_and(|it| is_drive(it))) };
+        match part.trim_end_matches(['.', ' ']) {
+            _ if part == ".." && parts.len() > fixed && parts.last() != Some(&"..") => {
+                parts.pop();
+            }
+            _ if part == ".." && !is_absolute && fixed == 0 => parts.push(part),
+            "" => {}
+            part => parts.push(part),
+        }
+    }
     if parts.last().is_some_and(|last| PROGRAMS.contains(last)) {
         parts.pop();
     }
     let lead = if is_share {
         "//"
-    } else if path.starts_with('/') {
+    } else if is_absolute {
         "/"
     } else {
         ""
@@ -83,6 +99,12 @@ impl Resource {
         Self(format!("terminal/{}/{}", terminal.0, name.role()))
     }
 
+    /// Whether it is held on the whole machine, and not in one lock directory alone: a name stays with
+    /// its folder, accounts and terminals do not.
+    pub(crate) fn is_machine_wide(&self) -> bool {
+        !self.0.starts_with("name/")
+    }
+
     /// Whether the record of a lock called `name` can be about this: one about a name bears it.
     pub(crate) fn may_be_of(&self, name: &str) -> bool {
         self.0.strip_prefix("name/").is_none_or(|key| key.eq_ignore_ascii_case(name))
@@ -96,16 +118,20 @@ impl Resource {
     /// Returns the file name of the guard: `name@<name>`, and for the others the kind, `@`, and
     /// the first 32 hexadecimal digits of the SHA-256 of the text.
     pub fn guard_file(&self) -> String {
-        match self.0.split_once('/') {
-            Some(("name", name)) => format!("name@{name}"),
-            Some((kind, _)) => {
-                let digest = Sha256::digest(self.0.as_bytes());
-                let hex: String =
-                    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-                format!("{kind}@{hex}")
-            }
-            None => self.0.clone(),
+        guard_file(&self.0)
+    }
+}
+
+/// Returns the file name of the guard of a resource, see [`Resource::guard_file`].
+pub(crate) fn guard_file(resource: &str) -> String {
+    match resource.split_once('/') {
+        Some(("name", name)) => format!("name@{name}"),
+        Some((kind, _)) => {
+            let digest = Sha256::digest(resource.as_bytes());
+            let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            format!("{kind}@{hex}")
         }
+        None => resource.to_owned(),
     }
 }
 
@@ -126,12 +152,21 @@ mod tests {
             "c:/mt5/atlas/",
             r"C:\\MT5\.\ATLAS\\Terminal64.exe",
             r"\\?\C:\MT5\Atlas",
+            r"\\.\C:\MT5\Atlas",
+            "\"C:\\MT5\\Atlas\\terminal64.exe\"",
+            r"C:\Old\..\MT5\.\x\..\Atlas",
+            r"C:\..\MT5\Atlas",
+            r"C:\MT5.\Atlas. \terminal64.exe",
         ] {
             assert_eq!(normalised(path), "c:/mt5/atlas", "{path}");
         }
         assert_eq!(normalised(r"\\server\share\MT5"), "//server/share/mt5");
         assert_eq!(normalised(r"\\?\UNC\server\share\MT5\"), "//server/share/mt5");
+        assert_eq!(normalised(r"\\server\share\..\MT5"), "//server/share/mt5");
         assert_eq!(normalised("/opt/mt5//terminal64.exe"), "/opt/mt5");
+        assert_eq!(normalised("/../opt/x/../mt5"), "/opt/mt5");
+        assert_eq!(normalised("../../mt5/x/.."), "../../mt5");
+        assert_eq!(normalised("/opt/mt5..."), "/opt/mt5");
     }
 
     #[test]

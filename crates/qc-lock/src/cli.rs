@@ -55,7 +55,11 @@ pub(crate) enum Command {
     /// Run a command while holding a lock
     Run(HoldArgs),
     /// List the locks
-    List,
+    List {
+        /// List who holds an account or a terminal on this machine, whatever the folder
+        #[arg(long)]
+        machine: bool,
+    },
     /// Show one lock
     Status {
         /// Name of the lock, such as BRAIN_ATLAS

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod machine;
 
 use std::io::{self, Write};
 use std::thread;
@@ -51,7 +52,8 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Some(Command::History(args)) => history(&locks, args, json, output),
-        Some(Command::List) => list(&locks, cli, output),
+        Some(Command::List { machine: true }) => machine::list(cli, output),
+        Some(Command::List { machine: false }) => list(&locks, cli, output),
         Some(Command::ClearStale) => cleared(locks.clear_stale()?, "stale", json, output),
         Some(Command::ClearAll) => cleared(locks.clear_all()?, "all", json, output),
         None if cli.old.clear_stale => cleared(locks.clear_stale()?, "stale", json, output),

@@ -6,7 +6,7 @@ use std::io::{self, PipeWriter};
 use std::path::PathBuf;
 
 use crate::program::explained;
-use crate::{Identity, imp};
+use crate::{Identity, MachineGuard, imp};
 
 /// Where a child's output goes.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,8 @@ pub struct Spawn<'a> {
     /// Open files that it inherits although children otherwise don't. Without meaning on Windows,
     /// see [`crate::LOCKS_ARE_INHERITED`].
     pub keep: Vec<&'a File>,
+    /// Guards of the machine that it holds, too, until it ends.
+    pub machine_guards: Vec<&'a MachineGuard>,
     /// On Windows: end it when this program ends, however that happens. What the child itself
     /// starts is free. Without meaning on Unix.
     pub end_with_parent: bool,

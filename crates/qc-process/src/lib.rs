@@ -24,6 +24,7 @@ mod interrupt;
 mod list;
 mod listener;
 mod local;
+mod machine;
 mod parts;
 mod program;
 mod relay;
@@ -44,6 +45,9 @@ pub use list::{
 };
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
+pub use machine::{
+    MachineGuard, MachineHolder, MachineReach, machine_guards, machine_holders, machine_reach,
+};
 pub use parts::in_parts;
 pub use program::{find_program, is_bare, is_interpreter, is_path_variable, is_same_variable};
 pub use relay::Relay;

@@ -83,6 +83,7 @@ mod tests {
             output: Output::Pipe(&output),
             console: Console::Own,
             keep: Vec::new(),
+            machine_guards: Vec::new(),
             end_with_parent: false,
         };
         spawn.start(|_| Ok(())).unwrap()

@@ -1,5 +1,5 @@
 //! Contends for locks until it is killed or its standard input ends, and proves each time that it
-//! was alone: `hammer DIR REFEREE PORTS SEED`.
+//! was alone: `hammer DIR REFEREE PORTS SEED ACCOUNTS FIRST`.
 //!
 //! Whoever holds a lock tells the referee, who listens on a port of 127.0.0.1, `enter PID RESOURCE`,
 //! binds the resource's own port, works for some milliseconds, and tells `leave PID RESOURCE`. Each
@@ -18,13 +18,14 @@ use qc_tests::{Random, stress_ports};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [dir, referee, ports, seed] = &args[..] else {
-        panic!("usage: hammer DIR REFEREE PORTS SEED")
+    let [dir, referee, ports, seed, accounts, first] = &args[..] else {
+        panic!("usage: hammer DIR REFEREE PORTS SEED ACCOUNTS FIRST")
     };
     let locks = LockDir::new(dir);
     let referee: u16 = referee.parse().expect("a port");
     let mut referee = TcpStream::connect(("127.0.0.1", referee)).expect("no referee");
     let first_port: u16 = ports.parse().expect("a port");
+    let first_name: u64 = first.parse().expect("a number");
     let mut random = Random::new(seed.parse().expect("a seed"));
     let over = Arc::new(AtomicBool::new(false));
     let over_at_end = Arc::clone(&over);
@@ -33,12 +34,13 @@ fn main() -> ExitCode {
         over_at_end.store(true, Ordering::Relaxed);
     });
     while !over.load(Ordering::Relaxed) {
-        let name: LockName =
-            format!("BRAIN_{}", random.below(stress_ports::NAMES)).parse().expect("a name");
+        let name: LockName = format!("BRAIN_{}", first_name + random.below(stress_ports::NAMES))
+            .parse()
+            .expect("a name");
         let mut request = Request::new(name).program("hammer");
         let account = random.below(stress_ports::ACCOUNTS + 1);
         if account > 0 {
-            let account: Account = account.to_string().parse().expect("an account");
+            let account: Account = format!("{accounts}-{account}").parse().expect("an account");
             request = request.account(account);
         }
         match locks.acquire(&request) {

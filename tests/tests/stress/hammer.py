@@ -1,6 +1,6 @@
 """Contends for locks as the program `hammer` does, but through process_lock.py:
 
-    hammer.py DIR REFEREE PORTS SEED
+    hammer.py DIR REFEREE PORTS SEED ACCOUNTS FIRST
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import process_lock
 
-folder, referee, ports, seed = sys.argv[1:]
+folder, referee, ports, seed, accounts, first = sys.argv[1:]
 process_lock.LOCK_DIR = Path(folder)
 rng = random.Random(int(seed))
 referee = socket.create_connection(("127.0.0.1", int(referee)))
@@ -23,7 +23,7 @@ threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).sta
 
 def port_of(resource):
     kind, what = resource.split("/")[:2]
-    return int(ports) + (int(what[len("brain_"):]) if kind == "name" else 10 + int(what))
+    return int(ports) + (int(what[len("brain_"):]) if kind == "name" else 12 + int(what.rpartition("-")[2]))
 
 
 def bind(port):
@@ -48,11 +48,12 @@ def say(word, resources):
 
 
 while not over.is_set():
-    name = f"BRAIN_{rng.randrange(6)}"
-    account = rng.randrange(5) or None
+    name = f"BRAIN_{int(first) + rng.randrange(6)}"
+    number = rng.randrange(5)
+    account = f"{accounts}-{number}" if number else None
     try:
         with process_lock.ProcessLock(name, account):
-            resources = [f"name/{name.lower()}"] + ([f"account/{account}/brain"] if account else [])
+            resources = [f"name/{name.lower()}"] + ([f"account/{account.lower()}/brain"] if account else [])
             say("enter", resources)
             bound = [bind(port_of(resource)) for resource in resources]
             time.sleep(rng.random() * 0.012)

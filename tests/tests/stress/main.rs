@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_process::{Identity, Process, identity_of};
-use qc_tests::{Random, is_wine, python, stress_ports};
+use qc_tests::{Random, is_wine, own_account, python, stress_ports};
 use serde_json::{Value, json};
 
 /// What happened in one run.
@@ -30,7 +30,11 @@ struct Report {
 
 /// Processes that contend; killed when dropped. Every fourth is a Python, where there is one.
 struct Crowd {
-    args: [String; 3],
+    folders: Vec<PathBuf>,
+    /// Referee and ports.
+    args: [String; 2],
+    /// What the accounts begin with.
+    accounts: String,
     members: Vec<(Child, Identity)>,
     seed: u64,
     pythons: usize,
@@ -46,9 +50,11 @@ impl Crowd {
             }
             None => Command::new(hammer()),
         };
-        let child =
-            command.args(&self.args).arg(self.seed.to_string()).stdin(Stdio::piped()).spawn();
-        let child = child.expect("cannot start a contender");
+        // Every second one works in the other folder; a Python comes every fourth time.
+        let folder = self.seed / 4 % stress_ports::FOLDERS;
+        command.arg(&self.folders[folder as usize]).args(&self.args).arg(self.seed.to_string());
+        command.arg(&self.accounts).arg((folder * stress_ports::NAMES).to_string());
+        let child = command.stdin(Stdio::piped()).spawn().expect("cannot start a contender");
         let identity = identity_of(child.id()).expect("it has ended at once");
         self.members.push((child, identity));
     }
@@ -56,14 +62,20 @@ impl Crowd {
 
 impl Crowd {
     /// Chooses whom to kill: where a record names one of the crowd, it is most likely inside.
-    fn victim(&self, locks: &Path, random: &mut Random) -> usize {
-        let record =
-            fs::read(locks.join(format!("BRAIN_{}.lock", random.below(stress_ports::NAMES))));
-        let record: Option<Value> =
-            record.ok().and_then(|record| serde_json::from_slice(&record).ok());
+    fn victim(&self, random: &mut Random) -> usize {
+        let record: Option<Value> = fs::read(self.record(random).1)
+            .ok()
+            .and_then(|record| serde_json::from_slice(&record).ok());
         let pid = record.and_then(|record| record["pid"].as_u64());
         let holder = self.members.iter().position(|(_, member)| pid == Some(member.pid.into()));
         holder.unwrap_or_else(|| random.below(self.members.len() as u64) as usize)
+    }
+
+    /// Chooses a record: its lock's number, and its file.
+    fn record(&self, random: &mut Random) -> (u64, PathBuf) {
+        let number = random.below(stress_ports::FOLDERS * stress_ports::NAMES);
+        let folder = &self.folders[(number / stress_ports::NAMES) as usize];
+        (number, folder.join(format!("BRAIN_{number}.lock")))
     }
 }
 
@@ -87,12 +99,14 @@ fn no_two_ever_hold_the_same_thing() {
     let seconds = setting("QC_STRESS_SECONDS", 3);
     let contenders = setting("QC_STRESS_CONTENDERS", if cfg!(windows) { 8 } else { 32 });
     let dir = tempfile::tempdir().unwrap();
-    let locks = dir.path().join(".locks");
-    fs::create_dir(&locks).unwrap();
+    let folders = (0..stress_ports::FOLDERS).map(|one| dir.path().join(one.to_string()));
+    let folders: Vec<PathBuf> = folders.map(|folder| folder.join(".locks")).collect();
+    folders.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
     let referee = Referee::start();
-    let folder = locks.to_str().unwrap().to_owned();
     let mut crowd = Crowd {
-        args: [folder, referee.port.to_string(), free_ports().to_string()],
+        args: [referee.port.to_string(), free_ports().to_string()],
+        accounts: own_account().into(),
+        folders,
         members: Vec::new(),
         seed: u64::from(std::process::id()),
         pythons: 0,
@@ -109,8 +123,7 @@ fn no_two_ever_hold_the_same_thing() {
         thread::sleep(Duration::from_millis(random.below(20)));
         match random.below(3) {
             0 => {
-                let (mut child, identity) =
-                    crowd.members.swap_remove(crowd.victim(&locks, &mut random));
+                let (mut child, identity) = crowd.members.swap_remove(crowd.victim(&mut random));
                 // Told before it is done: whoever enters after this line may find the other inside.
                 referee.write(format!("kill {} -", identity.pid));
                 Process::open(&identity)
@@ -122,8 +135,10 @@ fn no_two_ever_hold_the_same_thing() {
                 crowd.join();
                 started += 1;
             }
-            1 => delete_a_record(&locks, &mut random),
-            _ => write_a_false_record(&locks, &mut random),
+            1 => {
+                let _ = fs::remove_file(crowd.record(&mut random).1);
+            }
+            _ => write_a_false_record(crowd.record(&mut random)),
         }
     }
     for (child, _) in &mut crowd.members {
@@ -134,25 +149,23 @@ fn no_two_ever_hold_the_same_thing() {
     }
 
     let report = judge(&referee.log.lock().unwrap().join("\n"));
-    let history = qc_lock_core::LockDir::new(&locks).history().unwrap();
+    let histories = crowd.folders.iter().map(|folder| qc_lock_core::LockDir::new(folder).history());
+    let histories: Vec<_> = histories.map(|history| history.unwrap()).collect();
+    let lines: usize = histories.iter().map(|history| history.entries.len()).sum();
+    let unreadable: usize = histories.iter().map(|history| history.unreadable).sum();
     println!(
         "{started} contenders, {} of them Python, {contenders} at a time, {seconds} s: {} times inside, {} killed, {} of them inside; \
          {} lines of history, {} unreadable",
-        crowd.pythons,
-        report.entered,
-        report.killed,
-        report.killed_inside,
-        history.entries.len(),
-        history.unreadable,
+        crowd.pythons, report.entered, report.killed, report.killed_inside, lines, unreadable,
     );
     assert!(report.violations.is_empty(), "{:#?}", report.violations);
     assert!(report.entered > 20 && report.killed > 5, "too little happened: {report:?}");
     // Wine appends in two steps, and there lines of two programs can overwrite each other.
     if !is_wine() {
-        let cuts = cuts(&locks);
+        let cuts: Vec<usize> = crowd.folders.iter().flat_map(|folder| cuts(folder)).collect();
         let at_pages = cuts.iter().all(|place| place.is_multiple_of(PAGE));
         assert!(at_pages && cuts.len() <= report.killed, "{cuts:?}");
-        assert!(history.unreadable <= cuts.len(), "{cuts:?}");
+        assert!(unreadable <= cuts.len(), "{cuts:?}");
     }
 }
 
@@ -239,25 +252,19 @@ fn free_ports() -> u16 {
     rows.into_iter().find(is_free).expect("no row of free ports")
 }
 
-fn delete_a_record(locks: &Path, random: &mut Random) {
-    let _ =
-        fs::remove_file(locks.join(format!("BRAIN_{}.lock", random.below(stress_ports::NAMES))));
-}
-
 /// Writes a record that names a living process which is not its holder, as a pid that was used
 /// again makes it.
-fn write_a_false_record(locks: &Path, random: &mut Random) {
+fn write_a_false_record((number, path): (u64, PathBuf)) {
     let here = qc_process::here();
-    let number = random.below(stress_ports::NAMES);
     let record = json!({
         "pid": std::process::id(), "name": format!("BRAIN_{number}"), "account": null,
         "timestamp": "2026-01-02T03:04:05+00:00", "host": here.name, "version": 1, "started": 1,
         "boot_id": here.boot_id, "pid_namespace": here.pid_namespace, "resources": [format!("name/brain_{number}")],
     });
     // Written aside and renamed, as a contender does; on Windows another may have it open.
-    let temporary = locks.join(".false.tmp");
+    let temporary = path.with_file_name(".false.tmp");
     fs::write(&temporary, record.to_string()).unwrap();
-    let _ = fs::rename(&temporary, locks.join(format!("BRAIN_{number}.lock")));
+    let _ = fs::rename(&temporary, path);
 }
 
 /// Reads the log: at each moment at most one process that was not killed is inside a resource.

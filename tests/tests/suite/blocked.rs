@@ -212,10 +212,8 @@ fn what_a_reload_could_not_restart_is_shown_and_takes_its_new_settings_later() {
 
 #[test]
 fn a_brain_of_the_account_in_another_folder_refuses_the_check_and_the_start_alike() {
-    let (fleet, other) =
-        (SampleFleet::new(tools(), &ONE), SampleFleet::new(tools(), &[("OTHER", 11)]));
-    let same = json!({ "OTHER": { "account": fleet.account(11), "enabled": true } });
-    other.configure(&json!({ "ACCOUNTS": same, "PROCESS_MANAGER": section(&json!({})) }));
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let other = fleet.elsewhere(&[("OTHER", 11)]);
     let copy = by_hand(&other, "BRAIN_OTHER.py");
     let why = "for the same account";
     let check = fleet.run("qc-launch", &["check"]);

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{Local, TimeDelta};
 use qc_process::{LOCKS_ARE_INHERITED, here, own_identity};
-use qc_tests::{Contender, Program, SampleLocks, Speaker, copy_program, is_wine, python};
+use qc_tests::{
+    Contender, Program, SampleLocks, Speaker, copy_program, is_wine, own_account, python,
+};
 use serde_json::{Value, json};
 
 use crate::tools;
 
 const NAME: &str = "BRAIN_ATLAS";
-const ACCOUNT: Option<&str> = Some("1000001");
 
 fn sample() -> SampleLocks {
     SampleLocks::new(tools())
@@ -83,7 +84,7 @@ fn old_record(pid: u32, ago: TimeDelta) -> Value {
     json!({
         "pid": pid,
         "name": NAME,
-        "account": ACCOUNT,
+        "account": Some(own_account()),
         "timestamp": time.to_string(),
         "host": here().name,
     })
@@ -93,13 +94,13 @@ fn old_record(pid: u32, ago: TimeDelta) -> Value {
 fn a_holder_refuses_everybody() {
     for holder in holders() {
         let locks = sample();
-        let held = locks.hold(holder, NAME, ACCOUNT);
+        let held = locks.hold(holder, NAME, Some(own_account()));
         for asker in askers() {
             locks.attempt(asker, NAME, None).names(held.pid());
             locks.attempt(asker, "brain_Atlas", None).names(held.pid());
-            locks.attempt(asker, "BRAIN_OTHER", ACCOUNT).names(held.pid());
+            locks.attempt(asker, "BRAIN_OTHER", Some(own_account())).names(held.pid());
             // A watchdog works beside the brain of its account.
-            assert_eq!(locks.attempt(asker, "WATCHDOG_ATLAS", ACCOUNT).taken(), 0);
+            assert_eq!(locks.attempt(asker, "WATCHDOG_ATLAS", Some(own_account())).taken(), 0);
         }
         finish(held);
     }
@@ -109,10 +110,12 @@ fn a_holder_refuses_everybody() {
 fn a_latch_refuses_everybody_until_it_is_removed_and_a_holder_goes_on() {
     for holder in holders() {
         let locks = sample();
-        let held = locks.hold(holder, NAME, ACCOUNT);
+        let held = locks.hold(holder, NAME, Some(own_account()));
         locks.locks().set_latch("the broker is down").unwrap();
         for asker in askers() {
-            let text = locks.attempt(asker, "BRAIN_BOREAS", Some("1000002")).refused();
+            let text = locks
+                .attempt(asker, "BRAIN_BOREAS", Some(&format!("{}-2", own_account())))
+                .refused();
             for part in ["every start is forbidden: the broker is down", "qc-launch unlatch"] {
                 assert!(asker == Speaker::Library || text.contains(part), "no `{part}`: {text}");
             }
@@ -121,11 +124,11 @@ fn a_latch_refuses_everybody_until_it_is_removed_and_a_holder_goes_on() {
         assert!(held.works());
         finish(held);
         for asker in askers() {
-            locks.attempt(asker, NAME, ACCOUNT).refused();
+            locks.attempt(asker, NAME, Some(own_account())).refused();
         }
         locks.locks().unlatch().unwrap();
         for asker in askers() {
-            assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 0);
+            assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 0);
         }
     }
 }
@@ -151,8 +154,11 @@ fn a_latch_that_cannot_be_read_refuses_everybody() {
 fn a_different_account_or_name_is_free() {
     for (holder, asker) in pairs() {
         let locks = sample();
-        let held = locks.hold(holder, NAME, ACCOUNT);
-        assert_eq!(locks.attempt(asker, "BRAIN_BOREAS", Some("1000002")).taken(), 0);
+        let held = locks.hold(holder, NAME, Some(own_account()));
+        assert_eq!(
+            locks.attempt(asker, "BRAIN_BOREAS", Some(&format!("{}-2", own_account()))).taken(),
+            0
+        );
         finish(held);
     }
 }
@@ -161,10 +167,10 @@ fn a_different_account_or_name_is_free() {
 fn deleted_records_let_no_duplicate_in() {
     for holder in holders() {
         let locks = sample();
-        let held = locks.hold(holder, NAME, ACCOUNT);
+        let held = locks.hold(holder, NAME, Some(own_account()));
         locks.delete_records();
         for asker in askers() {
-            for (name, account) in [(NAME, None), ("BRAIN_OTHER", ACCOUNT)] {
+            for (name, account) in [(NAME, None), ("BRAIN_OTHER", Some(own_account()))] {
                 let text = locks.attempt(asker, name, account).refused();
                 assert!(
                     text.contains("a process whose record is missing or can't be read"),
@@ -174,7 +180,7 @@ fn deleted_records_let_no_duplicate_in() {
         }
         finish(held);
         for asker in askers() {
-            assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 0);
+            assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 0);
         }
     }
 }
@@ -183,12 +189,12 @@ fn deleted_records_let_no_duplicate_in() {
 fn deleted_guards_let_no_duplicate_in() {
     for holder in holders() {
         let locks = sample();
-        let held = locks.hold(holder, NAME, ACCOUNT);
+        let held = locks.hold(holder, NAME, Some(own_account()));
         // Windows deletes none that is held. Elsewhere the record now stands in for them.
         let _ = fs::remove_dir_all(locks.dir().join(".guards"));
         for asker in askers() {
             locks.attempt(asker, NAME, None).names(held.pid());
-            locks.attempt(asker, "BRAIN_OTHER", ACCOUNT).names(held.pid());
+            locks.attempt(asker, "BRAIN_OTHER", Some(own_account())).names(held.pid());
         }
         finish(held);
     }
@@ -198,9 +204,9 @@ fn deleted_guards_let_no_duplicate_in() {
 fn a_killed_holder_is_reclaimed() {
     for (holder, asker) in pairs() {
         let locks = sample();
-        let mut dead = locks.hold(holder, NAME, ACCOUNT);
+        let mut dead = locks.hold(holder, NAME, Some(own_account()));
         dead.kill();
-        assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 1);
+        assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 1);
         let history = locks.locks().history().unwrap();
         let reclaimed = history.entries.iter().find(|entry| entry.detail.is_some()).unwrap();
         assert_eq!((&*reclaimed.name, reclaimed.pid), (NAME, Some(dead.pid())), "{reclaimed:?}");
@@ -220,7 +226,7 @@ fn a_guard_that_is_freed_late_is_waited_for() {
     };
     for asker in askers() {
         let locks = sample();
-        locks.leave_dead(NAME, ACCOUNT);
+        locks.leave_dead(NAME, Some(own_account()));
         let guard = hold_guard(&locks);
         let late = Duration::from_secs(1);
         let freed = thread::spawn(move || {
@@ -228,17 +234,17 @@ fn a_guard_that_is_freed_late_is_waited_for() {
             drop(guard);
         });
         let began = Instant::now();
-        assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 1);
+        assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 1);
         assert!(began.elapsed() >= late * 9 / 10, "taken after {:?}", began.elapsed());
         freed.join().unwrap();
 
         // One that stays locked is somebody's, such as a child that has inherited it.
-        locks.leave_dead(NAME, ACCOUNT);
+        locks.leave_dead(NAME, Some(own_account()));
         let guard = hold_guard(&locks);
-        let text = locks.attempt(asker, NAME, ACCOUNT).refused();
+        let text = locks.attempt(asker, NAME, Some(own_account())).refused();
         assert!(text.contains("a process whose record is missing or can't be read"), "{text}");
         drop(guard);
-        assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 1);
+        assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 1);
     }
 }
 
@@ -246,11 +252,11 @@ fn a_guard_that_is_freed_late_is_waited_for() {
 fn a_killed_command_frees_its_lock() {
     for asker in askers() {
         let locks = sample();
-        let mut held = locks.hold(Speaker::Tool, NAME, ACCOUNT);
+        let mut held = locks.hold(Speaker::Tool, NAME, Some(own_account()));
         held.kill_worker();
         assert_ne!(held.finish().code, 0);
         // The wrapper lives and tidies up, so there is nothing to reclaim.
-        assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 0);
+        assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 0);
     }
 }
 
@@ -258,11 +264,11 @@ fn a_killed_command_frees_its_lock() {
 fn a_record_of_the_dead_hides_no_living_holder() {
     for holder in holders() {
         let locks = sample();
-        locks.hold(Speaker::Library, "BRAIN_ATLAS", ACCOUNT).kill();
-        let held = locks.hold(holder, "BRAIN_BOREAS", ACCOUNT);
+        locks.hold(Speaker::Library, "BRAIN_ATLAS", Some(own_account())).kill();
+        let held = locks.hold(holder, "BRAIN_BOREAS", Some(own_account()));
         assert!(locks.record("BRAIN_ATLAS").exists());
         for asker in askers() {
-            locks.attempt(asker, "BRAIN_CASTOR", ACCOUNT).names(held.pid());
+            locks.attempt(asker, "BRAIN_CASTOR", Some(own_account())).names(held.pid());
         }
         finish(held);
     }
@@ -272,11 +278,11 @@ fn a_record_of_the_dead_hides_no_living_holder() {
 fn a_released_lock_is_free_and_leaves_no_record() {
     for (holder, asker) in pairs() {
         let locks = sample();
-        let held = locks.hold(holder, NAME, ACCOUNT);
+        let held = locks.hold(holder, NAME, Some(own_account()));
         assert!(locks.record(NAME).exists());
         finish(held);
         assert!(!locks.record(NAME).exists());
-        assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 0);
+        assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 0);
     }
 }
 
@@ -322,12 +328,12 @@ fn a_living_holder_of_the_old_module_is_respected() {
             locks.attempt(asker, name, account).names(pid);
         };
         respected(&old_record(pid(&other), now), NAME, None);
-        respected(&old_record(pid(&other), now), "BRAIN_OTHER", ACCOUNT);
+        respected(&old_record(pid(&other), now), "BRAIN_OTHER", Some(own_account()));
         respected(&without(old_record(pid(&other), hour), "timestamp"), NAME, None);
         // It runs the script of that name: the clock must have been set.
         respected(&old_record(pid(&brain), hour), NAME, None);
         // Another role on the account.
-        assert_eq!(locks.attempt(asker, "WATCHDOG_ATLAS", ACCOUNT).taken(), 0);
+        assert_eq!(locks.attempt(asker, "WATCHDOG_ATLAS", Some(own_account())).taken(), 0);
 
         let reclaimed = |record: &Value| {
             locks.write(NAME, record);
@@ -452,12 +458,12 @@ fn a_killed_wrapper_leaves_no_unlocked_child() {
     let hold = |locks: &SampleLocks, command| match command {
         Speaker::Python => {
             let dir = locks.dir();
-            let args = ["lock", dir.to_str().unwrap(), NAME, ACCOUNT.unwrap()];
-            let mut held = locks.under_tool(NAME, ACCOUNT, 0, &args);
+            let args = ["lock", dir.to_str().unwrap(), NAME, own_account()];
+            let mut held = locks.under_tool(NAME, Some(own_account()), 0, &args);
             assert!(held.holds().is_some());
             held
         }
-        Speaker::Library | Speaker::Tool => locks.hold(Speaker::Tool, NAME, ACCOUNT),
+        Speaker::Library | Speaker::Tool => locks.hold(Speaker::Tool, NAME, Some(own_account())),
     };
     // Once a command that knows nothing of locks, once a script that has taken over its lock.
     for command in holders().filter(|&command| command != Speaker::Library) {
@@ -468,22 +474,22 @@ fn a_killed_wrapper_leaves_no_unlocked_child() {
             assert!(held.works());
             for asker in askers() {
                 locks.attempt(asker, NAME, None).names(held.pid());
-                locks.attempt(asker, "BRAIN_OTHER", ACCOUNT).names(held.pid());
+                locks.attempt(asker, "BRAIN_OTHER", Some(own_account())).names(held.pid());
             }
             locks.delete_records();
             for asker in askers() {
                 locks.attempt(asker, NAME, None).refused();
-                locks.attempt(asker, "BRAIN_OTHER", ACCOUNT).refused();
+                locks.attempt(asker, "BRAIN_OTHER", Some(own_account())).refused();
             }
             held.finish();
-            locks.attempt(Speaker::Library, NAME, ACCOUNT).taken();
+            locks.attempt(Speaker::Library, NAME, Some(own_account())).taken();
         } else {
             for asker in askers() {
                 let locks = sample();
                 let mut held = hold(&locks, command);
                 held.kill_wrapper();
                 held.wait_for_worker();
-                assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 1);
+                assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 1);
             }
         }
     }
@@ -497,11 +503,12 @@ fn a_token_is_good_for_one_process() {
     const OTHER: &str = "BRAIN_OTHER";
     const THIRD: &str = "BRAIN_THIRD";
     // What the wrapper is told of the account, and the name that the script uses.
-    for (account, name) in [(ACCOUNT, NAME), (ACCOUNT, OTHER), (None, NAME)] {
+    for (account, name) in [(Some(own_account()), NAME), (Some(own_account()), OTHER), (None, NAME)]
+    {
         println!("the wrapper has {account:?}, the script takes {name}");
         let locks = sample();
         let dir = locks.dir();
-        let args = ["token", dir.to_str().unwrap(), name, ACCOUNT.unwrap()];
+        let args = ["token", dir.to_str().unwrap(), name, own_account()];
         let mut held = locks.under_tool(NAME, account, 0, &args);
         let pid = held.holds().unwrap();
         let expected = [
@@ -519,7 +526,7 @@ fn a_token_is_good_for_one_process() {
         for asker in askers() {
             locks.attempt(asker, NAME, None).names(pid);
             locks.attempt(asker, name, None).names(pid);
-            locks.attempt(asker, THIRD, ACCOUNT).names(pid);
+            locks.attempt(asker, THIRD, Some(own_account())).names(pid);
         }
 
         // It frees what it has taken itself, and nothing that the wrapper holds.
@@ -530,19 +537,19 @@ fn a_token_is_good_for_one_process() {
             if name != NAME {
                 assert_eq!(locks.attempt(asker, name, None).taken(), 0);
             }
-            let third = locks.attempt(asker, THIRD, ACCOUNT);
+            let third = locks.attempt(asker, THIRD, Some(own_account()));
             if account.is_some() { third.names(pid) } else { assert_eq!(third.taken(), 0) }
         }
         held.tell("take again");
         held.wait_for("taken again: True");
         locks.delete_records();
         for asker in askers() {
-            for (name, account) in [(NAME, None), (name, None), (THIRD, ACCOUNT)] {
+            for (name, account) in [(NAME, None), (name, None), (THIRD, Some(own_account()))] {
                 locks.attempt(asker, name, account).refused();
             }
         }
         finish(held);
-        assert_eq!(locks.attempt(Speaker::Library, NAME, ACCOUNT).taken(), 0);
+        assert_eq!(locks.attempt(Speaker::Library, NAME, Some(own_account())).taken(), 0);
     }
 }
 
@@ -553,21 +560,21 @@ fn a_token_reaches_the_interpreter_behind_a_stub_and_no_further() {
     }
     let locks = sample();
     let dir = locks.dir();
-    let args = ["lock", dir.to_str().unwrap(), NAME, ACCOUNT.unwrap()];
-    let mut held = locks.under_tool(NAME, ACCOUNT, 1, &args);
+    let args = ["lock", dir.to_str().unwrap(), NAME, own_account()];
+    let mut held = locks.under_tool(NAME, Some(own_account()), 1, &args);
     let pid = held.holds().unwrap();
     assert_eq!(locks.read(NAME)["pid"], pid);
     for asker in askers() {
-        locks.attempt(asker, NAME, ACCOUNT).names(pid);
+        locks.attempt(asker, NAME, Some(own_account())).names(pid);
     }
     finish(held);
 
-    let mut refused = locks.under_tool(NAME, ACCOUNT, 2, &args);
+    let mut refused = locks.under_tool(NAME, Some(own_account()), 2, &args);
     assert_eq!(refused.holds(), None);
     let finished = refused.finish();
     assert_eq!(finished.code, 75, "{finished:?}");
     assert!(finished.stderr.contains("is held by PID "), "{finished:?}");
-    assert_eq!(locks.attempt(Speaker::Library, NAME, ACCOUNT).taken(), 0);
+    assert_eq!(locks.attempt(Speaker::Library, NAME, Some(own_account())).taken(), 0);
 }
 
 #[test]
@@ -608,7 +615,7 @@ fn history_is_shared() {
     let all = Speaker::all();
     for (number, holder) in holders().enumerate() {
         let name = format!("LOCK_{number}");
-        let mut held = locks.hold(holder, &name, ACCOUNT);
+        let mut held = locks.hold(holder, &name, Some(own_account()));
         for asker in askers() {
             locks.attempt(asker, &name, None).names(held.pid());
         }
@@ -624,7 +631,7 @@ fn history_is_shared() {
         let blocked = vec!["blocked"; all.len()];
         let last = vec!["reclaimed", "acquired", "released"];
         assert_eq!(events, [vec!["acquired"], blocked, last].concat(), "{told}");
-        assert_eq!(entries[0]["account"], ACCOUNT.unwrap(), "{told}");
+        assert_eq!(entries[0]["account"], own_account(), "{told}");
         for (position, entry) in entries.iter().enumerate() {
             assert!(entry["by"].is_string() && entry["by_pid"].is_u64(), "{entry}");
             assert!(entry["pid"].is_u64() && entry["user"].is_string(), "{entry}");
@@ -640,12 +647,12 @@ fn history_is_shared() {
 #[test]
 fn sixteen_contenders_have_one_winner() {
     let locks = sample();
-    locks.hold(Speaker::Library, NAME, ACCOUNT).kill();
+    locks.hold(Speaker::Library, NAME, Some(own_account())).kill();
     let all = Speaker::all();
     let mut contenders: Vec<Contender> = (0..16)
         .map(|number| {
             let name = if number % 2 == 0 { NAME } else { "BRAIN_BOREAS" };
-            locks.contend(all[number % all.len()], name, ACCOUNT)
+            locks.contend(all[number % all.len()], name, Some(own_account()))
         })
         .collect();
     for contender in &mut contenders {

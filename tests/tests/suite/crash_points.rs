@@ -10,25 +10,26 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use qc_lock_core::{Event, LockError, Request};
-use qc_tests::{Contender, DIES, FAULT_VARIABLE, Finished, SampleLocks, Speaker, python, run};
+use qc_tests::{
+    Contender, DIES, FAULT_VARIABLE, Finished, SampleLocks, Speaker, own_account, python, run,
+};
 use serde_json::json;
 
 use crate::tools;
 
 const NAME: &str = "BRAIN_ATLAS";
-const ACCOUNT: Option<&str> = Some("1000001");
 
 /// What a holder finds: a name for it, and how it comes about.
 type Situation = (&'static str, fn(&SampleLocks));
 
 const SITUATIONS: [Situation; 5] = [
     ("nothing, not even the folder", |_| ()),
-    ("the record of a dead holder", |locks| locks.leave_dead(NAME, ACCOUNT)),
+    ("the record of a dead holder", |locks| locks.leave_dead(NAME, Some(own_account()))),
     ("the record of a dead holder in another case", |locks| {
-        locks.leave_dead("Brain_Atlas", ACCOUNT);
+        locks.leave_dead("Brain_Atlas", Some(own_account()));
     }),
     ("a corrupt record", |locks| {
-        locks.leave_dead(NAME, ACCOUNT);
+        locks.leave_dead(NAME, Some(own_account()));
         // As a full disk or a power cut leaves one; nobody is writing it any more.
         let file = File::create(locks.record(NAME)).expect("a record can be written");
         file.set_len(512).expect("a record can have a hole");
@@ -56,7 +57,7 @@ impl Askers {
     fn all_take(&mut self, locks: &SampleLocks, what: &str) {
         let request = |name: &str| {
             let request = Request::new(name.parse().expect("a lock name"));
-            request.account(ACCOUNT.expect("there is one").parse().expect("an account"))
+            request.account(own_account().parse().expect("an account"))
         };
         let dir = locks.locks();
         let lock = dir.acquire(&request(NAME)).unwrap_or_else(|error| panic!("{what}: {error:?}"));
@@ -70,7 +71,7 @@ impl Askers {
         }
         lock.release().unwrap_or_else(|error| panic!("{what}: {error:?}"));
         if let Some(python) = &mut self.0 {
-            python.tell(&json!([locks.dir(), NAME, ACCOUNT]).to_string());
+            python.tell(&json!([locks.dir(), NAME, Some(own_account())]).to_string());
             python.wait_for("served: ");
             let said = python.seen().last().expect("it was awaited");
             assert_eq!(said, "served: taken once", "{what}");
@@ -162,7 +163,7 @@ fn walk(
 
 /// `who` takes the lock and gives it back, to die at its step number `step`.
 fn dying(locks: &SampleLocks, who: Speaker, step: usize) -> Command {
-    locks.command_with_fault(who, &format!("die {step}"), NAME, ACCOUNT)
+    locks.command_with_fault(who, &format!("die {step}"), NAME, Some(own_account()))
 }
 
 #[track_caller]
@@ -264,7 +265,7 @@ fn a_python_killed_at_any_step_leaves_a_free_lock() {
         SITUATIONS[0],
         |locks, step| {
             let python = dying(locks, Speaker::Python, step);
-            let account = ACCOUNT.expect("there is one");
+            let account = own_account();
             let mut command = locks.qc_lock_command(&["run", NAME, "--account", account, "--"]);
             command.arg(python.get_program()).args(python.get_args());
             command

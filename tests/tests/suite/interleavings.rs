@@ -10,12 +10,11 @@ use std::sync::Mutex;
 use std::thread;
 
 use qc_lock_core::{LockError, Request};
-use qc_tests::{Contender, SampleLocks, Speaker, WAITS, python};
+use qc_tests::{Contender, SampleLocks, Speaker, WAITS, own_account, python};
 
 use crate::tools;
 
 const NAME: &str = "BRAIN_ATLAS";
-const ACCOUNT: &str = "1000001";
 
 /// How many are tried at a time: most of them wait.
 const AT_A_TIME: usize = 8;
@@ -40,14 +39,14 @@ fn delete_guards(locks: &SampleLocks) {
 }
 
 fn request() -> Request {
-    let account = ACCOUNT.parse().expect("an account");
+    let account = own_account().parse().expect("an account");
     Request::new(NAME.parse().expect("a lock name")).account(account)
 }
 
 /// Lets `who` wait before its step number `step`, if it has as many until it holds the lock.
 fn waiting(locks: &SampleLocks, who: Speaker, step: usize) -> Option<Contender> {
     let fault = format!("wait {step}");
-    let mut command = locks.command_with_fault(who, &fault, NAME, Some(ACCOUNT));
+    let mut command = locks.command_with_fault(who, &fault, NAME, Some(own_account()));
     let mut contender = Contender::start(&mut command);
     let line = contender.next_line().unwrap_or_else(|| panic!("{who:?} says nothing"));
     line.starts_with(WAITS).then_some(contender)
@@ -75,7 +74,7 @@ fn is_refusal(error: &LockError, who: Speaker, seen: &str) -> bool {
 fn round(who: Speaker, dead: bool, step: usize, (what, delete): Deletion) -> String {
     let locks = SampleLocks::new(tools());
     if dead {
-        locks.leave_dead(NAME, Some(ACCOUNT));
+        locks.leave_dead(NAME, Some(own_account()));
     }
     let Some(mut first) = waiting(&locks, who, step) else {
         // The command of a wrapper may speak before the wrapper reaches its last steps.
@@ -95,7 +94,7 @@ fn round(who: Speaker, dead: bool, step: usize, (what, delete): Deletion) -> Str
     // Whoever holds it keeps others out, also when its record is deleted.
     if first_holds || second.is_ok() {
         for _ in 0..2 {
-            let third = locks.attempt(Speaker::Tool, NAME, Some(ACCOUNT));
+            let third = locks.attempt(Speaker::Tool, NAME, Some(own_account()));
             third.refused();
             if what != "each guard" {
                 delete_records(&locks);
@@ -117,7 +116,7 @@ fn walk(who: Speaker, dead: bool) {
         .find(|&step| {
             let locks = SampleLocks::new(tools());
             if dead {
-                locks.leave_dead(NAME, Some(ACCOUNT));
+                locks.leave_dead(NAME, Some(own_account()));
             }
             waiting(&locks, who, step).is_none()
         })

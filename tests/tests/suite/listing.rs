@@ -115,7 +115,8 @@ fn a_brain_that_starts_another_copy_of_itself_is_two() {
     first.wait_for("ready");
     let check = ps(&fleet, &["--check"]);
     assert_eq!(check.code, 3, "{check:?}");
-    assert!(check.stdout.contains("BRAIN_LEDA runs 2 times (account 7100001)"), "{check:?}");
+    let told = format!("BRAIN_LEDA runs 2 times (account {})", fleet.account(1));
+    assert!(check.stdout.contains(&told), "{check:?}");
 }
 
 #[test]
@@ -248,8 +249,8 @@ fn kill(pid: u32) {
 fn a_copy_in_another_folder_that_trades_our_account_is_found() {
     let (ours, theirs) = (("LEDA", 7_300_001), ("LEDA", 7_300_002));
     let fleet = SampleFleet::new(tools(), &[ours]);
-    let copy = SampleFleet::new(tools(), &[ours]);
-    let other = SampleFleet::new(tools(), &[theirs]);
+    let copy = fleet.elsewhere(&[ours]);
+    let other = fleet.elsewhere(&[theirs]);
     let start = |fleet: &SampleFleet| {
         let mut brain =
             Program::start(&fleet.python(), &["BRAIN_LEDA.py"], fleet.root(), &[], |_| ());
@@ -264,10 +265,8 @@ fn a_copy_in_another_folder_that_trades_our_account_is_found() {
     let check = check(&fleet);
     let pid = copied.identity().pid;
     assert_eq!(check.code, 3, "{check:?}");
-    assert!(
-        check.stdout.starts_with("BRAIN_LEDA (account 7300001) runs from another folder "),
-        "{check:?}"
-    );
+    let told = format!("BRAIN_LEDA (account {}) runs from another folder ", fleet.account(1));
+    assert!(check.stdout.starts_with(&told), "{check:?}");
     assert!(check.stdout.ends_with(&format!(": PID {pid}\n")), "{check:?}");
 }
 
@@ -280,8 +279,9 @@ fn the_list_is_filtered_sorted_and_cut_as_asked() {
         program.wait_for("ready");
         program
     };
+    let account = fleet.account(1).to_string();
     let _programs = [
-        start("BRAIN_LEDA.py", &["--password", "hunter2", "--login", "7500001", "token=hunter2"]),
+        start("BRAIN_LEDA.py", &["--password", "hunter2", "--login", &account, "token=hunter2"]),
         start("STOPLOSS_WATCHDOG_V2.py", &["--account", "LEDA"]),
         start("BRAIN_MAIA.py", &[]),
         start("quantum_server.py", &[]),
@@ -302,7 +302,7 @@ fn the_list_is_filtered_sorted_and_cut_as_asked() {
         (&["--role", "brain"], "BRAIN_LEDA BRAIN_MAIA"),
         (&["--role", "watchdog,server"], "WATCHDOG_LEDA quantum_server"),
         (&["--account", "leda"], "BRAIN_LEDA WATCHDOG_LEDA"),
-        (&["--account", "7500002"], "BRAIN_MAIA"),
+        (&["--account", &fleet.account(2).to_string()], "BRAIN_MAIA"),
         (&["--name", "brain_*"], "BRAIN_LEDA BRAIN_MAIA"),
         (&["--account", "LEDA", "--role", "brain"], "BRAIN_LEDA"),
         (&["--state", "stale"], ""),
@@ -339,12 +339,9 @@ fn the_list_is_filtered_sorted_and_cut_as_asked() {
     for form in forms {
         let shown = ps(&fleet, form);
         assert!(!shown.stdout.contains("hunter2"), "{form:?} {shown:?}");
-        assert!(
-            shown.stdout.contains("7500001") || form.contains(&"--check"),
-            "{form:?} {shown:?}"
-        );
+        assert!(shown.stdout.contains(&account) || form.contains(&"--check"), "{form:?} {shown:?}");
         let masked = ps(&fleet, &[form, &["--mask"]].concat());
-        assert!(!masked.stdout.contains("7500001"), "{form:?} {masked:?}");
+        assert!(!masked.stdout.contains(&account), "{form:?} {masked:?}");
         assert!(
             masked.stdout.contains("****001") || form.contains(&"--check"),
             "{form:?} {masked:?}"
@@ -504,9 +501,10 @@ fn the_list_is_watched_in_place_until_a_key_ends_it() {
             Program::start(&fleet.python(), &["BRAIN_LEDA.py"], fleet.root(), &[], |_| ());
         brain.wait_for("ready");
         let pid = brain.identity().pid;
-        screen.wait_for(&format!("+  BRAIN_LEDA  brain  7100001  {pid}"));
+        let account = fleet.account(1);
+        screen.wait_for(&format!("+  BRAIN_LEDA  brain  {account}  {pid}"));
         // New only once.
-        screen.wait_for(&format!("\n   BRAIN_LEDA  brain  7100001  {pid}"));
+        screen.wait_for(&format!("\n   BRAIN_LEDA  brain  {account}  {pid}"));
         drop(brain);
         let gone = screen.wait_for(&format!("- BRAIN_LEDA (PID {pid}) is gone"));
         assert!(!gone.contains("\x1b[2J"), "it is drawn over, not cleared: {gone:?}");

@@ -158,7 +158,8 @@ fn what_was_killed_behind_a_wrapper_is_reported_as_killed() {
     // It starts the brain and waits for it, as `timeout` and `uv run` do.
     let wrapper = fleet.tools.tool("qc-lock");
     let brain = fleet.python();
-    let command = [wrapper.to_str().unwrap(), "run", "WRAPPER", "--account", "41", "--"];
+    let account = fleet.account(41).to_string();
+    let command = [wrapper.to_str().unwrap(), "run", "WRAPPER", "--account", &account, "--"];
     let command = [&command[..], &[brain.to_str().unwrap(), "BRAIN_ATLAS.py"]].concat();
     fleet.configure(&json!({
         "ACCOUNTS": { "ATLAS": { "account": 41, "enabled": true } },
@@ -460,7 +461,8 @@ fn a_brain_that_asks_keeps_its_watchdog() {
 
 /// Starts a program under a lock of the fleet, and returns it once it runs.
 fn under_lock(fleet: &SampleFleet, name: &str, program: &Path) -> Program {
-    let args = ["run", name, "--account", "41", "--", program.to_str().unwrap(), "odd"];
+    let account = fleet.account(41).to_string();
+    let args = ["run", name, "--account", &account, "--", program.to_str().unwrap(), "odd"];
     let mut held = Program::start(&fleet.tools.tool("qc-lock"), &args, fleet.root(), &[], |_| ());
     held.wait_for("ready");
     held

@@ -186,7 +186,7 @@ fn a_crash_of_the_launcher_stays_in_view_while_a_part_of_the_fleet_is_stopped() 
     let other = format!("{}X", fleet.key);
     let accounts = json!({
         (&*fleet.key): { "account": fleet.account, "enabled": true },
-        (&*other): { "account": fleet.account + 1_000_000, "enabled": true },
+        (&*other): { "account": fleet.account + 1, "enabled": true },
     });
     fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": manager(&json!({})) }));
     fleet.script(&format!("BRAIN_{other}.py"), "");
@@ -366,7 +366,7 @@ fn where_nothing_is_enabled_the_view_says_so() {
     let fleet = fleet(&json!({}));
     fleet.configure(&json!({ "ACCOUNTS": {
         (&*fleet.key): { "account": fleet.account, "enabled": false },
-        (format!("{}X", fleet.key)): { "account": fleet.account + 1_000_000 },
+        (format!("{}X", fleet.key)): { "account": fleet.account + 1 },
     } }));
     let plain = "No account is enabled in the config: nothing should run.\n";
     let found = check(&fleet, &[]);
@@ -388,7 +388,7 @@ fn a_script_that_does_not_exist_and_an_account_that_was_not_asked_for_are_told_a
     let fleet = fleet(&json!({}));
     let both = json!({
         (&*fleet.key): { "account": fleet.account, "enabled": true },
-        (format!("{}X", fleet.key)): { "account": fleet.account + 1_000_000, "enabled": true },
+        (format!("{}X", fleet.key)): { "account": fleet.account + 1, "enabled": true },
     });
     fleet.configure(&json!({ "ACCOUNTS": both, "PROCESS_MANAGER": manager(&json!({})) }));
     let mut launch = fleet.launch(&["--accounts", &fleet.key], |_| ());

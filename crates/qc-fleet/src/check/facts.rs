@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qc_process::{Volume, listener, volume};
+use qc_process::{MachineReach, Volume, listener, machine_reach, volume};
 
 use super::executables::{self, ProgramFiles};
 use super::{near_file, sync};
@@ -34,6 +34,8 @@ pub struct Facts {
     pub ports: Vec<BusyPort>,
     /// Whether the scripts lock with the old module.
     pub has_old_module: bool,
+    /// How far a lock on an account reaches.
+    pub reach: MachineReach,
     /// The folder of the locks.
     pub lock_dir: Folder,
     /// The folder of the logs.
@@ -103,6 +105,7 @@ impl Facts {
             old_scripts: old_scripts(&fleet.root),
             ports,
             has_old_module: has_old_module(&fleet.root),
+            reach: machine_reach(),
             lock_dir: Folder::look(lock_dir, variables),
             logs: Folder::look(&fleet.logs.folder, variables),
         }

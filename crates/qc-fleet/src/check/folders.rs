@@ -1,9 +1,13 @@
 //! Where the locks and logs lie.
 
-use qc_process::{LAUNCH_COMMAND, SHUTDOWN_COMMAND, VolumePlace};
+use std::sync::Arc;
+
+use qc_lock_core::FOLDER_ONLY;
+use qc_process::{LAUNCH_COMMAND, MachineReach, SHUTDOWN_COMMAND, VolumePlace};
 
 use super::facts::OLD_LAUNCHER;
 use super::{Check, Facts, Folder, Subject};
+use crate::Component;
 
 /// Less than this on a disk will soon be nothing.
 const LITTLE: u64 = 100 << 20;
@@ -15,6 +19,25 @@ pub(super) fn lock_module(facts: &Facts) -> Vec<Check> {
     let text = "process_lock.py here is the old module, so the scripts take their locks themselves";
     let advice = "replace it with the process_lock.py of this suite";
     vec![Check::warning(Subject::LockModule, text, advice)]
+}
+
+/// How far a lock on an account reaches, where that is not the whole machine.
+pub(super) fn reach(components: &[Arc<Component>], facts: &Facts) -> Option<Check> {
+    if components.iter().all(|one| one.account.is_none()) {
+        return None;
+    }
+    let (text, advice) = match facts.reach {
+        MachineReach::Machine => return None,
+        MachineReach::Nowhere => {
+            (FOLDER_ONLY, "let it, or trade these accounts in no other folder")
+        }
+        MachineReach::Container => (
+            "this is a container: a lock on an account reaches out of it only where it shares the \
+             network or /dev/shm with the machine",
+            "start it with `--network host` or `--ipc host`, or trade these accounts in it alone",
+        ),
+    };
+    Some(Check::warning(Subject::Accounts, text, advice))
 }
 
 /// The old shutdown kills what runs, and the launcher starts it again; the old launcher starts

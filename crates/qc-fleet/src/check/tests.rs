@@ -39,6 +39,7 @@ fn facts() -> Facts {
         old_scripts: Vec::new(),
         ports: Vec::new(),
         has_old_module: false,
+        reach: qc_process::MachineReach::Machine,
         lock_dir: folder("/fleet/.locks"),
         logs: folder("/fleet/orchestrator_logs"),
     }
@@ -162,7 +163,7 @@ fn what_is_missing_or_in_the_way_is_named() {
     }
     let one = r#""A": {"account": 1, "enabled": true, "terminal_path": "/mt5"}"#;
     type Expected = Vec<(Verdict, Subject, &'static str)>;
-    let cases: [(&str, Change, Expected); 17] = [
+    let cases: [(&str, Change, Expected); 18] = [
         (
             "",
             |facts| lacking(facts, "/fleet/BRAIN_A.py"),
@@ -269,6 +270,11 @@ fn what_is_missing_or_in_the_way_is_named() {
                 LockModule,
                 "process_lock.py here is the old module, so the scripts take their locks themselves",
             )],
+        ),
+        (
+            "",
+            |facts| facts.reach = qc_process::MachineReach::Nowhere,
+            vec![(Warning, Accounts, qc_lock_core::FOLDER_ONLY)],
         ),
         (
             "",

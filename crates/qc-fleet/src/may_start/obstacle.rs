@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use qc_lock_core::{LockEntry, LockState};
-use qc_process::Identity;
+use qc_process::{Identity, MachineHolder};
 
 /// Something that keeps a component from being started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,11 @@ pub struct Obstacle {
 }
 
 impl Obstacle {
+    /// Whether the process with `pid` is it.
+    pub(super) fn includes(&self, pid: u32) -> bool {
+        self.holder == Some(pid) || self.processes.iter().any(|one| one.pid == pid)
+    }
+
     /// Returns it as a sentence, such as "BRAIN_ATLAS runs (PID 7) without its lock".
     pub fn text(&self) -> &str {
         &self.text
@@ -44,6 +49,21 @@ impl Obstacle {
             }
             _ => self.text.clone(),
         }
+    }
+}
+
+/// Returns the holder of a guard of the machine as an obstacle: all that is known is what it says.
+pub(super) fn holder_obstacle(holder: &MachineHolder, why: &str) -> Obstacle {
+    let name = qc_process::visible(&holder.name);
+    let folder = holder.folder.as_deref().map(qc_process::visible);
+    let place = folder.as_ref().map(|folder| format!(" in {folder}")).unwrap_or_default();
+    Obstacle {
+        text: format!("{name} runs (PID {}){place} {why}", holder.pid),
+        name,
+        processes: vec![holder.identity()],
+        holder: None,
+        folder: folder.map(Into::into),
+        is_orchestrator: false,
     }
 }
 

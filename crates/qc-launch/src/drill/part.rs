@@ -177,6 +177,7 @@ fn start(
         output: Output::Pipe(&writer),
         console: Console::Own,
         keep: Vec::new(),
+        machine_guards: Vec::new(),
         end_with_parent: true,
     };
     let child = spawn.start(|_| Ok(()))?;

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_cli::{Exit, Failure};
-use qc_lock_core::{LockDir, LockName, Reading, Request};
+use qc_lock_core::{Account, LockDir, LockName, Reading, Request};
 use qc_process::{own_identity, press_ctrl_break};
 
 use super::part::READY;
@@ -33,8 +33,8 @@ pub(crate) struct PartArgs {
 enum Role {
     /// Do nothing
     Sleep,
-    /// Hold a lock
-    Hold { dir: PathBuf, name: LockName },
+    /// Hold a lock, and perhaps an account
+    Hold { dir: PathBuf, name: LockName, account: Option<Account> },
     /// Lock all bytes of a file
     Lock { file: PathBuf },
     /// Have a record open for some milliseconds, and read it at the end
@@ -55,8 +55,13 @@ pub(crate) fn play(args: &PartArgs, output: &mut dyn Write) -> Result<Exit, Fail
             ready(output, "")?;
             stay();
         }
-        Role::Hold { dir, name } => {
-            let lock = LockDir::new(dir).acquire(&Request::new(name.clone()))?;
+        Role::Hold { dir, name, account } => {
+            let request = Request::new(name.clone());
+            let request = match account {
+                Some(account) => request.account(account.clone()),
+                None => request,
+            };
+            let lock = LockDir::new(dir).acquire(&request)?;
             ready(output, "")?;
             stay();
             lock.release()?;

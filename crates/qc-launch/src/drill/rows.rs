@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 pub(crate) type Check = fn(&Ground) -> Outcome;
 
 /// What is tried.
-pub(crate) const ROWS: [(&str, Check); 16] = [
+pub(crate) const ROWS: [(&str, Check); 17] = [
     ("mandatory locks", locks::mandatory),
     ("late release", locks::late_release),
     ("Ctrl-Break", consoles::ctrl_break),
@@ -29,6 +29,7 @@ pub(crate) const ROWS: [(&str, Check); 16] = [
     ("links", access::links),
     ("PowerShell", scripts::powershell),
     ("spared terminals", processes::terminals),
+    ("one account, two folders", locks::machine),
     ("killed wrapper", locks::killed_wrapper),
     ("small fleet", processes::fleet),
 ];

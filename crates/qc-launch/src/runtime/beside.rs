@@ -265,12 +265,14 @@ impl LastLook {
         Self { strangers, helpers }
     }
 
-    /// Forgets the instances of which nothing is alive any more.
+    /// Forgets the instances of which nothing is alive any more, and what has ended elsewhere.
     fn forget_ended(&mut self) {
         self.strangers.snapshot.instances.retain(|instance| {
             let mut processes = instance.processes.iter();
             processes.any(|one| liveness(&one.identity) != Liveness::Dead)
         });
+        let elsewhere = &mut self.strangers.snapshot.elsewhere;
+        elsewhere.retain(|holder| liveness(&holder.identity()) != Liveness::Dead);
     }
 }
 

@@ -39,6 +39,11 @@ impl LockDir {
                 Err(error) => return self.explain_denied(request, resource, error),
             }
         }
+        for (resource, guard) in resources.iter().zip(&mut guards) {
+            if resource.is_machine_wide() && !self.take_machine(resource, guard)? {
+                return Ok(elsewhere(request, resource));
+            }
+        }
         // Looked at with the guards in hand; and once more when the record is there, for a latch
         // that is set in between.
         if let Some(latch) = self.latch() {
@@ -74,6 +79,12 @@ impl LockDir {
     pub(crate) fn take_guard(&self, resource: &Resource) -> Result<Option<Guard>, LockError> {
         let path = self.store.guard(resource);
         Guard::take(&path).map_err(|source| LockError::Guard { path, source })
+    }
+
+    fn take_machine(&self, resource: &Resource, guard: &mut Guard) -> Result<bool, LockError> {
+        guard
+            .take_machine(&resource.guard_file())
+            .map_err(|source| LockError::Guard { path: self.store.guard(resource), source })
     }
 
     /// Reads the records that can be about `resources`. One that is about a name bears the name, so
@@ -126,6 +137,21 @@ impl LockDir {
             Some((_, Verdict::Corrupt)) | None => unknown(SETTLE),
         })
     }
+}
+
+/// Names who holds `resource` on this machine although nobody does in this lock directory. One who has
+/// just been killed still has it for a moment.
+fn elsewhere(request: &Request, resource: &Resource) -> Attempt {
+    let guard = resource.guard_file();
+    let holders = qc_process::machine_holders().unwrap_or_default();
+    let found = holders.into_iter().find(|holder| holder.guard == guard);
+    let holder = Holder {
+        pid: found.as_ref().map(|found| found.pid),
+        name: found.as_ref().map(|found| found.name.clone()),
+        elsewhere: Some(found.and_then(|found| found.folder)),
+        ..Holder::default()
+    };
+    Attempt::Unclear(held(request, resource, holder, false), SETTLE)
 }
 
 /// Returns why a record refuses a lock whose guards are all in hand; `None` if it is left over.

@@ -34,8 +34,9 @@ impl LockForChild {
         let guards = std::mem::take(&mut lock.guards);
         let keep = guards.iter().map(Guard::file).collect();
         let mut refused = None;
+        let machine_guards = guards.iter().filter_map(Guard::machine).collect();
         point("start command");
-        let started = Spawn { keep, ..spawn }.start(|identity| {
+        let started = Spawn { keep, machine_guards, ..spawn }.start(|identity| {
             let refusal = match lock.record_and_check(identity, &guards) {
                 Ok(true) => {
                     point("give leave to run");

@@ -19,13 +19,14 @@ pub(crate) use system::inspect::{
 };
 pub(crate) use system::{
     AT_LOG_ON, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LAUNCH_COMMAND,
-    LOCKS_ARE_INHERITED, LocalPlace, NOWHERE, PROGRAM_ENDINGS, PYTHON_IN_ENVIRONMENT,
-    PYTHON_ON_PATH, ProcessHandle, ProgramId, Relay, SHUTDOWN_COMMAND, SHUTDOWN_HINT, Waker,
-    Watcher, allow_open_files, ask_all, boot_id, child_handle, clear_left_over, close_limit,
-    cut_front, describe, exit_of, file_id, for_this_user, has_group, has_other_names, host_name,
-    id_text, is_at, is_open_in, is_out_of_room, is_same_variable, is_transient, kill, let_share,
-    let_share_directory, link, listener, may_run, on_hang_up, on_interrupt, open_child,
-    open_process, open_to_writers, openers, other_owner, output_mode, owner, pass_on,
+    LOCKS_ARE_INHERITED, LocalPlace, MACHINE_PART, MACHINE_TEXT, MachineLegs, NOWHERE,
+    PROGRAM_ENDINGS, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, ProgramId, Relay,
+    SHUTDOWN_COMMAND, SHUTDOWN_HINT, Waker, Watcher, allow_open_files, ask_all, boot_id,
+    child_handle, clear_left_over, close_limit, cut_front, describe, exit_of, file_id, folder_text,
+    for_this_user, forget_machine_guard, has_group, has_other_names, host_name, id_text, is_at,
+    is_container, is_open_in, is_out_of_room, is_same_variable, is_transient, kill, let_share,
+    let_share_directory, link, listener, machine_names, may_run, on_hang_up, on_interrupt,
+    open_child, open_process, open_to_writers, openers, other_owner, output_mode, owner, pass_on,
     pid_namespace, pids, prepare, press_ctrl_break, process_handle, program_at, reset_inherited,
     return_memory, run_helper, scan, set_output_mode, spawn, spawn_detached, start_time, user_name,
     volume, wait_any, watch_session, whole_blocks,
@@ -39,4 +40,10 @@ pub(crate) enum Share {
     Everything,
     /// Read and write it: a guard. On Unix, a new one is its owner's alone to begin with.
     Guard,
+}
+
+/// How long a text may be, and how that is counted.
+pub(crate) struct Measure {
+    pub(crate) most: usize,
+    pub(crate) length: fn(&str) -> usize,
 }

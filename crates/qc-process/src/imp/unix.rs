@@ -5,6 +5,7 @@ pub(crate) mod inspect;
 mod list;
 mod listener;
 mod local;
+mod machine;
 mod open_files;
 mod relay;
 mod signals;
@@ -31,6 +32,10 @@ use crate::imp::Share;
 pub(crate) use list::{describe, pids, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
+pub(crate) use machine::{
+    MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, is_container,
+    machine_names,
+};
 pub(crate) use open_files::{is_open_in, openers};
 pub(crate) use relay::Relay;
 pub(crate) use signals::{on_interrupt, reset_inherited};

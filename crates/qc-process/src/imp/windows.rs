@@ -8,6 +8,7 @@ mod job;
 mod list;
 mod listener;
 mod local;
+mod machine;
 mod relay;
 mod session;
 mod spawn;
@@ -48,6 +49,10 @@ pub(crate) use ctrl_c::run_helper;
 pub(crate) use list::{describe, pids, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
+pub(crate) use machine::{
+    MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, is_container,
+    machine_names,
+};
 pub(crate) use relay::Relay;
 pub(crate) use session::watch_session;
 pub(crate) use spawn::{ChildHandle, child_handle, spawn, spawn_detached};

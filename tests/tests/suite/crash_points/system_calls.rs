@@ -3,9 +3,9 @@
 
 use std::process::Command;
 
-use qc_tests::{SampleLocks, Speaker, python, run};
+use qc_tests::{SampleLocks, Speaker, own_account, python, run};
 
-use super::{ACCOUNT, Askers, NAME, SITUATIONS, check_left_behind, wrap};
+use super::{Askers, NAME, SITUATIONS, check_left_behind, wrap};
 use crate::tools;
 use crate::tracing::{calls, can_trace, traced};
 
@@ -49,7 +49,7 @@ fn a_holder_killed_at_any_system_call_leaves_a_free_lock() {
             continue;
         }
         let kills = walk(
-            |locks| locks.command(who, NAME, ACCOUNT),
+            |locks| locks.command(who, NAME, Some(own_account())),
             |locks, command, what| {
                 let finished = run(command, "");
                 check_left_behind(locks, &mut askers, &format!("{who:?} {what}"));
@@ -70,7 +70,7 @@ fn a_wrapper_or_command_killed_at_any_system_call_leaves_nothing_unlocked() {
     let sample = SampleLocks::new(tools());
     let mut askers = Askers::new(&sample);
     let kills = walk(
-        |locks| locks.command(Speaker::Tool, NAME, ACCOUNT),
+        |locks| locks.command(Speaker::Tool, NAME, Some(own_account())),
         |locks, command, what| {
             let finished = wrap(locks, command, what);
             check_left_behind(locks, &mut askers, what);

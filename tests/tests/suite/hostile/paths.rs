@@ -4,12 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use qc_lock_core::LockDir;
-use qc_tests::{SampleLocks, Speaker, python};
+use qc_tests::{SampleLocks, Speaker, own_account, python};
 
 use super::NAME;
 use crate::tools;
-
-const ACCOUNT: Option<&str> = Some("1000001");
 
 /// The most characters of a path that Windows takes from a program that does nothing about it.
 const MAX_PATH: usize = 260;
@@ -21,12 +19,12 @@ fn check(below: &Path) {
     let dir = dir.to_str().unwrap();
     for holder in Speaker::all() {
         println!("{holder:?} holds");
-        let held = locks.hold(holder, NAME, ACCOUNT);
+        let held = locks.hold(holder, NAME, Some(own_account()));
         assert!(locks.record(NAME).exists());
         for asker in Speaker::all() {
             println!("{asker:?} asks");
             locks.attempt(asker, NAME, None).names(held.pid());
-            locks.attempt(asker, "BRAIN_OTHER", ACCOUNT).names(held.pid());
+            locks.attempt(asker, "BRAIN_OTHER", Some(own_account())).names(held.pid());
         }
         let list = locks.qc_lock(&["list", "--json"]).json();
         assert_eq!(list["locks"][0]["pid"], held.pid(), "{list}");
@@ -37,16 +35,16 @@ fn check(below: &Path) {
         assert_eq!((finished.code, &*finished.stderr), (0, ""), "{finished:?}");
         assert!(!locks.record(NAME).exists());
 
-        locks.hold(holder, NAME, ACCOUNT).kill();
+        locks.hold(holder, NAME, Some(own_account())).kill();
         for asker in Speaker::all() {
             let dead = usize::from(asker == Speaker::all()[0]);
-            assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), dead);
+            assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), dead);
         }
-        locks.leave_dead(NAME, ACCOUNT);
+        locks.leave_dead(NAME, Some(own_account()));
         let cleared = locks.qc_lock(&["clear-stale"]);
         assert!(cleared.stdout.contains("Cleared 1 stale lock"), "{cleared:?}");
         if python().is_some() {
-            locks.leave_dead(NAME, ACCOUNT);
+            locks.leave_dead(NAME, Some(own_account()));
             let cleared = locks.drop_in(&["--clear-stale", "--lock-dir", dir]).unwrap();
             assert!(cleared.stdout.contains("Cleared 1 stale lock"), "{cleared:?}");
         }

@@ -5,12 +5,10 @@ use std::fs;
 use std::time::Duration;
 
 use qc_lock_core::LockState;
-use qc_tests::{Contender, SampleLocks, Scanner, Speaker, python};
+use qc_tests::{Contender, SampleLocks, Scanner, Speaker, own_account, python};
 
 use super::NAME;
 use crate::tools;
-
-const ACCOUNT: Option<&str> = Some("1000001");
 
 /// A lock directory that is scanned from its first file on.
 fn scanned() -> (SampleLocks, Scanner) {
@@ -45,12 +43,12 @@ fn a_scanner_of_each_new_file_stops_nobody_and_lets_no_duplicate_in() {
     for round in 0..2 {
         for holder in Speaker::all() {
             println!("round {round}: {holder:?} holds");
-            let held = locks.hold(holder, NAME, ACCOUNT);
+            let held = locks.hold(holder, NAME, Some(own_account()));
             scanner.start_over();
             for asker in Speaker::all() {
                 println!("{asker:?} asks");
                 locks.attempt(asker, "brain_Atlas", None).names(held.pid());
-                locks.attempt(asker, "BRAIN_OTHER", ACCOUNT).names(held.pid());
+                locks.attempt(asker, "BRAIN_OTHER", Some(own_account())).names(held.pid());
                 locks.attempt(asker, &format!("FREE_{round}"), None).taken();
             }
             scanner.start_over();
@@ -93,15 +91,15 @@ fn what_the_dead_leave_is_reclaimed_and_cleared_under_a_scanner() {
     for holder in Speaker::all() {
         for asker in Speaker::all() {
             println!("{holder:?} dies, {asker:?} asks");
-            let mut dead = locks.hold(holder, NAME, ACCOUNT);
+            let mut dead = locks.hold(holder, NAME, Some(own_account()));
             scanner.start_over();
             dead.kill();
-            assert_eq!(locks.attempt(asker, NAME, ACCOUNT).taken(), 1);
+            assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 1);
             scanner.start_over();
         }
         println!("{holder:?} dies, its record is cleared");
         for by_drop_in in [false, true] {
-            locks.hold(holder, NAME, ACCOUNT).kill();
+            locks.hold(holder, NAME, Some(own_account())).kill();
             scanner.start_over();
             assert_eq!(locks.locks().list().unwrap()[0].state, LockState::Stale);
             let cleared = match by_drop_in {
@@ -123,7 +121,8 @@ fn one_of_many_wins_under_a_scanner() {
     let (locks, scanner) = scanned();
     let all = Speaker::all();
     for round in 0..2 {
-        let contenders = (0..6).map(|number| locks.contend(all[number % all.len()], NAME, ACCOUNT));
+        let contenders =
+            (0..6).map(|number| locks.contend(all[number % all.len()], NAME, Some(own_account())));
         let mut contenders: Vec<Contender> = contenders.collect();
         scanner.start_over();
         for contender in &mut contenders {
@@ -152,13 +151,13 @@ fn a_lock_that_a_script_takes_over_is_kept_under_a_scanner() {
     }
     let (locks, scanner) = scanned();
     let dir = locks.dir();
-    let args = ["lock", dir.to_str().unwrap(), NAME, "1000001"];
+    let args = ["lock", dir.to_str().unwrap(), NAME, own_account()];
     for _ in 0..2 {
-        let mut held = locks.under_tool(NAME, ACCOUNT, 0, &args);
+        let mut held = locks.under_tool(NAME, Some(own_account()), 0, &args);
         let pid = held.holds().unwrap();
         scanner.start_over();
         for asker in Speaker::all() {
-            locks.attempt(asker, NAME, ACCOUNT).names(pid);
+            locks.attempt(asker, NAME, Some(own_account())).names(pid);
         }
         finish(held, &locks, &scanner);
     }
@@ -170,9 +169,9 @@ fn a_scan_that_takes_longer_stops_nobody_either() {
     let locks = empty();
     let scanner = Scanner::looking(&locks.dir(), Duration::from_millis(700));
     for speaker in Speaker::all() {
-        let held = locks.hold(speaker, NAME, ACCOUNT);
+        let held = locks.hold(speaker, NAME, Some(own_account()));
         scanner.start_over();
-        locks.attempt(speaker, NAME, ACCOUNT).names(held.pid());
+        locks.attempt(speaker, NAME, Some(own_account())).names(held.pid());
         finish(held, &locks, &scanner);
     }
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Instant;
 
-use qc_lock_core::{LockState, Reading, Request};
-use qc_process::{LOCKS_ARE_INHERITED, Process, wait_any};
+use qc_lock_core::{LockError, LockState, Reading, Request};
+use qc_process::{LOCKS_ARE_INHERITED, Process, own_identity, wait_any};
 
 use crate::drill::ground::{Ground, ON_WINDOWS, free, lock_name, refused};
 use crate::drill::outcome::{Outcome, failed};
@@ -57,6 +57,32 @@ pub(crate) fn late_release(ground: &Ground) -> Outcome {
         lock.release()?;
     }
     Ok(format!("taken at most {longest} ms after its holder was killed, three times"))
+}
+
+/// Who holds an account in one folder is refused and named in another, also without a file of its lock,
+/// until it ends.
+pub(crate) fn machine(ground: &Ground) -> Outcome {
+    let (here, there) = (ground.locks("machine")?, ground.locks("another folder")?);
+    let (name, other) = (lock_name("BRAIN_DRILL")?, lock_name("BRAIN_OTHER")?);
+    // Of nobody else: an account is one for the whole machine.
+    let account = format!("T-drill-{}-{}", std::process::id(), own_identity().started);
+    let Ok(number) = account.parse() else { return failed(format!("{account} is no account")) };
+    let request = Request::new(other).account(number);
+    let hold = ["hold".into(), here.path().into(), name.as_str().into(), account.into()];
+    let mut holder = ground.part(hold)?;
+    // Windows deletes no guard that is held, but what is beside it.
+    let _ = fs::remove_dir_all(here.path());
+    let refusal = match there.acquire(&request) {
+        Err(refusal @ LockError::Held { .. }) => refusal.to_string(),
+        Err(error) => return Err(error.into()),
+        Ok(_) => return failed("a second one got the account in another folder"),
+    };
+    if !refusal.contains(&format!("PID {} (BRAIN_DRILL in ", holder.identity().pid)) {
+        return failed(format!("the holder is not named: {refusal}"));
+    }
+    holder.kill()?;
+    there.acquire(&request)?.release()?;
+    Ok("refused and named in another folder, free once the holder was killed".into())
 }
 
 /// A killed wrapper takes its child along on Windows, and leaves it the lock on Unix.

@@ -107,7 +107,12 @@ pub(crate) fn spawn(
             .transpose()?,
         input: nothing.as_ref().map(AsRawFd::as_raw_fd),
         output: output.as_ref().map(AsRawFd::as_raw_fd),
-        kept: spawn.keep.iter().map(|file| file.as_raw_fd()).collect(),
+        kept: {
+            let files = spawn.keep.iter().map(|file| file.as_raw_fd());
+            files
+                .chain(spawn.machine_guards.iter().flat_map(|guard| guard.legs().descriptors()))
+                .collect()
+        },
         own_session: spawn.console == Console::Own,
         to_default: signals::to_default(spawn.console == Console::Own),
         mask: signals::empty_set(),

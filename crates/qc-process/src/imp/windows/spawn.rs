@@ -96,6 +96,9 @@ fn spawn_with(
         let started = sys::created_at(process.as_handle())?;
         let identity = Identity { pid, started, boot_id: here().boot_id.clone() };
         created(&identity)?;
+        for guard in &spawn.machine_guards {
+            guard.legs().hand_to(process.as_handle())?;
+        }
         point("let process run");
         // SAFETY: the thread's handle is open and owned here.
         if unsafe { ResumeThread(thread.as_raw_handle()) } == u32::MAX {

@@ -1,0 +1,352 @@
+//! Guards of the machine: named events in `Global\`, whose existence is the lock.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{mem, ptr};
+
+use widestring::{U16CStr, U16CString, u16cstr};
+use windows_sys::Win32::Foundation::{
+    DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS,
+    ERROR_INVALID_HANDLE, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, HANDLE, LocalFree,
+    UNICODE_STRING,
+};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+};
+use windows_sys::Win32::Security::{PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES};
+use windows_sys::Win32::Storage::FileSystem::{
+    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
+};
+use windows_sys::Win32::System::IO::OVERLAPPED;
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
+use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess};
+
+use super::sys;
+
+/// What stands between the parts of an object's name, in which `\` means a folder.
+pub(crate) const MACHINE_PART: char = '.';
+
+/// How long the text of a name may be, in UTF-16: with `Global\` it stays below 260.
+pub(crate) const MACHINE_TEXT: super::super::Measure =
+    super::super::Measure { most: 236, length: |text| text.encode_utf16().count() };
+
+const LEAD: &str = "qc2.";
+
+/// Where Linux keeps files in memory, as Wine shows it.
+const WINE_FOLDER: &str = "\\\\?\\unix\\dev\\shm\\";
+
+/// The objects that carry a guard.
+#[derive(Debug)]
+pub(crate) struct MachineLegs {
+    event: Option<OwnedHandle>,
+    /// Under Wine the lock on a file that a Linux program on this machine sees, too.
+    file: Option<File>,
+    names: OnceLock<Vec<OwnedHandle>>,
+}
+
+impl MachineLegs {
+    pub(crate) fn take(guard: &str) -> io::Result<Option<Self>> {
+        let event = match create(&format!("{LEAD}{guard}"))? {
+            Event::Made(event) => Some(event),
+            Event::Exists => return Ok(None),
+            Event::Forbidden => None,
+        };
+        let file = if is_wine() { lock_file(guard) } else { Ok(None) };
+        let Ok(file) = file else { return Ok(None) };
+        Ok(Some(Self { event, file, names: OnceLock::new() }))
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.event.is_some() || self.file.is_some()
+    }
+
+    pub(crate) fn name(&self, texts: &[String]) {
+        self.names.get_or_init(|| {
+            let made = texts.iter().map(|text| create(&format!("{LEAD}{text}")));
+            // Nothing depends on it.
+            made.filter_map(|event| match event {
+                Ok(Event::Made(event)) => Some(event),
+                _ => None,
+            })
+            .collect()
+        });
+    }
+
+    /// Gives a child that does not run yet its share: what it has open, it holds.
+    pub(super) fn hand_to(&self, child: BorrowedHandle<'_>) -> io::Result<()> {
+        for handle in self.event.iter().chain(self.names.get().into_iter().flatten()) {
+            hand_to(handle.as_handle(), child)?;
+        }
+        Ok(())
+    }
+}
+
+/// What became of the wish to make an event.
+enum Event {
+    Made(OwnedHandle),
+    Exists,
+    /// Nothing may be made in `Global\`, as in an AppContainer.
+    Forbidden,
+}
+
+fn create(name: &str) -> io::Result<Event> {
+    match create_event(name) {
+        Ok(Some(event)) => Ok(Event::Made(event)),
+        Ok(None) => Ok(Event::Exists),
+        Err(error) if is(&error, ERROR_INVALID_HANDLE) => Ok(Event::Exists),
+        Err(error) if is(&error, ERROR_ACCESS_DENIED) => {
+            static PROBES: AtomicU64 = AtomicU64::new(0);
+            let count = PROBES.fetch_add(1, Ordering::Relaxed);
+            let probe = format!("{LEAD}probe.{}.{count}", std::process::id());
+            match create_event(&probe) {
+                Ok(_) => Ok(Event::Exists),
+                Err(error) if is(&error, ERROR_ACCESS_DENIED) => Ok(Event::Forbidden),
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is(error: &io::Error, code: u32) -> bool {
+    error.raw_os_error() == Some(code.cast_signed())
+}
+
+/// Makes a named event that nobody may open, so that no glance of another keeps it alive; `None` if it
+/// is there already.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-createeventw>
+fn create_event(name: &str) -> io::Result<Option<OwnedHandle>> {
+    let name = U16CString::from_str(format!("Global\\{name}")).map_err(io::Error::other)?;
+    let nobody = Nobody::new()?;
+    let attributes = SECURITY_ATTRIBUTES {
+        nLength: u32::try_from(mem::size_of::<SECURITY_ATTRIBUTES>()).unwrap_or(0),
+        lpSecurityDescriptor: nobody.0,
+        bInheritHandle: 0,
+    };
+    // SAFETY: the name ends in zero, and the attributes with their descriptor outlive the call.
+    let handle = unsafe { CreateEventW(&attributes, 1, 0, name.as_ptr()) };
+    // Asked for before anything else can change it.
+    let error = io::Error::last_os_error();
+    if handle.is_null() {
+        return Err(error);
+    }
+    // SAFETY: the handle was just made and nobody else owns it.
+    let event = unsafe { OwnedHandle::from_raw_handle(handle) };
+    Ok((!is(&error, ERROR_ALREADY_EXISTS)).then_some(event))
+}
+
+/// The security descriptor that lets nobody in.
+struct Nobody(PSECURITY_DESCRIPTOR);
+
+impl Nobody {
+    fn new() -> io::Result<Self> {
+        let mut descriptor = ptr::null_mut();
+        // SAFETY: the text ends in zero, and the out-pointer is a live local.
+        let ok = unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                u16cstr!("D:").as_ptr(),
+                SDDL_REVISION_1,
+                &mut descriptor,
+                ptr::null_mut(),
+            )
+        };
+        sys::checked(ok).map(|()| Self(descriptor))
+    }
+}
+
+impl Drop for Nobody {
+    fn drop(&mut self) {
+        // SAFETY: the system allocated it for us, and nobody uses it any more.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// Source: <https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-duplicatehandle>
+fn hand_to(handle: BorrowedHandle<'_>, child: BorrowedHandle<'_>) -> io::Result<()> {
+    let mut theirs: HANDLE = ptr::null_mut();
+    // SAFETY: the call takes no pointers, and what it returns always means this process.
+    let this = unsafe { GetCurrentProcess() };
+    // SAFETY: both handles are open, the child does not run yet, and the out-pointer is a live local. The
+    // new handle is the child's, and closed with it.
+    let ok = unsafe {
+        DuplicateHandle(
+            this,
+            handle.as_raw_handle(),
+            child.as_raw_handle(),
+            &mut theirs,
+            0,
+            0,
+            DUPLICATE_SAME_ACCESS,
+        )
+    };
+    sys::checked(ok)
+}
+
+/// Whether these Windows programs run on Wine.
+fn is_wine() -> bool {
+    static IS: OnceLock<bool> = OnceLock::new();
+    *IS.get_or_init(|| {
+        // SAFETY: the name ends in zero; the library is part of every process.
+        let library = unsafe { GetModuleHandleW(u16cstr!("ntdll.dll").as_ptr()) };
+        // SAFETY: so does this one.
+        unsafe { GetProcAddress(library, c"wine_get_version".as_ptr().cast()) }.is_some()
+    })
+}
+
+/// Locks the file that Linux programs on this machine lock, where it can be reached. An error means
+/// that somebody else has it.
+fn lock_file(guard: &str) -> Result<Option<File>, Held> {
+    let path = format!("{WINE_FOLDER}qc2.{guard}");
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).share_mode(7);
+    let Ok(file) = options.open(path) else { return Ok(None) };
+    let mut nowhere = OVERLAPPED::default();
+    let how = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+    // SAFETY: the file is open, and `nowhere` is a live local that a call which does not wait is done with.
+    if unsafe { LockFileEx(file.as_raw_handle(), how, 0, 1, 0, &mut nowhere) } != 0 {
+        return Ok(Some(file));
+    }
+    let error = io::Error::last_os_error();
+    if is(&error, ERROR_LOCK_VIOLATION) || is(&error, ERROR_IO_PENDING) {
+        return Err(Held);
+    }
+    Ok(None)
+}
+
+/// Somebody else has it.
+struct Held;
+
+// --- Listing ---
+
+/// What `NtOpenDirectoryObject` is told to open.
+#[repr(C)]
+struct ObjectAttributes {
+    length: u32,
+    root: HANDLE,
+    name: *const UNICODE_STRING,
+    attributes: u32,
+    security: *const core::ffi::c_void,
+    quality: *const core::ffi::c_void,
+}
+
+/// One object of a folder.
+#[repr(C)]
+struct DirectoryInformation {
+    name: UNICODE_STRING,
+    kind: UNICODE_STRING,
+}
+
+const DIRECTORY_QUERY: u32 = 1;
+
+// Source: <https://learn.microsoft.com/windows/win32/devnotes/ntopendirectoryobject>
+#[link(name = "ntdll")]
+unsafe extern "system" {
+    fn NtOpenDirectoryObject(
+        handle: *mut HANDLE,
+        access: u32,
+        attributes: *const ObjectAttributes,
+    ) -> i32;
+    fn NtQueryDirectoryObject(
+        handle: HANDLE,
+        buffer: *mut core::ffi::c_void,
+        length: u32,
+        single: u8,
+        restart: u8,
+        context: *mut u32,
+        returned: *mut u32,
+    ) -> i32;
+}
+
+/// Returns the names of all objects of ours, without what they begin with.
+pub(crate) fn machine_names() -> io::Result<Vec<String>> {
+    let folder = open_objects()?;
+    let mut names = Vec::new();
+    let mut context = 0;
+    // Aligned for what is written into it, and long enough for one name and one kind.
+    let mut buffer = vec![0_u64; 512];
+    loop {
+        let length = u32::try_from(mem::size_of_val(&buffer[..])).unwrap_or(0);
+        // SAFETY: the folder is open, the buffer has room for `length` bytes, and `context` is a live local.
+        let status = unsafe {
+            NtQueryDirectoryObject(
+                folder.as_raw_handle(),
+                buffer.as_mut_ptr().cast(),
+                length,
+                1,
+                0,
+                &mut context,
+                ptr::null_mut(),
+            )
+        };
+        if status != 0 {
+            // The end, or a name that is longer than any of ours.
+            break;
+        }
+        // SAFETY: the call has written one such entry, and the buffer is aligned for it.
+        let entry = unsafe { buffer.as_ptr().cast::<DirectoryInformation>().read() };
+        // SAFETY: its texts lie in the buffer.
+        let name = unsafe { text_of(&entry.name) };
+        names.extend(name.strip_prefix(LEAD).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// # Safety
+/// `text` must point to as many units as it says.
+unsafe fn text_of(text: &UNICODE_STRING) -> String {
+    if text.Buffer.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller promises it.
+    let units = unsafe { std::slice::from_raw_parts(text.Buffer, usize::from(text.Length) / 2) };
+    String::from_utf16_lossy(units)
+}
+
+fn open_objects() -> io::Result<OwnedHandle> {
+    let path: &U16CStr = u16cstr!("\\BaseNamedObjects");
+    let bytes = u16::try_from(path.len() * 2).unwrap_or(0);
+    let name =
+        UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: path.as_ptr().cast_mut() };
+    let attributes = ObjectAttributes {
+        length: u32::try_from(mem::size_of::<ObjectAttributes>()).unwrap_or(0),
+        root: ptr::null_mut(),
+        name: &raw const name,
+        attributes: 0,
+        security: ptr::null(),
+        quality: ptr::null(),
+    };
+    let mut handle: HANDLE = ptr::null_mut();
+    // SAFETY: all that the attributes point to outlives the call, and `handle` is a live local.
+    let status = unsafe { NtOpenDirectoryObject(&mut handle, DIRECTORY_QUERY, &attributes) };
+    if status < 0 {
+        return Err(io::Error::other(format!(
+            "the system's objects can't be listed ({status:#x})"
+        )));
+    }
+    // SAFETY: the handle was just opened and nobody else owns it.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// Returns a folder as names of objects have it, in which `\` means a folder of objects.
+pub(crate) fn folder_text(folder: &Path) -> String {
+    let text = folder.to_string_lossy().replace('\\', "/");
+    text.strip_prefix("//?/").unwrap_or(&text).to_owned()
+}
+
+/// Removes what a guard has left behind that nobody needs again.
+pub(crate) fn forget_machine_guard(guard: &str) {
+    if is_wine() {
+        let _ = std::fs::remove_file(format!("{WINE_FOLDER}qc2.{guard}"));
+    }
+}
+
+/// A container of Windows shares no objects with others, and does not say that it is one.
+pub(crate) fn is_container() -> bool {
+    false
+}

@@ -1,0 +1,240 @@
+//! Guards of the whole machine: kernel objects that die with the processes that have them, whatever
+//! folder, user or session those belong to.
+//!
+//! On Linux a guard has two legs, an abstract Unix socket and a locked file in `/dev/shm`; each sees
+//! holders that the other does not, and either one says that the guard is held. On Windows it is a
+//! named event in `Global\`, whose existence is the lock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
+
+use crate::fault::point;
+use crate::{Identity, Liveness, here, imp, liveness};
+
+/// A guard that this process holds, and shares with the children it is handed to.
+#[derive(Debug)]
+pub struct MachineGuard {
+    guard: String,
+    legs: imp::MachineLegs,
+}
+
+/// How far a guard reaches that is taken here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MachineReach {
+    /// The whole machine.
+    Machine,
+    /// A container: the rest of the machine where it shares the network or `/dev/shm` with that.
+    Container,
+    /// Nothing: the system forbids every object that could keep anybody out.
+    Nowhere,
+}
+
+/// Looks how far the guards of the machine reach for this program.
+pub fn machine_reach() -> MachineReach {
+    let probe = format!("probe@{}", std::process::id());
+    let holds = MachineGuard::take(&probe).map(|guard| guard.is_none_or(|guard| guard.holds()));
+    imp::forget_machine_guard(&probe);
+    // That there is no room now says nothing of what may be done.
+    match holds {
+        Ok(false) => MachineReach::Nowhere,
+        Ok(true) | Err(_) if imp::is_container() => MachineReach::Container,
+        Ok(true) | Err(_) => MachineReach::Machine,
+    }
+}
+
+/// The process behind a guard of the machine, by what it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineHolder {
+    /// The guard it holds, as it was asked for.
+    pub guard: String,
+    /// The process that does the work.
+    pub pid: u32,
+    /// When that process was created, as in [`Identity::started`].
+    pub started: u64,
+    /// The lock's name, perhaps without its end.
+    pub name: String,
+    /// The folder whose lock it is, perhaps without its beginning.
+    pub folder: Option<String>,
+}
+
+impl MachineHolder {
+    /// Returns who it is; of another container's that means nothing here.
+    pub fn identity(&self) -> Identity {
+        let boot_id = here().boot_id.clone();
+        Identity { pid: self.pid, started: self.started, boot_id }
+    }
+}
+
+impl MachineGuard {
+    /// Takes the guard called `guard`; `None` if somebody else on this machine holds it.
+    ///
+    /// # Errors
+    /// That the system has no room, as for open files. Where it offers no such guard, that is no error:
+    /// see [`MachineGuard::holds`].
+    pub fn take(guard: &str) -> io::Result<Option<Self>> {
+        point("take machine guard");
+        let legs = imp::MachineLegs::take(guard)?;
+        Ok(legs.map(|legs| Self { guard: guard.into(), legs }))
+    }
+
+    /// Whether anybody is kept out: not where the system forbids every object that could.
+    pub fn holds(&self) -> bool {
+        self.legs.holds()
+    }
+
+    /// Lets everybody read who holds the guard: the process, the lock's name, its folder. What can't be
+    /// said is left out, for it decides nothing. Only the first call counts.
+    pub fn name_holder(&self, holder: &Identity, lock: &str, folder: &Path) {
+        let (guard, cut, part) = (&self.guard, imp::MACHINE_PART, imp::MACHINE_TEXT);
+        let namespace = here().pid_namespace.unwrap_or(0);
+        let by = format!("{guard}{cut}by{cut}{}.{}.{namespace}{cut}", holder.pid, holder.started);
+        let inside = format!("{guard}{cut}in{cut}");
+        let room = |lead: &str| part.most.saturating_sub((part.length)(lead));
+        let folder = imp::folder_text(folder);
+        let name = at_most(lock, room(&by), part.length, Keep::Beginning);
+        let folder = at_most(&folder, room(&inside), part.length, Keep::End);
+        self.legs.name(&[format!("{by}{name}"), format!("{inside}{folder}")]);
+    }
+
+    pub(crate) fn legs(&self) -> &imp::MachineLegs {
+        &self.legs
+    }
+}
+
+/// What of a text that is too long is kept.
+#[derive(Clone, Copy)]
+enum Keep {
+    Beginning,
+    End,
+}
+
+/// Returns as many whole characters of `text` as `room` takes.
+fn at_most(text: &str, room: usize, length: fn(&str) -> usize, keep: Keep) -> &str {
+    let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    let fits = |part: &&str| length(part) <= room;
+    match keep {
+        Keep::Beginning => starts.rev().map(|end| &text[..end]).find(fits),
+        Keep::End => starts.map(|start| &text[start..]).find(fits),
+    }
+    .unwrap_or_default()
+}
+
+/// Returns who holds which guard of this machine, as far as the holders say so and live. That can be
+/// forged, so it is good for naming a holder and for nothing else.
+///
+/// # Errors
+/// If the system does not show the objects.
+pub fn machine_holders() -> io::Result<Vec<MachineHolder>> {
+    Ok(machine_guards()?.into_iter().filter_map(|(_, holder)| holder).collect())
+}
+
+/// Returns all guards of this machine that are held, sorted, with their holders as in
+/// [`machine_holders`]; `None` where nobody who lives says that it holds it.
+///
+/// # Errors
+/// If the system does not show the objects.
+pub fn machine_guards() -> io::Result<Vec<(String, Option<MachineHolder>)>> {
+    let names = imp::machine_names()?;
+    let plain = names.iter().filter(|name| !name.contains(imp::MACHINE_PART));
+    let mut guards: BTreeMap<&str, Option<MachineHolder>> =
+        plain.map(|name| (name.as_str(), None)).collect();
+    let folders: HashMap<&str, &str> = names.iter().filter_map(|name| part(name, "in")).collect();
+    for holder in names.iter().filter_map(|name| holder(name)) {
+        let folder = folders.get(&*holder.guard).map(|&folder| folder.to_owned());
+        if let Some(held) = guards.get_mut(&*holder.guard) {
+            *held = Some(MachineHolder { folder, ..holder });
+        }
+    }
+    Ok(guards.into_iter().map(|(guard, holder)| (guard.to_owned(), holder)).collect())
+}
+
+/// Splits the name of an object that says something of a guard: which one, and what.
+fn part<'a>(name: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
+    let (guard, rest) = name.split_once(imp::MACHINE_PART)?;
+    Some((guard, rest.strip_prefix(kind)?.strip_prefix(imp::MACHINE_PART)?))
+}
+
+/// Reads a living holder from the name of its object.
+fn holder(name: &str) -> Option<MachineHolder> {
+    let (guard, rest) = part(name, "by")?;
+    let mut parts = rest.splitn(4, ['.', imp::MACHINE_PART]);
+    let mut number = || parts.next()?.parse::<u64>().ok();
+    let (pid, started, namespace) = (number()?, number()?, number()?);
+    let pid = u32::try_from(pid).ok()?;
+    let lock = parts.next()?.to_owned();
+    // The numbers of another PID namespace mean nothing here, and what dies with its holder still lives.
+    if namespace == here().pid_namespace.unwrap_or(0) {
+        let identity = Identity { pid, started, boot_id: here().boot_id.clone() };
+        if liveness(&identity) == Liveness::Dead {
+            return None;
+        }
+    }
+    Some(MachineHolder { guard: guard.into(), pid, started, name: lock, folder: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::own_identity;
+
+    fn unique(what: &str) -> String {
+        format!("test@{}-{what}", own_identity().started ^ u64::from(own_identity().pid) << 32)
+    }
+
+    #[test]
+    fn a_guard_is_taken_once_and_freed_by_dropping_it() {
+        let name = unique("once");
+        let held = MachineGuard::take(&name).unwrap().expect("nobody holds it");
+        assert!(held.holds());
+        assert!(MachineGuard::take(&name).unwrap().is_none());
+        drop(held);
+        assert!(MachineGuard::take(&name).unwrap().is_some());
+        imp::forget_machine_guard(&name);
+    }
+
+    #[test]
+    fn whoever_holds_it_is_named_while_it_holds() {
+        let name = unique("named");
+        let held = MachineGuard::take(&name).unwrap().expect("nobody holds it");
+        let long = format!("/home/{}/fleet", "é".repeat(200));
+        held.name_holder(own_identity(), "BRAIN_ATLAS", Path::new(&long));
+        let of_it = || {
+            let holders = machine_holders().unwrap();
+            holders.into_iter().filter(|holder| holder.guard == name).collect::<Vec<_>>()
+        };
+        let found = of_it();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].pid, &*found[0].name), (std::process::id(), "BRAIN_ATLAS"));
+        assert_eq!(found[0].started, own_identity().started);
+        let folder = found[0].folder.as_deref().unwrap();
+        assert!(folder.ends_with("é/fleet") && long.ends_with(folder), "{folder}");
+        drop(held);
+        assert_eq!(of_it(), []);
+        imp::forget_machine_guard(&name);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        let bytes = |text: &str| text.len();
+        assert_eq!(at_most("añb", 2, bytes, Keep::Beginning), "a");
+        assert_eq!(at_most("añb", 2, bytes, Keep::End), "b");
+        assert_eq!(at_most("añb", 3, bytes, Keep::End), "ñb");
+        assert_eq!(at_most("añb", 4, bytes, Keep::Beginning), "añb");
+        assert_eq!(at_most("ñ", 1, bytes, Keep::End), "");
+    }
+
+    #[test]
+    fn the_name_of_somebody_who_has_ended_is_nobodys() {
+        let cut = imp::MACHINE_PART;
+        let (pid, started) = (own_identity().pid, own_identity().started);
+        let namespace = here().pid_namespace.unwrap_or(0);
+        let name =
+            |started: u64| format!("account@1{cut}by{cut}{pid}.{started}.{namespace}{cut}A.B");
+        assert_eq!(holder(&name(started)).unwrap().name, "A.B");
+        assert_eq!(holder(&name(started + 1)), None);
+        for odd in ["", "account@1", "account@1/by/", "account@1/by/x.1.1/A", "/by/"] {
+            assert_eq!(holder(odd), None, "{odd}");
+        }
+    }
+}
