@@ -154,9 +154,20 @@ impl Lock {
             return Ok(());
         }
         let Some(found) = self.dir.store.find(&self.record.name) else { return Ok(()) };
-        match found.reading {
-            Reading::Record(record) if record != self.record => Ok(()),
-            _ => self.dir.store.remove(&found.path),
+        match &found.reading {
+            Reading::Record(record) if !self.has_written(record) => Ok(()),
+            Reading::Old(_) => Ok(()),
+            Reading::Record(_) | Reading::Corrupt(_) | Reading::Hidden(_) => {
+                self.dir.store.remove(&found.path)
+            }
+        }
+    }
+
+    /// Whether `record` is the one of this lock. The child that it is held for may have written it again.
+    fn has_written(&self, record: &Record) -> bool {
+        match self.record.wrapper_pid {
+            Some(wrapper) => record.wrapper_pid == Some(wrapper),
+            None => *record == self.record,
         }
     }
 
@@ -185,7 +196,7 @@ impl Lock {
             self.guards.clear();
             return Ok(());
         }
-        let removed = self.dir.store.remove(&self.dir.store.record(&self.record.name));
+        let removed = self.remove_record();
         let entry = self.dir.entry(Event::Released, &self.record.name).pid(Some(self.record.pid));
         let told = self.dir.append_here(&entry.account(self.record.account.clone()));
         self.guards.clear();

@@ -186,6 +186,19 @@ fn deleted_records_let_no_duplicate_in() {
 }
 
 #[test]
+fn a_release_leaves_the_record_of_another_holder() {
+    for holder in holders() {
+        for other in [record(), old_record(own_identity().pid, TimeDelta::zero())] {
+            let locks = sample();
+            let held = locks.hold(holder, NAME, None);
+            locks.write(NAME, &other);
+            finish(held);
+            assert_eq!(locks.read(NAME), other, "{holder:?}");
+        }
+    }
+}
+
+#[test]
 fn deleted_guards_let_no_duplicate_in() {
     for holder in holders() {
         let locks = sample();
