@@ -847,6 +847,11 @@ def _check_account(account):
 def _spelled_account(text):
     """The canonical spelling of an account; None if the text stands for a missing one."""
     spelled = _INVISIBLE.sub("", text).translate(_TO_ASCII).strip(_SPACE)
+    for quote in "\"'`":  # cmd.exe and copies from scripts leave them in place
+        if len(spelled) > 1 and spelled[0] == spelled[-1] == quote:
+            spelled = spelled[1:-1].strip(_SPACE)
+    if re.match(r"\+[0-9]", spelled):
+        spelled = spelled[1:]
     number = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?", spelled)
     if number:
         if number[2] and number[2].strip("0"):

@@ -246,6 +246,7 @@ impl<'a> Beside<'a> {
             processes: instance.processes.iter().map(|one| one.identity.clone()).collect(),
             holder: None,
             folder,
+            is_elsewhere: instance.place == Place::Foreign,
             is_orchestrator: instance.role == Role::Orchestrator,
             text: format!("{name} runs (PID {pids}){place}{why}"),
         }

@@ -55,8 +55,8 @@ pub(crate) fn adopt(
         if wanted && is_unsettled && began.elapsed() < PATIENCE {
             if !is_told && began.elapsed() >= SILENT {
                 is_told = true;
-                let why = obstacles.first().map_or("something is just starting", String::as_str);
-                say_waiting(PATIENCE, why);
+                let first = obstacles.first().map(Obstacle::listed);
+                say_waiting(PATIENCE, first.as_deref().unwrap_or("something is just starting"));
             }
             thread::sleep(PAUSE);
             look = Look::take(fleet, locks)?;
@@ -75,7 +75,7 @@ fn sort(
     components: &[Arc<Component>],
     snapshot: &Snapshot,
     wanted: bool,
-) -> (Vec<Found>, Vec<String>) {
+) -> (Vec<Found>, Vec<Obstacle>) {
     let survey = Beside::new(fleet, snapshot, |_| false).survey(components);
     let (mut found, mut obstacles) = (Vec::new(), Vec::new());
     for (identity, copy) in survey.adoptable {
@@ -84,17 +84,25 @@ fn sort(
                 let is_wrapper = !copy.processes.contains(&identity);
                 found.push(Found { name: copy.name, identity, is_wrapper });
             }
-            false => obstacles.push(copy.listed()),
+            false => obstacles.push(copy),
         }
     }
-    obstacles.extend(survey.obstacles.iter().map(Obstacle::listed));
+    obstacles.extend(survey.obstacles);
     (found, obstacles)
 }
 
-fn refusal(obstacles: &[String]) -> Failure {
-    let lines: String = obstacles.iter().map(|one| format!("\n  {one}")).collect();
-    let message = format!("the fleet is running already, nothing was started:{lines}");
-    Failure::new(Exit::Held, message, SHUTDOWN_HINT)
+fn refusal(obstacles: &[Obstacle]) -> Failure {
+    let lines = obstacles.iter().map(|one| format!("\n  {}", one.listed())).collect::<String>();
+    match obstacles.iter().find(|one| one.is_elsewhere) {
+        None => {
+            let message = format!("the fleet is running already, nothing was started:{lines}");
+            Failure::new(Exit::Held, message, SHUTDOWN_HINT)
+        }
+        Some(elsewhere) => {
+            let message = format!("this is in the way, nothing was started:{lines}");
+            Failure::new(Exit::Held, message, elsewhere.way_out())
+        }
+    }
 }
 
 /// Whether a wrapper holds, or is about to hold, a lock whose record does not name its child yet.

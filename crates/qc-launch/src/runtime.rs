@@ -26,7 +26,8 @@ use qc_control::{Answer, Request};
 use qc_fleet::{Fleet, Stopped};
 use qc_lock_core::{Entry, LockDir};
 use qc_process::{
-    Ask, Child, Identity, Interrupt, Process, Waker, Watcher, close_limit, watch_session,
+    Ask, Child, Identity, Interrupt, MachineGuard, Process, Waker, Watcher, close_limit,
+    watch_session,
 };
 use qc_supervise::{Action, Event, Exit, Id, Machine};
 
@@ -57,6 +58,9 @@ const STARTED_TOGETHER: usize = 256;
 
 /// Open files beside those of the components: logs, locks, clients.
 const SPARE_FILES: u64 = 128;
+
+/// Open files for each name, account and terminal of a component: its process, or the guards of the machine.
+const FILES_OF_EACH: u64 = 4;
 
 /// What other threads say.
 pub(crate) enum Message {
@@ -131,6 +135,8 @@ struct Running {
     began: Duration,
     next_look: Option<Duration>,
     was_killed: bool,
+    /// The guards of the machine that it has, too, kept until all of it has ended.
+    _machine_guards: Vec<MachineGuard>,
     /// How its first process has ended, while others of its program run.
     ended: Option<Exit>,
     /// Whether its first process is the wrapper of what was adopted, which need not have been started
@@ -270,7 +276,10 @@ impl<'a> Runtime<'a> {
 
     /// Each process that is watched is an open file where that is how the system does it.
     fn make_room(&mut self) {
-        let needed = self.roster.iter().count() as u64 + SPARE_FILES;
+        let needed = {
+            let resources = self.roster.iter().map(|(_, one)| one.request().resources().len());
+            resources.sum::<usize>() as u64 * FILES_OF_EACH + SPARE_FILES
+        };
         let allowed = qc_process::allow_open_files(needed);
         if allowed < needed {
             let text = format!(

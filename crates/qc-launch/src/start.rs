@@ -9,7 +9,9 @@ use std::time::SystemTime;
 use qc_cli::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE};
 use qc_fleet::Component;
 use qc_lock_core::{LockDir, LockError, LockForChild, StartError};
-use qc_process::{Child, Console, Identity, LOCKS_ARE_INHERITED, Output, Spawn, here, listener};
+use qc_process::{
+    Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, Output, Spawn, here, listener,
+};
 use qc_supervise::NotStarted;
 
 use crate::logs::LogFolder;
@@ -33,6 +35,8 @@ pub(crate) struct Begun {
     pub(crate) heart: Option<Heart>,
     /// What else there is to say.
     pub(crate) remarks: Vec<String>,
+    /// The guards of the machine that it has, too. It may close them by mistake.
+    pub(crate) machine_guards: Vec<MachineGuard>,
 }
 
 /// What a wrapper says.
@@ -96,6 +100,7 @@ impl Starter<'_> {
             looker,
             heart,
             remarks: Vec::new(),
+            machine_guards: Vec::new(),
         };
         if self.scripts_lock {
             let spawn = self.spawn_of(command, component, Output::File(&file));
@@ -129,8 +134,8 @@ impl Starter<'_> {
         let remarks = lock.reclaimed().iter();
         let remarks = remarks.map(|it| format!("reclaimed lock {} {it}", component.name)).collect();
         let held_since = lock.record().since();
-        lock.leave_to_child();
-        Ok(Begun { held_since, remarks, ..begun(child, false) })
+        let machine_guards = lock.leave_to_child();
+        Ok(Begun { held_since, remarks, machine_guards, ..begun(child, false) })
     }
 
     fn spawn_of<'a>(
@@ -196,7 +201,7 @@ impl Starter<'_> {
 
 fn failed(error: io::Error) -> NoStart {
     let why = match has_no_room(&error) {
-        true => NotStarted::NoRoom(error.to_string()),
+        true => NotStarted::NotNow(error.to_string()),
         false => NotStarted::Failed(error.to_string()),
     };
     why.into()
@@ -219,6 +224,8 @@ fn not_locked(error: LockError) -> NoStart {
             let why = format!("its lock is held by {holder}");
             match holder.pid.filter(|_| !foreign) {
                 Some(pid) => return NoStart::Held { pid, why },
+                // Its end can't be awaited, as nothing shows who it is.
+                None if holder.elsewhere.is_some() => NotStarted::NotNow(why),
                 None => NotStarted::Refused(why),
             }
         }
@@ -228,7 +235,7 @@ fn not_locked(error: LockError) -> NoStart {
             let is_full = has_no_room(&error);
             let failure = qc_cli::Failure::from(error);
             let text = format!("it cannot be locked: {}", failure.message());
-            if is_full { NotStarted::NoRoom(text) } else { NotStarted::Failed(text) }
+            if is_full { NotStarted::NotNow(text) } else { NotStarted::Failed(text) }
         }
     };
     why.into()

@@ -44,7 +44,7 @@ impl Account {
     /// [`AccountError::Fraction`] or [`AccountError::Form`].
     pub fn parse(text: &str) -> Result<Option<Self>, AccountError> {
         let plain: String = text.chars().filter(|&c| !is_invisible(c)).map(to_ascii).collect();
-        let spelled = canonical_number(plain.trim())?;
+        let spelled = canonical_number(without_quotes(plain.trim()))?;
         if MISSING.contains(&spelled.to_ascii_lowercase().as_str()) {
             return Ok(None);
         }
@@ -125,6 +125,17 @@ fn to_ascii(c: char) -> char {
         _ => return c,
     };
     char::from_u32(offset).unwrap_or(c)
+}
+
+/// Returns a text without the quotes around it, which `cmd.exe` and copies from scripts leave in place,
+/// and without a plus sign before digits.
+fn without_quotes(text: &str) -> &str {
+    let mut text = text;
+    for quote in ['"', '\'', '`'] {
+        text =
+            text.strip_prefix(quote).and_then(|it| it.strip_suffix(quote)).unwrap_or(text).trim();
+    }
+    text.strip_prefix('+').filter(|it| it.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(text)
 }
 
 /// Returns a number without leading zeros and without a fraction of zeros, as a number that went

@@ -64,6 +64,11 @@ impl Guard {
         self.machine.as_ref()
     }
 
+    /// Lets go of the guard in the folder, and returns the one of the machine.
+    pub(crate) fn into_machine(mut self) -> Option<MachineGuard> {
+        self.machine.take()
+    }
+
     /// Lets the whole machine read who holds it.
     pub(crate) fn name_holder(&self, holder: &Identity, lock: &str, root: &Path) {
         if let Some(machine) = &self.machine {

@@ -5,7 +5,7 @@ mod for_child;
 use std::fmt;
 
 use qc_process::fault::point;
-use qc_process::{Identity, visible};
+use qc_process::{Identity, MachineGuard, visible};
 
 use crate::dir::latched;
 use crate::guard::Guard;
@@ -82,8 +82,13 @@ impl Lock {
     }
 
     /// Leaves the lock to the child that inherited it: this process lets go of it, the record stays.
-    pub fn leave_to_child(mut self) {
-        self.guards.clear();
+    ///
+    /// Returns the guards of the machine, which the child has, too. In the lock's folder the record keeps
+    /// others out if the child closes what it has inherited; elsewhere nothing does, so the caller keeps
+    /// these until the child has ended.
+    pub fn leave_to_child(mut self) -> Vec<MachineGuard> {
+        let guards = std::mem::take(&mut self.guards);
+        guards.into_iter().filter_map(Guard::into_machine).collect()
     }
 
     /// Whether an account or a terminal is protected in this lock directory alone, because the system

@@ -104,9 +104,10 @@ pub enum NotStarted {
     /// Something that an earlier run may have left is in its way, such as its port; says what, as a
     /// sentence about "it". Retried for a moment, and then a failure.
     InUse(String),
-    /// The system has no room for it now, such as on a full disk; says what is missing. It is tried
-    /// again for as long as that takes.
-    NoRoom(String),
+    /// What keeps it from being started will pass: the system has no room for it now, such as on a full
+    /// disk, or a program in another folder holds its account and does not say who it is. Says what. It is
+    /// tried again for as long as that takes.
+    NotNow(String),
     /// Something else; says what.
     Failed(String),
 }

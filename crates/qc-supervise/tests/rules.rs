@@ -197,7 +197,7 @@ fn a_full_disk_never_makes_a_component_given_up() {
     machine.handle(Event::StartAll, Duration::ZERO);
     let mut now = Duration::ZERO;
     for (life, pause) in (1..).zip([1, 2, 4, 8, 16, 32, 60, 60]) {
-        let why = NotStarted::NoRoom("no space left".into());
+        let why = NotStarted::NotNow("no space left".into());
         let actions = machine.handle(Event::NotStarted { id: Id(0), life, why }, now);
         assert!(
             matches!(&actions[..], [Action::Say(_, Note::Restarting(_, wait))] if *wait == seconds(pause)),

@@ -179,7 +179,9 @@ fn what_a_reload_could_not_restart_is_shown_and_takes_its_new_settings_later() {
         for tool in [&["qc-ps"][..], &["qc-launch", "status"]] {
             let shown = fleet.run(tool[0], &tool[1..]);
             let mut lines = shown.stdout.lines();
-            let line = lines.find(|line| line.contains("BRAIN_ATLAS")).expect("it is shown");
+            // Other tests have a brain of this name.
+            let is_own = |line: &&str| line.contains("BRAIN_ATLAS") && !line.contains("foreign");
+            let line = lines.find(is_own).expect("it is shown");
             assert!(line.contains("running") && line.contains(SHOWN), "{shown:?}");
         }
         assert_eq!(fleet.run("qc-ps", &["--check"]).code, 0);
@@ -503,4 +505,53 @@ fn a_stop_by_name_says_what_had_to_be_killed() {
     assert!(stopped.stdout.contains(&line), "{stopped:?}");
     launch.ask_to_stop(&fleet.tools);
     launch.finish();
+}
+
+#[test]
+fn a_brain_under_a_lock_of_another_name_is_the_component_of_its_script() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let launch = started(&fleet);
+    assert_eq!(fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]).code, 0);
+    let python = fleet.python();
+    let words = ["run", "BRAIN_TEST", "--", python.to_str().unwrap(), "BRAIN_ATLAS.py"];
+    let tool = fleet.tools.tool("qc-lock");
+    let mut held = Program::start(&tool, &words, fleet.root(), &[], |_| ());
+    held.wait_for("ready");
+    let refused = fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("BRAIN_ATLAS is blocked: another copy runs"), "{refused:?}");
+    assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 1);
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 0, "{stopped:?}");
+    held.finish();
+    launch.finish();
+}
+
+#[test]
+fn nothing_is_stopped_for_a_restart_that_could_not_be_made() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let _launch = started(&fleet);
+    let pids = || ["BRAIN_ATLAS", "WATCHDOG_ATLAS"].map(|name| status(&fleet, name)["pid"].clone());
+    let before = pids();
+    fleet.locks().set_latch("the broker is down").unwrap();
+    for (name, why) in [
+        ("BRAIN_ATLAS", "BRAIN_ATLAS is not restarted, and runs on: every start is forbidden"),
+        ("WATCHDOG_ATLAS", "_ATLAS is not restarted, and runs on: every start is forbidden"),
+    ] {
+        let refused = fleet.run("qc-launch", &["restart", name]);
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(refused.stderr.contains(why), "{refused:?}");
+        assert!(refused.stderr.contains("qc-launch unlatch"), "{refused:?}");
+    }
+    fleet.locks().unlatch().unwrap();
+    let copy = by_hand(&fleet, "BRAIN_ATLAS.py");
+    let refused = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("runs on: another copy runs"), "{refused:?}");
+    assert_eq!(pids(), before);
+    copy.kill();
+    drop(copy);
+    assert_eq!(fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]).code, 0);
+    assert_ne!(pids()[0], before[0]);
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::tools;
 
-const NAME: &str = "BRAIN_ATLAS";
+const NAME: &str = "BRAIN_VECTOR";
 
 fn sample() -> SampleLocks {
     SampleLocks::new(tools())
@@ -97,10 +97,10 @@ fn a_holder_refuses_everybody() {
         let held = locks.hold(holder, NAME, Some(own_account()));
         for asker in askers() {
             locks.attempt(asker, NAME, None).names(held.pid());
-            locks.attempt(asker, "brain_Atlas", None).names(held.pid());
+            locks.attempt(asker, "brain_Vector", None).names(held.pid());
             locks.attempt(asker, "BRAIN_OTHER", Some(own_account())).names(held.pid());
             // A watchdog works beside the brain of its account.
-            assert_eq!(locks.attempt(asker, "WATCHDOG_ATLAS", Some(own_account())).taken(), 0);
+            assert_eq!(locks.attempt(asker, "WATCHDOG_VECTOR", Some(own_account())).taken(), 0);
         }
         finish(held);
     }
@@ -277,9 +277,9 @@ fn a_killed_command_frees_its_lock() {
 fn a_record_of_the_dead_hides_no_living_holder() {
     for holder in holders() {
         let locks = sample();
-        locks.hold(Speaker::Library, "BRAIN_ATLAS", Some(own_account())).kill();
+        locks.hold(Speaker::Library, "BRAIN_VECTOR", Some(own_account())).kill();
         let held = locks.hold(holder, "BRAIN_BOREAS", Some(own_account()));
-        assert!(locks.record("BRAIN_ATLAS").exists());
+        assert!(locks.record("BRAIN_VECTOR").exists());
         for asker in askers() {
             locks.attempt(asker, "BRAIN_CASTOR", Some(own_account())).names(held.pid());
         }
@@ -327,9 +327,9 @@ fn a_living_holder_of_the_old_module_is_respected() {
         program.wait_for("ready");
         program
     };
-    let brain = start(&python, &["BRAIN_ATLAS.py"]);
+    let brain = start(&python, &["BRAIN_VECTOR.py"]);
     let other = start(&python, &["other.py"]);
-    let editor = start(&tools().stand_in(), &["BRAIN_ATLAS.py"]);
+    let editor = start(&tools().stand_in(), &["BRAIN_VECTOR.py"]);
     let pid = |program: &Program| program.identity().pid;
     let (now, hour) = (TimeDelta::zero(), TimeDelta::hours(1));
 
@@ -346,7 +346,7 @@ fn a_living_holder_of_the_old_module_is_respected() {
         // It runs the script of that name: the clock must have been set.
         respected(&old_record(pid(&brain), hour), NAME, None);
         // Another role on the account.
-        assert_eq!(locks.attempt(asker, "WATCHDOG_ATLAS", Some(own_account())).taken(), 0);
+        assert_eq!(locks.attempt(asker, "WATCHDOG_VECTOR", Some(own_account())).taken(), 0);
 
         let reclaimed = |record: &Value| {
             locks.write(NAME, record);
@@ -414,7 +414,7 @@ fn corrupt_records_are_reclaimed() {
         ("empty", text("")),
         ("blank", text(" \r\n")),
         ("zeros", vec![0; 512]),
-        ("words", text("BRAIN_ATLAS is running")),
+        ("words", text("BRAIN_VECTOR is running")),
         ("array", text("[4711]")),
         ("number", text("4711")),
         ("object without a pid", text("{}")),

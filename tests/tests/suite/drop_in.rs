@@ -46,7 +46,7 @@ fn script(locks: &SampleLocks, text: &str, args: &[&Path]) -> Option<Finished> {
 }
 
 fn command(locks: &SampleLocks, text: &str, args: &[&Path]) -> Option<Command> {
-    let path = locks.folder().join("BRAIN_ATLAS.py");
+    let path = locks.folder().join("BRAIN_DROPIN.py");
     fs::write(&path, text).unwrap();
     let mut command = Command::new(python()?);
     command.arg(path).args(args).env("QC_LOCK_DIR", locks.dir());
@@ -70,7 +70,7 @@ fn both_implementations_read_the_same_vectors() {
 /// What the old module writes: the name of the machine as COMPUTERNAME has it, or no name at all.
 const OLD: &str = r#"
 import datetime, json, os, sys
-json.dump({"pid": os.getpid(), "name": "BRAIN_ATLAS", "account": "12004", "host": sys.argv[2],
+json.dump({"pid": os.getpid(), "name": "BRAIN_DROPIN", "account": "12004", "host": sys.argv[2],
            "timestamp": datetime.datetime.now().isoformat()}, open(sys.argv[1], "w"))
 if sys.platform == "linux":
     import ctypes
@@ -87,7 +87,7 @@ fn the_record_of_a_living_holder_of_the_old_module_stays_under_each_name_of_this
     for host in ["unknown", "localhost", &*netbios.to_uppercase(), "ELSEWHERE"] {
         let locks = SampleLocks::new(tools());
         fs::create_dir_all(locks.dir()).unwrap();
-        let record = locks.record("BRAIN_ATLAS");
+        let record = locks.record("BRAIN_DROPIN");
         let Some(mut command) = command(&locks, OLD, &[&record, Path::new(host)]) else { return };
         let mut old = Contender::start(&mut command);
         old.wait_for("written");
@@ -95,7 +95,7 @@ fn the_record_of_a_living_holder_of_the_old_module_stays_under_each_name_of_this
         let dir = locks.dir();
         locks.drop_in(&["--clear-all", "--lock-dir", dir.to_str().unwrap()]);
         for asker in Speaker::all() {
-            locks.attempt(asker, "BRAIN_ATLAS", None).refused();
+            locks.attempt(asker, "BRAIN_DROPIN", None).refused();
             locks.attempt(asker, "BRAIN_OTHER", Some("12004")).refused();
         }
         old.tell("end");
@@ -103,8 +103,8 @@ fn the_record_of_a_living_holder_of_the_old_module_stays_under_each_name_of_this
         assert_eq!(locks.qc_lock(&["clear-all"]).code, 0);
         assert!(!record.exists(), "{host}: the record of the dead stays");
         if is_own(host) {
-            locks.write("BRAIN_ATLAS", &serde_json::json!({ "pid": 1 << 22, "host": host }));
-            assert_eq!(locks.attempt(Speaker::Library, "BRAIN_ATLAS", None).taken(), 1, "{host}");
+            locks.write("BRAIN_DROPIN", &serde_json::json!({ "pid": 1 << 22, "host": host }));
+            assert_eq!(locks.attempt(Speaker::Library, "BRAIN_DROPIN", None).taken(), 1, "{host}");
         }
     }
 }
@@ -113,7 +113,7 @@ fn the_record_of_a_living_holder_of_the_old_module_stays_under_each_name_of_this
 fn spellings_of_one_account_exclude_one_another() {
     for holder in Speaker::all() {
         let locks = SampleLocks::new(tools());
-        let held = locks.hold(holder, "BRAIN_ATLAS", Some("0012001.0"));
+        let held = locks.hold(holder, "BRAIN_DROPIN", Some("0012001.0"));
         for asker in Speaker::all() {
             for spelling in ["12001", "\u{200b}12001", "\u{ff11}2001.00", " 012001 "] {
                 locks.attempt(asker, "BRAIN_OTHER", Some(spelling)).names(held.pid());
@@ -130,8 +130,8 @@ fn a_missing_account_is_said_and_locks_only_the_name() {
         if !Speaker::all().contains(&who) {
             continue;
         }
-        let held = locks.hold(who, "BRAIN_ATLAS", Some("nan"));
-        assert_eq!(locks.read("BRAIN_ATLAS")["resources"].as_array().unwrap().len(), 1);
+        let held = locks.hold(who, "BRAIN_DROPIN", Some("nan"));
+        assert_eq!(locks.read("BRAIN_DROPIN")["resources"].as_array().unwrap().len(), 1);
         let finished = held.finish();
         assert!(finished.stderr.contains("is no account"), "{who:?}: {finished:?}");
     }
@@ -142,16 +142,16 @@ fn scripts_of_the_old_module_find_what_they_know() {
     let text = r#"
 import copy, pickle
 from process_lock import ProcessLock, list_active_locks
-lock = ProcessLock("BRAIN_ATLAS", account=12002)
+lock = ProcessLock("BRAIN_DROPIN", account=12002)
 assert not lock.acquired
 assert lock.acquire() and lock.acquired and lock.lock_file.exists()
 pairs = list_active_locks()
 for name, record in pairs:
-    assert name == "BRAIN_ATLAS.lock" and record["pid"]
+    assert name == "BRAIN_DROPIN.lock" and record["pid"]
 one = pairs[0]
 assert one["pid"] == one.get("pid") == dict(one)["pid"] and "pid" in one and one.get("none", 7) == 7
-assert one[0] == "BRAIN_ATLAS.lock" and len(one) == 2 and copy.copy(one) == one
-assert pickle.loads(pickle.dumps(one))["name"] == "BRAIN_ATLAS"
+assert one[0] == "BRAIN_DROPIN.lock" and len(one) == 2 and copy.copy(one) == one
+assert pickle.loads(pickle.dumps(one))["name"] == "BRAIN_DROPIN"
 lock.release()
 assert not lock.acquired and not lock.lock_file.exists() and list_active_locks() == []
 "#;
@@ -164,7 +164,7 @@ fn the_command_line_without_arguments_helps_and_without_a_terminal_asks_nothing(
     let Some(help) = locks.drop_in(&[]) else { return };
     assert_eq!(help.code, 0, "{help:?}");
     assert!(help.stdout.contains("usage: process_lock.py"), "{help:?}");
-    locks.leave_dead("BRAIN_ATLAS", None);
+    locks.leave_dead("BRAIN_DROPIN", None);
     let dir = locks.dir();
     let cleared = locks.drop_in(&["--clear-all", "--lock-dir", dir.to_str().unwrap()]).unwrap();
     assert_eq!((cleared.code, &*cleared.stdout), (0, "Cleared 1 locks.\n"), "{cleared:?}");
@@ -187,13 +187,13 @@ fn files_that_people_print_can_not_steer_the_terminal() {
     let locks = SampleLocks::new(tools());
     let program = locks.folder().join(format!("{odd}{}", std::env::consts::EXE_SUFFIX));
     copy_program(&tools().stand_in(), &program);
-    let args = ["run", "BRAIN_ATLAS", "--", program.to_str().unwrap(), "odd"];
+    let args = ["run", "BRAIN_DROPIN", "--", program.to_str().unwrap(), "odd"];
     let held = tools().tool("qc-lock");
     let dir = locks.dir();
     let lock_dir = [("QC_LOCK_DIR", dir.to_str().unwrap())];
     let mut held = Program::start(&held, &args, locks.folder(), &lock_dir, |_| ());
     held.wait_for("ready");
-    assert!(locks.read("BRAIN_ATLAS")["program"].as_str().unwrap().starts_with(odd));
+    assert!(locks.read("BRAIN_DROPIN")["program"].as_str().unwrap().starts_with(odd));
     locks.locks().set_latch(odd).unwrap();
     assert_eq!(locks.locks().latch().unwrap().reason, odd);
     assert_plain(&locks.dir());
@@ -218,20 +218,20 @@ fn files_that_people_print_can_not_steer_the_terminal() {
 fn a_record_can_not_steer_the_terminal() {
     let locks = SampleLocks::new(tools());
     let record = serde_json::json!({
-        "pid": 7, "name": "BRAIN_ATLAS", "account": "7\u{1b}[31m\nFAKE: PID 1", "timestamp": "x\u{7}",
+        "pid": 7, "name": "BRAIN_DROPIN", "account": "7\u{1b}[31m\nFAKE: PID 1", "timestamp": "x\u{7}",
         "host": "elsewhere\u{1b}]0;T\u{7}",
     });
-    locks.write("BRAIN_ATLAS", &record);
+    locks.write("BRAIN_DROPIN", &record);
     let mut outputs = vec![locks.qc_lock(&["list"])];
     outputs.extend(locks.drop_in(&["--list", "--lock-dir", locks.dir().to_str().unwrap()]));
-    outputs.push(run(&mut locks.command(Speaker::Tool, "BRAIN_ATLAS", None), ""));
+    outputs.push(run(&mut locks.command(Speaker::Tool, "BRAIN_DROPIN", None), ""));
     if python().is_some() {
-        outputs.push(run(&mut locks.command(Speaker::Python, "BRAIN_ATLAS", None), ""));
+        outputs.push(run(&mut locks.command(Speaker::Python, "BRAIN_DROPIN", None), ""));
     }
     for shown in outputs {
         let text = shown.stdout + &shown.stderr;
         let is_odd = |c: char| c.is_control() && c != '\n' && c != '\r';
-        assert!(text.contains("BRAIN_ATLAS") && text.contains(r"7\u{1b}[31m\nFAKE"), "{text:?}");
+        assert!(text.contains("BRAIN_DROPIN") && text.contains(r"7\u{1b}[31m\nFAKE"), "{text:?}");
         assert!(!text.contains(is_odd) && !text.contains("\nFAKE"), "{text:?}");
     }
 }
@@ -245,18 +245,18 @@ def log_off():
     sys.stdin.readline()
 atexit.register(log_off)
 from process_lock import ProcessLock
-assert ProcessLock("BRAIN_ATLAS").acquire()
+assert ProcessLock("BRAIN_DROPIN").acquire()
 "#;
     let locks = SampleLocks::new(tools());
     let Some(mut command) = command(&locks, text, &[]) else { return };
     let mut brain = Contender::start(&mut command);
     brain.wait_for("closing");
     for asker in Speaker::all() {
-        locks.attempt(asker, "BRAIN_ATLAS", None).refused();
+        locks.attempt(asker, "BRAIN_DROPIN", None).refused();
     }
     brain.tell("end");
     assert_eq!(brain.finish().code, 0);
-    assert_eq!(locks.attempt(Speaker::Library, "BRAIN_ATLAS", None).taken(), 0);
+    assert_eq!(locks.attempt(Speaker::Library, "BRAIN_DROPIN", None).taken(), 0);
 }
 
 /// On Windows `os.execv` is another process, which takes the lock for itself.
@@ -267,7 +267,7 @@ fn a_script_that_replaces_itself_keeps_its_lock() {
 import os, sys
 from process_lock import ProcessLock
 life = int(os.environ.get("LIFE", "1"))
-assert ProcessLock("BRAIN_ATLAS", "12003").acquire()
+assert ProcessLock("BRAIN_DROPIN", "12003").acquire()
 if life < 3:
     os.environ["LIFE"] = str(life + 1)
     os.execv(sys.executable, [sys.executable] + sys.argv)
@@ -279,7 +279,7 @@ sys.stdin.readline()
         let Some(alone) = command(&locks, text, &[]) else { return };
         let mut command = alone;
         if under_tool {
-            let mut tool = locks.qc_lock_command(&["run", "BRAIN_ATLAS", "--"]);
+            let mut tool = locks.qc_lock_command(&["run", "BRAIN_DROPIN", "--"]);
             tool.arg(command.get_program())
                 .args(command.get_args())
                 .env("QC_LOCK_DIR", locks.dir());
@@ -288,7 +288,7 @@ sys.stdin.readline()
         let mut brain = Contender::start(&mut command);
         let pid = brain.holds().expect("it is refused by its own lock");
         for asker in Speaker::all() {
-            locks.attempt(asker, "BRAIN_ATLAS", None).names(pid);
+            locks.attempt(asker, "BRAIN_DROPIN", None).names(pid);
             locks.attempt(asker, "BRAIN_OTHER", Some("12003")).names(pid);
         }
         assert_eq!(brain.finish().code, 0);
@@ -303,14 +303,14 @@ from process_lock import LOCK_DIR, ProcessLock
 if len(sys.argv) > 1:
     sys.exit(0 if ProcessLock(sys.argv[1]).acquire() else 75)
 assert subprocess.run([sys.executable, __file__, "REPORT_TOOL"]).returncode == 0
-assert json.load(open(LOCK_DIR / "BRAIN_ATLAS.lock"))["pid"] == os.getpid()
+assert json.load(open(LOCK_DIR / "BRAIN_DROPIN.lock"))["pid"] == os.getpid()
 assert ProcessLock("ANOTHER").acquire()
-assert ProcessLock("BRAIN_ATLAS").acquire()
-assert subprocess.run([sys.executable, __file__, "BRAIN_ATLAS"]).returncode == 75
+assert ProcessLock("BRAIN_DROPIN").acquire()
+assert subprocess.run([sys.executable, __file__, "BRAIN_DROPIN"]).returncode == 75
 "#;
     let locks = SampleLocks::new(tools());
     let Some(command) = command(&locks, text, &[]) else { return };
-    let mut tool = locks.qc_lock_command(&["run", "BRAIN_ATLAS", "--"]);
+    let mut tool = locks.qc_lock_command(&["run", "BRAIN_DROPIN", "--"]);
     tool.arg(command.get_program()).args(command.get_args()).env("QC_LOCK_DIR", locks.dir());
     let finished = run(&mut tool, "");
     assert_eq!(finished.code, 0, "{finished:?}");

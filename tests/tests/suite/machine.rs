@@ -6,7 +6,7 @@ use std::process::Command;
 
 use qc_tests::{
     Contender, Finished, SampleFleet, SampleLocks, Speaker, cannot_test, is_wine, python,
-    random_account, resume, run, suspend,
+    random_account, resume, run, section, suspend,
 };
 use serde_json::json;
 
@@ -300,6 +300,29 @@ fn a_brain_whose_launcher_was_killed_keeps_its_account() {
         let text = other.attempt(asker, "BRAIN_OTHER", Some(&account)).refused();
         assert!(text.contains("(BRAIN_ATLAS in ") && text.contains("on this machine"), "{text}");
     }
+}
+
+/// As programs do that become daemons.
+#[test]
+fn a_program_that_closes_what_it_has_inherited_keeps_its_account_while_its_launcher_lives() {
+    let Some(python) = python() else { return };
+    let fleet = SampleFleet::new(tools(), &[("ATLAS", 11)]);
+    let command = [python.to_str().expect("a path in UTF-8"), "-u", "feed.py"];
+    let feed = json!({ "command": command, "account": "ATLAS", "ready": { "log": "closed" } });
+    fleet.configure(&json!({
+        "ACCOUNTS": { "ATLAS": { "account": 11, "enabled": true } },
+        "PROCESS_MANAGER": section(&json!({ "components": { "FEED": feed } })),
+    }));
+    let text = "import os, time\nos.closerange(3, 4096)\nprint('closed')\ntime.sleep(60)\n";
+    fs::write(fleet.root().join("feed.py"), text).expect("it can be written");
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("FEED is ready");
+    let other = SampleLocks::new(tools());
+    let account = fleet.account(11).to_string();
+    let text = other.attempt(Speaker::Tool, "FEED", Some(&account)).refused();
+    assert!(text.contains("(FEED in "), "{text}");
+    assert_eq!(fleet.run("qc-shutdown", &["--yes"]).code, 0);
+    assert_eq!(other.attempt(Speaker::Tool, "FEED", Some(&account)).taken(), 0);
 }
 
 #[cfg(unix)]

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use qc_process::SHUTDOWN_COMMAND;
-
 use super::{Check, Subject};
 use crate::{Beside, Component, Fleet, Obstacle, Snapshot};
 
@@ -31,7 +29,7 @@ pub fn running(
 }
 
 fn judge(obstacle: &Obstacle) -> Check {
-    let stop = format!("run {SHUTDOWN_COMMAND} to stop it safely");
+    let stop = obstacle.way_out();
     let advice = match (&obstacle.processes[..], obstacle.is_orchestrator) {
         ([], false) => "stop its holder, or if it has ended, see `qc-lock list`",
         (_, true) => "see `qc-launch status`; `qc-launch reload` applies a changed config",

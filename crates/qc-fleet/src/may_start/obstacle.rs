@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use qc_lock_core::{LockEntry, LockState};
-use qc_process::{Identity, MachineHolder};
+use qc_process::{Identity, Liveness, MachineHolder, SHUTDOWN_COMMAND, liveness};
 
 /// Something that keeps a component from being started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Obstacle {
     pub holder: Option<u32>,
     /// The folder of its script, if that can be seen.
     pub folder: Option<PathBuf>,
+    /// Whether it belongs to another folder, where it is to be stopped.
+    pub is_elsewhere: bool,
     /// Whether it is an orchestrator.
     pub is_orchestrator: bool,
     pub(super) text: String,
@@ -25,6 +27,24 @@ impl Obstacle {
     /// Whether the process with `pid` is it.
     pub(super) fn includes(&self, pid: u32) -> bool {
         self.holder == Some(pid) || self.processes.iter().any(|one| one.pid == pid)
+    }
+
+    /// Whether it may still be alive: a look can be some moments old.
+    pub fn may_live(&self) -> bool {
+        let mut processes = self.processes.iter();
+        self.processes.is_empty() || processes.any(|one| liveness(one) != Liveness::Dead)
+    }
+
+    /// Returns how to get it out of the way.
+    pub fn way_out(&self) -> String {
+        match (&self.folder, self.is_elsewhere) {
+            (_, false) => format!("run {SHUTDOWN_COMMAND} to stop it safely"),
+            (Some(folder), true) => format!(
+                "stop it where it belongs, with `qc-shutdown --root \"{}\"`, or disable the account in one of the two configs",
+                folder.display()
+            ),
+            (None, true) => "stop it in its own folder, or disable the account in one of the two configs; see `qc-lock list --machine`".into(),
+        }
     }
 
     /// Returns it as a sentence, such as "BRAIN_ATLAS runs (PID 7) without its lock".
@@ -63,6 +83,7 @@ pub(super) fn holder_obstacle(holder: &MachineHolder, why: &str) -> Obstacle {
         processes: vec![holder.identity()],
         holder: None,
         folder: folder.map(Into::into),
+        is_elsewhere: true,
         is_orchestrator: false,
     }
 }
@@ -76,6 +97,7 @@ pub(super) fn lock_obstacle(lock: &LockEntry) -> Obstacle {
         processes: Vec::new(),
         holder: lock.pid.filter(|_| lock.state != LockState::Foreign),
         folder: None,
+        is_elsewhere: false,
         is_orchestrator: false,
         text: format!("lock {} is held{pid}{host}", lock.name),
     }

@@ -57,10 +57,18 @@ impl<'a> Holders<'a> {
         let looks_like = |lock: &&LockEntry| {
             found.is_some_and(|found| lock.name.eq_ignore_ascii_case(&found.component))
         };
+        // Whatever name a user has given to a lock, the script of a component is that component.
+        let is_of_config = |name: &str| {
+            fleet.component(name).is_some()
+                || name.eq_ignore_ascii_case(fleet.orchestrator.as_str())
+        };
+        let is_known = found.is_some_and(|found| is_at_home && is_of_config(&found.component));
+        let counts = |lock: &&&LockEntry| !is_known || is_of_config(&lock.name);
         let first = held.iter().filter(|lock| looks_like(lock));
         let rest = held.iter().filter(|lock| !looks_like(lock));
         first
             .chain(rest)
+            .filter(counts)
             .find_map(|lock| component_named(fleet, &lock.name).filter(|_| is_held(lock)))
     }
 }

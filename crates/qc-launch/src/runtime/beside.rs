@@ -185,7 +185,11 @@ impl Runtime<'_> {
         });
     }
 
-    fn obstacles(&mut self, lives: &[(Id, u32)]) -> io::Result<HashMap<Id, Vec<Obstacle>>> {
+    /// Looks what is in the way of these.
+    pub(super) fn obstacles(
+        &mut self,
+        lives: &[(Id, u32)],
+    ) -> io::Result<HashMap<Id, Vec<Obstacle>>> {
         self.look_beside(lives)?;
         let ids: Vec<Id> = lives.iter().map(|&(id, _)| id).collect();
         Ok(self.obstacles_in_sight(&ids))

@@ -149,6 +149,10 @@ impl Runtime<'_> {
         self.report.info("asked", &format!("asked to {word} {}", names.join(", ")));
         self.refuse_lacking(&ids, is_restart)
             .inspect_err(|refusal| self.report.warn("asked", &refusal.message))?;
+        if is_restart {
+            self.refuse_blocked_restart(&ids)
+                .inspect_err(|refusal| self.report.warn("asked", &refusal.message))?;
+        }
         self.machine.sort_by_need(&mut ids);
         let text = self.outdated(&ids);
         text.iter().for_each(|line| self.report.warn("asked", line));

@@ -2,9 +2,11 @@
 //! change nothing.
 
 use qc_control::Refusal;
+use qc_fleet::Obstacle;
 use qc_supervise::{Id, State};
 
 use super::Runtime;
+use super::beside::copies_text;
 
 impl Runtime<'_> {
     /// Refuses a start or a restart of these where one of them needs a component that is not among
@@ -26,6 +28,40 @@ impl Runtime<'_> {
             is_usage: false,
             is_busy: false,
         })
+    }
+
+    /// Refuses a restart of what runs, if it could not be started again now: it is not stopped for that.
+    pub(super) fn refuse_blocked_restart(&mut self, ids: &[Id]) -> Result<(), Refusal> {
+        let runs = |id: &Id| self.running(*id).is_some();
+        // A brain is stopped before its watchdog, and started again after it.
+        let with = |id: &Id| self.roster.guard(*id).is_some_and(|guard| ids.contains(&guard));
+        let all = self.roster.iter().map(|(id, _)| id);
+        let asked: Vec<Id> = all.filter(|id| ids.contains(id) || with(id)).filter(runs).collect();
+        let latch = self.locks.latch().filter(|_| !asked.is_empty());
+        let refused = |name: String, why: &str, hint: String| Refusal {
+            message: format!("{name} is not restarted, and runs on: {why}"),
+            hint,
+            is_usage: false,
+            is_busy: false,
+        };
+        if let (Some(latch), Some(&first)) = (latch, asked.first()) {
+            let why = format!("every start is forbidden: {latch}");
+            let hint = "when trading may start again, run `qc-launch unlatch`".to_owned();
+            return Err(refused(self.roster.name(first), &why, hint));
+        }
+        let lives: Vec<(Id, u32)> =
+            asked.iter().filter_map(|&id| Some((id, self.running(id)?.life))).collect();
+        // What can't be looked at refuses the start itself, and that is tried again.
+        let found = self.obstacles(&lives).unwrap_or_default();
+        for id in asked {
+            let copies = found.get(&id).into_iter().flatten().filter(|one| one.may_live());
+            let copies: Vec<Obstacle> = copies.cloned().collect();
+            if let Some(first) = copies.first() {
+                let name = self.roster.name(id);
+                return Err(refused(name, &copies_text(&copies), first.way_out()));
+            }
+        }
+        Ok(())
     }
 
     /// Whether it runs, or is about to.

@@ -80,7 +80,8 @@ impl Runtime<'_> {
 
     /// Takes up what has just been started.
     fn begin(&mut self, id: Id, life: u32, begun: Begun) {
-        let Begun { child, is_wrapped, held_since, log, looker, heart, remarks } = begun;
+        let Begun { child, is_wrapped, held_since, log, looker, heart, remarks, machine_guards } =
+            begun;
         if let Err(error) = self.watcher.watch_child(&child, token(id, life)) {
             // Nobody would notice its end, so it must not run.
             if let Ok(Some(process)) = Process::open(child.identity()) {
@@ -105,6 +106,7 @@ impl Runtime<'_> {
             began: self.now(),
             next_look: None,
             was_killed: false,
+            _machine_guards: machine_guards,
             ended: None,
             is_adopted_wrapper: false,
             is_first_main: true,
@@ -154,6 +156,7 @@ impl Runtime<'_> {
             began: self.now(),
             next_look: None,
             was_killed: false,
+            _machine_guards: Vec::new(),
             ended: None,
             is_adopted_wrapper: adopted.is_wrapper,
             is_first_main: true,

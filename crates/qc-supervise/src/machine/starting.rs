@@ -225,7 +225,7 @@ impl Machine {
             (Some(then), _) => self.after_stop(id, then),
             (None, _) if unwanted => self.rest(id, Rest::Stopped),
             (None, NotStarted::Refused(why)) => self.give_up(id, Reason::Refused(why)),
-            (None, NotStarted::NoRoom(why)) => {
+            (None, NotStarted::NotNow(why)) => {
                 if let Some(component) = self.get_mut(id) {
                     component.retries = retries.saturating_add(1);
                 }

@@ -146,7 +146,7 @@ impl Referee {
                 let dossier = &mut self.dossiers[id.0 as usize];
                 // A try that led to nothing is told again, or ends as a failure after a moment.
                 dossier.busy =
-                    matches!(why, NotStarted::Busy | NotStarted::InUse(_) | NotStarted::NoRoom(_));
+                    matches!(why, NotStarted::Busy | NotStarted::InUse(_) | NotStarted::NotNow(_));
                 let is_blocked = matches!(why, NotStarted::Blocked(_));
                 // Tried by hand meanwhile, it was looked for again.
                 dossier.last_blocked = is_blocked.then_some(*life);

@@ -212,7 +212,7 @@ impl World {
                     }
                     2 => NotStarted::InUse("its port is taken".into()),
                     3..5 => NotStarted::Busy,
-                    5 => NotStarted::NoRoom("no space left".into()),
+                    5 => NotStarted::NotNow("no space left".into()),
                     _ => NotStarted::Failed("the file is missing".into()),
                 };
                 Event::NotStarted { id, life, why }
