@@ -9,6 +9,7 @@ use qc_process::{PYTHON_IN_ENVIRONMENT, Process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::locks::SharedFiles;
 use crate::random::unlikely;
 use crate::{Program, Tools, copy_program};
 
@@ -168,6 +169,7 @@ impl Drop for SampleFleet {
     /// Kills what a test has left running in this folder, and nothing else. It is gone before its
     /// config is: a brain of which nobody can say which account it trades is a finding elsewhere.
     fn drop(&mut self) {
+        let _shared = SharedFiles(self.root().join(".locks"));
         let Ok(listing) = qc_process::list() else { return };
         let root = fs::canonicalize(self.root()).unwrap_or_else(|_| self.root().into());
         let here = |dir: &Path| fs::canonicalize(dir).is_ok_and(|dir| dir.starts_with(&root));

@@ -29,7 +29,7 @@ pub use desktop::{Closing, end_session, has_desktop, show_window};
 pub use fault::{DIES, FAULT_VARIABLE, WAITS, arm_fault};
 pub use fleet::{ACCOUNTS, SampleFleet, section};
 pub use link::link;
-pub use locks::{Attempt, SampleLocks, Speaker};
+pub use locks::{Attempt, SampleLocks, SharedFiles, Speaker};
 pub use program::Program;
 pub use python::python;
 pub use random::{Random, own_account, random_account, stress_ports};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use qc_lock_core::{Event, LockDir, Request};
+use qc_process::forget_machine_guard;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -35,9 +36,25 @@ pub enum Attempt {
 
 /// A lock directory in a folder that goes away.
 pub struct SampleLocks {
+    /// Goes before the folder in which it looks.
+    _shared: SharedFiles,
     folder: TempDir,
     dir: PathBuf,
     tools: Tools,
+}
+
+/// The files in shared memory that the guards of a lock directory have on the whole machine. They stay
+/// for good; no other program needs those of a test's own accounts, so they go with it.
+pub struct SharedFiles(pub PathBuf);
+
+impl Drop for SharedFiles {
+    fn drop(&mut self) {
+        let guards = fs::read_dir(self.0.join(".guards")).into_iter().flatten().flatten();
+        let names = guards.filter_map(|guard| guard.file_name().into_string().ok());
+        names
+            .filter(|name| !name.starts_with("name@"))
+            .for_each(|name| forget_machine_guard(&name));
+    }
 }
 
 impl Speaker {
@@ -99,7 +116,8 @@ impl SampleLocks {
     /// Makes the folder, with the lock directory somewhere below it.
     pub fn below(path: &Path, tools: Tools) -> Self {
         let locks = Self::new(tools);
-        Self { dir: locks.folder().join(path).join(".locks"), ..locks }
+        let dir = locks.folder().join(path).join(".locks");
+        Self { _shared: SharedFiles(dir.clone()), dir, ..locks }
     }
 
     /// Makes the folder in another folder.
@@ -113,7 +131,8 @@ impl SampleLocks {
         ] {
             fs::write(folder.path().join(name), text).expect("cannot write a script");
         }
-        Self { dir: folder.path().join(".locks"), folder, tools }
+        let dir = folder.path().join(".locks");
+        Self { _shared: SharedFiles(dir.clone()), dir, folder, tools }
     }
 
     /// Returns the folder that goes away, with the drop-in in it.

@@ -159,6 +159,17 @@ impl LockDir {
         }
     }
 
+    /// Takes those of the machine's guards of `request` that nobody has, for its living `holder`, and names
+    /// it. It lacks them if it was started under a version that knew none, or has closed what it had
+    /// inherited; the caller keeps them until it has ended.
+    pub fn cover(&self, request: &Request, holder: &Identity) -> Vec<MachineGuard> {
+        let wide = request.resources().into_iter().filter(Resource::is_machine_wide);
+        // One that can't be taken now changes nothing for the holder.
+        let free = wide.filter_map(|one| MachineGuard::take(&one.guard_file()).ok().flatten());
+        free.inspect(|guard| guard.name_holder(holder, request.name.as_str(), &self.root()))
+            .collect()
+    }
+
     /// Returns what the history tells.
     ///
     /// # Errors

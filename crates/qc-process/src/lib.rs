@@ -46,7 +46,8 @@ pub use list::{
 pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use machine::{
-    MachineGuard, MachineHolder, MachineReach, machine_guards, machine_holders, machine_reach,
+    MachineGuard, MachineHolder, MachineReach, forget_machine_guard, machine_guards,
+    machine_holders, machine_reach,
 };
 pub use parts::in_parts;
 pub use program::{find_program, is_bare, is_interpreter, is_path_variable, is_same_variable};

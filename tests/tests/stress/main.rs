@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_process::{Identity, Process, identity_of};
-use qc_tests::{Random, is_wine, own_account, python, stress_ports};
+use qc_tests::{Random, SharedFiles, is_wine, own_account, python, stress_ports};
 use serde_json::{Value, json};
 
 /// What happened in one run.
@@ -102,6 +102,7 @@ fn no_two_ever_hold_the_same_thing() {
     let folders = (0..stress_ports::FOLDERS).map(|one| dir.path().join(one.to_string()));
     let folders: Vec<PathBuf> = folders.map(|folder| folder.join(".locks")).collect();
     folders.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+    let _shared: Vec<SharedFiles> = folders.iter().cloned().map(SharedFiles).collect();
     let referee = Referee::start();
     let mut crowd = Crowd {
         args: [referee.port.to_string(), free_ports().to_string()],

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use qc_tests::{Program, SampleFleet, cannot_test, copy_program, link, python, run, section};
+use qc_tests::{Program, SampleFleet, cannot_test, copy_program, link, python, run};
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -149,6 +149,8 @@ time.sleep(100)
 /// Programs of Unix.
 #[cfg(unix)]
 mod unix {
+    use qc_tests::section;
+
     use super::*;
 
     /// Overwrites its own command line, as `setproctitle` does.

@@ -83,15 +83,6 @@ impl TwoFolders {
     }
 }
 
-impl Drop for TwoFolders {
-    fn drop(&mut self) {
-        // Such a file is empty and stays for good; no other program needs that of a random account.
-        if cfg!(unix) && self.here.dir().join(".guards").exists() {
-            let _ = fs::remove_file(self.shared_file());
-        }
-    }
-}
-
 /// Those who know the machine's guards. What is printed shows where a test has failed.
 fn speakers() -> impl Iterator<Item = Speaker> {
     let known = Speaker::all().into_iter().filter(|who| SPEAKERS.contains(who));
@@ -250,7 +241,6 @@ assert not process_lock.ProcessLock("BRAIN_ATLAS", sys.argv[1]).acquire()
 "#;
     let Some(finished) = script(&two, text, &[&two.account]) else { return };
     assert_eq!(finished.code, 0, "{finished:?}");
-    let _ = fs::remove_file(format!(r"\\?\unix\dev\shm\qc2.{}", two.guard()));
 }
 
 /// A brain with another title, or a compiled one, looks like any other program.
@@ -304,7 +294,7 @@ fn a_brain_whose_launcher_was_killed_keeps_its_account() {
 
 /// As programs do that become daemons.
 #[test]
-fn a_program_that_closes_what_it_has_inherited_keeps_its_account_while_its_launcher_lives() {
+fn a_program_that_closes_what_it_has_inherited_keeps_its_account_by_its_launcher() {
     let Some(python) = python() else { return };
     let fleet = SampleFleet::new(tools(), &[("ATLAS", 11)]);
     let command = [python.to_str().expect("a path in UTF-8"), "-u", "feed.py"];
@@ -319,8 +309,8 @@ fn a_program_that_closes_what_it_has_inherited_keeps_its_account_while_its_launc
     launch.wait_for("FEED is ready");
     let other = SampleLocks::new(tools());
     let account = fleet.account(11).to_string();
-    let text = other.attempt(Speaker::Tool, "FEED", Some(&account)).refused();
-    assert!(text.contains("(FEED in "), "{text}");
+    let refused = || other.attempt(Speaker::Tool, "FEED", Some(&account)).refused();
+    assert!(refused().contains("(FEED in "), "{}", refused());
     assert_eq!(fleet.run("qc-shutdown", &["--yes"]).code, 0);
     assert_eq!(other.attempt(Speaker::Tool, "FEED", Some(&account)).taken(), 0);
 }

@@ -34,13 +34,16 @@ pub(super) fn elsewhere(
     holders.into_iter().filter(|one| !is_own(one)).collect()
 }
 
-/// Whether the folder that a holder names is `root`; a long one lacks its beginning.
+/// From this length on the text of a folder may lack its beginning.
+const LONG: usize = 50;
+
+/// Whether the folder that a holder names is `root`.
 fn is_of(holder: &MachineHolder, root: &Path) -> bool {
     let plain = |text: &str| text.replace('\\', "/");
     let root = plain(&root.to_string_lossy());
     let root = root.strip_prefix("//?/").unwrap_or(&root);
     let folder = holder.folder.as_deref().map(plain);
-    folder.is_some_and(|folder| !folder.is_empty() && root.ends_with(&folder))
+    folder.is_some_and(|folder| root == folder || folder.len() >= LONG && root.ends_with(&folder))
 }
 
 #[cfg(test)]
@@ -58,8 +61,10 @@ mod tests {
         };
         let root = Path::new("/home/trader/fleet");
         assert!(is_of(&holder(Some("/home/trader/fleet")), root));
-        assert!(is_of(&holder(Some("trader/fleet")), root));
-        for other in [None, Some(""), Some("/home/trader"), Some("/srv/home/trader/fleet")] {
+        let long = format!("/home/trader/{}/fleet", "x".repeat(LONG));
+        assert!(is_of(&holder(Some(&long[9..])), Path::new(&long)));
+        let strangers = ["", "/fleet", "/home/trader", "/srv/home/trader/fleet"].map(Some);
+        for other in strangers.into_iter().chain([None]) {
             assert!(!is_of(&holder(other), root), "{other:?}");
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use qc_fleet::Component;
 use qc_lock_core::LockForChild;
 use qc_process::{Process, identity_of, in_parts};
 use qc_supervise::{Event, Id, NotStarted};
@@ -144,6 +145,8 @@ impl Runtime<'_> {
         let component = self.roster.get(id);
         let heart = component.and_then(|component| Heart::new(component, log.as_deref()));
         let identity = adopted.process.identity().clone();
+        let request = component.map(Component::request);
+        let machine_guards = request.map(|request| self.locks.cover(&request, &identity));
         self.tell_adopted(id, identity.pid, log.as_deref());
         let running = Running {
             life,
@@ -156,7 +159,7 @@ impl Runtime<'_> {
             began: self.now(),
             next_look: None,
             was_killed: false,
-            _machine_guards: Vec::new(),
+            _machine_guards: machine_guards.unwrap_or_default(),
             ended: None,
             is_adopted_wrapper: adopted.is_wrapper,
             is_first_main: true,

@@ -59,3 +59,21 @@ fn an_account_is_seen_in_records_that_came_after_the_listing() {
     let refused = listed.acquire(&request);
     assert!(matches!(refused, Err(LockError::Held { .. })), "{refused:?}");
 }
+
+#[test]
+fn a_holder_that_lacks_the_guards_of_the_machine_is_covered() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let locks = |folder: &tempfile::TempDir| LockDir::new(folder.path().join(".locks"));
+    let account = format!("T-{}-{}", own_identity().pid, own_identity().started);
+    let request =
+        |name: &str| Request::new(name.parse().unwrap()).account(account.parse().unwrap());
+    let covered = locks(&here).cover(&request("BRAIN_ATLAS"), own_identity());
+    assert_eq!(covered.len(), 1, "the name stays with its folder");
+    let refused = locks(&there).acquire(&request("BRAIN_OTHER")).unwrap_err().to_string();
+    assert!(refused.contains(&format!("PID {} (BRAIN_ATLAS in ", own_identity().pid)), "{refused}");
+    assert_eq!(locks(&here).cover(&request("BRAIN_ATLAS"), own_identity()).len(), 0);
+    drop(covered);
+    locks(&there).acquire(&request("BRAIN_OTHER")).unwrap().release().unwrap();
+    let guards = request("BRAIN_ATLAS").resources();
+    guards.iter().for_each(|one| qc_process::forget_machine_guard(&one.guard_file()));
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Instant;
 
 use qc_lock_core::{LockError, LockState, Reading, Request};
-use qc_process::{LOCKS_ARE_INHERITED, Process, own_identity, wait_any};
+use qc_process::{LOCKS_ARE_INHERITED, Process, forget_machine_guard, own_identity, wait_any};
 
 use crate::drill::ground::{Ground, ON_WINDOWS, free, lock_name, refused};
 use crate::drill::outcome::{Outcome, failed};
@@ -82,6 +82,7 @@ pub(crate) fn machine(ground: &Ground) -> Outcome {
     }
     holder.kill()?;
     there.acquire(&request)?.release()?;
+    request.resources().iter().for_each(|one| forget_machine_guard(&one.guard_file()));
     Ok("refused and named in another folder, free once the holder was killed".into())
 }
 
