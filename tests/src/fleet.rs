@@ -162,7 +162,7 @@ const OWN: u64 = 1000;
 
 /// Returns the number before the first account of a fleet, far beyond those of any broker.
 fn accounts_from() -> u64 {
-    (900_000_000_000 + unlikely(100_000_000_000)) * OWN
+    (900_000_000 + unlikely(100_000_000)) * OWN
 }
 
 impl Drop for SampleFleet {

@@ -489,8 +489,9 @@ fn the_list_is_watched_in_place_until_a_key_ends_it() {
     if !Screen::can_be_played() {
         return cannot_test("the list at a terminal", "only under Wine one can be played");
     }
-    let fleet = SampleFleet::new(tools(), &ONE);
-    let words = "--watch 200ms --account LEDA --state rogue";
+    // Brains of other tests with its name would be rows, too, and change the columns.
+    let fleet = SampleFleet::new(tools(), &[("TETHYS", 1)]);
+    let words = "--watch 200ms --account TETHYS --state rogue";
     for (keys, code) in [("q", 0), ("\x03", 130), ("\x1b", 0)] {
         let mut screen = Screen::start(&fleet.tools, "qc-ps", words, fleet.root());
         screen.wait_for("before ");
@@ -498,15 +499,15 @@ fn the_list_is_watched_in_place_until_a_key_ends_it() {
         screen.wait_for(ENTER);
         screen.wait_for("q ends");
         let mut brain =
-            Program::start(&fleet.python(), &["BRAIN_LEDA.py"], fleet.root(), &[], |_| ());
+            Program::start(&fleet.python(), &["BRAIN_TETHYS.py"], fleet.root(), &[], |_| ());
         brain.wait_for("ready");
         let pid = brain.identity().pid;
         let account = fleet.account(1);
-        screen.wait_for(&format!("+  BRAIN_LEDA  brain  {account}  {pid}"));
+        screen.wait_for(&format!("+  BRAIN_TETHYS  brain  {account}  {pid}"));
         // New only once.
-        screen.wait_for(&format!("\n   BRAIN_LEDA  brain  {account}  {pid}"));
+        screen.wait_for(&format!("\n   BRAIN_TETHYS  brain  {account}  {pid}"));
         drop(brain);
-        let gone = screen.wait_for(&format!("- BRAIN_LEDA (PID {pid}) is gone"));
+        let gone = screen.wait_for(&format!("- BRAIN_TETHYS (PID {pid}) is gone"));
         assert!(!gone.contains("\x1b[2J"), "it is drawn over, not cleared: {gone:?}");
         assert!(gone.contains("\x1b[1;1H"), "from the first line on: {gone:?}");
         screen.type_in(keys);

@@ -29,10 +29,9 @@ impl Obstacle {
         self.holder == Some(pid) || self.processes.iter().any(|one| one.pid == pid)
     }
 
-    /// Whether it may still be alive: a look can be some moments old.
-    pub fn may_live(&self) -> bool {
-        let mut processes = self.processes.iter();
-        self.processes.is_empty() || processes.any(|one| liveness(one) != Liveness::Dead)
+    /// Whether one of its processes is alive now: a look can be some moments old.
+    pub fn is_alive(&self) -> bool {
+        self.processes.iter().any(|one| liveness(one) != Liveness::Dead)
     }
 
     /// Returns how to get it out of the way.

@@ -54,7 +54,8 @@ impl Runtime<'_> {
         // What can't be looked at refuses the start itself, and that is tried again.
         let found = self.obstacles(&lives).unwrap_or_default();
         for id in asked {
-            let copies = found.get(&id).into_iter().flatten().filter(|one| one.may_live());
+            // A lock alone decides when it is asked for: it may be its own.
+            let copies = found.get(&id).into_iter().flatten().filter(|one| one.is_alive());
             let copies: Vec<Obstacle> = copies.cloned().collect();
             if let Some(first) = copies.first() {
                 let name = self.roster.name(id);

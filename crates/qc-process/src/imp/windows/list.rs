@@ -20,6 +20,10 @@ const TICKS: u64 = 10_000_000;
 /// How long a process may take to say what it was called with.
 const MOMENT: Duration = Duration::from_millis(10);
 
+/// How many moments one that was started this many seconds ago at most gets.
+const MOST_MOMENTS: usize = 30;
+const YOUNG: u64 = 3;
+
 /// Reads the command line of every process that is not in `seen`, and everything else of those that are
 /// sought.
 ///
@@ -47,9 +51,18 @@ pub(crate) fn scan(sought: &Sought<'_>, seen: &mut HashSet<u32>) -> io::Result<O
     seen.extend(system.processes().keys().map(|pid| pid.as_u32()));
     let mut listing = Listing::default();
     if !silent.is_empty() {
-        // One that is just starting or ending shows nothing for a moment, and hides nothing.
-        thread::sleep(MOMENT);
-        refresh(&mut system, &silent);
+        // One that is just starting or ending shows nothing for a moment, and hides nothing. What is new at a
+        // second reading is mostly that.
+        for _ in 0..MOST_MOMENTS {
+            thread::sleep(MOMENT);
+            refresh(&mut system, &silent);
+            let is_starting = |process: &sysinfo::Process| {
+                hides_its_command(process) && is_young(process) && !has_ended(process.pid())
+            };
+            if !silent.iter().any(|&pid| system.process(pid).is_some_and(is_starting)) {
+                break;
+            }
+        }
         for pid in silent {
             match system.process(pid) {
                 Some(process) if !hides_its_command(process) => {
@@ -77,6 +90,13 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
     let nothing = ProcessRefreshKind::nothing().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, nothing);
     Ok(system.processes().keys().map(|pid| pid.as_u32()).collect())
+}
+
+/// Whether a process has just been started; one whose start is hidden counts as old.
+fn is_young(process: &sysinfo::Process) -> bool {
+    let now =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    now.saturating_sub(process.start_time()) <= YOUNG
 }
 
 fn new_system() -> io::Result<System> {
