@@ -190,8 +190,9 @@ fn a_crash_of_the_launcher_stays_in_view_while_a_part_of_the_fleet_is_stopped() 
     });
     fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": manager(&json!({})) }));
     fleet.script(&format!("BRAIN_{other}.py"), "");
-    let mut launch = start(&fleet);
-    launch.wait_for(&format!("started BRAIN_{other}"));
+    let mut launch = fleet.launch(&[], |_| ());
+    // Both start at once.
+    (0..2).for_each(|_| drop(launch.wait_for("started BRAIN_")));
     let (brain, watchdog) = (format!("BRAIN_{other}"), format!("WATCHDOG_{other}"));
     let live = [identity(&fleet, &brain), identity(&fleet, &watchdog)];
     launch.kill();
