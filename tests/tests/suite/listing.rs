@@ -442,8 +442,10 @@ fn terminals_are_listed_with_their_accounts() {
 #[cfg(unix)]
 #[test]
 fn processes_that_are_hidden_are_not_passed_over() {
-    let fleet = SampleFleet::new(tools(), &ONE);
-    let mut brain = Program::start(&fleet.python(), &["BRAIN_LEDA.py"], fleet.root(), &[], |_| ());
+    // Brains of other tests with its name could not be read, either.
+    let fleet = SampleFleet::new(tools(), &[("PHOEBE", 1)]);
+    let mut brain =
+        Program::start(&fleet.python(), &["BRAIN_PHOEBE.py"], fleet.root(), &[], |_| ());
     brain.wait_for("ready");
     let tool = fleet.root().join("qc-ps-copy");
     copy_program(&fleet.tools.tool("qc-ps"), &tool);
