@@ -869,12 +869,33 @@ def _role(key):
     return prefix if separator and prefix in ("brain", "watchdog") else key
 
 
-def _resources(name, account):
+def _places(key, shared_account=False, paper=False):
+    """The places that a lock takes at its account: whatever is not a watchdog trades."""
+    if shared_account:
+        return [key]
+    role = _role(key)
+    place = role if role == "watchdog" else "brain"
+    if paper:
+        return [f"{place}@paper"]
+    # Versions before places knew all other names by themselves.
+    return sorted({place, role})
+
+
+def _resources(name, account, shared_account=False, paper=False):
     key = name.lower()
     resources = [f"name/{key}"]
     if account is not None:
-        resources.append(f"account/{account.lower()}/{_role(key)}")
+        resources += [f"account/{account.lower()}/{place}" for place in _places(key, shared_account, paper)]
     return sorted(resources)
+
+
+def _sharing(resource, *names):
+    """What to write where one of two programs that ask for a trader's place only reads."""
+    others = [name for name in names if name and _role(name.lower()) != "brain"]
+    if not (resource.startswith("account/") and resource.endswith("/brain") and others):
+        return ""
+    return (f"\nWhatever is not a watchdog counts as trading. If {_visible(' or '.join(others))} only reads, start it with"
+            " `--shared-account`, `\"shared_account\": true` in the config, or `shared_account=True` in process_lock.py.")
 
 
 def _is_machine_wide(resource):
@@ -1469,11 +1490,16 @@ def _wait_for(guard):
 
 
 class ProcessLock:
-    """A named lock, and with `account` also that account in the role that the name speaks of."""
+    """A named lock, and with `account` also the place there of whoever trades, or guards as a watchdog.
 
-    def __init__(self, name, account=None):
+    `shared_account`: this program only reads the account, beside whoever trades it.
+    `paper`: it trades on paper, beside whoever trades the account.
+    """
+
+    def __init__(self, name, account=None, shared_account=False, paper=False):
         self.name = _check_name(name)
         self.account = _check_account(account)
+        self._use = {"shared_account": bool(shared_account), "paper": bool(paper)}
         self._is_held = False
         self._guards = []  # while the lock is being taken or is held
         self._folder = None
@@ -1580,7 +1606,7 @@ class ProcessLock:
         self._let_go()  # of what two interrupts have left
         self._folder = folder = _lock_folder()
         _create(folder)
-        _claim(folder, _resources(self.name, self.account))
+        _claim(folder, self._asked(None))
         began, pause, is_told = time.monotonic(), PAUSE, False
         while True:
             refusal, patience = self._attempt(folder)
@@ -1602,8 +1628,8 @@ class ProcessLock:
     def _attempt(self, folder):
         """Tries once; returns the refusal, and for how long to go on trying. What it has done until
         then is undone by `_acquire`."""
-        resources = _resources(self.name, self.account)
         claimed = _claimed.get(str(folder))
+        resources = self._asked(claimed)
         granted = set(claimed["resources"]) if claimed else set()
         in_use = {one for lock in _held for one in lock._resources}
         taken, machine = {}, []
@@ -1668,6 +1694,15 @@ class ProcessLock:
         _tell(folder, "acquired", self.name, os.getpid(), self.account)
         _release_at_end()
         return None, 0
+
+    def _asked(self, claimed):
+        """What to lock. A wrapper that holds this very lock has said how the account is used."""
+        asked = _resources(self.name, self.account, **self._use)
+        if self.account is None or not claimed or "machine" not in claimed or claimed["name"].lower() != self.name.lower():
+            return asked
+        start = f"account/{self.account.lower()}/"
+        theirs = {one for one in claimed["resources"] if one.startswith(start)}
+        return sorted(theirs | {one for one in asked if not one.startswith(start)}) if theirs else asked
 
     def _with(self, guard):
         """Keeps a guard before it is taken."""
@@ -1744,7 +1779,8 @@ class ProcessLock:
             holder = f"PID {pid} ({_visible(name)} in {_visible(root or 'another folder')})"
             hint = f"Stop it with qc-shutdown in {_visible(root or 'its folder')}."
         refusal = LockHeldError(
-            f"Lock '{self.name}' is held by {holder}; " + _visible(f"both need '{resource}' on this machine") + f"\n{hint}")
+            f"Lock '{self.name}' is held by {holder}; " + _visible(f"both need '{resource}' on this machine")
+            + f"\n{hint}" + _sharing(resource, self.name, name))
         refusal.reason = f"held by {holder}"
         refusal.told = (self.name, os.getpid(), self.account, refusal.reason)
         return refusal
@@ -1759,7 +1795,8 @@ class ProcessLock:
         hint = SHUTDOWN_HINT
         if found and found.state() == "foreign":
             hint = f"Stop it on {_visible(found.host() or 'its machine')}; `qc-lock clear-all` removes the record if nothing runs there."
-        refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}")
+        sharing = "" if same_lock else _sharing(resource, self.name, found.name if found else None)
+        refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}" + sharing)
         refusal.nameless = None if found else resource
         refusal.reason = f"held by {holder}"
         refusal.told = (self.name, os.getpid(), found.text("account") if found else None, refusal.reason)

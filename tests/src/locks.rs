@@ -305,7 +305,8 @@ impl SampleLocks {
         self.folder().join("speak.py")
     }
 
-    /// Returns what makes `who` take a lock, and keep it until its standard input ends.
+    /// Returns what makes `who` take a lock, and keep it until its standard input ends. Behind the
+    /// account can stand a blank and what is done with it: `shared` or `paper`.
     pub fn command(&self, who: Speaker, name: &str, account: Option<&str>) -> Command {
         self.command_after_go(who, false, name, account)
     }
@@ -328,7 +329,8 @@ impl SampleLocks {
         }
         match who {
             Speaker::Library | Speaker::Python => {
-                command.args(go).arg("lock").arg(self.dir()).arg(name).args(account);
+                command.args(go).arg("lock").arg(self.dir()).arg(name);
+                command.args(account.into_iter().flat_map(|account| account.split(' ')));
             }
             Speaker::Tool => {
                 if go.is_some() {
@@ -345,9 +347,15 @@ impl SampleLocks {
 
 /// The arguments of `qc-lock`, up to the command.
 fn tool_args(dir: &Path, name: &str, account: Option<&str>) -> Vec<std::ffi::OsString> {
-    let account = account.map(|account| ["--account", account]);
+    let (number, used) = account.map_or((None, None), |account| match account.split_once(' ') {
+        Some((number, used)) => (Some(number), Some(used)),
+        None => (Some(account), None),
+    });
     let mut args = vec!["--lock-dir".into(), dir.into(), "run".into(), name.into()];
-    args.extend(account.into_iter().flatten().map(Into::into));
+    args.extend(number.into_iter().flat_map(|number| ["--account".into(), number.into()]));
+    args.extend(
+        used.map(|used| if used == "shared" { "--shared-account" } else { "--paper" }.into()),
+    );
     args.push("--".into());
     args
 }

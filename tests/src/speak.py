@@ -1,6 +1,6 @@
 """What the tests ask of a Python with process_lock.py beside this file.
 
-    speak.py [go] lock DIR NAME [ACCOUNT]   as `stand-in lock`
+    speak.py [go] lock DIR NAME [ACCOUNT [shared|paper]]   as `stand-in lock`
     speak.py token DIR NAME ACCOUNT         a script under `qc-lock run` that locks for itself
     speak.py old FILE...                    reads records as scripts written for the old module do
     speak.py serve                          takes each lock that a line [DIR, NAME, ACCOUNT] names, tries to
@@ -27,9 +27,9 @@ def say(*words):
     print(*words, flush=True)
 
 
-def lock(folder, name, account=None):
+def lock(folder, name, account=None, use=None):
     process_lock.LOCK_DIR = Path(folder)
-    one = ProcessLock(name, account)
+    one = ProcessLock(name, account, shared_account=use == "shared", paper=use == "paper")
     try:
         taken = one.acquire()
         if taken is not True:

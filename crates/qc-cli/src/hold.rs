@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use qc_lock_core::{
-    Account, AccountError, Lock, LockDir, LockError, LockName, Request, StartError, Terminal,
-    run_held,
+    Account, AccountError, AccountUse, Lock, LockDir, LockError, LockName, PAPER_VARIABLE, Request,
+    StartError, Terminal, run_held,
 };
 use qc_process::file;
 use qc_process::{Console, Output, Spawn};
@@ -34,15 +34,21 @@ pub struct HoldArgs {
     /// Exit code to use if the lock is held
     #[arg(short = 'E', long, value_name = "CODE", default_value_t = 75, value_parser = clap::value_parser!(i32).range(0..=255))]
     pub conflict_exit_code: i32,
-    /// Account that the command trades; no other lock of the same role may have it
+    /// Account that the command trades; no other command may trade it
     ///
     /// `0123`, `123.0` and `123` are one account. `0`, `None`, `null`, `nan` and an empty text are
     /// none: that is said, and only the name is locked.
     #[arg(long, value_name = "NUMBER", value_parser = parse_account)]
     pub account: Option<AccountArg>,
-    /// Terminal that the command uses; no other lock of the same role may have it
+    /// Terminal that the command uses; no other command that trades may use it
     #[arg(long, value_name = "PATH", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub terminal: Option<String>,
+    /// The command only reads the account and the terminal, beside whoever trades there
+    #[arg(long, conflicts_with = "paper")]
+    pub shared_account: bool,
+    /// The command trades on paper, beside whoever trades the account; it gets QC_PAPER=1
+    #[arg(long)]
+    pub paper: bool,
     /// File name to put into the record, instead of the command's
     #[arg(long, value_name = "NAME", hide = true)]
     pub program: Option<String>,
@@ -66,6 +72,16 @@ pub enum AccountArg {
     Account(Account),
     /// A text that stands for a missing account.
     Missing(String),
+}
+
+impl HoldArgs {
+    fn account_use(&self) -> AccountUse {
+        match (self.shared_account, self.paper) {
+            (true, _) => AccountUse::Shares,
+            (_, true) => AccountUse::Paper,
+            _ => AccountUse::Trades,
+        }
+    }
 }
 
 fn parse_account(text: &str) -> Result<AccountArg, AccountError> {
@@ -97,6 +113,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
     if let Some(terminal) = &args.terminal {
         request = request.terminal(Terminal::new(terminal));
     }
+    request = request.account_use(args.account_use());
     if args.own_record {
         request = request.without_record();
     }
@@ -112,7 +129,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         program: program.clone(),
         args: rest.to_vec(),
         current_dir: None,
-        env: Vec::new(),
+        env: args.paper.then(|| (PAPER_VARIABLE.into(), Some("1".into()))).into_iter().collect(),
         output: log.as_ref().map_or(Output::Inherit, Output::File),
         console: Console::Shared,
         keep: Vec::new(),

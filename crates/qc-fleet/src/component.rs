@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qc_lock_core::{Account, LockName, Request, Terminal};
+use qc_lock_core::{Account, AccountUse, LockName, Request, Resource, Terminal};
 use qc_process::StopSignal;
 use qc_supervise::Settings;
 use serde::Serialize;
@@ -70,6 +70,8 @@ pub struct Component {
     pub account: Option<Account>,
     /// Its terminal.
     pub terminal: Option<Terminal>,
+    /// What it does with them.
+    pub account_use: AccountUse,
     /// The program and its arguments; with a script, the interpreter, the script, its arguments.
     pub command: Vec<Text>,
     /// The script among them, if it is one for a Python.
@@ -98,7 +100,8 @@ pub struct Component {
 impl Component {
     /// Returns what its lock asks for.
     pub fn request(&self) -> Request {
-        let mut request = Request::new(self.name.clone()).program(self.script_file());
+        let request = Request::new(self.name.clone()).program(self.script_file());
+        let mut request = request.account_use(self.account_use);
         if let Some(account) = &self.account {
             request = request.account(account.clone());
         }
@@ -106,6 +109,11 @@ impl Component {
             request = request.terminal(terminal.clone());
         }
         if self.own_record { request.without_record() } else { request }
+    }
+
+    /// Returns the places at accounts and terminals that it takes.
+    pub fn places(&self) -> impl Iterator<Item = Resource> {
+        self.request().resources().into_iter().filter(Resource::is_machine_wide)
     }
 
     /// Returns the file name of its script, or else of its program.
@@ -173,6 +181,15 @@ pub struct AccountEntry {
     pub enabled: bool,
     /// Whether the config has no `enabled` for it, so that it is not traded.
     pub lacks_enabled: bool,
+    /// Whether it is traded on paper, beside whoever trades the same number.
+    pub paper: bool,
+}
+
+impl AccountEntry {
+    /// Returns what its brain does with it.
+    pub(crate) fn account_use(&self) -> AccountUse {
+        if self.paper { AccountUse::Paper } else { AccountUse::Trades }
+    }
 }
 
 /// What the config says.
@@ -290,7 +307,7 @@ pub fn share_terminals(components: &mut [Arc<Component>]) {
             && other.enabled
             && one.terminal.is_some()
             && one.terminal == other.terminal
-            && one.name.role() == other.name.role()
+            && one.places().any(|place| other.places().any(|it| it == place))
     };
     let of_several: Vec<bool> =
         components.iter().map(|one| components.iter().any(|other| shared(one, other))).collect();

@@ -163,13 +163,12 @@ impl Snapshot {
 /// can say which account it trades, its name tells.
 fn foreign_copy(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
     let trades = matches!(instance.role, Role::Brain | Role::Watchdog);
+    let places = instance.places();
     let same = fleet.components.iter().any(|ours| match (&instance.account, &ours.account) {
-        (Some(account), Some(our)) => {
-            ours.role == instance.role && our.as_str().eq_ignore_ascii_case(account)
-        }
-        _ => ours.name.as_str().eq_ignore_ascii_case(&instance.component),
+        (Some(_), Some(_)) => ours.places().any(|one| places.iter().any(|it| it == one.as_str())),
+        _ => trades && ours.name.as_str().eq_ignore_ascii_case(&instance.component),
     });
-    (trades && same).then(|| {
+    same.then(|| {
         let account = match &instance.account {
             Some(account) => format!("account {account}"),
             None => "account unknown".into(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use qc_lock_core::{LockEntry, Terminal};
+use qc_lock_core::{Account, AccountUse, LockEntry, LockName, Request, Terminal};
 use qc_process::ProcessInfo;
 
 use crate::evidence::{Evidence, Untouchable};
@@ -22,6 +22,8 @@ pub struct Instance {
     pub account: Option<String>,
     /// Its terminal, by the config or by its lock.
     pub terminal: Option<Terminal>,
+    /// What it does with them.
+    pub account_use: AccountUse,
     /// Where its script lies.
     pub place: Place,
     /// The folder of its script; `None` if the process does not let us see it.
@@ -63,6 +65,7 @@ impl Instance {
             account_key: None,
             account: None,
             terminal: None,
+            account_use: AccountUse::Trades,
             place: Place::Fleet,
             folder: None,
             other_root: None,
@@ -108,6 +111,36 @@ impl Instance {
             && self.untouchable.is_none()
     }
 
+    /// Returns the places at accounts and terminals that it holds, as its lock names them, and that it
+    /// has by what is known of its account and its terminal.
+    pub fn places(&self) -> Vec<String> {
+        let is_place = |one: &&String| one.starts_with("account/") || one.starts_with("terminal/");
+        let locked = self.lock.iter().flat_map(|lock| &lock.resources).filter(is_place).cloned();
+        let mut places: Vec<String> = locked.collect();
+        let asked = self.request().map(|request| request.resources()).unwrap_or_default();
+        let asked = asked.iter().filter(|one| one.is_machine_wide());
+        places.extend(asked.map(|one| one.as_str().to_owned()));
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    /// Returns what its lock would ask for.
+    fn request(&self) -> Option<Request> {
+        // The first version of the watchdog has another name.
+        let name = if self.role == Role::Watchdog { "WATCHDOG" } else { &self.component };
+        let name: LockName = name.parse().ok()?;
+        let mut request = Request::new(name).account_use(self.account_use);
+        let account = self.account.as_deref().and_then(|text| Account::parse(text).ok().flatten());
+        if let Some(account) = account {
+            request = request.account(account);
+        }
+        if let Some(terminal) = &self.terminal {
+            request = request.terminal(terminal.clone());
+        }
+        Some(request)
+    }
+
     /// Returns the process that its lock's record names, which may be a wrapper of its program.
     pub fn holder(&self) -> Option<&ProcessInfo> {
         let pid = self.lock.as_ref()?.pid?;
@@ -128,6 +161,9 @@ impl Instance {
             self.know_component(fleet);
         }
         let Some(lock) = &self.lock else { return };
+        if self.account.is_none() && self.terminal.is_none() {
+            self.account_use = lock.account_use();
+        }
         self.account = self.account.take().or_else(|| lock.account.clone());
         self.terminal = self.terminal.take().or_else(|| terminal_of(lock));
     }
@@ -135,6 +171,9 @@ impl Instance {
     /// Puts in what its lock in the folder of another fleet tells of it: that was true when it was
     /// started, whatever the config says by now.
     pub(crate) fn know_foreign_lock(&mut self, lock: &LockEntry) {
+        if lock.account.is_some() {
+            self.account_use = lock.account_use();
+        }
         self.account = lock.account.clone().or(self.account.take());
         self.terminal = terminal_of(lock).or(self.terminal.take());
     }
@@ -144,6 +183,7 @@ impl Instance {
         if let Some(component) = fleet.component(&self.component) {
             self.account = component.account.as_ref().map(ToString::to_string);
             self.terminal = component.terminal.clone();
+            self.account_use = component.account_use;
         }
     }
 }
@@ -151,7 +191,7 @@ impl Instance {
 /// Returns the terminal that a lock protects.
 fn terminal_of(lock: &LockEntry) -> Option<Terminal> {
     let terminal = |resource: &String| {
-        let (path, _role) = resource.strip_prefix("terminal/")?.rsplit_once('/')?;
+        let (path, _place) = resource.strip_prefix("terminal/")?.rsplit_once('/')?;
         Some(Terminal::new(path))
     };
     lock.resources.iter().find_map(terminal)

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use qc_lock_core::{LockEntry, Resource};
+use qc_lock_core::{LockEntry, Resource, sharing_hint};
 use qc_process::{Identity, MachineHolder, ProcessInfo};
 
 pub use self::obstacle::Obstacle;
@@ -106,7 +106,7 @@ impl<'a> Beside<'a> {
         if matches!(instance.role, Role::Server | Role::Orchestrator) {
             return;
         }
-        let places = places_of(instance);
+        let places = instance.places();
         let shows_no_account = !places.iter().any(|place| place.starts_with("account/"));
         let may_be_ours = match instance.place {
             Place::Fleet => false,
@@ -154,6 +154,10 @@ impl<'a> Beside<'a> {
             if let Some(holder) = holder.filter(|holder| !is_told(holder.pid)) {
                 obstacles.push(holder_obstacle(holder, sharing(place.as_str())));
             }
+        }
+        let trades = asked.iter().any(Resource::is_traders);
+        for obstacle in obstacles.iter_mut().filter(|one| trades && key(&one.name) != name) {
+            obstacle.sharing = sharing_hint([component.name.as_str(), &*obstacle.name]);
         }
         match (copies, &obstacles[..]) {
             ([], []) => MayStart::Yes,
@@ -248,6 +252,7 @@ impl<'a> Beside<'a> {
             folder,
             is_elsewhere: instance.place == Place::Foreign,
             is_orchestrator: instance.role == Role::Orchestrator,
+            sharing: None,
             text: format!("{name} runs (PID {pids}){place}{why}"),
         }
     }
@@ -288,21 +293,6 @@ fn outermost_wrapper<'a>(
     let outwards = instance.wrappers.iter().rev();
     let its_own = outwards.take_while(|one| !starters.contains(&one.identity.pid));
     its_own.filter(|one| !is_wrapper_of_qc(&one.args)).last()
-}
-
-/// Returns the places at accounts and terminals that an instance holds, as its lock names them, or by
-/// its config.
-fn places_of(instance: &Instance) -> Vec<String> {
-    let locked = instance.lock.iter().flat_map(|lock| &lock.resources);
-    let mut places: Vec<String> = locked.filter(|one| is_place(one)).cloned().collect();
-    let role = if instance.role == Role::Watchdog { "watchdog" } else { "brain" };
-    let account = instance.account.as_ref().map(|number| format!("account/{number}/{role}"));
-    let terminal = instance.terminal.as_ref();
-    let terminal = terminal.map(|path| format!("terminal/{}/{role}", path.as_str()));
-    places.extend(account.into_iter().chain(terminal));
-    places.sort_unstable();
-    places.dedup();
-    places
 }
 
 /// Says what two share who need the same place.

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use qc_cli::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE};
 use qc_fleet::Component;
-use qc_lock_core::{LockDir, LockError, LockForChild, StartError};
+use qc_lock_core::{AccountUse, LockDir, LockError, LockForChild, PAPER_VARIABLE, StartError};
 use qc_process::{
     Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, Output, Spawn, here, listener,
 };
@@ -154,6 +154,9 @@ impl Starter<'_> {
         let given = component.env.iter();
         env.extend(given.map(|(name, value)| (name.into(), Some(value.reveal().into()))));
         // A `qc-shutdown` that it runs spares it and this launcher.
+        if component.account_use == AccountUse::Paper {
+            env.push((PAPER_VARIABLE.into(), Some("1".into())));
+        }
         env.push((COMPONENT_VARIABLE.into(), Some(component.name.as_str().into())));
         env.push((COMPONENT_LOCKS_VARIABLE.into(), Some(self.locks.path().into())));
         Spawn {
@@ -183,6 +186,11 @@ impl Starter<'_> {
         }
         if let Some(terminal) = &component.terminal {
             words.extend(["--terminal".into(), terminal.as_str().into()]);
+        }
+        match component.account_use {
+            AccountUse::Trades => {}
+            AccountUse::Shares => words.push("--shared-account".into()),
+            AccountUse::Paper => words.push("--paper".into()),
         }
         if component.own_record {
             words.push("--own-record".into());

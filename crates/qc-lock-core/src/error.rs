@@ -1,11 +1,12 @@
 //! Why a lock could not be taken, released or looked at.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
 use qc_process::{SHUTDOWN_HINT, visible};
 
-use crate::{Holder, Latch, LockName, Resource};
+use crate::{Holder, Latch, LockName, Resource, sharing_hint};
 
 /// Why an operation on locks failed.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +82,21 @@ pub enum LockError {
 
 impl LockError {
     /// Returns the step to suggest after `hint:`.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> Cow<'static, str> {
+        let hint = self.plain_hint();
+        match self {
+            Self::Held { name, resource, holder, foreign: false } if resource.is_traders() => {
+                let names = [Some(name.as_str()), holder.name.as_deref()];
+                match sharing_hint(names.into_iter().flatten()) {
+                    Some(sharing) => format!("{}; {sharing}", hint.trim_end_matches('.')).into(),
+                    None => hint.into(),
+                }
+            }
+            _ => hint.into(),
+        }
+    }
+
+    fn plain_hint(&self) -> &'static str {
         match self {
             Self::Held { foreign: true, .. } => {
                 "stop it on that machine or in that container; if it is certain that nothing runs there, `qc-lock clear-all` removes the record"

@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod account_use;
 mod clear;
 mod dir;
 mod error;
@@ -47,6 +48,7 @@ mod tail;
 mod time;
 
 pub use account::{Account, AccountError, same_account};
+pub use account_use::{AccountUse, sharing_hint};
 pub use clear::Cleared;
 pub use dir::LockDir;
 pub use error::LockError;
@@ -72,6 +74,9 @@ pub const FOLDER_ONLY: &str = if cfg!(windows) {
 } else {
     "accounts and terminals are locked in this folder only: this program may use neither Unix sockets nor /dev/shm"
 };
+
+/// The environment variable that tells a program that it trades on paper: it is `1` then.
+pub const PAPER_VARIABLE: &str = "QC_PAPER";
 
 /// The environment variable that tells a child which lock is held for it.
 pub const TOKEN_VARIABLE: &str = "QC_LOCK_TOKEN";

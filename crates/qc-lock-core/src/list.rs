@@ -11,7 +11,7 @@ use crate::judge::{Holder, Verdict};
 use crate::record::Reading;
 use crate::resource::guard_file;
 use crate::store::{Found, Store};
-use crate::{Account, LockDir, LockError, LockName, Record, Resource};
+use crate::{Account, AccountUse, LockDir, LockError, LockName, Record, Resource};
 
 /// What a record says about its lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -54,6 +54,18 @@ pub struct LockEntry {
 }
 
 impl LockEntry {
+    /// Returns how its holder uses the account, which the places tell that it has taken there. A holder
+    /// from before there were places trades.
+    pub fn account_use(&self) -> AccountUse {
+        let account = self.account.as_deref().and_then(|text| Account::parse(text).ok().flatten());
+        let Some(account) = account.filter(|_| self.evidence.knows_places) else {
+            return AccountUse::Trades;
+        };
+        let start = format!("account/{}/", account.key());
+        let places = self.resources.iter().filter_map(|one| one.strip_prefix(&start));
+        AccountUse::of(places).unwrap_or_default()
+    }
+
     /// Returns what of this lock the guard called `guard` protects, if it is one of its own.
     pub fn resource_of(&self, guard: &str) -> Option<&str> {
         self.resources.iter().map(String::as_str).find(|one| guard_file(one) == guard)
@@ -69,6 +81,8 @@ pub struct LockEvidence {
     pub wrapper_pid: Option<u32>,
     /// The number of the user to whom the record's file belongs, as in [`qc_process::file::owner`].
     pub owner: Option<u32>,
+    /// Whether its holder speaks a version of the protocol that knows places at accounts.
+    pub knows_places: bool,
     /// The guard of the lock's name; `None` if the record's file name is not the name of a lock.
     pub guard: Option<PathBuf>,
 }
@@ -172,6 +186,7 @@ fn evidence_of(found: &Found, store: &Store) -> LockEvidence {
         holder: record.map(Record::identity),
         wrapper_pid: record.and_then(|record| record.wrapper_pid),
         owner: file::owner(&found.path),
+        knows_places: record.is_some_and(|record| record.machine.is_some()),
         guard: name.map(|name| store.guard(&Resource::name(&name))),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Account, LockName, Resource, Terminal};
+use crate::{Account, AccountUse, LockName, Resource, Terminal};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -10,6 +10,7 @@ pub struct Request {
     pub(crate) name: LockName,
     pub(crate) account: Option<Account>,
     pub(crate) terminal: Option<Terminal>,
+    pub(crate) account_use: AccountUse,
     pub(crate) program: Option<String>,
     pub(crate) wait: Duration,
     pub(crate) at_once: bool,
@@ -23,6 +24,7 @@ impl Request {
             name,
             account: None,
             terminal: None,
+            account_use: AccountUse::Trades,
             program: None,
             wait: Duration::ZERO,
             at_once: false,
@@ -30,14 +32,20 @@ impl Request {
         }
     }
 
-    /// Asks also for the account, in the role that the name speaks of.
+    /// Asks also for the account, at the place that the name and its use take there.
     pub fn account(self, account: Account) -> Self {
         Self { account: Some(account), ..self }
     }
 
-    /// Asks also for the terminal, in the role that the name speaks of.
+    /// Asks also for the terminal, at the place that the name and its use take there.
     pub fn terminal(self, terminal: Terminal) -> Self {
         Self { terminal: Some(terminal), ..self }
+    }
+
+    /// Sets what is done with the account and the terminal. Without it, whatever is not a watchdog
+    /// trades.
+    pub fn account_use(self, account_use: AccountUse) -> Self {
+        Self { account_use, ..self }
     }
 
     /// Sets the file name of the program that will do the work, for the record. Without it, the
@@ -65,11 +73,15 @@ impl Request {
 
     /// Returns what is to be protected, in the order in which guards are taken.
     pub fn resources(&self) -> Vec<Resource> {
-        let account = self.account.iter().map(|account| Resource::account(account, &self.name));
+        let places = self.account_use.places(&self.name);
+        let account = self.account.iter();
+        let account =
+            account.flat_map(|it| places.iter().map(|place| Resource::account(it, place)));
+        let terminal = self.terminal.iter();
         let terminal =
-            self.terminal.iter().map(|terminal| Resource::terminal(terminal, &self.name));
-        let mut resources: Vec<Resource> =
-            account.chain(terminal).chain([Resource::name(&self.name)]).collect();
+            terminal.flat_map(|it| places.iter().map(|place| Resource::terminal(it, place)));
+        let name = Resource::name(&self.name);
+        let mut resources: Vec<Resource> = account.chain(terminal).chain([name]).collect();
         resources.sort();
         resources
     }

@@ -1,4 +1,4 @@
-//! What a lock protects: a name, an account in a role, a terminal in a role.
+//! What a lock protects: a name, a place at an account, a place at a terminal.
 
 use std::fmt;
 use std::fs;
@@ -89,19 +89,24 @@ impl Resource {
         Self(format!("name/{}", name.key()))
     }
 
-    /// An account in the role that `name` speaks of: `account/<number>/<role>`.
-    pub fn account(account: &Account, name: &LockName) -> Self {
-        Self(format!("account/{}/{}", account.key(), name.role()))
+    /// A place at an account: `account/<number>/<place>`.
+    pub(crate) fn account(account: &Account, place: &str) -> Self {
+        Self(format!("account/{}/{place}", account.key()))
     }
 
-    /// A terminal in the role that `name` speaks of: `terminal/<normalised path>/<role>`.
-    pub fn terminal(terminal: &Terminal, name: &LockName) -> Self {
-        Self(format!("terminal/{}/{}", terminal.0, name.role()))
+    /// A place at a terminal: `terminal/<normalised path>/<place>`.
+    pub(crate) fn terminal(terminal: &Terminal, place: &str) -> Self {
+        Self(format!("terminal/{}/{place}", terminal.0))
+    }
+
+    /// Whether it is the place at an account, or at a terminal, of whoever trades there.
+    pub fn is_traders(&self) -> bool {
+        self.is_machine_wide() && self.0.ends_with("/brain")
     }
 
     /// Whether it is held on the whole machine, and not in one lock directory alone: a name stays with
     /// its folder, accounts and terminals do not.
-    pub(crate) fn is_machine_wide(&self) -> bool {
+    pub fn is_machine_wide(&self) -> bool {
         !self.0.starts_with("name/")
     }
 
@@ -182,7 +187,7 @@ mod tests {
     fn guard_files_are_the_ones_the_protocol_names() {
         let name: LockName = "BRAIN_ATLAS".parse().unwrap();
         assert_eq!(Resource::name(&name).guard_file(), "name@brain_atlas");
-        let account = Resource::account(&"1234567".parse().unwrap(), &name);
+        let account = Resource::account(&"1234567".parse().unwrap(), "brain");
         assert_eq!(account.as_str(), "account/1234567/brain");
         assert_eq!(account.guard_file(), "account@4e7f4089c214c07fa102e52fd33c74cf");
     }

@@ -11,7 +11,7 @@ use qc_process::fault::point;
 use qc_process::{file, in_parts, visible_json};
 
 use crate::record::{LIMIT, Reading};
-use crate::{LockError, LockName, Record, Resource};
+use crate::{LockError, LockName, Record, Request, Resource};
 
 /// How many records are read one after the other before another processor is worth it.
 const READ_AT_ONCE: usize = 64;
@@ -48,7 +48,8 @@ impl Found {
             Reading::Old(record) => {
                 let account = record.account.as_deref().and_then(|account| account.parse().ok());
                 if let (Some(account), Some(name)) = (account, &name) {
-                    resources.push(Resource::account(&account, name).as_str().to_owned());
+                    let asked = Request::new(name.clone()).account(account).resources();
+                    resources.extend(asked.iter().map(|one| one.as_str().to_owned()));
                 }
             }
             Reading::Corrupt(_) | Reading::Hidden(_) => {}

@@ -51,7 +51,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use qc_lock_core::{LockDir, LockError, Request};
+use qc_lock_core::{AccountUse, LockDir, LockError, Request};
 use qc_process::{Ask, Identity, Process, ask_all};
 
 const LIFETIME: Duration = Duration::from_secs(120);
@@ -404,11 +404,19 @@ fn hold() -> ExitCode {
 }
 
 fn lock(args: &[String]) -> ExitCode {
-    let [dir, name, account @ ..] = args else { panic!("usage: stand-in lock DIR NAME [ACCOUNT]") };
+    let [dir, name, account @ ..] = args else {
+        panic!("usage: stand-in lock DIR NAME [ACCOUNT [shared|paper]]")
+    };
     let mut request = Request::new(name.parse().expect("a lock name"));
     if let Some(account) = account.first() {
         request = request.account(account.parse().expect("an account"));
     }
+    request = request.account_use(match account.get(1).map(String::as_str) {
+        None => AccountUse::Trades,
+        Some("shared") => AccountUse::Shares,
+        Some("paper") => AccountUse::Paper,
+        Some(other) => panic!("{other} is no use of an account"),
+    });
     match LockDir::new(Path::new(dir)).acquire(&request) {
         Ok(lock) => {
             if let Some(error) = lock.history_error() {

@@ -69,6 +69,17 @@ impl TwoFolders {
         self.here.folder().to_string_lossy().replace('\\', "/")
     }
 
+    /// Checks that a refusal names what both need, and what `name` has to say if it only reads.
+    #[track_caller]
+    fn tells_the_way(&self, asker: Speaker, name: &str, text: &str) {
+        // The library leaves the hint to its tools.
+        let way = [name, "only reads", "--shared-account"];
+        let way = way.into_iter().filter(|_| asker != Speaker::Library);
+        for part in way.chain([&*self.resource()]) {
+            assert!(text.contains(part), "no `{part}`: {text}");
+        }
+    }
+
     /// Checks that a refusal in the second folder names the holder in the first.
     #[track_caller]
     fn names_all(&self, text: &str, holder: &Contender) {
@@ -123,6 +134,70 @@ fn another_account_role_or_name_is_free_in_another_folder() {
         // Names belong to their folder.
         assert_eq!(two.there.attempt(asker, HOLDER, None).taken(), 0);
         finish(held);
+    }
+}
+
+/// Whatever is not a watchdog trades, unless it says that it only reads, or trades on paper.
+#[test]
+fn only_one_trades_an_account_whatever_it_is_called() {
+    let asks = [
+        ("TRADER_Y", "", false),
+        ("BRAIN-Y", "", false),
+        ("WATCHDOG_ATLAS", "", true),
+        ("NEWS", " shared", true),
+        ("BRAIN_BOREAS", " paper", true),
+    ];
+    for (holder, asker) in pairs() {
+        let two = TwoFolders::new();
+        let held = two.hold(holder);
+        for (asks, used, is_free) in asks {
+            let account = format!("{}{used}", two.account);
+            let attempt = two.there.attempt(asker, asks, Some(&account));
+            match is_free {
+                true => assert_eq!(attempt.taken(), 0, "{asks}{used}"),
+                false => two.tells_the_way(asker, asks, &attempt.refused()),
+            }
+        }
+        finish(held);
+        let held = two.here.hold(holder, "TRADER_X", Some(&two.account));
+        two.tells_the_way(asker, "TRADER_X", &two.ask(asker).refused());
+        finish(held);
+    }
+}
+
+#[test]
+fn one_trades_on_paper_and_one_reader_has_each_name() {
+    for (holder, asker) in pairs() {
+        let two = TwoFolders::new();
+        let [paper, shared] = ["paper", "shared"].map(|used| format!("{} {used}", two.account));
+        let held = [
+            two.here.hold(holder, HOLDER, Some(&paper)),
+            two.here.hold(holder, "NEWS", Some(&shared)),
+        ];
+        two.there.attempt(asker, "TRADER_Y", Some(&paper)).refused();
+        two.there.attempt(asker, "NEWS", Some(&shared)).refused();
+        assert_eq!(two.there.attempt(asker, "REPORTS", Some(&shared)).taken(), 0);
+        assert_eq!(two.there.attempt(asker, ASKER, Some(&two.account)).taken(), 0);
+        held.into_iter().for_each(finish);
+    }
+}
+
+/// A bot says only its name and its account; what was said of them to the wrapper counts.
+#[test]
+fn what_a_wrapper_says_of_an_account_holds_for_its_script() {
+    if python().is_none() {
+        return cannot_test("an account's use by a wrapper's script", "there is no Python");
+    }
+    for used in ["shared", "paper"] {
+        let two = TwoFolders::new();
+        let trader = two.there.hold(Speaker::Library, ASKER, Some(&two.account));
+        let account = format!("{} {used}", two.account);
+        let folder = two.here.dir();
+        let script = ["token", folder.to_str().expect("a path"), "NEWS", &two.account];
+        let mut bot = two.here.under_tool("NEWS", Some(&account), 0, &script);
+        bot.wait_for("taken: True");
+        drop(bot);
+        finish(trader);
     }
 }
 
@@ -298,7 +373,9 @@ fn a_program_that_closes_what_it_has_inherited_keeps_its_account_by_its_launcher
     let Some(python) = python() else { return };
     let fleet = SampleFleet::new(tools(), &[("ATLAS", 11)]);
     let command = [python.to_str().expect("a path in UTF-8"), "-u", "feed.py"];
-    let feed = json!({ "command": command, "account": "ATLAS", "ready": { "log": "closed" } });
+    let feed = json!({
+        "command": command, "account": "ATLAS", "shared_account": true, "ready": { "log": "closed" },
+    });
     fleet.configure(&json!({
         "ACCOUNTS": { "ATLAS": { "account": 11, "enabled": true } },
         "PROCESS_MANAGER": section(&json!({ "components": { "FEED": feed } })),
@@ -308,7 +385,7 @@ fn a_program_that_closes_what_it_has_inherited_keeps_its_account_by_its_launcher
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("FEED is ready");
     let other = SampleLocks::new(tools());
-    let account = fleet.account(11).to_string();
+    let account = format!("{} shared", fleet.account(11));
     let refused = || other.attempt(Speaker::Tool, "FEED", Some(&account)).refused();
     assert!(refused().contains("(FEED in "), "{}", refused());
     assert_eq!(fleet.run("qc-shutdown", &["--yes"]).code, 0);

@@ -124,6 +124,7 @@ impl Builder<'_> {
             account_key: Some(entry.key.clone()),
             account: entry.account.clone(),
             terminal: entry.terminal_path.as_deref().map(|path| terminal(self.paths.root, path)),
+            account_use: entry.account_use(),
             enabled: entry.enabled,
             ..self.component(name, role, program)
         })

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qc_lock_core::LockName;
+use qc_lock_core::{AccountUse, LockName};
 use qc_supervise::{RestartDelay, Settings};
 
 use self::paths::{Paths, same_variable};
@@ -195,6 +195,7 @@ impl Builder<'_> {
             terminal_path,
             enabled: account.enabled.unwrap_or(false),
             lacks_enabled: account.enabled.is_none(),
+            paper: account.paper,
         });
         if account.enabled.is_none() {
             self.warnings.push(ConfigWarning::new(
@@ -219,6 +220,7 @@ impl Builder<'_> {
             account_key: None,
             account: None,
             terminal: None,
+            account_use: AccountUse::Trades,
             command: program.command,
             script: program.script,
             args_at: program.args_at,

@@ -1,6 +1,6 @@
 //! Single components by name: changes to those of the fleet, and those of their own.
 
-use qc_lock_core::Terminal;
+use qc_lock_core::{AccountUse, Terminal};
 
 use super::{Builder, Program, lock_name, ports};
 use crate::component::{Component, Role};
@@ -20,6 +20,11 @@ impl Builder<'_> {
                     [("account", one.account.is_some()), ("terminal", one.terminal.is_some())]
                         .into_iter()
                         .find(|(_, is_given)| *is_given);
+                if one.shared_account {
+                    let message =
+                        format!("{name} trades its account, and shares it with nobody that does");
+                    return Err(Mistake::of_key(at.key("shared_account"), message));
+                }
                 if let Some((key, _)) = key {
                     let message = format!("the {key} of {name} follows from ACCOUNTS");
                     return Err(Mistake::of_key(at.key(key), message));
@@ -128,7 +133,11 @@ impl Builder<'_> {
             };
             component.account_key = Some(key.clone());
             component.account = entry.account.clone();
+            component.account_use = entry.account_use();
             component.enabled = entry.enabled;
+        }
+        if one.shared_account {
+            component.account_use = AccountUse::Shares;
         }
         if let Some(terminal) = &one.terminal {
             let terminal = self.paths.file(terminal, &at.key("terminal"))?;

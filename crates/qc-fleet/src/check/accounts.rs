@@ -113,9 +113,7 @@ pub(super) fn same_resource(components: &[Arc<Component>]) -> Vec<Check> {
             told |= one.role == other.role && one.role != Role::Other;
             if !told {
                 let text = format!("{} and {} ask for one lock, {resource}", other.name, one.name);
-                let advice =
-                    "rename one of them: its name's prefix BRAIN_ or WATCHDOG_ is its role";
-                checks.push(Check::error(Subject::Accounts, text, advice));
+                checks.push(Check::error(Subject::Accounts, text, sharing(one, other)));
                 told = true;
             }
         }
@@ -123,12 +121,40 @@ pub(super) fn same_resource(components: &[Arc<Component>]) -> Vec<Check> {
     checks
 }
 
-/// Returns the keys of accounts that have one value, as words, with the value.
+/// Says what to do about two components that take one place.
+fn sharing(one: &Component, other: &Component) -> String {
+    let own = [one, other].into_iter().filter(|one| one.role == Role::Other);
+    let own: Vec<&str> = own.map(|one| one.name.as_str()).collect();
+    match own[..] {
+        [] => "rename one of them: its name's prefix BRAIN_ or WATCHDOG_ is its role".into(),
+        [ref own @ ..] => format!(
+            "only one program may trade an account; if {} only reads, write `\"shared_account\": \
+             true` beside its `account`",
+            own.join(" or ")
+        ),
+    }
+}
+
+/// Names the accounts that are something else than their number says.
+pub(super) fn special(fleet: &Fleet, components: &[Arc<Component>]) -> Vec<Check> {
+    let accounts: Vec<&AccountEntry> = traded(fleet, components).collect();
+    let paper = accounts.iter().filter(|one| one.paper).map(|one| {
+        format!("{} is traded on paper, also beside another folder that trades its number", one.key)
+    });
+    let at_broker = accounts.iter().filter_map(|one| {
+        let (number, broker) = one.account.as_ref()?.as_str().split_once('@')?;
+        Some(format!("{} is number {number} at {broker}, another account than {number}", one.key))
+    });
+    paper.chain(at_broker).map(|text| Check::ok(Subject::Accounts, text)).collect()
+}
+
+/// Returns the keys of accounts that have one value, as words, with the value. What is traded on paper
+/// has nothing in common with what is traded.
 fn groups<'a>(accounts: &[(&AccountEntry, &'a str)]) -> Vec<(String, &'a str)> {
     let mut groups: Vec<(Vec<&str>, &'a str)> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut places: HashMap<(bool, &str), usize> = HashMap::new();
     for (entry, value) in accounts {
-        let place = *places.entry(value).or_insert_with(|| {
+        let place = *places.entry((entry.paper, value)).or_insert_with(|| {
             groups.push((Vec::new(), value));
             groups.len() - 1
         });

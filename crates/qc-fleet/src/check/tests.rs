@@ -84,6 +84,19 @@ fn what_two_enabled_accounts_share_is_named() {
             vec![(Error, Terminals, "A and B have one terminal, c:/mt5/atlas")],
         ),
         (
+            r#""A": {"account": 1, "enabled": true, "magic": 7, "terminal_path": "/mt5"},
+               "B": {"account": 1, "enabled": true, "magic": 7, "terminal_path": "/mt5", "paper": true}"#,
+            vec![],
+        ),
+        (
+            r#""A": {"account": 1, "enabled": true, "paper": true}, "B": {"account": "01", "enabled": true, "paper": true}"#,
+            vec![(Error, Accounts, "A and B have one account number, 1")],
+        ),
+        (
+            r#""A": {"account": "1", "enabled": true}, "B": {"account": "1@ICM", "enabled": true}"#,
+            vec![],
+        ),
+        (
             r#""A": {"account": 1, "enabled": true, "terminal_path": null}, "B": {"account": 2, "enabled": true, "terminal_path": " "}"#,
             vec![],
         ),
@@ -163,7 +176,7 @@ fn what_is_missing_or_in_the_way_is_named() {
     }
     let one = r#""A": {"account": 1, "enabled": true, "terminal_path": "/mt5"}"#;
     type Expected = Vec<(Verdict, Subject, &'static str)>;
-    let cases: [(&str, Change, Expected); 18] = [
+    let cases: [(&str, Change, Expected); 20] = [
         (
             "",
             |facts| lacking(facts, "/fleet/BRAIN_A.py"),
@@ -248,6 +261,16 @@ fn what_is_missing_or_in_the_way_is_named() {
             r#", "components": {"BRAIN_X": {"command": ["x"], "account": "A"}}"#,
             |_| (),
             vec![(Error, Accounts, "BRAIN_A and BRAIN_X ask for one lock, account/1/brain")],
+        ),
+        (
+            r#", "components": {"TRADER": {"command": ["x"], "account": "A"}}"#,
+            |_| (),
+            vec![(Error, Accounts, "BRAIN_A and TRADER ask for one lock, account/1/brain")],
+        ),
+        (
+            r#", "components": {"NEWS": {"command": ["x"], "account": "A", "shared_account": true}}"#,
+            |_| (),
+            vec![],
         ),
         (
             r#", "components": {"X": {"command": ["x"], "port": 8000}}"#,
@@ -461,4 +484,31 @@ fn a_brain_that_may_trade_without_its_watchdog_makes_a_missing_one_a_warning() {
     let found = found(&fleet, &facts);
     let [(Verdict::Warning, Subject::Scripts, text)] = &found[..] else { panic!("{found:?}") };
     assert!(text.ends_with("and BRAIN_A trades without it"), "{text}");
+}
+
+#[test]
+fn accounts_that_are_more_than_their_number_are_listed() {
+    let fleet = fleet(
+        r#""A": {"account": "1@ICM", "enabled": true}, "B": {"account": 1, "enabled": true, "paper": true}"#,
+        SECTION,
+    );
+    let checks = check(&fleet, &enabled(&fleet), &facts());
+    assert_eq!(worst(&checks), Verdict::Ok, "{checks:#?}");
+    for text in [
+        "A is number 1 at ICM, another account than 1",
+        "B is traded on paper, also beside another folder that trades its number",
+    ] {
+        assert!(checks.iter().any(|check| check.text == text), "{checks:#?}");
+    }
+}
+
+#[test]
+fn what_takes_the_place_of_a_brain_is_told_how_to_only_read() {
+    let fleet = fleet(
+        r#""A": {"account": 1, "enabled": true}"#,
+        &format!(r#"{SECTION}, "components": {{"NEWS": {{"command": ["x"], "account": "A"}}}}"#),
+    );
+    let checks = check(&fleet, &enabled(&fleet), &facts());
+    let advice = checks.iter().find(|check| check.verdict == Verdict::Error).unwrap();
+    assert!(advice.advice.contains("if NEWS only reads, write `\"shared_account\": true`"));
 }

@@ -58,4 +58,8 @@ pub(crate) struct AccountConfig {
     #[serde(default)]
     #[schemars(extend("default" = false))]
     pub(crate) enabled: Option<bool>,
+    /// Whether it is traded on paper: its programs run beside those that trade the same number, in
+    /// whatever folder, and find `QC_PAPER=1` in their environment. They have to place no orders then.
+    #[serde(default)]
+    pub(crate) paper: bool,
 }

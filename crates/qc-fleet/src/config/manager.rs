@@ -225,6 +225,10 @@ pub(crate) struct One {
     /// The folder of the terminal that it uses. Only for a component of its own.
     #[schemars(extend("examples" = ["C:/MT5/Atlas"]))]
     pub(crate) terminal: Option<Written>,
+    /// Whether it only reads its account, and runs beside the brain. Without this, a component with an
+    /// account trades it, and no brain can run there besides. Only for a component of its own.
+    #[schemars(extend("default" = false))]
+    pub(crate) shared_account: bool,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for the
     /// start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]

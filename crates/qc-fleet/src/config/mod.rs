@@ -289,7 +289,7 @@ mod tests {
             ),
             (
                 r#""components": {"X": {"command": ["x"], "colour": 1}}"#,
-                "3:40: unknown key `colour`; known here: enabled, command, script, args, cwd, env, depends_on, port, account, terminal, start_seconds, own_record, restart, ready, heartbeat, stop (at PROCESS_MANAGER.components.X.colour)",
+                "3:40: unknown key `colour`; known here: enabled, command, script, args, cwd, env, depends_on, port, account, terminal, shared_account, start_seconds, own_record, restart, ready, heartbeat, stop (at PROCESS_MANAGER.components.X.colour)",
             ),
             (
                 r#""components": {"X": {"command": ["x"]}, "x": {"command": ["y"]}}"#,

@@ -18,7 +18,7 @@ struct Known {
 
 const TOP: Known = Known { acted_on: &["ACCOUNTS", TRADING, SECTION], read_by_scripts: &[] };
 const ACCOUNT: Known = Known {
-    acted_on: &["enabled", "account", "terminal_path"],
+    acted_on: &["enabled", "account", "terminal_path", "paper"],
     read_by_scripts: &["symbols", "magic", "server"],
 };
 const SETTINGS: Known = Known { acted_on: &[LIMIT], read_by_scripts: &[] };

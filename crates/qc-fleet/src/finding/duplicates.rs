@@ -16,22 +16,27 @@ pub(super) struct Duplicates {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Shared {
     Component(String),
-    Account(String, Role),
-    Terminal(String, Role),
+    /// The place, and the account.
+    Account(String, String),
+    /// The place, and the terminal.
+    Terminal(String, String),
 }
 
-/// Groups the instances that share a component, an account in one role, or a terminal in one role.
+/// Groups the instances that share a component, or a place at an account or a terminal.
 pub(super) fn duplicates(snapshot: &Snapshot) -> Vec<Duplicates> {
     let mut groups: HashMap<Shared, Vec<usize>> = HashMap::new();
     for (position, one) in snapshot.instances.iter().enumerate() {
         if one.place != Place::Fleet {
             continue;
         }
-        let account = one.account.as_ref().map(|it| Shared::Account(it.to_lowercase(), one.role));
-        let terminal = one.terminal.as_ref();
-        let terminal = terminal.map(|it| Shared::Terminal(it.as_str().to_owned(), one.role));
-        let component = Shared::Component(one.component.to_lowercase());
-        for shared in [Some(component), account, terminal].into_iter().flatten() {
+        let places = one.places().into_iter().filter_map(|place| {
+            let (account, terminal) = (one.account.as_ref(), one.terminal.as_ref());
+            match place.starts_with("account/") {
+                true => Some(Shared::Account(place, account?.to_lowercase())),
+                false => Some(Shared::Terminal(place, terminal?.as_str().to_owned())),
+            }
+        });
+        for shared in places.chain([Shared::Component(one.component.to_lowercase())]) {
             groups.entry(shared).or_default().push(position);
         }
     }
@@ -63,13 +68,24 @@ impl Duplicates {
                     account.map(|account| format!(" (account {account})")).unwrap_or_default();
                 format!("{names} runs {count} times{account}: PIDs {listed}")
             }
-            Shared::Account(account, role) => {
-                format!("account {account} has {count} {role}s, {names}: PIDs {listed}")
+            Shared::Account(_, account) => {
+                format!("account {account} has {count} {}, {names}: PIDs {listed}", role(&members))
             }
-            Shared::Terminal(terminal, role) => {
-                format!("terminal {terminal} has {count} {role}s, {names}: PIDs {listed}")
+            Shared::Terminal(_, terminal) => {
+                let role = role(&members);
+                format!("terminal {terminal} has {count} {role}, {names}: PIDs {listed}")
             }
         };
         Finding { kind: FindingKind::Duplicate, text, components, pids }
+    }
+}
+
+/// Says what they are to the account that they share.
+fn role(members: &[&Instance]) -> &'static str {
+    let are = |role| members.iter().all(|one| one.role == role);
+    match (are(Role::Brain), are(Role::Watchdog)) {
+        (true, _) => "brains",
+        (_, true) => "watchdogs",
+        _ => "that trade",
     }
 }

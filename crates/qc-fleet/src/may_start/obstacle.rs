@@ -20,6 +20,8 @@ pub struct Obstacle {
     pub is_elsewhere: bool,
     /// Whether it is an orchestrator.
     pub is_orchestrator: bool,
+    /// What to do where one of the two only reads its account.
+    pub(super) sharing: Option<String>,
     pub(super) text: String,
 }
 
@@ -36,6 +38,11 @@ impl Obstacle {
 
     /// Returns how to get it out of the way.
     pub fn way_out(&self) -> String {
+        let stop = self.way_to_stop();
+        self.sharing.as_ref().map_or(stop.clone(), |sharing| format!("{stop}; {sharing}"))
+    }
+
+    fn way_to_stop(&self) -> String {
         match (&self.folder, self.is_elsewhere) {
             (_, false) => format!("run {SHUTDOWN_COMMAND} to stop it safely"),
             (Some(folder), true) => format!(
@@ -84,6 +91,7 @@ pub(super) fn holder_obstacle(holder: &MachineHolder, why: &str) -> Obstacle {
         folder: folder.map(Into::into),
         is_elsewhere: true,
         is_orchestrator: false,
+        sharing: None,
     }
 }
 
@@ -98,6 +106,7 @@ pub(super) fn lock_obstacle(lock: &LockEntry) -> Obstacle {
         folder: None,
         is_elsewhere: false,
         is_orchestrator: false,
+        sharing: None,
         text: format!("lock {} is held{pid}{host}", lock.name),
     }
 }

@@ -1,4 +1,4 @@
-use qc_lock_core::{LockState, Terminal};
+use qc_lock_core::{AccountUse, LockState, Terminal};
 
 use super::*;
 use crate::snapshot::tests::{fleet, lock, process};
@@ -92,6 +92,11 @@ fn a_program_elsewhere_blocks_by_account_terminal_or_as_an_unknown_brain_of_that
     assert_eq!(why(other), "", "another user's, and no account is shown");
     let watchdog = Instance { role: Role::Watchdog, ..account("1", foreign("WATCHDOG_A")) };
     assert_eq!(why(watchdog), "", "the other place at the account");
+    let other =
+        |used| Instance { role: Role::Other, account_use: used, ..account("1", foreign("TRADER")) };
+    assert!(why(other(AccountUse::Trades)).ends_with("for the same account"));
+    assert_eq!(why(other(AccountUse::Shares)), "", "it only reads");
+    assert_eq!(why(other(AccountUse::Paper)), "", "on paper");
     let server = Instance { role: Role::Server, ..account("1", foreign("quantum_server")) };
     assert_eq!(why(server), "", "a server elsewhere is judged by its port");
 }

@@ -1,7 +1,7 @@
 //! The state of each component that the config or the launcher names.
 
 use qc_control::{ComponentStatus, Status};
-use qc_lock_core::LockEntry;
+use qc_lock_core::{AccountUse, LockEntry};
 use serde::Serialize;
 
 use super::past::Last;
@@ -85,6 +85,9 @@ pub(super) fn entries(
     entries
 }
 
+/// What is said of a component whose account is traded on paper.
+const ON_PAPER: &str = "on paper";
+
 struct Facts<'a> {
     fleet: &'a Fleet,
     snapshot: &'a Snapshot,
@@ -116,6 +119,10 @@ impl Facts<'_> {
             entry.pid = holder.and_then(|lock| lock.pid);
             entry.state = judged.state;
             entry.detail = judged.detail;
+        }
+        if component.account_use == AccountUse::Paper {
+            let detail = entry.detail.take();
+            entry.detail = Some(detail.map_or(ON_PAPER.into(), |it| format!("{ON_PAPER}; {it}")));
         }
         Some(entry)
     }
