@@ -330,7 +330,8 @@ impl SampleLocks {
         match who {
             Speaker::Library | Speaker::Python => {
                 command.args(go).arg("lock").arg(self.dir()).arg(name);
-                command.args(account.into_iter().flat_map(|account| account.split(' ')));
+                let (number, used) = number_and_use(account);
+                command.args(number).args(used);
             }
             Speaker::Tool => {
                 if go.is_some() {
@@ -345,12 +346,18 @@ impl SampleLocks {
     }
 }
 
+/// Separates an account from what is done with it, see [`SampleLocks::command`].
+fn number_and_use(account: Option<&str>) -> (Option<&str>, Option<&str>) {
+    let used = |used| Some((account?.strip_suffix(used)?.strip_suffix(' ')?, used));
+    match used("shared").or_else(|| used("paper")) {
+        Some((number, used)) => (Some(number), Some(used)),
+        None => (account, None),
+    }
+}
+
 /// The arguments of `qc-lock`, up to the command.
 fn tool_args(dir: &Path, name: &str, account: Option<&str>) -> Vec<std::ffi::OsString> {
-    let (number, used) = account.map_or((None, None), |account| match account.split_once(' ') {
-        Some((number, used)) => (Some(number), Some(used)),
-        None => (Some(account), None),
-    });
+    let (number, used) = number_and_use(account);
     let mut args = vec!["--lock-dir".into(), dir.into(), "run".into(), name.into()];
     args.extend(number.into_iter().flat_map(|number| ["--account".into(), number.into()]));
     args.extend(

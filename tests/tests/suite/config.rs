@@ -35,6 +35,7 @@ fn a_component_of_its_own_runs_under_its_lock_and_stops_with_the_fleet() {
         "components": {
             "report": {
                 "script": "report.py", "args": ["--daily"], "cwd": "sub", "account": "ATLAS",
+                "shared_account": true,
                 "env": { "TOKEN": SECRET }, "depends_on": ["BRAIN_ATLAS"],
             },
         },

@@ -125,14 +125,14 @@ pub(super) fn same_resource(components: &[Arc<Component>]) -> Vec<Check> {
 fn sharing(one: &Component, other: &Component) -> String {
     let own = [one, other].into_iter().filter(|one| one.role == Role::Other);
     let own: Vec<&str> = own.map(|one| one.name.as_str()).collect();
-    match own[..] {
-        [] => "rename one of them: its name's prefix BRAIN_ or WATCHDOG_ is its role".into(),
-        [ref own @ ..] => format!(
-            "only one program may trade an account; if {} only reads, write `\"shared_account\": \
-             true` beside its `account`",
-            own.join(" or ")
-        ),
+    if own.is_empty() {
+        return "rename one of them: its name's prefix BRAIN_ or WATCHDOG_ is its role".into();
     }
+    format!(
+        "only one program may trade an account; if {} only reads, write `\"shared_account\": true` \
+         beside its `account`",
+        own.join(" or ")
+    )
 }
 
 /// Names the accounts that are something else than their number says.
