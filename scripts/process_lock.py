@@ -1239,18 +1239,41 @@ def _write(folder, record):
         ) from error
 
 
-def _latch(folder):
-    """Why every start is forbidden, and who said so; None if nothing forbids it. A latch that is
-    there but can't be read forbids it, too."""
+def _latch(folder, resources):
+    """What forbids a lock on `resources`, and who said so; None if nothing forbids it."""
+    scopes = [(None, folder / "LATCH")]
+    if os.path.lexists(folder / "latches"):
+        scopes += [(scope, folder / "latches" / hashlib.sha256(scope.encode()).hexdigest()[:32])
+                   for scope in filter(None, map(_scope, resources))]
+    for scope, path in scopes:
+        latch = _read_latch(path)
+        if latch is not None:
+            kind, _, what = (scope or "").partition("/")
+            start = {"name": f"every start of {what} is forbidden",
+                     "account": _visible(f"to trade account {what} is forbidden")}
+            return f"{start.get(kind, 'every start is forbidden')}: {latch}"
+    return None
+
+
+def _scope(resource):
+    """The scope whose latch forbids `resource`. A watchdog guards what others have opened."""
+    scope, _, place = resource.rpartition("/")
+    if resource.startswith("account/"):
+        return None if place.startswith("watchdog") else scope
+    return resource
+
+
+def _read_latch(path):
+    """What a latch says; None if it is not there. One that is there but can't be read counts."""
     try:
-        with open(_retried(_open_for_reading, folder / "LATCH"), "rb") as file:
+        with open(_retried(_open_for_reading, path), "rb") as file:
             data = file.read(RECORD_LIMIT + 1)
         if len(data) > RECORD_LIMIT:
             raise ValueError(f"it is larger than {RECORD_LIMIT // 1024} KiB")
         latch = json.loads(data.decode("utf-8-sig"))
         by, since, host = (str(latch.get(key) or "unknown") for key in ("by", "since", "host"))
         return _visible(f"{latch['reason']} (by {by}, since {_local(since)}, host {host})")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError, AttributeError, KeyError) as error:
         return _visible(f"the latch is there but can't be read ({error})")
@@ -1656,7 +1679,7 @@ class ProcessLock:
                 machine.append(guard)
         # Looked at with the guards in hand; and once more when the record is there, for a latch
         # that is set in between.
-        latch = _latch(folder)
+        latch = _latch(folder, resources)
         if latch is not None:
             return self._forbidden(latch), 0
         left_over = []
@@ -1680,7 +1703,7 @@ class ProcessLock:
         self._record(folder, resources, claimed, left_over, taken, [one.name for one in machine if one.is_held])
         for guard in machine:
             guard.announce(self.name, folder.parent)
-        latch = _latch(folder)
+        latch = _latch(folder, resources)
         if latch is not None:
             return self._forbidden(latch), 0
         if not all(guard.is_current() for guard in taken.values()):
@@ -1765,9 +1788,9 @@ class ProcessLock:
 
     def _forbidden(self, latch):
         refusal = LockLatchedError(
-            f"Lock '{self.name}' is not given, because every start is forbidden: {latch}\n"
-            "When trading may start again, run `qc-launch unlatch`.")
-        refusal.reason = f"every start is forbidden: {latch}"
+            f"Lock '{self.name}' is not given, because {latch}\n"
+            "When it may start again, run `qc-launch unlatch`.")
+        refusal.reason = latch
         refusal.told = (self.name, os.getpid(), None, refusal.reason)
         return refusal
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use qc_lock_core::{
     Account, AccountError, AccountUse, Lock, LockDir, LockError, LockName, PAPER_VARIABLE, Request,
-    StartError, Terminal, run_held,
+    StartError, Terminal, run_held, run_unlocked,
 };
 use qc_process::file;
 use qc_process::{Console, Output, Spawn};
@@ -117,13 +117,20 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
     if args.own_record {
         request = request.without_record();
     }
-    let request = request.wait(args.wait.unwrap_or_default());
+    let mut request = request.wait(args.wait.unwrap_or_default());
+    if let Some(record) = locks.handed_down() {
+        request = request.handed_down(record);
+    }
     let refusal = |error| {
         let refused = matches!(error, LockError::Held { .. } | LockError::Latched { .. });
         let failure = Failure::from(error);
         if refused { failure.with_exit(Exit::Code(args.conflict_exit_code)) } else { failure }
     };
-    let lock = locks.acquire_for_child(&request).map_err(refusal)?;
+    // With nothing to take, it is the command of a wrapper whose lock this is, and the command's with it.
+    let lock = match request.to_take().is_empty() {
+        true => None,
+        false => Some(locks.acquire_for_child(&request).map_err(refusal)?),
+    };
     let log = args.output.as_deref().map(open_output).transpose()?;
     let spawn = Spawn {
         program: program.clone(),
@@ -154,7 +161,11 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
             let _ = writeln!(io::stdout(), "started {} {}", identity.pid, identity.started);
         }
     };
-    let ended = run_held(lock, spawn, started).map_err(|error| {
+    let ended = match lock {
+        Some(lock) => run_held(lock, spawn, started),
+        None => run_unlocked(spawn).map_err(StartError::Spawn),
+    };
+    let ended = ended.map_err(|error| {
         let error = match error {
             StartError::Lock(error) => return refusal(error),
             StartError::GuardDeleted => {

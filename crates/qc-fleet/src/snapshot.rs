@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub unreadable: usize,
     /// What forbids every start, if something does.
     pub latch: Option<Latch>,
+    /// What forbids only some starts.
+    pub latches: Vec<Latch>,
     /// Whether the system shows only part of the processes, see [`Listing::hides_others`].
     pub hides_others: bool,
 }
@@ -131,13 +133,18 @@ impl Snapshot {
         let holding = processes.iter().filter(|one| is_wrapper_of_qc(&one.args));
         let holding = holding.map(|one| one.args.clone()).collect();
         let unreadable = unreadable + unclear;
-        let (elsewhere, latch) = (Vec::new(), None);
-        Self { instances, locks, holding, elsewhere, unreadable, latch, hides_others }
+        let (elsewhere, latch, latches) = (Vec::new(), None, Vec::new());
+        Self { instances, locks, holding, elsewhere, unreadable, latch, latches, hides_others }
     }
 
-    /// Adds what forbids every start.
-    pub fn with_latch(self, latch: Option<Latch>) -> Self {
-        Self { latch, ..self }
+    /// Adds what forbids starts.
+    pub fn with_latches(self, locks: &LockDir) -> Self {
+        Self { latch: locks.latch(), latches: locks.scoped_latches(), ..self }
+    }
+
+    /// Returns what forbids the starts of the component `name`, and of nothing else.
+    pub fn latch_of(&self, name: &str) -> Option<&Latch> {
+        self.latches.iter().find(|latch| latch.is_of(name))
     }
 
     /// Returns the same without one process and its lock: the one that looks.

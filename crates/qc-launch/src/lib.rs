@@ -114,7 +114,9 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     if args.dry_run {
         check::refuse_latched(&locks)?;
         refuse_running(&fleet, &locks)?;
-        write_plan(&fleet, &components, &warnings, output)?;
+        let is_free = |one: &&Arc<Component>| look.snapshot.latch_of(one.name.as_str()).is_none();
+        let starting: Vec<Arc<Component>> = components.iter().filter(is_free).cloned().collect();
+        write_plan(&fleet, &starting, &warnings, output)?;
         adopt::adopt(&fleet, &components, &locks, look, !args.no_adopt)?;
         return Ok(Exit::Done);
     }

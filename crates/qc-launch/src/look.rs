@@ -25,7 +25,7 @@ impl Look {
         // The locks before the processes: one that is gone by then holds none.
         let entries = locks.list().map_err(io::Error::other)?;
         let snapshot = Snapshot::take(fleet, entries)?.without_process(std::process::id());
-        Ok(Self { at, known, snapshot: snapshot.with_latch(locks.latch()) })
+        Ok(Self { at, known, snapshot: snapshot.with_latches(locks) })
     }
 
     /// How long ago it was taken.

@@ -289,6 +289,21 @@ impl<'a> Runtime<'a> {
         }
     }
 
+    /// Starts everything but those whose starts are forbidden: they were stopped by one of the fleet, and
+    /// wait until somebody starts them.
+    fn start_free(&mut self) {
+        let latches = self.locks.scoped_latches();
+        let is_latched = |name: &str| latches.iter().any(|latch| latch.is_of(name));
+        let all = self.roster.iter();
+        let (latched, free): (Vec<_>, Vec<_>) =
+            all.map(|(id, one)| (id, one.name.as_str())).partition(|(_, name)| is_latched(name));
+        if latched.is_empty() {
+            self.events.push_back(Event::StartAll);
+        } else {
+            self.events.extend(free.into_iter().map(|(id, _)| Event::Start(id)));
+        }
+    }
+
     fn post(&self) -> Post {
         self.post.clone()
     }
@@ -300,7 +315,7 @@ impl<'a> Runtime<'a> {
         // Where it is not to be had there is no desktop, and so nobody who logs off.
         let _ = watch_session();
         self.watch_refusals();
-        self.events.push_back(Event::StartAll);
+        self.start_free();
         loop {
             loop {
                 while let Some(event) = self.events.pop_front() {

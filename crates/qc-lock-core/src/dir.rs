@@ -2,7 +2,7 @@
 
 mod attempt;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -18,7 +18,8 @@ use crate::record::Reading;
 use crate::store::{Found, Store};
 use crate::time::now;
 use crate::{
-    Entry, Event, History, Latch, LockError, LockName, Record, Request, Resource, history,
+    Entry, Event, History, Latch, LockError, LockName, Record, Request, Resource, TOKEN_VARIABLE,
+    history,
 };
 
 pub(crate) use self::attempt::{suspect, verdict};
@@ -159,6 +160,15 @@ impl LockDir {
         }
     }
 
+    /// Returns the record of the lock that a wrapper holds for this very process and has handed down by its
+    /// token, see `A lock held for a child` in the protocol.
+    pub fn handed_down(&self) -> Option<Record> {
+        let token = std::env::var(TOKEN_VARIABLE).ok()?;
+        let record = self.record(&token.split_once('/')?.0.parse().ok()?)?;
+        let is_its = record.token.as_ref() == Some(&token) && record.identity() == *own_identity();
+        is_its.then_some(record)
+    }
+
     /// Takes those of the machine's guards of `request` that nobody has, for its living `holder`, and names
     /// it. It lacks them if it was started under a version that knew none, or has closed what it had
     /// inherited; the caller keeps them until it has ended.
@@ -266,9 +276,7 @@ impl LockDir {
             LockError::Held { name, holder, .. } => {
                 (name.as_str(), holder.account.clone(), format!("held by {holder}"))
             }
-            LockError::Latched { name, latch } => {
-                (name.as_str(), None, format!("every start is forbidden: {latch}"))
-            }
+            LockError::Latched { name, latch } => (name.as_str(), None, latch.sentence()),
             LockError::Latch { .. }
             | LockError::Directory { .. }
             | LockError::Guard { .. }
@@ -302,19 +310,29 @@ fn own_program() -> &'static str {
 
 /// Returns which file each guard is, where the system tells.
 fn ids_of(request: &Request, guards: &[Guard]) -> Option<BTreeMap<String, String>> {
-    let resources = request.resources();
+    let resources = request.to_take();
     let ids = resources.iter().zip(guards);
     ids.map(|(resource, guard)| Some((resource.to_string(), guard.id()?))).collect()
 }
 
 /// Returns which guards are held on the whole machine; `None` where none is asked for.
 fn machine_guards(request: &Request, guards: &[Guard]) -> Option<Box<[String]>> {
-    let resources = request.resources();
-    let wide = resources.iter().zip(guards).filter(|(resource, _)| resource.is_machine_wide());
-    let held = wide.clone().filter(|(_, guard)| guard.machine().is_some_and(MachineGuard::holds));
-    let mut held: Box<[String]> = held.map(|(resource, _)| resource.guard_file()).collect();
-    held.sort();
-    wide.peekable().peek().is_some().then_some(held)
+    let wide: HashSet<String> = request
+        .resources()
+        .iter()
+        .filter(|one| one.is_machine_wide())
+        .map(Resource::guard_file)
+        .collect();
+    if wide.is_empty() {
+        return None;
+    }
+    let is_held = |guard: &Guard| guard.machine().is_some_and(MachineGuard::holds);
+    let taken = request.to_take().into_iter().zip(guards).filter(|(_, guard)| is_held(guard));
+    let taken = taken.map(|(resource, _)| resource.guard_file());
+    let handed_down = request.handed_down.iter().filter_map(|record| record.machine.as_deref());
+    let all = taken.chain(handed_down.flatten().cloned());
+    let held: BTreeSet<String> = all.filter(|guard| wide.contains(guard)).collect();
+    Some(held.into_iter().collect())
 }
 
 fn corrupt(reading: &Reading) -> Option<String> {

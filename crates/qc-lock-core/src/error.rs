@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use qc_process::{SHUTDOWN_HINT, visible};
 
+use crate::latch::WAY_OUT;
 use crate::{Holder, Latch, LockName, Resource, sharing_hint};
 
 /// Why an operation on locks failed.
@@ -23,8 +24,8 @@ pub enum LockError {
         /// Whether the holder's record comes from another machine or container.
         foreign: bool,
     },
-    /// Every start is forbidden.
-    #[error("lock `{name}` is not given, because every start is forbidden: {latch}")]
+    /// Every start is forbidden, or those of this name or account.
+    #[error("lock `{name}` is not given, because {}", latch.sentence())]
     Latched {
         /// The lock that was asked for.
         name: String,
@@ -92,6 +93,7 @@ impl LockError {
                     None => hint.into(),
                 }
             }
+            Self::Latched { latch, .. } => latch.way_out().into(),
             _ => hint.into(),
         }
     }
@@ -108,7 +110,7 @@ impl LockError {
                 }
                 (Some(_), None) => MACHINE_HINT,
             },
-            Self::Latched { .. } => "when trading may start again, run `qc-launch unlatch`",
+            Self::Latched { .. } => WAY_OUT,
             Self::Latch { .. } => {
                 "see who may write there and whether it is a file; while it is there, nothing starts"
             }

@@ -1,5 +1,6 @@
-//! The latch: a file in the lock directory that forbids every start until it is removed. Whatever
-//! runs, runs on; nothing new gets a lock. It survives a reboot, and in doubt it is set.
+//! Latches: files in the lock directory that forbid starts until they are removed. Whatever runs, runs on;
+//! nothing new gets a lock. They survive a reboot, and in doubt they are set. `LATCH` forbids every start, those in
+//! `latches` the starts of one name, or all that trade one account.
 
 use std::fmt;
 use std::fs;
@@ -11,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::LIMIT;
 use crate::time::{local_time, now};
-use crate::{Event, LockDir, LockError};
+use crate::{Event, LockDir, LockError, LockName, Resource};
+
+/// How all starts are allowed again.
+pub(crate) const WAY_OUT: &str = "when trading may start again, run `qc-launch unlatch`";
 
 /// The name under which the latch stands in the history.
 const NAME: &str = "LATCH";
@@ -21,6 +25,9 @@ const NAME: &str = "LATCH";
 pub struct Latch {
     /// The version of this format, 1.
     pub version: u32,
+    /// What it forbids, `name/<key>` or `account/<account>`; without it, every start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Why, as the one who set it put it.
     pub reason: String,
     /// When it was set, RFC 3339.
@@ -38,7 +45,7 @@ impl Latch {
     /// What a latch says that can't be read: whoever wrote it meant that nothing starts.
     fn unreadable(why: impl fmt::Display) -> Self {
         let reason = format!("the latch is there but can't be read ({why})");
-        Self { version: 1, reason, since: None, by: None, host: None }
+        Self { version: 1, scope: None, reason, since: None, by: None, host: None }
     }
 
     fn parse(bytes: &[u8]) -> Self {
@@ -47,6 +54,34 @@ impl Latch {
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         serde_json::from_slice(bytes).unwrap_or_else(Self::unreadable)
+    }
+}
+
+impl Latch {
+    /// Returns what it forbids and why, such as "every start is forbidden: broker is down (by ...)".
+    pub fn sentence(&self) -> String {
+        let what = match self.scope.as_deref().and_then(|scope| scope.split_once('/')) {
+            Some(("name", name)) => format!("every start of {} is forbidden", visible(name)),
+            Some((_, account)) => format!("to trade account {} is forbidden", visible(account)),
+            None => "every start is forbidden".into(),
+        };
+        format!("{what}: {self}")
+    }
+
+    /// Returns how starts are allowed again.
+    pub fn way_out(&self) -> String {
+        match self.scope.as_deref().and_then(|scope| scope.strip_prefix("name/")) {
+            Some(name) => format!(
+                "`qc-launch start {}` starts it where a launcher runs; `qc-launch unlatch` allows all starts again",
+                visible(name)
+            ),
+            None => WAY_OUT.into(),
+        }
+    }
+
+    /// Whether it forbids the starts of the lock `name`, and of nothing else.
+    pub fn is_of(&self, name: &str) -> bool {
+        self.scope.as_ref().is_some_and(|scope| scope.eq_ignore_ascii_case(&format!("name/{name}")))
     }
 }
 
@@ -64,16 +99,59 @@ impl LockDir {
     /// Returns what forbids every start, if something does. A latch that can't be read forbids it,
     /// too, and says so as its reason.
     pub fn latch(&self) -> Option<Latch> {
-        let path = self.store.latch();
-        // One that is not there needs no file to be opened, of which there may be too many.
-        if is_missing(&path) {
-            return None;
-        }
-        match file::read_limited(&path, LIMIT) {
-            Ok(bytes) => Some(Latch::parse(&bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(Latch::unreadable(error)),
-        }
+        read(&self.store.latch())
+    }
+
+    /// Returns what forbids a lock on these `resources`, if something does.
+    pub(crate) fn latch_on<'a>(&self, resources: impl Iterator<Item = &'a str>) -> Option<Latch> {
+        self.latch().or_else(|| {
+            let folder = self.store.latches();
+            // Hardly ever is there one.
+            if is_missing(&folder) {
+                return None;
+            }
+            resources.filter_map(scope_of).find_map(|scope| self.latch_of(scope))
+        })
+    }
+
+    fn latch_of(&self, scope: &str) -> Option<Latch> {
+        let latch = read(&self.store.scoped_latch(scope))?;
+        // The name of its file says it, whatever can be read.
+        Some(Latch { scope: Some(scope.to_owned()), ..latch })
+    }
+
+    /// Returns the latches that forbid only some starts.
+    pub fn scoped_latches(&self) -> Vec<Latch> {
+        let files = file::list_directory(&self.store.latches()).unwrap_or_default();
+        let mut latches: Vec<Latch> =
+            files.iter().filter_map(|name| read(&self.store.latches().join(name))).collect();
+        latches.sort_by(|one, other| one.scope.cmp(&other.scope));
+        latches
+    }
+
+    /// Forbids the starts of `name`, for `reason`, until [`LockDir::unlatch_name`] or [`LockDir::unlatch`].
+    ///
+    /// # Errors
+    /// As [`LockDir::set_latch`].
+    pub fn set_latch_of(&self, name: &LockName, reason: &str) -> Result<Latch, LockError> {
+        let scope = Resource::name(name).as_str().to_owned();
+        self.store.create()?;
+        let folder = self.store.latches();
+        file::make_directory(&folder)
+            .map_err(|source| LockError::Directory { path: folder.clone(), source })?;
+        let path = self.store.scoped_latch(&scope);
+        self.write_latch(path, Some(scope), name.as_str(), reason)
+    }
+
+    /// Allows the starts of `name` again; returns what had forbidden them.
+    ///
+    /// # Errors
+    /// [`LockError::Latch`]; they are still forbidden then.
+    pub fn unlatch_name(&self, name: &LockName) -> Result<Option<Latch>, LockError> {
+        let resource = Resource::name(name);
+        let Some(latch) = self.latch_of(resource.as_str()) else { return Ok(None) };
+        self.remove_latch(self.store.scoped_latch(resource.as_str()), name.as_str(), latch)
+            .map(Some)
     }
 
     /// Forbids every start in this directory, for `reason`, until [`LockDir::unlatch`]. From when
@@ -83,15 +161,25 @@ impl LockDir {
     /// [`LockError::Directory`] or [`LockError::Latch`]; nothing is forbidden then.
     pub fn set_latch(&self, reason: &str) -> Result<Latch, LockError> {
         self.store.create()?;
+        self.write_latch(self.store.latch(), None, NAME, reason)
+    }
+
+    fn write_latch(
+        &self,
+        path: PathBuf,
+        scope: Option<String>,
+        name: &str,
+        reason: &str,
+    ) -> Result<Latch, LockError> {
         let here = here();
         let latch = Latch {
             version: 1,
+            scope,
             reason: reason.into(),
             since: Some(now()),
             by: Some(here.user.clone()),
             host: Some(here.name.clone()),
         };
-        let path = self.store.latch();
         let temporary = self.path().join(format!(".{NAME}.{}.tmp", std::process::id()));
         let written = serde_json::to_string_pretty(&latch)
             .map_err(io::Error::from)
@@ -102,24 +190,37 @@ impl LockDir {
             let _ = file::remove(&temporary);
             self.latch_error(path, source)
         })?;
-        let entry = self.entry(Event::Latched, NAME).detail(reason);
+        let entry = self.entry(Event::Latched, name).detail(reason);
         // The latch counts, with or without its line.
         let _ = self.append_here(&entry);
         Ok(latch)
     }
 
-    /// Allows starts again; returns what had forbidden them.
+    /// Allows all starts again; returns what had forbidden them.
     ///
     /// # Errors
-    /// [`LockError::Latch`]; starts are still forbidden then.
-    pub fn unlatch(&self) -> Result<Option<Latch>, LockError> {
-        let Some(latch) = self.latch() else { return Ok(None) };
-        let path = self.store.latch();
+    /// [`LockError::Latch`]; some starts are still forbidden then.
+    pub fn unlatch(&self) -> Result<Vec<Latch>, LockError> {
+        let mut removed = Vec::new();
+        if let Some(latch) = self.latch() {
+            removed.push(self.remove_latch(self.store.latch(), NAME, latch)?);
+        }
+        for name in file::list_directory(&self.store.latches()).unwrap_or_default() {
+            let path = self.store.latches().join(name);
+            let Some(latch) = read(&path) else { continue };
+            let scope = latch.scope.clone().unwrap_or_default();
+            let name = scope.split_once('/').map_or(NAME, |(_, name)| name);
+            removed.push(self.remove_latch(path, name, latch)?);
+        }
+        Ok(removed)
+    }
+
+    fn remove_latch(&self, path: PathBuf, name: &str, latch: Latch) -> Result<Latch, LockError> {
         file::remove(&path).map_err(|source| self.latch_error(path, source))?;
-        let entry = self.entry(Event::Unlatched, NAME).detail(latch.to_string());
+        let entry = self.entry(Event::Unlatched, name).detail(latch.to_string());
         // As above.
         let _ = self.append_here(&entry);
-        Ok(Some(latch))
+        Ok(latch)
     }
 
     fn latch_error(&self, path: PathBuf, source: io::Error) -> LockError {
@@ -127,8 +228,31 @@ impl LockDir {
     }
 }
 
+/// Returns the scope whose latch forbids `resource`: a name itself, and for a place at an account the account,
+/// unless it is the watchdog's, which guards what others have opened.
+fn scope_of(resource: &str) -> Option<&str> {
+    if resource.starts_with("name/") {
+        return Some(resource);
+    }
+    let (account, place) = resource.rsplit_once('/')?;
+    (account.starts_with("account/") && !place.starts_with("watchdog")).then_some(account)
+}
+
+fn read(path: &Path) -> Option<Latch> {
+    // One that is not there needs no file to be opened, of which there may be too many.
+    if is_missing(path) {
+        return None;
+    }
+    match file::read_limited(path, LIMIT) {
+        Ok(bytes) => Some(Latch::parse(&bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(Latch::unreadable(error)),
+    }
+}
+
 fn is_missing(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    use io::ErrorKind::{NotADirectory, NotFound};
+    fs::symlink_metadata(path).is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
 }
 
 #[cfg(test)]
@@ -156,9 +280,43 @@ mod tests {
         assert!(locks.acquire_for_child(&request).is_err());
         assert_eq!(locks.list().unwrap().len(), 1, "a refusal leaves a record");
         held.release().unwrap();
-        assert_eq!(locks.unlatch().unwrap().unwrap().reason, "broker is down");
-        assert_eq!(locks.unlatch().unwrap(), None);
+        assert_eq!(locks.unlatch().unwrap()[0].reason, "broker is down");
+        assert_eq!(locks.unlatch().unwrap(), []);
         locks.acquire(&request).unwrap();
+    }
+
+    #[test]
+    fn a_latch_of_a_name_or_an_account_refuses_only_those() {
+        let (_folder, locks, request) = locks();
+        let account = |text: &str| text.parse::<crate::Account>().unwrap();
+        let of = |name: &str| Request::new(name.parse().unwrap()).account(account("latch-7"));
+        let is_refused =
+            |request: &Request| matches!(locks.acquire(request), Err(LockError::Latched { .. }));
+        locks.set_latch_of(&request.name, "the watchdog said so").unwrap();
+        assert!(is_refused(&request) && is_refused(&of("brain_atlas")));
+        assert!(!is_refused(&of("BRAIN_BOREAS")));
+        let sentence = locks.acquire(&request).unwrap_err().to_string();
+        assert!(sentence.contains("every start of brain_atlas is forbidden"), "{sentence}");
+        assert!(locks.scoped_latches()[0].is_of("BRAIN_ATLAS"));
+        assert!(locks.unlatch_name(&request.name).unwrap().is_some());
+        assert!(!is_refused(&request) && locks.unlatch_name(&request.name).unwrap().is_none());
+
+        let path = locks.store.scoped_latch("account/latch-7");
+        fs::write(path, "{").unwrap();
+        assert!(is_refused(&of("BRAIN_BOREAS")) && is_refused(&of("TRADER")));
+        assert!(!is_refused(&of("WATCHDOG_BOREAS")) && !is_refused(&request));
+        assert_eq!(locks.unlatch().unwrap().len(), 1);
+        assert!(!is_refused(&of("BRAIN_BOREAS")));
+    }
+
+    #[test]
+    fn a_latch_of_a_name_set_while_a_lock_is_being_taken_counts() {
+        let (_folder, locks, request) = locks();
+        let mut lock = locks.take(&request).unwrap();
+        locks.set_latch_of(&request.name, "now").unwrap();
+        let written = lock.write_record(qc_process::own_identity());
+        assert!(matches!(written, Err(LockError::Latched { .. })), "{written:?}");
+        assert!(locks.list().unwrap().is_empty(), "the record stays");
     }
 
     #[test]
@@ -168,7 +326,7 @@ mod tests {
             fs::create_dir_all(locks.path()).unwrap();
             fs::write(locks.path().join("LATCH"), bytes).unwrap();
             assert!(matches!(locks.acquire(&request), Err(LockError::Latched { .. })), "{bytes:?}");
-            assert!(locks.unlatch().unwrap().is_some());
+            assert_eq!(locks.unlatch().unwrap().len(), 1);
         }
         let (_folder, locks, request) = locks();
         fs::create_dir_all(locks.path().join("LATCH")).unwrap();

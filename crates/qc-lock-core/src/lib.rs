@@ -61,7 +61,7 @@ pub use name::{LockName, NameError};
 pub use record::{Reading, Record};
 pub use request::Request;
 pub use resource::{Resource, Terminal};
-pub use run::run_held;
+pub use run::{run_held, run_unlocked};
 pub use tail::HistoryTail;
 pub use time::local_time;
 

@@ -136,7 +136,7 @@ impl Lock {
             self.dir.store.write(&self.record)?;
             self.is_recorded = true;
         }
-        if let Some(latch) = self.dir.latch() {
+        if let Some(latch) = self.dir.latch_on(self.record.resources.iter().map(String::as_str)) {
             self.remove_record()?;
             let error = latched(&self.record.name, latch);
             self.dir.tell_blocked(&error);

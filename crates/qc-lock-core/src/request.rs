@@ -1,8 +1,9 @@
 //! What is asked of a lock directory.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::{Account, AccountUse, LockName, Resource, Terminal};
+use crate::{Account, AccountUse, LockName, Record, Resource, Terminal};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct Request {
     pub(crate) wait: Duration,
     pub(crate) at_once: bool,
     pub(crate) without_record: bool,
+    /// The record of the lock that a wrapper holds for this very process already.
+    pub(crate) handed_down: Option<Box<Record>>,
 }
 
 impl Request {
@@ -29,6 +32,7 @@ impl Request {
             wait: Duration::ZERO,
             at_once: false,
             without_record: false,
+            handed_down: None,
         }
     }
 
@@ -69,6 +73,21 @@ impl Request {
     /// Writes no record: the program keeps one of its own under this name.
     pub fn without_record(self) -> Self {
         Self { without_record: true, ..self }
+    }
+
+    /// Counts what the lock of `record` protects as held: it is held for this very process, see
+    /// [`crate::LockDir::handed_down`].
+    pub fn handed_down(self, record: Record) -> Self {
+        Self { handed_down: Some(Box::new(record)), ..self }
+    }
+
+    /// Returns what has still to be taken, in the order in which guards are.
+    pub fn to_take(&self) -> Vec<Resource> {
+        let mut resources = self.resources();
+        let granted = self.handed_down.iter().flat_map(|record| &record.resources);
+        let granted: HashSet<&str> = granted.map(String::as_str).collect();
+        resources.retain(|one| !granted.contains(one.as_str()));
+        resources
     }
 
     /// Returns what is to be protected, in the order in which guards are taken.

@@ -131,13 +131,15 @@ impl Resource {
 pub(crate) fn guard_file(resource: &str) -> String {
     match resource.split_once('/') {
         Some(("name", name)) => format!("name@{name}"),
-        Some((kind, _)) => {
-            let digest = Sha256::digest(resource.as_bytes());
-            let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-            format!("{kind}@{hex}")
-        }
+        Some((kind, _)) => format!("{kind}@{}", hash(resource)),
         None => resource.to_owned(),
     }
+}
+
+/// Returns the first 32 hexadecimal digits of the SHA-256 of a text.
+pub(crate) fn hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Display for Resource {

@@ -1,5 +1,7 @@
 //! Running a command under a lock, to its end.
 
+use std::io;
+
 use qc_process::{Ended, Relay, Spawn};
 
 use crate::{Lock, LockForChild, StartError};
@@ -25,4 +27,14 @@ pub fn run_held(
     // The command's end is what the caller must learn; a record left behind heals.
     let _ = lock.release();
     Ok(ended)
+}
+
+/// Does the same for a command whose lock somebody else holds.
+///
+/// # Errors
+/// If the command can't be started, or waited for.
+pub fn run_unlocked(spawn: Spawn<'_>) -> io::Result<Ended> {
+    let relay = Relay::start()?;
+    let mut child = spawn.start(|_| Ok(()))?;
+    relay.wait(&mut child)
 }

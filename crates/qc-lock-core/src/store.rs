@@ -11,6 +11,7 @@ use qc_process::fault::point;
 use qc_process::{file, in_parts, visible_json};
 
 use crate::record::{LIMIT, Reading};
+use crate::resource::hash;
 use crate::{LockError, LockName, Record, Request, Resource};
 
 /// How many records are read one after the other before another processor is worth it.
@@ -89,6 +90,16 @@ impl Store {
 
     pub(crate) fn latch(&self) -> PathBuf {
         self.dir.join("LATCH")
+    }
+
+    /// The folder of the latches that forbid only some starts.
+    pub(crate) fn latches(&self) -> PathBuf {
+        self.dir.join("latches")
+    }
+
+    /// The latch that forbids what `scope` says.
+    pub(crate) fn scoped_latch(&self, scope: &str) -> PathBuf {
+        self.latches().join(hash(scope))
     }
 
     pub(crate) fn history_guard(&self) -> PathBuf {

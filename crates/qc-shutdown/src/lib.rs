@@ -12,14 +12,15 @@ mod report;
 mod rounds;
 mod starters;
 
+use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::thread;
 
 use cli::Cli;
 use display::Display;
 use planner::Planner;
-use qc_cli::{Answer, Exit, Failure, confirm, parse, print_json, run_tool};
-use qc_fleet::{Snapshot, StopPlan};
+use qc_cli::{Answer, Exit, Failure, confirm, own_component, parse, print_json, run_tool};
+use qc_fleet::{Instance, Role, Snapshot, StopPlan};
 use qc_lock_core::LockDir;
 use report::Report;
 use rounds::{SECOND_LOOK, stop_everything};
@@ -58,7 +59,8 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             // Without its config it is not known what the user means by the fleet.
             ask(&plan).map_err(|cancelled| planner.trouble.take().unwrap_or(cancelled))?;
         }
-        let latched = latch(cli, &locks);
+        let latched = latch(cli, &locks).and(hold_back(&planner, &plan, &snapshot, &locks));
+        report.held_back = latched.as_deref().map(<[String]>::to_vec).unwrap_or_default();
         let mut results = Vec::new();
         let mut snapshots = vec![snapshot];
         if !plan.is_idle() {
@@ -118,6 +120,35 @@ fn latch(cli: &Cli, locks: &LockDir) -> Result<(), Failure> {
     let Some(reason) = &cli.latch else { return Ok(()) };
     locks.set_latch(reason)?;
     Ok(())
+}
+
+/// Where a component asks, what it stops stays stopped until somebody starts it by name, whatever becomes
+/// of the launcher meanwhile: a watchdog at its limit wants no brain back after a reboot.
+fn hold_back(
+    planner: &Planner<'_>,
+    plan: &StopPlan,
+    snapshot: &Snapshot,
+    locks: &LockDir,
+) -> Result<Vec<String>, Failure> {
+    let fleet = &planner.fleet;
+    let asks = |one: &&Instance| {
+        one.role != Role::Orchestrator
+            && planner.scope.spared.iter().any(|asker| one.includes(asker.pid))
+    };
+    let asker = snapshot.own().find(asks).map(|one| one.component.clone());
+    let Some(asker) = asker.or_else(|| own_component(locks.path())) else { return Ok(Vec::new()) };
+    let own = plan.targets().chain(plan.run_on()).filter(|one| one.elsewhere.is_none());
+    let stopped = own.map(|one| &*one.component).chain(plan.withheld.iter().map(String::as_str));
+    let stopped: BTreeSet<&str> = stopped.collect();
+    let reason = format!("{asker} has run qc-shutdown");
+    let stopped = stopped.into_iter().filter_map(|name| fleet.component(name));
+    stopped
+        .filter(|component| component.enabled)
+        .map(|component| {
+            locks.set_latch_of(&component.name, &reason)?;
+            Ok(component.name.to_string())
+        })
+        .collect()
 }
 
 fn ask(plan: &StopPlan) -> Result<(), Failure> {

@@ -44,6 +44,8 @@ pub(crate) struct Report {
     /// Components that the orchestrator of this folder, which runs on, does not start again.
     #[serde(skip)]
     not_again: Vec<String>,
+    /// Components that no launcher starts until somebody starts them by name.
+    pub(crate) held_back: Vec<String>,
     /// Whether stopping was interrupted.
     pub(crate) interrupted: bool,
     results: Vec<Ended>,
@@ -143,6 +145,7 @@ impl Report {
             is_told: false,
             is_whole: planner.scope.is_whole(),
             not_again: Vec::new(),
+            held_back: Vec::new(),
             interrupted: false,
             results: Vec::new(),
             cleared: Vec::new(),
@@ -208,6 +211,13 @@ impl Report {
             }
         } else {
             self.write_counts(output)?;
+        }
+        if !self.held_back.is_empty() {
+            let names = self.held_back.join(", ");
+            writeln!(
+                output,
+                "No start of the launcher starts {names}; `qc-launch start NAME` does, and `qc-launch unlatch` allows it."
+            )?;
         }
         if let Some(latch) = &self.latch {
             writeln!(output, "EVERY START IS FORBIDDEN: {latch}")?;

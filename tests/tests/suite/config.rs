@@ -55,6 +55,32 @@ fn a_component_of_its_own_runs_under_its_lock_and_stops_with_the_fleet() {
     assert!(lines.iter().all(|line| !line.contains(SECRET)), "{lines:#?}");
 }
 
+/// A command from before there was a launcher: the wrapper asks for what the launcher holds for it.
+#[test]
+fn a_command_that_locks_what_the_launcher_holds_for_it_is_not_refused() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let (lock, brain) = (fleet.tools.tool("qc-lock"), fleet.python());
+    let account = fleet.account(11).to_string();
+    for name in ["BRAIN_ATLAS", "OLD_WRAPPER"] {
+        let wrapper = [lock.to_str().unwrap(), "run", name, "--account", &account, "--"];
+        let command = [&wrapper[..], &[brain.to_str().unwrap(), "BRAIN_ATLAS.py"]].concat();
+        let brain = json!({ "BRAIN_ATLAS": { "command": command } });
+        fleet.configure(&config(&json!({ "components": brain })));
+        let mut launch = fleet.launch(&[], |_| ());
+        launch.wait_for("started BRAIN_ATLAS");
+        let started = fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]);
+        assert_eq!(started.code, 0, "{name}: {started:#?}");
+        let seen = fleet.run("qc-ps", &["--check"]);
+        assert_eq!(seen.code, 0, "{name}: {seen:#?}");
+        let again = ["run", "OTHER", "--account", &account, "--", "hostname"];
+        assert_eq!(fleet.run("qc-lock", &again).code, 75, "{name}");
+        let stopped = fleet.run("qc-shutdown", &["--yes"]);
+        assert_eq!(stopped.code, 0, "{name}: {stopped:#?}");
+        assert!(stopped.stdout.contains("All automation has stopped."), "{name}: {stopped:#?}");
+        assert_eq!(launch.finish().0, Ended::Code(0), "{name}");
+    }
+}
+
 #[test]
 fn names_of_variables_that_are_one_here_are_an_error_of_the_check() {
     let fleet = SampleFleet::new(tools(), &ONE);

@@ -134,6 +134,33 @@ fn a_latch_refuses_everybody_until_it_is_removed_and_a_holder_goes_on() {
 }
 
 #[test]
+fn a_latch_of_a_name_or_an_account_refuses_its_starts_alone() {
+    let account = "latched-7311";
+    // What `printf account/latched-7311 | sha256sum` begins with.
+    let file = "latches/dc1aa3550ac6326492e03cf7525966ad";
+    let of_account =
+        json!({ "version": 1, "scope": "account/latched-7311", "reason": "a wrong password" });
+    for asker in askers() {
+        let locks = sample();
+        locks.locks().set_latch_of(&NAME.parse().unwrap(), "the limit was reached").unwrap();
+        let text = locks.attempt(asker, &NAME.to_lowercase(), None).refused();
+        let what = format!("every start of {} is forbidden: the limit", NAME.to_lowercase());
+        assert!(asker == Speaker::Library || text.contains(&what), "{text}");
+        assert_eq!(locks.attempt(asker, "BRAIN_BOREAS", None).taken(), 0);
+
+        fs::write(locks.dir().join(file), of_account.to_string()).unwrap();
+        for name in ["BRAIN_BOREAS", "TRADER"] {
+            let text = locks.attempt(asker, name, Some(account)).refused();
+            assert!(asker == Speaker::Library || text.contains("a wrong password"), "{text}");
+        }
+        assert_eq!(locks.attempt(asker, "WATCHDOG_BOREAS", Some(account)).taken(), 0);
+        assert_eq!(locks.attempt(asker, "BRAIN_BOREAS", None).taken(), 0);
+        assert_eq!(locks.locks().unlatch().unwrap().len(), 2);
+        assert_eq!(locks.attempt(asker, NAME, Some(account)).taken(), 0);
+    }
+}
+
+#[test]
 fn a_latch_that_cannot_be_read_refuses_everybody() {
     for bytes in [&b""[..], b"{", b"[]", b"{}", b"\xff\xfe"] {
         let locks = sample();

@@ -286,6 +286,53 @@ fn a_watchdog_that_runs_it_is_obeyed_and_its_orchestrator_starts_no_brain_again(
 }
 
 #[test]
+fn what_a_watchdog_has_stopped_stays_stopped_when_its_launcher_starts_again() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let tool = fleet.tools.tool("qc-shutdown");
+    let words = format!("await limit\nrun {} --yes --role brain", tool.display());
+    fleet.script("STOPLOSS_WATCHDOG_V2.py", &words);
+    let launched = launch(&fleet);
+    let brain = fleet.locks().status(&"BRAIN_ATLAS".parse().unwrap()).unwrap();
+    fs::write(fleet.root().join("limit"), "").unwrap();
+    let logs = fleet.tools.tool("qc-launch");
+    let args = ["logs", "WATCHDOG_ATLAS", "--follow"];
+    let mut logs = Program::start(&logs, &args, fleet.root(), &[], |_| ());
+    logs.wait_for("No start of the launcher starts BRAIN_ATLAS");
+    drop(logs);
+    // The launcher goes down hard: what it knew is gone, and the computer may have started anew.
+    fs::remove_file(fleet.root().join("limit")).unwrap();
+    drop(launched);
+    assert_eq!(shutdown(&fleet, &["--yes"]).code, 0);
+    let identity = brain.and_then(|lock| lock.evidence.holder).expect("it had run");
+    assert_eq!(liveness(&identity), Liveness::Dead);
+
+    let why = "WATCHDOG_ATLAS has run qc-shutdown";
+    let checked = fleet.run("qc-launch", &["check"]);
+    assert_eq!(checked.code, 0, "{checked:#?}");
+    assert_contains(&checked, &["BRAIN_ATLAS stays stopped", why]);
+    let plan = fleet.run("qc-launch", &["--dry-run"]);
+    assert_eq!(plan.code, 0, "{plan:#?}");
+    assert!(!plan.stdout.contains("BRAIN_ATLAS.py"), "{plan:#?}");
+    let account = fleet.account(41).to_string();
+    let run = ["run", "BRAIN_ATLAS", "--account", &account, "--", "hostname"];
+    let refused = fleet.run("qc-lock", &run);
+    assert_eq!(refused.code, 75, "{refused:#?}");
+    assert!(refused.stderr.contains("qc-launch start brain_atlas"), "{refused:#?}");
+
+    let mut again = fleet.launch(&[], |_| ());
+    again.wait_for("started WATCHDOG_ATLAS");
+    let status = fleet.run("qc-launch", &["status"]);
+    assert_contains(&status, &["stopped", why]);
+    let seen = fleet.run("qc-ps", &["--check"]);
+    assert_eq!(seen.code, 3, "{seen:#?}");
+    assert_eq!(fleet.run("qc-ps", &["--check", "--allow-stopped"]).code, 0);
+    assert_eq!(fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]).code, 0);
+    again.wait_for("started BRAIN_ATLAS");
+    assert_eq!(fleet.locks().scoped_latches(), []);
+    assert_eq!(shutdown(&fleet, &["--yes"]).code, 0);
+}
+
+#[test]
 fn a_brain_that_runs_it_is_obeyed_and_not_started_again_itself() {
     for (args, others) in
         [("", "stopped"), (" --keep-watchdogs", "stopped"), (" --account ATLAS", "running")]

@@ -145,7 +145,9 @@ pub fn check(fleet: &Fleet, components: &[Arc<Component>], facts: &Facts) -> Vec
     let mut config = accounts::nothing_to_start(fleet, components, facts);
     config.extend(accounts::of_config(fleet));
     about(Subject::Config, config, "it is well-formed");
-    about(Subject::Latch, latch(facts).into_iter().collect(), "starts are allowed");
+    let mut latches: Vec<Check> = latch(facts).into_iter().collect();
+    latches.extend(latched(components, facts));
+    about(Subject::Latch, latches, "starts are allowed");
     about(Subject::Accounts, accounts::same_number(fleet, components), "each number stands once");
     about(Subject::Magic, accounts::same_magic(fleet, components), "each magic number stands once");
     let mut terminals = accounts::same_terminal(fleet, components);
@@ -178,6 +180,16 @@ pub fn latch(facts: &Facts) -> Option<Check> {
     let latch = facts.snapshot.latch.as_ref()?;
     let advice = "run `qc-launch unlatch` when starts are to be allowed again";
     Some(Check::error(Subject::Latch, format!("every start is forbidden: {latch}"), advice))
+}
+
+/// Finds what is not started, because its starts are forbidden.
+fn latched(components: &[Arc<Component>], facts: &Facts) -> Vec<Check> {
+    let found = components.iter().filter_map(|one| {
+        let latch = facts.snapshot.latch_of(one.name.as_str())?;
+        let text = format!("{} stays stopped: {latch}", one.name);
+        Some(Check::warning(Subject::Latch, text, latch.way_out()))
+    });
+    found.collect()
 }
 
 /// Returns the worst of `checks`.

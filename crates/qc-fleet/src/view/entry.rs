@@ -120,6 +120,9 @@ impl Facts<'_> {
             entry.state = judged.state;
             entry.detail = judged.detail;
         }
+        if entry.state == State::Stopped && entry.detail.is_none() {
+            entry.detail = self.snapshot.latch_of(name).map(ToString::to_string);
+        }
         if component.account_use == AccountUse::Paper {
             let detail = entry.detail.take();
             entry.detail = Some(detail.map_or(ON_PAPER.into(), |it| format!("{ON_PAPER}; {it}")));
@@ -217,6 +220,9 @@ impl Facts<'_> {
             };
         }
         let text = |text: &str| Some(text.to_owned());
+        if let Some(latch) = self.snapshot.latch_of(component.name.as_str()) {
+            return Judged::new(State::Stopped, latch.to_string());
+        }
         match (self.past.of(component.name.as_str()), self.past.launcher) {
             (Last::GaveUp(why), _) => Judged::new(State::GaveUp, why.clone()),
             (Last::Stopped, _) => Judged::new(State::Stopped, text("as asked")),

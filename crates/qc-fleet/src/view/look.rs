@@ -82,7 +82,7 @@ impl Look {
 }
 
 fn snapshot(fleet: &Fleet, locks: &LockDir) -> Result<Snapshot, LookError> {
-    Ok(Snapshot::take(fleet, locks.list()?)?.with_latch(locks.latch()))
+    Ok(Snapshot::take(fleet, locks.list()?)?.with_latches(locks))
 }
 
 /// Returns the process of an orchestrator that is a Python, if one runs.

@@ -156,8 +156,24 @@ impl Runtime<'_> {
         self.machine.sort_by_need(&mut ids);
         let text = self.outdated(&ids);
         text.iter().for_each(|line| self.report.warn("asked", line));
+        ids.iter().for_each(|&id| self.unlatch(id));
         self.events.extend(ids.into_iter().map(event));
         Ok(text)
+    }
+
+    /// Allows the starts of one that was stopped until somebody starts it.
+    fn unlatch(&mut self, id: Id) {
+        let Some(component) = self.roster.get(id) else { return };
+        match self.locks.unlatch_name(&component.name) {
+            Ok(None) => {}
+            Ok(Some(latch)) => {
+                let text =
+                    format!("{} may start again, which was forbidden: {latch}", component.name);
+                self.report.info("asked", &text);
+            }
+            // Its start is refused then, and says so.
+            Err(error) => self.report.warn("asked", &qc_cli::describe(&error)),
+        }
     }
 
     /// Says which brains are stopped although only their watchdogs were named.
@@ -282,7 +298,7 @@ impl Runtime<'_> {
         };
         let brains = self.roster.iter().map(|(id, _)| id).filter(|&id| is_restarted_with(id));
         let ids: Vec<Id> = asked.iter().copied().chain(brains).collect();
-        let latch = self.locks.latch().map(|latch| format!("every start is forbidden: {latch}"));
+        let latch = self.locks.latch().map(|latch| latch.sentence());
         let found = self.obstacles_in_sight(&ids);
         let mut refused = Vec::new();
         for id in ids {

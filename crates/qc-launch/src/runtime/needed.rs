@@ -45,9 +45,7 @@ impl Runtime<'_> {
             is_busy: false,
         };
         if let (Some(latch), Some(&first)) = (latch, asked.first()) {
-            let why = format!("every start is forbidden: {latch}");
-            let hint = "when trading may start again, run `qc-launch unlatch`".to_owned();
-            return Err(refused(self.roster.name(first), &why, hint));
+            return Err(refused(self.roster.name(first), &latch.sentence(), latch.way_out()));
         }
         let lives: Vec<(Id, u32)> =
             asked.iter().filter_map(|&id| Some((id, self.running(id)?.life))).collect();

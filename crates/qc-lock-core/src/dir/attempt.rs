@@ -30,7 +30,7 @@ pub(super) enum Attempt {
 impl LockDir {
     /// Tries once to take all guards, and judges the records that are there.
     pub(super) fn attempt(&self, request: &Request) -> Result<Attempt, LockError> {
-        let resources = request.resources();
+        let resources = request.to_take();
         let mut guards = Vec::with_capacity(resources.len());
         for resource in &resources {
             match self.take_guard(resource) {
@@ -46,7 +46,7 @@ impl LockDir {
         }
         // Looked at with the guards in hand; and once more when the record is there, for a latch
         // that is set in between.
-        if let Some(latch) = self.latch() {
+        if let Some(latch) = self.latch_on(resources.iter().map(Resource::as_str)) {
             return Ok(Attempt::Held(latched(request.name.as_str(), latch)));
         }
         let mut left_over = Vec::new();
