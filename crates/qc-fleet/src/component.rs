@@ -175,6 +175,8 @@ pub struct AccountEntry {
     pub account: Option<Account>,
     /// The number that marks its orders, as far as the config says one.
     pub magic: Option<String>,
+    /// The broker's server, as the config writes it.
+    pub server: Option<String>,
     /// Its terminal, as the config writes it.
     pub terminal_path: Option<String>,
     /// Whether it is traded.
@@ -287,6 +289,12 @@ impl Fleet {
     /// Returns the folder that the locks live in, unless the user names another.
     pub fn lock_dir(&self) -> PathBuf {
         self.root.join(qc_lock_core::LOCK_FOLDER)
+    }
+
+    /// Returns the broker's server of the account of `component`, as far as the config names it.
+    pub(crate) fn server_of(&self, component: &Component) -> Option<&str> {
+        let key = component.account_key.as_deref()?;
+        self.accounts.iter().find(|entry| entry.key == key)?.server.as_deref()
     }
 
     /// Returns the component of this name, whatever its case.

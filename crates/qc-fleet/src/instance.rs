@@ -24,6 +24,8 @@ pub struct Instance {
     pub terminal: Option<Terminal>,
     /// What it does with them.
     pub account_use: AccountUse,
+    /// The broker's server of its account, by the config of the fleet that it belongs to.
+    pub server: Option<String>,
     /// Where its script lies.
     pub place: Place,
     /// The folder of its script; `None` if the process does not let us see it.
@@ -66,6 +68,7 @@ impl Instance {
             account: None,
             terminal: None,
             account_use: AccountUse::Trades,
+            server: None,
             place: Place::Fleet,
             folder: None,
             other_root: None,
@@ -184,6 +187,7 @@ impl Instance {
             self.account = component.account.as_ref().map(ToString::to_string);
             self.terminal = component.terminal.clone();
             self.account_use = component.account_use;
+            self.server = fleet.server_of(component).map(str::to_owned);
         }
     }
 }

@@ -7,7 +7,6 @@
 mod obstacle;
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use qc_lock_core::{LockEntry, Resource, sharing_hint};
@@ -50,7 +49,7 @@ pub struct Survey {
 /// What runs beside a start.
 #[derive(Debug)]
 pub struct Beside<'a> {
-    root: &'a Path,
+    fleet: &'a Fleet,
     orchestrator: String,
     /// The instances of this folder, by name.
     own: HashMap<String, Vec<&'a Instance>>,
@@ -75,7 +74,7 @@ impl<'a> Beside<'a> {
         is_own: impl Fn(&Instance) -> bool,
     ) -> Self {
         let mut beside = Self {
-            root: &fleet.root,
+            fleet,
             orchestrator: key(fleet.orchestrator.as_str()),
             own: HashMap::new(),
             placed: HashMap::new(),
@@ -133,7 +132,9 @@ impl<'a> Beside<'a> {
             let why = sharing(place);
             for &one in self.placed.get(place).into_iter().flatten() {
                 if told.insert(one) {
-                    obstacles.push(self.obstacle(one, &format!(" {why}")));
+                    let two_brokers = self.two_brokers(one, component);
+                    let obstacle = self.obstacle(one, &format!(" {why}"));
+                    obstacles.push(Obstacle { two_brokers, ..obstacle });
                 }
             }
         }
@@ -179,6 +180,19 @@ impl<'a> Beside<'a> {
                 MayStart::No(several.chain(obstacles).collect())
             }
         }
+    }
+
+    /// Says how one number at two brokers is written, where the servers of the two are different.
+    fn two_brokers(&self, one: &Instance, component: &Component) -> Option<String> {
+        let (theirs, ours) = (one.server.as_deref()?, self.fleet.server_of(component)?);
+        let is_one = theirs.trim().eq_ignore_ascii_case(ours.trim());
+        let account = component.account.as_ref().filter(|_| !is_one)?;
+        Some(format!(
+            "its server is {}, and here {}; if the number is two accounts, at two brokers, write \
+             `\"account\": \"{account}@BROKER\"` in each place that uses it",
+            qc_process::visible(theirs),
+            qc_process::visible(ours)
+        ))
     }
 
     /// Decides about all `components` of a first start, beside which nothing else of the fleet may run.
@@ -239,7 +253,8 @@ impl<'a> Beside<'a> {
     fn obstacle(&self, instance: &Instance, why: &str) -> Obstacle {
         let pids: Vec<String> = instance.pids().iter().map(ToString::to_string).collect();
         let is_own = instance.place == Place::Fleet;
-        let folder = instance.folder.clone().or_else(|| is_own.then(|| self.root.into()));
+        let folder =
+            instance.folder.clone().or_else(|| is_own.then(|| self.fleet.root.as_path().into()));
         let place = match &folder {
             Some(folder) if !is_own => format!(" in {}", folder.display()),
             _ => String::new(),
@@ -253,6 +268,7 @@ impl<'a> Beside<'a> {
             is_elsewhere: instance.place == Place::Foreign,
             is_orchestrator: instance.role == Role::Orchestrator,
             sharing: None,
+            two_brokers: None,
             text: format!("{name} runs (PID {pids}){place}{why}"),
         }
     }

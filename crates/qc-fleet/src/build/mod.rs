@@ -192,6 +192,7 @@ impl Builder<'_> {
             key: key.into(),
             account: account.account.0.clone(),
             magic,
+            server: account.server.as_ref().and_then(|it| it.as_str()).map(str::to_owned),
             terminal_path,
             enabled: account.enabled.unwrap_or(false),
             lacks_enabled: account.enabled.is_none(),

@@ -38,7 +38,7 @@ pub(crate) struct Trading {
     pub(crate) watchdog_limit: Option<serde_json::Number>,
 }
 
-/// One account. `server` and `symbols` are the scripts' own.
+/// One account. `symbols` and other keys are the scripts' own.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Account")]
 pub(crate) struct AccountConfig {
@@ -53,6 +53,10 @@ pub(crate) struct AccountConfig {
     /// The number that marks its orders. No two enabled accounts may have the same.
     #[serde(default)]
     pub(crate) magic: Option<serde_json::Value>,
+    /// The broker's server, which the scripts log in to. One number is one account on all servers; a number
+    /// that is two accounts, at two brokers, is written `"account": "NUMBER@BROKER"`.
+    #[serde(default)]
+    pub(crate) server: Option<serde_json::Value>,
     /// Whether it is traded. An account without this key is not traded, and `qc-launch check` warns
     /// of it.
     #[serde(default)]

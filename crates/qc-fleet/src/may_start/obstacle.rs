@@ -22,6 +22,8 @@ pub struct Obstacle {
     pub is_orchestrator: bool,
     /// What to do where one of the two only reads its account.
     pub(super) sharing: Option<String>,
+    /// What to do where the number of the account is that of two.
+    pub(super) two_brokers: Option<String>,
     pub(super) text: String,
 }
 
@@ -38,8 +40,9 @@ impl Obstacle {
 
     /// Returns how to get it out of the way.
     pub fn way_out(&self) -> String {
-        let stop = self.way_to_stop();
-        self.sharing.as_ref().map_or(stop.clone(), |sharing| format!("{stop}; {sharing}"))
+        let stop = Some(self.way_to_stop());
+        let ways = [stop, self.sharing.clone(), self.two_brokers.clone()];
+        ways.into_iter().flatten().collect::<Vec<String>>().join("; ")
     }
 
     fn way_to_stop(&self) -> String {
@@ -92,6 +95,7 @@ pub(super) fn holder_obstacle(holder: &MachineHolder, why: &str) -> Obstacle {
         is_elsewhere: true,
         is_orchestrator: false,
         sharing: None,
+        two_brokers: None,
     }
 }
 
@@ -107,6 +111,7 @@ pub(super) fn lock_obstacle(lock: &LockEntry) -> Obstacle {
         is_elsewhere: false,
         is_orchestrator: false,
         sharing: None,
+        two_brokers: None,
         text: format!("lock {} is held{pid}{host}", lock.name),
     }
 }

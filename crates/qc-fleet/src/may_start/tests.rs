@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use qc_lock_core::{AccountUse, LockState, Terminal};
 
 use super::*;
@@ -99,6 +101,26 @@ fn a_program_elsewhere_blocks_by_account_terminal_or_as_an_unknown_brain_of_that
     assert_eq!(why(other(AccountUse::Paper)), "", "on paper");
     let server = Instance { role: Role::Server, ..account("1", foreign("quantum_server")) };
     assert_eq!(why(server), "", "a server elsewhere is judged by its port");
+}
+
+#[test]
+fn one_number_at_two_brokers_is_told_how_it_is_written() {
+    let root = tempfile::tempdir().unwrap();
+    let mut fleet = fleet(root.path());
+    fleet.accounts[0].server = Some("ICMarkets-Live".into());
+    let way_out = |server: &str| {
+        let server = Some(server.to_owned());
+        let one =
+            Instance { account: Some("1".into()), server, ..brain("BRAIN_X", Place::Foreign) };
+        let snapshot = Snapshot { instances: vec![one], ..Snapshot::default() };
+        let beside = Beside::new(&fleet, &snapshot, |_| false);
+        match beside.may_start(fleet.component("BRAIN_A").unwrap()) {
+            MayStart::No(obstacles) => obstacles[0].way_out(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(way_out("Pepperstone-Live").contains(r#""account": "1@BROKER""#));
+    assert!(!way_out("icmarkets-live ").contains("BROKER"));
 }
 
 #[test]
