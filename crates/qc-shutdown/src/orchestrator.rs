@@ -3,6 +3,7 @@
 
 mod told;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use qc_fleet::{Outcome, Pace, Role, STOP_ORDER, StopPlan, Stopping, Target};
@@ -205,7 +206,8 @@ fn brains_first<'a>(
     let (mut obedient, mut mute) = (Vec::new(), Vec::new());
     for group in groups {
         let brains = plan.targets().filter(|one| is_brain(one) && group.includes(one));
-        let names: Vec<String> = brains.map(|one| one.component.clone()).collect();
+        let names: BTreeSet<String> = brains.map(|one| one.component.clone()).collect();
+        let names: Vec<String> = names.into_iter().collect();
         match group.tell(plan, &Order::Stop { names, run_on: Vec::new() }) {
             Answer::Obeys(_) => {
                 stopping.note_told(|one| is_brain(one) && group.knows(one));

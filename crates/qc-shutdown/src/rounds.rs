@@ -70,7 +70,8 @@ pub(crate) fn stop_everything(
         &mut told,
         &mut |stopping, told| {
             rounds.look(stopping, told);
-            rounds.stop_up_to(stopping, told, Role::Brain);
+            // The orchestrators are told of the rest afterwards, and end with that.
+            rounds.stop_all_of(stopping, told, &[Role::Brain]);
         },
     );
     if plan.targets().any(|one| one.role == Role::Orchestrator) {
@@ -91,7 +92,12 @@ impl Rounds<'_> {
     /// Stops those of all roles up to this one, and what comes up meanwhile.
     fn stop_up_to(&mut self, stopping: &mut Stopping<'_>, told: &mut Told, last: Role) {
         let turn = STOP_ORDER.iter().position(|&role| role == last).unwrap_or_default();
-        let roles = &STOP_ORDER[..=turn];
+        self.stop_all_of(stopping, told, &STOP_ORDER[..=turn]);
+    }
+
+    /// Stops those of these roles, and what comes up meanwhile.
+    fn stop_all_of(&mut self, stopping: &mut Stopping<'_>, told: &mut Told, roles: &[Role]) {
+        let last = roles.last().copied();
         for _ in 0..LOOKS {
             if stopping.is_interrupted() || !roles.iter().any(|&role| stopping.has(role)) {
                 break;
@@ -103,7 +109,8 @@ impl Rounds<'_> {
             }
             self.look(stopping, told);
             // No watchdog ends before a brain that comes again.
-            if last == Role::Brain && !stopping.has(last) && self.may_come_again(stopping) {
+            let is_after_brains = last == Some(Role::Brain) && !stopping.has(Role::Brain);
+            if is_after_brains && self.may_come_again(stopping) {
                 wait(stopping, SECOND_LOOK);
                 self.look(stopping, told);
             }

@@ -262,6 +262,22 @@ fn a_busy_control_channel_is_tried_again_and_kills_no_orchestrator() {
 }
 
 #[test]
+fn beside_a_copy_by_hand_each_stage_is_told_as_it_was() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let launched = launch(&fleet);
+    let _copy = by_hand(&fleet, &["BRAIN_ATLAS.py"]);
+    let stopped = shutdown(&fleet, &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    let at = |text: &str| {
+        stopped.stdout.rfind(text).unwrap_or_else(|| panic!("no `{text}`: {stopped:#?}"))
+    };
+    let stages = ["Stopping brains", "Stopping watchdogs", "  WATCHDOG_ATLAS (", "Stopping orch"];
+    assert!(stages.map(at).is_sorted(), "{stopped:#?}");
+    assert!(!stopped.stdout.contains("by itself"), "{stopped:#?}");
+    assert_eq!(launched.finish().0.code(), 0);
+}
+
+#[test]
 fn a_watchdog_that_runs_it_is_obeyed_and_its_orchestrator_starts_no_brain_again() {
     let fleet = SampleFleet::new(tools(), &ONE);
     let tool = fleet.tools.tool("qc-shutdown");
