@@ -7,6 +7,9 @@
 
 #![forbid(unsafe_code)]
 
+mod claim;
+mod machine;
+
 use stateright::{Checker, Model, Property};
 
 /// A contender, by number; also its identity, which a crash ends for ever.
