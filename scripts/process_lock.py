@@ -67,7 +67,7 @@ class LockHeldError(LockError):
 
     told = ()  # what the history says of it
     reason = ""
-    nameless = None  # the resource of which no record says who holds it
+    look_closer = None  # where nothing says who holds it: makes the refusal that names who has it open
 
 
 class LockLatchedError(LockHeldError):
@@ -440,8 +440,14 @@ if os.name == "nt":
         """No lock is inherited."""
         return False
 
+    def _guards_from_wrapper(_paths):
+        return []
+
     def _open_in(_path):
         """The system does not show who has a file open."""
+        return []
+
+    def _machine_guard_open_in(_guard):
         return []
 
     def _guard_id(_fd):
@@ -583,19 +589,76 @@ else:
 
     def _is_inherited(path):
         """Whether this process has the guard open already."""
+        return any(_leads_to(fd, path) for fd in _descriptors())
+
+    def _descriptors():
         try:
-            guard = os.lstat(path)
-            for fd in os.listdir("/proc/self/fd"):
-                try:
-                    if os.path.samestat(guard, os.fstat(int(fd))):
-                        return True
-                except OSError:
-                    pass  # the listing's own
+            return [int(fd) for fd in os.listdir("/proc/self/fd")]
         except OSError:
-            pass
+            return []
+
+    def _leads_to(fd, place):
+        """Whether a descriptor is open on a file, or, where `place` is bytes, is the socket of that name."""
+        try:
+            if isinstance(place, bytes):
+                return _socket_name(fd) == place
+            return os.path.samestat(os.fstat(fd), os.lstat(place))
+        except OSError:
+            return False  # one that the listing itself had open, or a path that is not there
+
+    def _socket_name(fd):
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            return None
+        with socket.socket(fileno=os.dup(fd)) as one:
+            name = one.getsockname()
+        return name if isinstance(name, bytes) else None
+
+    def _is_socket_of(fd, guard):
+        """Whether a descriptor is one of the sockets that say who holds a guard of the machine."""
+        try:
+            return (_socket_name(fd) or b"").startswith(b"\0qc2/" + guard.encode() + b"/")
+        except OSError:
+            return False
+
+    def _came_through_exec():
+        """The descriptors that this program has from the one before it. It opens none like them itself."""
+        return [fd for fd in _descriptors() if _is_inheritable(fd) or (fd in _from_wrapper and _from_wrapper[fd] == _open_file(fd))]
+
+    def _is_inheritable(fd):
+        try:
+            return os.get_inheritable(fd)
+        except OSError:
+            return False  # the listing's own
+
+    def _take_over(place, fds):
+        """Takes a guard from the program that this one has replaced (`os.execv`)."""
+        for fd in _came_through_exec():
+            if _leads_to(fd, place):
+                fds.append(fd)
+                os.set_inheritable(fd, False)
+                _from_wrapper.pop(fd, None)
+                return True
         return False
 
-    def _open_in(path):
+    def _guards_from_wrapper(paths):
+        """The descriptors of a wrapper's guards, of the folder and of the machine."""
+        places = [*paths, *(_shared_path(path.name) for path in paths), *(_socket_of(path.name) for path in paths)]
+        return [
+            fd for fd in _came_through_exec()
+            if any(_leads_to(fd, place) for place in places) or any(_is_socket_of(fd, path.name) for path in paths)]
+
+    def _machine_guard_open_in(guard):
+        """The same for a guard of the machine."""
+        try:
+            with open("/proc/net/unix", "rb") as file:
+                lines = [line.split() for line in file]
+        except OSError:
+            lines = []
+        name = b"@" + _socket_of(guard)[1:]
+        sockets = [f"socket:[{line[6].decode()}]" for line in lines if len(line) > 7 and line[7] == name]
+        return _open_in(Path(_shared_path(guard)), sockets)
+
+    def _open_in(path, sockets=()):
         """The processes that have a guard open, as far as the system shows: it may be inherited from
         one that has ended."""
         found = []
@@ -603,7 +666,8 @@ else:
             try:
                 # Only what is called so is looked at: any other may lie on a disk that does not answer.
                 fds = [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
-                if any(os.readlink(fd).endswith("/" + path.name) and os.path.samefile(fd, path) for fd in fds):
+                links = [(fd, os.readlink(fd)) for fd in fds]
+                if any(to in sockets or (to.endswith("/" + path.name) and os.path.samefile(fd, path)) for fd, to in links):
                     with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
                         found.append(f"PID {pid} ({_visible(file.read().strip())})")
             except OSError:
@@ -615,6 +679,8 @@ else:
 
     def _open_or_create(path, fds, mode):
         """Opens a file to lock it, or creates it; returns whether it was created."""
+        if str(path) in _kept and _take_over(path, fds):
+            return False
         while True:
             try:
                 _add(fds, os.open, path, os.O_RDWR | _SAFE)
@@ -674,10 +740,22 @@ else:
             bound.bind(b"\0" + address)
             _add(fds, socket.SocketType.detach, bound)
 
+    def _socket_of(guard):
+        return f"\0qc2/{guard}".encode()
+
+    def _shared_path(guard):
+        return f"/dev/shm/qc2.{guard}"
+
     def _bind_guard(guard, fds):
         """The first leg of a machine guard: a socket that only has a name. Nothing can delete it."""
+        name = _socket_of(guard)
+        if name in _kept and _take_over(name, fds):
+            for fd in _came_through_exec():
+                if _is_socket_of(fd, guard):
+                    os.close(fd)  # made anew with the record
+            return True
         try:
-            _bind(f"qc2/{guard}".encode(), fds)
+            _bind(name[1:], fds)
             return True
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
@@ -688,7 +766,7 @@ else:
 
     def _lock_shared_file(guard, fds):
         """The second leg: a locked file. Programs in another network namespace see it, too."""
-        path = f"/dev/shm/qc2.{guard}"
+        path = _shared_path(guard)
         while True:
             try:
                 if _open_or_create(path, fds, 0o666):
@@ -740,6 +818,15 @@ else:
             return []
         found = (line.partition(b" @" + start.encode()) for line in lines)
         return [text.decode("utf-8", "surrogateescape") for _, mark, text in found if mark]
+
+
+def _open_file(fd):
+    """What a descriptor is open on: a file's device and inode, which a socket has as well."""
+    try:
+        found = os.fstat(fd)
+        return found.st_dev, found.st_ino
+    except OSError:
+        return None  # it is closed
 
 
 def _file_name(path):
@@ -1005,6 +1092,13 @@ class _Found:
         if not self.is_ours() or self.record.get("wrapper_pid") is None:
             return set()
         return {one for one in self.record["resources"] if _is_inherited(_guard_path(self.path.parent, one))}
+
+    def kept(self):
+        """The guards that this very process may have kept from the program that it has replaced."""
+        if os.name == "nt" or not self.is_ours():
+            return set()
+        paths = [_guard_path(self.path.parent, one) for one in self.record["resources"]]
+        return {place for path in paths for place in (str(path), _shared_path(path.name), _socket_of(path.name))}
 
     def is_of_a_closed_guard(self, resource, guard):
         """Whether the holder is gone although its process can't be seen, because it is one of another
@@ -1291,6 +1385,8 @@ _claimed = globals().get("_claimed", {})  # folder -> the record that a wrapper 
 _in_hand = globals().get("_in_hand", set())  # guards that are being taken, not held yet
 _is_warned = globals().get("_is_warned", False)  # that a guard of the machine can't be taken here
 _taking = globals().get("_taking") or threading.RLock()  # no fork between opening a guard and putting it there
+_kept = globals().get("_kept", set())  # guards that this process has kept through `os.execv`: paths, names of sockets
+_from_wrapper = globals().get("_from_wrapper", {})  # descriptors of a wrapper's guards -> what they are open on
 _token = globals().get("_token")  # what was found in the environment, while it may still be claimed
 
 
@@ -1302,6 +1398,7 @@ class _Guard:
         self.path = path
         self.numbers = []  # descriptors, or handles of Windows
         self._close = close
+        self._ids = {}  # what the descriptors are open on
 
     def __enter__(self):
         return self
@@ -1322,6 +1419,7 @@ class _Guard:
                     # Between opening and locking the file may have been deleted and made anew: then
                     # the lock is on a file that nobody else will ever see.
                     if self.is_current():
+                        self._note()
                         return True
                     self.close()
         except OSError as error:
@@ -1335,10 +1433,25 @@ class _Guard:
         """Lets the guard go. Can be called again where it was interrupted."""
         while self.numbers:
             try:
-                _close_last(self._close, self.numbers)
+                if self.has_last():
+                    _close_last(self._close, self.numbers)
+                else:
+                    self.numbers.pop()
             except OSError:
                 pass  # closed by the program itself
+        self._ids = {}
         _in_hand.discard(self)
+
+    def _note(self):
+        """Notes what the descriptors are open on, to know them again."""
+        if self._close is os.close:
+            self._ids = {number: _open_file(number) for number in self.numbers}
+
+    def has_last(self):
+        """Whether the last descriptor is still the guard's. The program may have closed it, and have got
+        the number for a file of its own."""
+        number = self.numbers[-1]
+        return number not in self._ids or self._ids[number] == _open_file(number)
 
 
 class _MachineGuard(_Guard):
@@ -1362,6 +1475,7 @@ class _MachineGuard(_Guard):
                         self.close()
                         return False
                     self.is_held = self.is_held or bool(is_taken)
+                self._note()
         except OSError as error:
             raise LockError(f"cannot lock guard {self.name} of this machine: {error.strerror or error}") from error
         if not self.is_held and not _is_warned:
@@ -1376,6 +1490,7 @@ class _MachineGuard(_Guard):
         with _taking:
             _announce(by, name[:_NAME_SIZE - len(by)], self.numbers)
             _announce(self._start("in"), _plain_path(folder), self.numbers)
+            self._note()
 
     def holder(self):
         """Returns PID and name of the holder and its folder, as far as they are known."""
@@ -1428,6 +1543,7 @@ def _claim(folder, resources):
     global _token
     _token = os.environ.pop(TOKEN_VARIABLE, _token)  # for nobody that we start
     if _claimed.get(str(folder)):
+        _keep_from_helpers(folder, _claimed[str(folder)])  # again, after an interrupt
         return
     if _token:
         # Of two processes that a shell starts with it at once, one gets it.
@@ -1436,8 +1552,20 @@ def _claim(folder, resources):
             _claim_token(folder, resources)
     if str(folder) not in _claimed:
         # Looked for once: only a new program in an old process has inherited anything.
-        inherited = ({**(found.record or {}), "resources": sorted(found.inherited())} for found in _records(folder))
+        records = _records(folder)
+        inherited = ({**(found.record or {}), "resources": sorted(found.inherited())} for found in records)
+        _kept.update(*(found.kept() for found in records))
         _claimed[str(folder)] = next((record for record in inherited if record["resources"]), None)
+    _keep_from_helpers(folder, _claimed[str(folder)])
+
+
+def _keep_from_helpers(folder, claimed):
+    """Lets no program that this one starts have the guards of its wrapper: it would keep the lock. A
+    program that this one is replaced by gets them, see `_at_audit`."""
+    if claimed and _watch_exec():
+        for fd in _guards_from_wrapper([_guard_path(folder, one) for one in claimed["resources"]]):
+            _from_wrapper[fd] = _open_file(fd)
+            os.set_inheritable(fd, False)
 
 
 def _claim_token(folder, resources):
@@ -1479,6 +1607,14 @@ class ProcessLock:
         self._folder = None
         self._resources = []
         self._owns_record = None  # None: no record is written; False: it is the wrapper's
+        self._blocks = []  # a mark for each `with` block that the lock is in
+        self._is_of_block = False  # whether the outermost of them has taken it
+
+    def __getstate__(self):
+        """The state of a copy: the same lock, which the copy does not hold."""
+        return {
+            **self.__dict__, "_is_held": False, "_guards": [], "_folder": None, "_resources": [],
+            "_owns_record": None, "_blocks": [], "_is_of_block": False}
 
     @property
     def acquired(self):
@@ -1501,6 +1637,7 @@ class ProcessLock:
     def release(self):
         """Gives the lock back. Does nothing if it is not held."""
         with _mutex:
+            self._is_of_block = False
             if self._is_held:
                 _surely(self._let_go)
 
@@ -1556,13 +1693,26 @@ class ProcessLock:
         return None
 
     def __enter__(self):
-        return self._acquire()
+        block = object()
+        try:
+            return self._acquire(block)
+        except BaseException:
+            _surely(lambda: self._leave(block))
+            raise
 
     def __exit__(self, *_):
-        self.release()
+        """Gives the lock back at the end of the outermost block, if that has taken it."""
+        with _mutex:
+            self._leave(self._blocks[-1] if self._blocks else None)
         return False
 
-    def _acquire(self):
+    def _leave(self, block):
+        with _mutex:
+            self._blocks = [one for one in self._blocks if one is not block]
+            if not self._blocks and self._is_of_block:
+                self.release()
+
+    def _acquire(self, block=None):
         """Takes the lock, or raises an exception and holds nothing."""
         was_held = True
         try:
@@ -1570,6 +1720,9 @@ class ProcessLock:
                 was_held = self._is_held
                 if not was_held:
                     self._wait_until_taken()
+                    self._is_of_block = block is not None
+                if block is not None:
+                    self._blocks.append(block)
                 return self
         except BaseException:
             if not was_held:
@@ -1589,8 +1742,8 @@ class ProcessLock:
             self._let_go()
             waited = time.monotonic() - began
             if waited >= patience:
-                if refusal.nameless is not None:
-                    refusal = self._refused(folder, refusal.nameless, None, _open_in(_guard_path(folder, refusal.nameless)))
+                if refusal.look_closer is not None:
+                    refusal = refusal.look_closer()
                 _tell(folder, "blocked", *refusal.told)
                 raise refusal
             if waited >= LONG_WAIT and not is_told:
@@ -1614,7 +1767,7 @@ class ProcessLock:
                     is_taken = guard.take()
                 except LockError as error:
                     refusal, patience = self._explain(folder, resource)
-                    if isinstance(error.__cause__, PermissionError) and refusal.nameless is None:
+                    if isinstance(error.__cause__, PermissionError) and refusal.look_closer is None:
                         return refusal, patience  # who may not lock it may still see who holds it
                     raise
                 if not is_taken:
@@ -1736,20 +1889,25 @@ class ProcessLock:
         refusal.told = (self.name, os.getpid(), None, refusal.reason)
         return refusal
 
-    def _refused_on_this_machine(self, resource, guard):
+    def _refused_on_this_machine(self, resource, guard, open_in=None):
         """The refusal by a holder in another folder, of another user, or in a container."""
         holder, hint = "another program on this machine", f"An administrator sees it with: {_FIND_HOLDER}"
         pid, name, root = guard.holder() or (None, None, None)
         if pid is not None:
             holder = f"PID {pid} ({_visible(name)} in {_visible(root or 'another folder')})"
             hint = f"Stop it with qc-shutdown in {_visible(root or 'its folder')}."
+        elif open_in:
+            holder += "; its guard is open in " + ", ".join(open_in)
         refusal = LockHeldError(
             f"Lock '{self.name}' is held by {holder}; " + _visible(f"both need '{resource}' on this machine") + f"\n{hint}")
         refusal.reason = f"held by {holder}"
         refusal.told = (self.name, os.getpid(), self.account, refusal.reason)
+        if pid is None and open_in is None:
+            refusal.look_closer = (
+                lambda: self._refused_on_this_machine(resource, guard, _machine_guard_open_in(guard.name)))
         return refusal
 
-    def _refused(self, folder, resource, found, open_in=()):
+    def _refused(self, folder, resource, found, open_in=None):
         holder = found.holder() if found else "a process whose record is missing or can't be read"
         if open_in:
             holder += "; its guard is open in " + ", ".join(open_in)
@@ -1760,7 +1918,8 @@ class ProcessLock:
         if found and found.state() == "foreign":
             hint = f"Stop it on {_visible(found.host() or 'its machine')}; `qc-lock clear-all` removes the record if nothing runs there."
         refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}")
-        refusal.nameless = None if found else resource
+        if not found and open_in is None:
+            refusal.look_closer = lambda: self._refused(folder, resource, None, _open_in(_guard_path(folder, resource)))
         refusal.reason = f"held by {holder}"
         refusal.told = (self.name, os.getpid(), found.text("account") if found else None, refusal.reason)
         return refusal
@@ -1770,6 +1929,8 @@ class ProcessLock:
 
 _end_is_watched = globals().get("_end_is_watched", False)
 _fork_is_watched = globals().get("_fork_is_watched", False)
+_exec_is_watched = globals().get("_exec_is_watched", False)
+_is_handed_on = globals().get("_is_handed_on", False)  # that the guards may be inherited at the moment
 
 
 def _release_at_end():
@@ -1778,6 +1939,7 @@ def _release_at_end():
     if _end_is_watched:
         return
     _end_is_watched = True
+    _watch_exec()
     atexit.register(_release_all)
     # SIGBREAK is what Windows makes of a console that closes.
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
@@ -1787,6 +1949,38 @@ def _release_at_end():
                 signal.signal(number, _end_by_signal)
         except ValueError:
             return  # only the main thread of the main interpreter may
+
+
+def _watch_exec():
+    """Lets the locks stay when the process replaces its program; returns whether they do."""
+    global _exec_is_watched
+    if not _exec_is_watched and os.name != "nt":
+        try:
+            sys.addaudithook(_at_audit)
+            _exec_is_watched = True
+        except (AttributeError, RuntimeError):
+            pass  # this Python has no such hooks, or another one forbids it
+    return _exec_is_watched
+
+
+def _at_audit(event, _arguments):
+    """Lets the next program of this process have the guards (`os.execv`), and nobody else."""
+    global _is_handed_on
+    if event == "os.exec":
+        _is_handed_on = True
+        _let_inherit(True)
+    elif _is_handed_on:
+        # Whatever comes after it: it has failed.
+        _is_handed_on = False
+        _let_inherit(False)
+
+
+def _let_inherit(may_inherit):
+    guards = [guard for lock in _held for guard in lock._guards]
+    known = {**_from_wrapper, **{fd: id for guard in guards for fd, id in guard._ids.items()}}
+    for fd, id in known.items():
+        if id is not None and _open_file(fd) == id:
+            os.set_inheritable(fd, may_inherit)
 
 
 def _end_by_signal(number, _frame):
@@ -1814,7 +2008,9 @@ def _forget_all():
     _mutex, _taking = threading.RLock(), threading.RLock()  # another thread of the parent may have had them
     _token = None
     for lock in _held:
-        lock._is_held, lock._guards = False, []  # and still open
+        lock._is_held, lock._guards, lock._blocks, lock._is_of_block = False, [], [], False  # and still open
+    _kept.clear()
+    _from_wrapper.clear()
     for guard in list(_in_hand):
         guard.close()
     _held.clear()
@@ -1979,8 +2175,10 @@ def _print_locks(as_json):
     locks = [record for _, record in list_active_locks()]
     if as_json:
         print(_json({"version": 1, "locks": locks}, indent=2))
-    elif not locks:
-        print("No active locks.")
+    else:
+        _say(f"Locks in {_visible(_plain_path(_lock_folder()))}:")
+        if not locks:
+            print("No active locks.")
     for lock in [] if as_json else locks:
         account, since = lock["account"] or "none", _local(lock["timestamp"] or "unknown")
         print(_visible(f"{lock['name']}: PID {lock['pid']}, account {account}, since {since}, {lock['state']}"))

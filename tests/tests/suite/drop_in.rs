@@ -10,6 +10,8 @@ use qc_tests::{Contender, Finished, Program, SampleLocks, Speaker, copy_program,
 
 use crate::tools;
 
+mod ends;
+
 /// Compares the drop-in with the vectors of qc-lock-core.
 const VECTORS: &str = r#"
 import json, socket, sys
