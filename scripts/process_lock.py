@@ -16,6 +16,7 @@ import argparse
 import atexit
 import errno
 import hashlib
+import importlib
 import itertools
 import json
 import os
@@ -152,9 +153,12 @@ def _say(text):
     """Says something on standard error, if that is there to hear it."""
     try:
         if sys.stderr is not None:
-            print(text, file=sys.stderr, flush=True)
-    except (OSError, ValueError, AttributeError):
-        pass  # closed, or a pipe without a reader
+            try:
+                print(text, file=sys.stderr, flush=True)
+            except UnicodeEncodeError:
+                print(str(text).encode("ascii", "backslashreplace").decode(), file=sys.stderr, flush=True)
+    except Exception:
+        pass  # closed, a pipe without a reader, or an object of the program's that fails
 
 
 # --- What the operating system knows -------------------------------------------------------------
@@ -1928,6 +1932,7 @@ class ProcessLock:
 # --- The end of the process ----------------------------------------------------------------------------
 
 _end_is_watched = globals().get("_end_is_watched", False)
+_are_signals_watched = globals().get("_are_signals_watched", False)
 _fork_is_watched = globals().get("_fork_is_watched", False)
 _exec_is_watched = globals().get("_exec_is_watched", False)
 _is_handed_on = globals().get("_is_handed_on", False)  # that the guards may be inherited at the moment
@@ -1935,12 +1940,14 @@ _is_handed_on = globals().get("_is_handed_on", False)  # that the guards may be 
 
 def _release_at_end():
     """Gives the locks back also when the process is asked to end."""
-    global _end_is_watched
-    if _end_is_watched:
+    global _end_is_watched, _are_signals_watched
+    if not _end_is_watched:
+        _end_is_watched = True
+        _watch_exec()
+        # A sub-interpreter ends before its process does.
+        atexit.register(_let_go_of_all if _is_sub_interpreter() else _release_all)
+    if _are_signals_watched:
         return
-    _end_is_watched = True
-    _watch_exec()
-    atexit.register(_release_all)
     # SIGBREAK is what Windows makes of a console that closes.
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
@@ -1949,6 +1956,17 @@ def _release_at_end():
                 signal.signal(number, _end_by_signal)
         except ValueError:
             return  # only the main thread of the main interpreter may
+    _are_signals_watched = True
+
+
+def _is_sub_interpreter():
+    for name in ("_interpreters", "_xxsubinterpreters"):
+        try:
+            module = importlib.import_module(name)
+            return module.get_current() != module.get_main()
+        except (ImportError, AttributeError):
+            pass  # this Python has none of that name
+    return False
 
 
 def _watch_exec():
@@ -1998,6 +2016,14 @@ def _release_all():
         try:
             lock._give_back()
         except Exception as error:  # nothing keeps a process from ending
+            _say(f"process_lock: {error}")
+
+
+def _let_go_of_all():
+    for lock in list(_held):
+        try:
+            lock.release()
+        except Exception as error:
             _say(f"process_lock: {error}")
 
 

@@ -1,37 +1,52 @@
 //! How a lock of the drop-in ends: by its own object and by nothing else.
 
-use qc_tests::{SampleLocks, own_account, run};
-
-use super::command;
-use crate::tools;
-
-#[track_caller]
-fn succeeds(text: &str) {
-    let locks = SampleLocks::new(tools());
-    let Some(mut command) = command(&locks, text, &[own_account().as_ref()]) else { return };
-    let command = command.current_dir(locks.folder()).env("PYTHONWARNINGS", "error");
-    let finished = run(command, "");
-    assert_eq!(finished.code, 0, "{finished:?}");
-}
+use super::works;
 
 #[test]
 fn a_copy_holds_nothing_and_an_inner_block_gives_nothing_back() {
-    succeeds(include_str!("copies.py"));
+    works(include_str!("copies.py"), &[]);
 }
 
 #[test]
 fn a_release_closes_only_what_is_the_locks() {
-    succeeds(include_str!("closed.py"));
+    works(include_str!("closed.py"), &[]);
 }
 
 #[cfg(unix)]
 mod unix {
     use qc_process::{Process, identity_of};
-    use qc_tests::{Contender, Speaker};
+    use qc_tests::{Contender, SampleLocks, Speaker, own_account};
 
-    use super::*;
+    use super::super::command;
+    use crate::tools;
 
     const REPLACED: &str = include_str!("replaced.py");
+
+    /// What an ended bot has forked keeps its lock, and is named, also in another folder.
+    #[test]
+    fn a_child_that_keeps_the_lock_of_an_ended_bot_is_named() {
+        let text = r#"
+import os, sys
+from process_lock import ProcessLock
+assert ProcessLock("BRAIN_DROPIN", sys.argv[1]).acquire()
+if os.fork() == 0:
+    print("child", os.getpid(), flush=True)
+    sys.stdin.readline()
+os._exit(0)
+"#;
+        let (locks, other) = (SampleLocks::new(tools()), SampleLocks::new(tools()));
+        let Some(mut bot) = command(&locks, text, &[own_account().as_ref()]) else { return };
+        let mut bot = Contender::start(&mut bot);
+        bot.wait_for("child ");
+        let child = bot.seen().iter().find_map(|line| line.strip_prefix("child "));
+        let named = format!("its guard is open in PID {} (python", child.expect("it was read"));
+        for (locks, name) in [(&locks, "BRAIN_DROPIN"), (&other, "BRAIN_OTHER")] {
+            let refused = locks.attempt(Speaker::Python, name, Some(own_account())).refused();
+            assert!(refused.contains(&named), "no `{named}`: {refused}");
+        }
+        bot.tell("end");
+        assert_eq!(bot.finish().code, 0);
+    }
 
     /// The account stays with the process, also between two programs, and no helper gets it.
     #[test]
