@@ -12,6 +12,8 @@ crash leaves nothing to clean up and a duplicate is refused even after somebody 
 One file, standard library only, Python 3.8 or later, Linux and Windows.
 """
 
+from __future__ import annotations
+
 import argparse
 import atexit
 import errno
@@ -19,6 +21,7 @@ import hashlib
 import importlib
 import itertools
 import json
+import operator
 import os
 import re
 import signal
@@ -31,6 +34,7 @@ import time
 import unicodedata
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any, Dict, ItemsView, KeysView, List, Optional, Sequence, ValuesView
 
 __all__ = [
     "LOCK_DIR", "LockError", "LockHeldError", "LockLatchedError", "LockNameError", "ProcessLock",
@@ -55,7 +59,7 @@ SHUTDOWN_HINT = f"Run {SHUTDOWN} to stop all processes safely."
 class LockError(RuntimeError):
     """A lock could not be taken, released or looked at."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(map(_visible, super().__str__().split("\n")))
 
 
@@ -76,35 +80,66 @@ class LockLatchedError(LockHeldError):
 
 
 def _default_lock_dir():
-    if os.environ.get("QC_LOCK_DIR"):
-        return Path(os.environ["QC_LOCK_DIR"])
-    if os.environ.get("QC_ROOT"):
-        return Path(os.environ["QC_ROOT"]) / ".locks"
-    starts = _starting_folders()
-    for start in starts:
-        for folder in (start, *start.parents):
-            if (folder / "MASTER_CONFIG.json").exists():
-                return folder.resolve() / ".locks"
-    return starts[0].resolve() / ".locks"
+    for variable, below in (("QC_LOCK_DIR", ""), ("QC_ROOT", ".locks")):
+        if os.environ.get(variable):
+            return Path(_absolute(os.path.join(os.environ[variable], below)))
+    root = _fleet()
+    if root is None:
+        place = Path((_script() if _is_program() else None) or _absolute(__file__))
+        root = next((folder for folder in place.parents if folder.is_dir()), place.parent)  # none in a zip
+    return root.resolve() / ".locks"
+
+
+def _fleet():
+    """The folder with MASTER_CONFIG.json; None if there is none."""
+    above = (folder for start in _starting_folders() for folder in (start, *start.parents))
+    return next((folder for folder in above if os.path.lexists(folder / "MASTER_CONFIG.json")), None)
+
+
+def _say_where(folder):
+    """Says once where the locks are, if nothing has said so and no fleet is there."""
+    global _is_where_said
+    if not _is_where_said:
+        _is_where_said = True
+        is_chosen = folder != _FIRST_LOCK_DIR or os.environ.get("QC_LOCK_DIR") or os.environ.get("QC_ROOT")
+        if not is_chosen and _fleet() is None:
+            _say(_visible(
+                f"process_lock: no MASTER_CONFIG.json was found, so the locks are in {_plain_path(folder)}; "
+                "name the folder that all scripts share with QC_LOCK_DIR"))
 
 
 def _starting_folders():
-    """The folders from which the fleet's folder is looked for, upward: where this module is, or the
-    link to it; where the script is; the current one; where a link leads."""
-    argv = getattr(sys, "argv", None)
-    module, script = _absolute(__file__), _absolute(argv[0] if argv and argv[0] else "-c")
-    # A one-file program unpacks its modules to a new temporary folder with each run.
-    if getattr(sys, "frozen", False):
-        module = _absolute(sys.executable)
-    elif "__compiled__" in globals():
-        module = script
-    folders = [Path(module).parent, Path(script).parent]
+    """The folders from which the fleet's folder is looked for, upward: where the script is, or the program
+    that it was made to; where this module is, or the link to it; the current one; where a link leads."""
+    module = Path(_absolute(__file__))
+    script = _script()
+    folders = [] if script is None else [Path(script).parent]
+    if not _is_program():
+        folders.append(module.parent)
     try:
         folders.append(Path.cwd())
     except OSError:
         pass  # it was deleted
-    folders.append(Path(module).resolve().parent)
-    return folders
+    return [*folders, module.resolve().parent]
+
+
+def _is_program():
+    """Whether the script was made to a program (PyInstaller, Nuitka)."""
+    return getattr(sys, "frozen", False) or "__compiled__" in globals()
+
+
+def _script():
+    """The path of the main script or of the program; None where there is none (a console, a notebook)."""
+    if getattr(sys, "frozen", False):
+        return _absolute(sys.executable)  # a one-file program unpacks its modules elsewhere with each run
+    argv = getattr(sys, "argv", None)
+    # While `python -m` looks for its module, that is not known yet.
+    if not argv or not argv[0] or argv[0] in ("-c", "-m"):
+        return None
+    main = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    # The program may have gone to another folder since it was started.
+    is_same = os.path.isabs(main) and os.path.basename(main) == os.path.basename(argv[0])
+    return main if is_same else _absolute(argv[0])
 
 
 def _absolute(path):
@@ -115,11 +150,16 @@ def _absolute(path):
 
 
 #: The folder of the locks. Read whenever it is used, so it can be set after the import.
-LOCK_DIR = _default_lock_dir()
+LOCK_DIR: Path = _default_lock_dir()
+_FIRST_LOCK_DIR = LOCK_DIR
+_is_where_said = globals().get("_is_where_said", False)
 
 
 def _lock_folder():
     """The folder of the locks, as the system takes it."""
+    global LOCK_DIR
+    if not os.path.isabs(LOCK_DIR):
+        LOCK_DIR = Path(os.path.abspath(LOCK_DIR))  # wherever the program goes from here
     text = os.path.abspath(LOCK_DIR)
     # Unless it is set up otherwise, Windows takes no path of 260 characters, but in this form.
     if os.name == "nt" and len(text) > LONGEST_FOLDER and not text.startswith("\\\\?\\"):
@@ -905,16 +945,28 @@ def _check_name(name):
     if device or name.startswith(".") or name.endswith("."):
         raise LockNameError(
             f"{name!r} is no lock name; it must be no Windows device and neither start nor end with a dot")
-    return name
+    return str.__str__(name)  # of an enumeration, the value
 
 
 _INVISIBLE = re.compile(
     "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+# The zeros of all decimal digits of Unicode 17. The database of Python differs between its versions.
+_ZEROS = (
+    0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6,
+    0xd66, 0xde6, 0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80,
+    0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0,
+    0xff10, 0x104a0, 0x10d30, 0x10d40, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650,
+    0x116c0, 0x116d0, 0x116da, 0x11730, 0x118e0, 0x11950, 0x11bf0, 0x11c50, 0x11d50, 0x11da0, 0x11de0, 0x11f50,
+    0x16a60, 0x16ac0, 0x16b50, 0x1ccf0, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0,
+    0x1e5f1, 0x1e950, 0x1fbf0,
+)
 _TO_ASCII = {
     **{0xff01 + n: chr(0x21 + n) for n in range(0x5e)},  # full-width forms
-    **{zero + n: str(n) for zero in (0x660, 0x6f0) for n in range(10)},  # Arabic and Persian digits
+    **{zero + n: str(n) for zero in _ZEROS for n in range(10)},
 }
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_SEPARATED = re.compile(f"[0-9][0-9,_{_SPACE}]*(?:[.][0-9]*)?")
+_EXPONENT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+")
 _MISSING = ("", "0", "none", "null", "nan", "<na>")
 
 
@@ -922,17 +974,33 @@ def _check_account(account):
     """The one spelling of an account; None if there is none, which is said unless it is None."""
     if account is None:
         return None
-    is_text = isinstance(account, (str, int, float)) or hasattr(account, "__index__") or hasattr(account, "__float__")
-    if isinstance(account, (bytes, bytearray)) or not is_text or type(account).__name__ in ("bool", "bool_"):
-        raise LockNameError(f"{account!r} is no account; use a number or a text")
-    if isinstance(account, float) and not account.is_integer():
-        raise LockNameError(f"{account!r} is no account; use a whole number or a text")
-    if isinstance(account, float):
-        account = int(account)
-    spelled = _spelled_account(str(account))
+    text = _text_of_account(account)
+    spelled = _spelled_account(text)
     if spelled is None:
-        _say(f"WARNING: {str(account)!r} is no account, so no lock on an account is taken")
+        _say(f"WARNING: {text!r} is no account, so no lock on an account is taken")
     return spelled
+
+
+def _text_of_account(account):
+    """The text of an account, which may be a whole number of any kind (numpy's, Decimal, Fraction)."""
+    if isinstance(account, str):
+        return str.__str__(account)  # of an enumeration, the value
+    if type(account).__name__ in ("bool", "bool_") or not (hasattr(account, "__index__") or hasattr(account, "__float__")):
+        raise LockNameError(f"{account!r} is no account; use a number or a text")
+    try:
+        if hasattr(account, "__index__"):
+            return str(int(operator.index(account)))
+        whole = int(account)
+        is_whole = bool(whole == account)
+    except (ArithmeticError, TypeError, ValueError):
+        is_whole = False
+    if not is_whole:
+        raise LockNameError(f"{account!r} is no account; use a whole number or a text")
+    # From there on a float (of 2, 4 or 8 bytes) leaves out numbers: it may have been another one.
+    exact = {2: 2**11, 4: 2**24}.get(getattr(account, "itemsize", 8), 2**53)
+    if (isinstance(account, float) or hasattr(account, "itemsize")) and abs(whole) >= exact:
+        raise LockNameError(f"{account!r} is no account; a float does not keep all its digits, so use a text")
+    return str(whole)
 
 
 def _spelled_account(text):
@@ -943,11 +1011,16 @@ def _spelled_account(text):
             spelled = spelled[1:-1].strip(_SPACE)
     if re.match(r"\+[0-9]", spelled):
         spelled = spelled[1:]
-    number = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?", spelled)
+    number = re.fullmatch(r"([0-9]+)(?:\.([0-9]*))?", spelled)
     if number:
         if number[2] and number[2].strip("0"):
             raise LockNameError(f"{text!r} is no account; an account number has no fraction")
         spelled = number[1].lstrip("0") or "0"
+    elif _SEPARATED.fullmatch(spelled):
+        digits = re.sub("[^0-9]", "", spelled.partition(".")[0])
+        raise LockNameError(f"{text!r} is no account; write the number in digits alone, {digits!r}")
+    elif _EXPONENT.fullmatch(spelled):
+        raise LockNameError(f"{text!r} is no account; write the number in full, without an exponent")
     if spelled.lower() in _MISSING:
         return None
     if len(spelled) > 64 or any(unicodedata.category(c) in ("Cc", "Cs") for c in spelled):
@@ -1603,7 +1676,7 @@ def _wait_for(guard):
 class ProcessLock:
     """A named lock, and with `account` also that account in the role that the name speaks of."""
 
-    def __init__(self, name, account=None):
+    def __init__(self, name: str, account: Any = None) -> None:
         self.name = _check_name(name)
         self.account = _check_account(account)
         self._is_held = False
@@ -1614,23 +1687,23 @@ class ProcessLock:
         self._blocks = []  # a mark for each `with` block that the lock is in
         self._is_of_block = False  # whether the outermost of them has taken it
 
-    def __getstate__(self):
+    def __getstate__(self) -> Dict[str, Any]:
         """The state of a copy: the same lock, which the copy does not hold."""
         return {
             **self.__dict__, "_is_held": False, "_guards": [], "_folder": None, "_resources": [],
             "_owns_record": None, "_blocks": [], "_is_of_block": False}
 
     @property
-    def acquired(self):
+    def acquired(self) -> bool:
         """Whether this object holds the lock."""
         return self._is_held
 
     @property
-    def lock_file(self):
+    def lock_file(self) -> Path:
         """The path of the record, which is there while the lock is held."""
         return Path(self._folder or LOCK_DIR) / f"{self.name}.lock"
 
-    def acquire(self):
+    def acquire(self) -> bool:
         """Takes the lock. Says why on standard error and returns False if somebody else holds it."""
         try:
             return self._acquire() is self
@@ -1638,7 +1711,7 @@ class ProcessLock:
             _say(refusal)
             return False
 
-    def release(self):
+    def release(self) -> None:
         """Gives the lock back. Does nothing if it is not held."""
         with _mutex:
             self._is_of_block = False
@@ -1689,14 +1762,14 @@ class ProcessLock:
         if found.record is None or found.is_ours():
             _remove(path)
 
-    def get_lock_info(self):
+    def get_lock_info(self) -> Optional[Dict[str, Any]]:
         """Returns the record of this lock as a dict, or None if there is none that can be read."""
         for found in _records(_lock_folder()):
             if found.name.lower() == self.name.lower():
                 return found.record
         return None
 
-    def __enter__(self):
+    def __enter__(self) -> ProcessLock:
         block = object()
         try:
             return self._acquire(block)
@@ -1704,7 +1777,7 @@ class ProcessLock:
             _surely(lambda: self._leave(block))
             raise
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> bool:
         """Gives the lock back at the end of the outermost block, if that has taken it."""
         with _mutex:
             self._leave(self._blocks[-1] if self._blocks else None)
@@ -1736,6 +1809,7 @@ class ProcessLock:
     def _wait_until_taken(self):
         self._let_go()  # of what two interrupts have left
         self._folder = folder = _lock_folder()
+        _say_where(folder)
         _create(folder)
         _claim(folder, _resources(self.name, self.account))
         began, pause, is_told = time.monotonic(), PAUSE, False
@@ -2057,30 +2131,30 @@ class ActiveLock(tuple):
     """A lock that is, or may be, held: the pair of its record's file name and its record, as the old
     module had it, which can be read like the record itself, too."""
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         return self[1][key] if isinstance(key, str) else super().__getitem__(key)
 
-    def __contains__(self, key):
+    def __contains__(self, key: object) -> bool:
         return key in self[1] or super().__contains__(key)
 
-    def get(self, key, default=None):
+    def get(self, key: str, default: Any = None) -> Any:
         """A value of the record."""
         return self[1].get(key, default)
 
-    def keys(self):
+    def keys(self) -> KeysView[str]:
         """The keys of the record."""
         return self[1].keys()
 
-    def values(self):
+    def values(self) -> ValuesView[Any]:
         """The values of the record."""
         return self[1].values()
 
-    def items(self):
+    def items(self) -> ItemsView[str, Any]:
         """The keys and values of the record."""
         return self[1].items()
 
 
-def list_active_locks():
+def list_active_locks() -> List[ActiveLock]:
     """Returns a pair of file name and record for each lock that is, or may be, held. The record has a
     `state`, and the pair can be read like the record: `lock["pid"]`."""
     active = []
@@ -2093,12 +2167,12 @@ def list_active_locks():
     return active
 
 
-def clear_stale_locks():
+def clear_stale_locks() -> int:
     """Removes the records of holders that have ended, and corrupt ones; returns how many."""
     return _clear(("stale", "corrupt"), "stale")
 
 
-def clear_all_locks():
+def clear_all_locks() -> int:
     """Removes all records but those of processes that live on this machine; returns how many."""
     return _clear(("stale", "corrupt", "foreign"), "forced")
 
@@ -2145,7 +2219,7 @@ def _remove_if(folder, found, states):
             return True
 
 
-def main(words=None):
+def main(words: Optional[Sequence[str]] = None) -> int:
     """The command line of the old module."""
     global LOCK_DIR
     parser = argparse.ArgumentParser(

@@ -14,6 +14,7 @@ use crate::tools;
 
 mod ends;
 mod faults;
+mod ways;
 
 /// Compares the drop-in with the vectors of qc-lock-core.
 const VECTORS: &str = r#"
