@@ -101,7 +101,7 @@ def _say_where(folder):
     global _is_where_said
     if not _is_where_said:
         _is_where_said = True
-        is_chosen = folder != _FIRST_LOCK_DIR or os.environ.get("QC_LOCK_DIR") or os.environ.get("QC_ROOT")
+        is_chosen = LOCK_DIR is not _FIRST_LOCK_DIR or os.environ.get("QC_LOCK_DIR") or os.environ.get("QC_ROOT")
         if not is_chosen and _fleet() is None:
             _say(_visible(
                 f"process_lock: no MASTER_CONFIG.json was found, so the locks are in {_plain_path(folder)}; "
