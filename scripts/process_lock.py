@@ -1471,6 +1471,8 @@ class _Guard:
     """A guard file that is being taken or is held: its descriptor, if it is open. Whoever takes it
     keeps it first, so that an interrupt leaves no guard that is locked and unknown."""
 
+    has_descriptors = True
+
     def __init__(self, path, close=os.close):
         self.path = path
         self.numbers = []  # descriptors, or handles of Windows
@@ -1521,7 +1523,7 @@ class _Guard:
 
     def _note(self):
         """Notes what the descriptors are open on, to know them again."""
-        if self._close is os.close:
+        if self.has_descriptors:
             self._ids = {number: _open_file(number) for number in self.numbers}
 
     def has_last(self):
@@ -1534,6 +1536,8 @@ class _Guard:
 class _MachineGuard(_Guard):
     """The second half of an account's guard, which holds on the whole machine. It has two legs, as
     neither can be used, or is seen, from everywhere; one that is held elsewhere is enough to refuse."""
+
+    has_descriptors = os.name != "nt"
 
     def __init__(self, name):
         super().__init__(None, _close_leg)
