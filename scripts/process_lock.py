@@ -12,12 +12,16 @@ crash leaves nothing to clean up and a duplicate is refused even after somebody 
 One file, standard library only, Python 3.8 or later, Linux and Windows.
 """
 
+from __future__ import annotations
+
 import argparse
 import atexit
 import errno
 import hashlib
+import importlib
 import itertools
 import json
+import operator
 import os
 import re
 import signal
@@ -30,6 +34,7 @@ import time
 import unicodedata
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any, Dict, ItemsView, KeysView, List, Optional, Sequence, ValuesView
 
 __all__ = [
     "LOCK_DIR", "LockError", "LockHeldError", "LockLatchedError", "LockNameError", "ProcessLock",
@@ -54,7 +59,7 @@ SHUTDOWN_HINT = f"Run {SHUTDOWN} to stop all processes safely."
 class LockError(RuntimeError):
     """A lock could not be taken, released or looked at."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(map(_visible, super().__str__().split("\n")))
 
 
@@ -67,7 +72,7 @@ class LockHeldError(LockError):
 
     told = ()  # what the history says of it
     reason = ""
-    nameless = None  # the resource of which no record says who holds it
+    look_closer = None  # where nothing says who holds it: makes the refusal that names who has it open
 
 
 class LockLatchedError(LockHeldError):
@@ -75,35 +80,66 @@ class LockLatchedError(LockHeldError):
 
 
 def _default_lock_dir():
-    if os.environ.get("QC_LOCK_DIR"):
-        return Path(os.environ["QC_LOCK_DIR"])
-    if os.environ.get("QC_ROOT"):
-        return Path(os.environ["QC_ROOT"]) / ".locks"
-    starts = _starting_folders()
-    for start in starts:
-        for folder in (start, *start.parents):
-            if (folder / "MASTER_CONFIG.json").exists():
-                return folder.resolve() / ".locks"
-    return starts[0].resolve() / ".locks"
+    for variable, below in (("QC_LOCK_DIR", ""), ("QC_ROOT", ".locks")):
+        if os.environ.get(variable):
+            return Path(_absolute(os.path.join(os.environ[variable], below)))
+    root = _fleet()
+    if root is None:
+        place = Path((_script() if _is_program() else None) or _absolute(__file__))
+        root = next((folder for folder in place.parents if folder.is_dir()), place.parent)  # none in a zip
+    return root.resolve() / ".locks"
+
+
+def _fleet():
+    """The folder with MASTER_CONFIG.json; None if there is none."""
+    above = (folder for start in _starting_folders() for folder in (start, *start.parents))
+    return next((folder for folder in above if os.path.lexists(folder / "MASTER_CONFIG.json")), None)
+
+
+def _say_where(folder):
+    """Says once where the locks are, if nothing has said so and no fleet is there."""
+    global _is_where_said
+    if not _is_where_said:
+        _is_where_said = True
+        is_chosen = LOCK_DIR is not _FIRST_LOCK_DIR or os.environ.get("QC_LOCK_DIR") or os.environ.get("QC_ROOT")
+        if not is_chosen and _fleet() is None:
+            _say(_visible(
+                f"process_lock: no MASTER_CONFIG.json was found, so the locks are in {_plain_path(folder)}; "
+                "name the folder that all scripts share with QC_LOCK_DIR"))
 
 
 def _starting_folders():
-    """The folders from which the fleet's folder is looked for, upward: where this module is, or the
-    link to it; where the script is; the current one; where a link leads."""
-    argv = getattr(sys, "argv", None)
-    module, script = _absolute(__file__), _absolute(argv[0] if argv and argv[0] else "-c")
-    # A one-file program unpacks its modules to a new temporary folder with each run.
-    if getattr(sys, "frozen", False):
-        module = _absolute(sys.executable)
-    elif "__compiled__" in globals():
-        module = script
-    folders = [Path(module).parent, Path(script).parent]
+    """The folders from which the fleet's folder is looked for, upward: where the script is, or the program
+    that it was made to; where this module is, or the link to it; the current one; where a link leads."""
+    module = Path(_absolute(__file__))
+    script = _script()
+    folders = [] if script is None else [Path(script).parent]
+    if not _is_program():
+        folders.append(module.parent)
     try:
         folders.append(Path.cwd())
     except OSError:
         pass  # it was deleted
-    folders.append(Path(module).resolve().parent)
-    return folders
+    return [*folders, module.resolve().parent]
+
+
+def _is_program():
+    """Whether the script was made to a program (PyInstaller, Nuitka)."""
+    return getattr(sys, "frozen", False) or "__compiled__" in globals()
+
+
+def _script():
+    """The path of the main script or of the program; None where there is none (a console, a notebook)."""
+    if getattr(sys, "frozen", False):
+        return _absolute(sys.executable)  # a one-file program unpacks its modules elsewhere with each run
+    argv = getattr(sys, "argv", None)
+    # While `python -m` looks for its module, that is not known yet.
+    if not argv or not argv[0] or argv[0] in ("-c", "-m"):
+        return None
+    main = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    # The program may have gone to another folder since it was started.
+    is_same = os.path.isabs(main) and os.path.basename(main) == os.path.basename(argv[0])
+    return main if is_same else _absolute(argv[0])
 
 
 def _absolute(path):
@@ -114,11 +150,16 @@ def _absolute(path):
 
 
 #: The folder of the locks. Read whenever it is used, so it can be set after the import.
-LOCK_DIR = _default_lock_dir()
+LOCK_DIR: Path = _default_lock_dir()
+_FIRST_LOCK_DIR = LOCK_DIR
+_is_where_said = globals().get("_is_where_said", False)
 
 
 def _lock_folder():
     """The folder of the locks, as the system takes it."""
+    global LOCK_DIR
+    if not os.path.isabs(LOCK_DIR):
+        LOCK_DIR = Path(os.path.abspath(LOCK_DIR))  # wherever the program goes from here
     text = os.path.abspath(LOCK_DIR)
     # Unless it is set up otherwise, Windows takes no path of 260 characters, but in this form.
     if os.name == "nt" and len(text) > LONGEST_FOLDER and not text.startswith("\\\\?\\"):
@@ -152,9 +193,12 @@ def _say(text):
     """Says something on standard error, if that is there to hear it."""
     try:
         if sys.stderr is not None:
-            print(text, file=sys.stderr, flush=True)
-    except (OSError, ValueError, AttributeError):
-        pass  # closed, or a pipe without a reader
+            try:
+                print(text, file=sys.stderr, flush=True)
+            except UnicodeEncodeError:
+                print(str(text).encode("ascii", "backslashreplace").decode(), file=sys.stderr, flush=True)
+    except Exception:
+        pass  # closed, a pipe without a reader, or an object of the program's that fails
 
 
 # --- What the operating system knows -------------------------------------------------------------
@@ -440,8 +484,14 @@ if os.name == "nt":
         """No lock is inherited."""
         return False
 
+    def _guards_from_wrapper(_paths):
+        return []
+
     def _open_in(_path):
         """The system does not show who has a file open."""
+        return []
+
+    def _machine_guard_open_in(_guard):
         return []
 
     def _guard_id(_fd):
@@ -583,19 +633,76 @@ else:
 
     def _is_inherited(path):
         """Whether this process has the guard open already."""
+        return any(_leads_to(fd, path) for fd in _descriptors())
+
+    def _descriptors():
         try:
-            guard = os.lstat(path)
-            for fd in os.listdir("/proc/self/fd"):
-                try:
-                    if os.path.samestat(guard, os.fstat(int(fd))):
-                        return True
-                except OSError:
-                    pass  # the listing's own
+            return [int(fd) for fd in os.listdir("/proc/self/fd")]
         except OSError:
-            pass
+            return []
+
+    def _leads_to(fd, place):
+        """Whether a descriptor is open on a file, or, where `place` is bytes, is the socket of that name."""
+        try:
+            if isinstance(place, bytes):
+                return _socket_name(fd) == place
+            return os.path.samestat(os.fstat(fd), os.lstat(place))
+        except OSError:
+            return False  # one that the listing itself had open, or a path that is not there
+
+    def _socket_name(fd):
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            return None
+        with socket.socket(fileno=os.dup(fd)) as one:
+            name = one.getsockname()
+        return name if isinstance(name, bytes) else None
+
+    def _is_socket_of(fd, guard):
+        """Whether a descriptor is one of the sockets that say who holds a guard of the machine."""
+        try:
+            return (_socket_name(fd) or b"").startswith(b"\0qc2/" + guard.encode() + b"/")
+        except OSError:
+            return False
+
+    def _came_through_exec():
+        """The descriptors that this program has from the one before it. It opens none like them itself."""
+        return [fd for fd in _descriptors() if _is_inheritable(fd) or (fd in _from_wrapper and _from_wrapper[fd] == _open_file(fd))]
+
+    def _is_inheritable(fd):
+        try:
+            return os.get_inheritable(fd)
+        except OSError:
+            return False  # the listing's own
+
+    def _take_over(place, fds):
+        """Takes a guard from the program that this one has replaced (`os.execv`)."""
+        for fd in _came_through_exec():
+            if _leads_to(fd, place):
+                fds.append(fd)
+                os.set_inheritable(fd, False)
+                _from_wrapper.pop(fd, None)
+                return True
         return False
 
-    def _open_in(path):
+    def _guards_from_wrapper(paths):
+        """The descriptors of a wrapper's guards, of the folder and of the machine."""
+        places = [*paths, *(_shared_path(path.name) for path in paths), *(_socket_of(path.name) for path in paths)]
+        return [
+            fd for fd in _came_through_exec()
+            if any(_leads_to(fd, place) for place in places) or any(_is_socket_of(fd, path.name) for path in paths)]
+
+    def _machine_guard_open_in(guard):
+        """The same for a guard of the machine."""
+        try:
+            with open("/proc/net/unix", "rb") as file:
+                lines = [line.split() for line in file]
+        except OSError:
+            lines = []
+        name = b"@" + _socket_of(guard)[1:]
+        sockets = [f"socket:[{line[6].decode()}]" for line in lines if len(line) > 7 and line[7] == name]
+        return _open_in(Path(_shared_path(guard)), sockets)
+
+    def _open_in(path, sockets=()):
         """The processes that have a guard open, as far as the system shows: it may be inherited from
         one that has ended."""
         found = []
@@ -603,7 +710,8 @@ else:
             try:
                 # Only what is called so is looked at: any other may lie on a disk that does not answer.
                 fds = [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
-                if any(os.readlink(fd).endswith("/" + path.name) and os.path.samefile(fd, path) for fd in fds):
+                links = [(fd, os.readlink(fd)) for fd in fds]
+                if any(to in sockets or (to.endswith("/" + path.name) and os.path.samefile(fd, path)) for fd, to in links):
                     with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
                         found.append(f"PID {pid} ({_visible(file.read().strip())})")
             except OSError:
@@ -615,6 +723,8 @@ else:
 
     def _open_or_create(path, fds, mode):
         """Opens a file to lock it, or creates it; returns whether it was created."""
+        if str(path) in _kept and _take_over(path, fds):
+            return False
         while True:
             try:
                 _add(fds, os.open, path, os.O_RDWR | _SAFE)
@@ -674,10 +784,22 @@ else:
             bound.bind(b"\0" + address)
             _add(fds, socket.SocketType.detach, bound)
 
+    def _socket_of(guard):
+        return f"\0qc2/{guard}".encode()
+
+    def _shared_path(guard):
+        return f"/dev/shm/qc2.{guard}"
+
     def _bind_guard(guard, fds):
         """The first leg of a machine guard: a socket that only has a name. Nothing can delete it."""
+        name = _socket_of(guard)
+        if name in _kept and _take_over(name, fds):
+            for fd in _came_through_exec():
+                if _is_socket_of(fd, guard):
+                    os.close(fd)  # made anew with the record
+            return True
         try:
-            _bind(f"qc2/{guard}".encode(), fds)
+            _bind(name[1:], fds)
             return True
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
@@ -688,7 +810,7 @@ else:
 
     def _lock_shared_file(guard, fds):
         """The second leg: a locked file. Programs in another network namespace see it, too."""
-        path = f"/dev/shm/qc2.{guard}"
+        path = _shared_path(guard)
         while True:
             try:
                 if _open_or_create(path, fds, 0o666):
@@ -740,6 +862,15 @@ else:
             return []
         found = (line.partition(b" @" + start.encode()) for line in lines)
         return [text.decode("utf-8", "surrogateescape") for _, mark, text in found if mark]
+
+
+def _open_file(fd):
+    """What a descriptor is open on: a file's device and inode, which a socket has as well."""
+    try:
+        found = os.fstat(fd)
+        return found.st_dev, found.st_ino
+    except OSError:
+        return None  # it is closed
 
 
 def _file_name(path):
@@ -814,16 +945,28 @@ def _check_name(name):
     if device or name.startswith(".") or name.endswith("."):
         raise LockNameError(
             f"{name!r} is no lock name; it must be no Windows device and neither start nor end with a dot")
-    return name
+    return str.__str__(name)  # of an enumeration, the value
 
 
 _INVISIBLE = re.compile(
     "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+# The zeros of all decimal digits of Unicode 17. The database of Python differs between its versions.
+_ZEROS = (
+    0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6,
+    0xd66, 0xde6, 0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80,
+    0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0,
+    0xff10, 0x104a0, 0x10d30, 0x10d40, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650,
+    0x116c0, 0x116d0, 0x116da, 0x11730, 0x118e0, 0x11950, 0x11bf0, 0x11c50, 0x11d50, 0x11da0, 0x11de0, 0x11f50,
+    0x16a60, 0x16ac0, 0x16b50, 0x1ccf0, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0,
+    0x1e5f1, 0x1e950, 0x1fbf0,
+)
 _TO_ASCII = {
     **{0xff01 + n: chr(0x21 + n) for n in range(0x5e)},  # full-width forms
-    **{zero + n: str(n) for zero in (0x660, 0x6f0) for n in range(10)},  # Arabic and Persian digits
+    **{zero + n: str(n) for zero in _ZEROS for n in range(10)},
 }
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_SEPARATED = re.compile(f"[0-9][0-9,_{_SPACE}]*(?:[.][0-9]*)?")
+_EXPONENT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+")
 _MISSING = ("", "0", "none", "null", "nan", "<na>")
 
 
@@ -831,17 +974,33 @@ def _check_account(account):
     """The one spelling of an account; None if there is none, which is said unless it is None."""
     if account is None:
         return None
-    is_text = isinstance(account, (str, int, float)) or hasattr(account, "__index__") or hasattr(account, "__float__")
-    if isinstance(account, (bytes, bytearray)) or not is_text or type(account).__name__ in ("bool", "bool_"):
-        raise LockNameError(f"{account!r} is no account; use a number or a text")
-    if isinstance(account, float) and not account.is_integer():
-        raise LockNameError(f"{account!r} is no account; use a whole number or a text")
-    if isinstance(account, float):
-        account = int(account)
-    spelled = _spelled_account(str(account))
+    text = _text_of_account(account)
+    spelled = _spelled_account(text)
     if spelled is None:
-        _say(f"WARNING: {str(account)!r} is no account, so no lock on an account is taken")
+        _say(f"WARNING: {text!r} is no account, so no lock on an account is taken")
     return spelled
+
+
+def _text_of_account(account):
+    """The text of an account, which may be a whole number of any kind (numpy's, Decimal, Fraction)."""
+    if isinstance(account, str):
+        return str.__str__(account)  # of an enumeration, the value
+    if type(account).__name__ in ("bool", "bool_") or not (hasattr(account, "__index__") or hasattr(account, "__float__")):
+        raise LockNameError(f"{account!r} is no account; use a number or a text")
+    try:
+        if hasattr(account, "__index__"):
+            return str(int(operator.index(account)))
+        whole = int(account)
+        is_whole = bool(whole == account)
+    except (ArithmeticError, TypeError, ValueError):
+        is_whole = False
+    if not is_whole:
+        raise LockNameError(f"{account!r} is no account; use a whole number or a text")
+    # From there on a float (of 2, 4 or 8 bytes) leaves out numbers: it may have been another one.
+    exact = {2: 2**11, 4: 2**24}.get(getattr(account, "itemsize", 8), 2**53)
+    if (isinstance(account, float) or hasattr(account, "itemsize")) and abs(whole) >= exact:
+        raise LockNameError(f"{account!r} is no account; a float does not keep all its digits, so use a text")
+    return str(whole)
 
 
 def _spelled_account(text):
@@ -852,11 +1011,16 @@ def _spelled_account(text):
             spelled = spelled[1:-1].strip(_SPACE)
     if re.match(r"\+[0-9]", spelled):
         spelled = spelled[1:]
-    number = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?", spelled)
+    number = re.fullmatch(r"([0-9]+)(?:\.([0-9]*))?", spelled)
     if number:
         if number[2] and number[2].strip("0"):
             raise LockNameError(f"{text!r} is no account; an account number has no fraction")
         spelled = number[1].lstrip("0") or "0"
+    elif _SEPARATED.fullmatch(spelled):
+        digits = re.sub("[^0-9]", "", spelled.partition(".")[0])
+        raise LockNameError(f"{text!r} is no account; write the number in digits alone, {digits!r}")
+    elif _EXPONENT.fullmatch(spelled):
+        raise LockNameError(f"{text!r} is no account; write the number in full, without an exponent")
     if spelled.lower() in _MISSING:
         return None
     if len(spelled) > 64 or any(unicodedata.category(c) in ("Cc", "Cs") for c in spelled):
@@ -1026,6 +1190,13 @@ class _Found:
         if not self.is_ours() or self.record.get("wrapper_pid") is None:
             return set()
         return {one for one in self.record["resources"] if _is_inherited(_guard_path(self.path.parent, one))}
+
+    def kept(self):
+        """The guards that this very process may have kept from the program that it has replaced."""
+        if os.name == "nt" or not self.is_ours():
+            return set()
+        paths = [_guard_path(self.path.parent, one) for one in self.record["resources"]]
+        return {place for path in paths for place in (str(path), _shared_path(path.name), _socket_of(path.name))}
 
     def is_of_a_closed_guard(self, resource, guard):
         """Whether the holder is gone although its process can't be seen, because it is one of another
@@ -1335,6 +1506,8 @@ _claimed = globals().get("_claimed", {})  # folder -> the record that a wrapper 
 _in_hand = globals().get("_in_hand", set())  # guards that are being taken, not held yet
 _is_warned = globals().get("_is_warned", False)  # that a guard of the machine can't be taken here
 _taking = globals().get("_taking") or threading.RLock()  # no fork between opening a guard and putting it there
+_kept = globals().get("_kept", set())  # guards that this process has kept through `os.execv`: paths, names of sockets
+_from_wrapper = globals().get("_from_wrapper", {})  # descriptors of a wrapper's guards -> what they are open on
 _token = globals().get("_token")  # what was found in the environment, while it may still be claimed
 
 
@@ -1342,10 +1515,13 @@ class _Guard:
     """A guard file that is being taken or is held: its descriptor, if it is open. Whoever takes it
     keeps it first, so that an interrupt leaves no guard that is locked and unknown."""
 
+    has_descriptors = True
+
     def __init__(self, path, close=os.close):
         self.path = path
         self.numbers = []  # descriptors, or handles of Windows
         self._close = close
+        self._ids = {}  # what the descriptors are open on
 
     def __enter__(self):
         return self
@@ -1366,6 +1542,7 @@ class _Guard:
                     # Between opening and locking the file may have been deleted and made anew: then
                     # the lock is on a file that nobody else will ever see.
                     if self.is_current():
+                        self._note()
                         return True
                     self.close()
         except OSError as error:
@@ -1379,15 +1556,32 @@ class _Guard:
         """Lets the guard go. Can be called again where it was interrupted."""
         while self.numbers:
             try:
-                _close_last(self._close, self.numbers)
+                if self.has_last():
+                    _close_last(self._close, self.numbers)
+                else:
+                    self.numbers.pop()
             except OSError:
                 pass  # closed by the program itself
+        self._ids = {}
         _in_hand.discard(self)
+
+    def _note(self):
+        """Notes what the descriptors are open on, to know them again."""
+        if self.has_descriptors:
+            self._ids = {number: _open_file(number) for number in self.numbers}
+
+    def has_last(self):
+        """Whether the last descriptor is still the guard's. The program may have closed it, and have got
+        the number for a file of its own."""
+        number = self.numbers[-1]
+        return number not in self._ids or self._ids[number] == _open_file(number)
 
 
 class _MachineGuard(_Guard):
     """The second half of an account's guard, which holds on the whole machine. It has two legs, as
     neither can be used, or is seen, from everywhere; one that is held elsewhere is enough to refuse."""
+
+    has_descriptors = os.name != "nt"
 
     def __init__(self, name):
         super().__init__(None, _close_leg)
@@ -1406,6 +1600,7 @@ class _MachineGuard(_Guard):
                         self.close()
                         return False
                     self.is_held = self.is_held or bool(is_taken)
+                self._note()
         except OSError as error:
             raise LockError(f"cannot lock guard {self.name} of this machine: {error.strerror or error}") from error
         if not self.is_held and not _is_warned:
@@ -1420,6 +1615,7 @@ class _MachineGuard(_Guard):
         with _taking:
             _announce(by, name[:_NAME_SIZE - len(by)], self.numbers)
             _announce(self._start("in"), _plain_path(folder), self.numbers)
+            self._note()
 
     def holder(self):
         """Returns PID and name of the holder and its folder, as far as they are known."""
@@ -1472,6 +1668,7 @@ def _claim(folder, resources):
     global _token
     _token = os.environ.pop(TOKEN_VARIABLE, _token)  # for nobody that we start
     if _claimed.get(str(folder)):
+        _keep_from_helpers(folder, _claimed[str(folder)])  # again, after an interrupt
         return
     if _token:
         # Of two processes that a shell starts with it at once, one gets it.
@@ -1480,8 +1677,20 @@ def _claim(folder, resources):
             _claim_token(folder, resources)
     if str(folder) not in _claimed:
         # Looked for once: only a new program in an old process has inherited anything.
-        inherited = ({**(found.record or {}), "resources": sorted(found.inherited())} for found in _records(folder))
+        records = _records(folder)
+        inherited = ({**(found.record or {}), "resources": sorted(found.inherited())} for found in records)
+        _kept.update(*(found.kept() for found in records))
         _claimed[str(folder)] = next((record for record in inherited if record["resources"]), None)
+    _keep_from_helpers(folder, _claimed[str(folder)])
+
+
+def _keep_from_helpers(folder, claimed):
+    """Lets no program that this one starts have the guards of its wrapper: it would keep the lock. A
+    program that this one is replaced by gets them, see `_at_audit`."""
+    if claimed and _watch_exec():
+        for fd in _guards_from_wrapper([_guard_path(folder, one) for one in claimed["resources"]]):
+            _from_wrapper[fd] = _open_file(fd)
+            os.set_inheritable(fd, False)
 
 
 def _claim_token(folder, resources):
@@ -1519,7 +1728,7 @@ class ProcessLock:
     `paper`: it trades on paper, beside whoever trades the account.
     """
 
-    def __init__(self, name, account=None, shared_account=False, paper=False):
+    def __init__(self, name: str, account: Any = None, shared_account: bool = False, paper: bool = False) -> None:
         self.name = _check_name(name)
         self.account = _check_account(account)
         self._use = {"shared_account": bool(shared_account), "paper": bool(paper)}
@@ -1528,18 +1737,26 @@ class ProcessLock:
         self._folder = None
         self._resources = []
         self._owns_record = None  # None: no record is written; False: it is the wrapper's
+        self._blocks = []  # a mark for each `with` block that the lock is in
+        self._is_of_block = False  # whether the outermost of them has taken it
+
+    def __getstate__(self) -> Dict[str, Any]:
+        """The state of a copy: the same lock, which the copy does not hold."""
+        return {
+            **self.__dict__, "_is_held": False, "_guards": [], "_folder": None, "_resources": [],
+            "_owns_record": None, "_blocks": [], "_is_of_block": False}
 
     @property
-    def acquired(self):
+    def acquired(self) -> bool:
         """Whether this object holds the lock."""
         return self._is_held
 
     @property
-    def lock_file(self):
+    def lock_file(self) -> Path:
         """The path of the record, which is there while the lock is held."""
         return Path(self._folder or LOCK_DIR) / f"{self.name}.lock"
 
-    def acquire(self):
+    def acquire(self) -> bool:
         """Takes the lock. Says why on standard error and returns False if somebody else holds it."""
         try:
             return self._acquire() is self
@@ -1547,9 +1764,10 @@ class ProcessLock:
             _say(refusal)
             return False
 
-    def release(self):
+    def release(self) -> None:
         """Gives the lock back. Does nothing if it is not held."""
         with _mutex:
+            self._is_of_block = False
             if self._is_held:
                 _surely(self._let_go)
 
@@ -1597,21 +1815,34 @@ class ProcessLock:
         if found.record is None or found.is_ours():
             _remove(path)
 
-    def get_lock_info(self):
+    def get_lock_info(self) -> Optional[Dict[str, Any]]:
         """Returns the record of this lock as a dict, or None if there is none that can be read."""
         for found in _records(_lock_folder()):
             if found.name.lower() == self.name.lower():
                 return found.record
         return None
 
-    def __enter__(self):
-        return self._acquire()
+    def __enter__(self) -> ProcessLock:
+        block = object()
+        try:
+            return self._acquire(block)
+        except BaseException:
+            _surely(lambda: self._leave(block))
+            raise
 
-    def __exit__(self, *_):
-        self.release()
+    def __exit__(self, *_: Any) -> bool:
+        """Gives the lock back at the end of the outermost block, if that has taken it."""
+        with _mutex:
+            self._leave(self._blocks[-1] if self._blocks else None)
         return False
 
-    def _acquire(self):
+    def _leave(self, block):
+        with _mutex:
+            self._blocks = [one for one in self._blocks if one is not block]
+            if not self._blocks and self._is_of_block:
+                self.release()
+
+    def _acquire(self, block=None):
         """Takes the lock, or raises an exception and holds nothing."""
         was_held = True
         try:
@@ -1619,6 +1850,9 @@ class ProcessLock:
                 was_held = self._is_held
                 if not was_held:
                     self._wait_until_taken()
+                    self._is_of_block = block is not None
+                if block is not None:
+                    self._blocks.append(block)
                 return self
         except BaseException:
             if not was_held:
@@ -1628,6 +1862,7 @@ class ProcessLock:
     def _wait_until_taken(self):
         self._let_go()  # of what two interrupts have left
         self._folder = folder = _lock_folder()
+        _say_where(folder)
         _create(folder)
         _claim(folder, self._asked(None))
         began, pause, is_told = time.monotonic(), PAUSE, False
@@ -1638,8 +1873,8 @@ class ProcessLock:
             self._let_go()
             waited = time.monotonic() - began
             if waited >= patience:
-                if refusal.nameless is not None:
-                    refusal = self._refused(folder, refusal.nameless, None, _open_in(_guard_path(folder, refusal.nameless)))
+                if refusal.look_closer is not None:
+                    refusal = refusal.look_closer()
                 _tell(folder, "blocked", *refusal.told)
                 raise refusal
             if waited >= LONG_WAIT and not is_told:
@@ -1663,7 +1898,7 @@ class ProcessLock:
                     is_taken = guard.take()
                 except LockError as error:
                     refusal, patience = self._explain(folder, resource)
-                    if isinstance(error.__cause__, PermissionError) and refusal.nameless is None:
+                    if isinstance(error.__cause__, PermissionError) and refusal.look_closer is None:
                         return refusal, patience  # who may not lock it may still see who holds it
                     raise
                 if not is_taken:
@@ -1794,21 +2029,26 @@ class ProcessLock:
         refusal.told = (self.name, os.getpid(), None, refusal.reason)
         return refusal
 
-    def _refused_on_this_machine(self, resource, guard):
+    def _refused_on_this_machine(self, resource, guard, open_in=None):
         """The refusal by a holder in another folder, of another user, or in a container."""
         holder, hint = "another program on this machine", f"An administrator sees it with: {_FIND_HOLDER}"
         pid, name, root = guard.holder() or (None, None, None)
         if pid is not None:
             holder = f"PID {pid} ({_visible(name)} in {_visible(root or 'another folder')})"
             hint = f"Stop it with qc-shutdown in {_visible(root or 'its folder')}."
+        elif open_in:
+            holder += "; its guard is open in " + ", ".join(open_in)
         refusal = LockHeldError(
             f"Lock '{self.name}' is held by {holder}; " + _visible(f"both need '{resource}' on this machine")
             + f"\n{hint}" + _sharing(resource, self.name, name))
         refusal.reason = f"held by {holder}"
         refusal.told = (self.name, os.getpid(), self.account, refusal.reason)
+        if pid is None and open_in is None:
+            refusal.look_closer = (
+                lambda: self._refused_on_this_machine(resource, guard, _machine_guard_open_in(guard.name)))
         return refusal
 
-    def _refused(self, folder, resource, found, open_in=()):
+    def _refused(self, folder, resource, found, open_in=None):
         holder = found.holder() if found else "a process whose record is missing or can't be read"
         if open_in:
             holder += "; its guard is open in " + ", ".join(open_in)
@@ -1819,8 +2059,9 @@ class ProcessLock:
         if found and found.state() == "foreign":
             hint = f"Stop it on {_visible(found.host() or 'its machine')}; `qc-lock clear-all` removes the record if nothing runs there."
         sharing = "" if same_lock else _sharing(resource, self.name, found.name if found else None)
-        refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}" + sharing)
-        refusal.nameless = None if found else resource
+        refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}{sharing}")
+        if not found and open_in is None:
+            refusal.look_closer = lambda: self._refused(folder, resource, None, _open_in(_guard_path(folder, resource)))
         refusal.reason = f"held by {holder}"
         refusal.told = (self.name, os.getpid(), found.text("account") if found else None, refusal.reason)
         return refusal
@@ -1829,16 +2070,22 @@ class ProcessLock:
 # --- The end of the process ----------------------------------------------------------------------------
 
 _end_is_watched = globals().get("_end_is_watched", False)
+_are_signals_watched = globals().get("_are_signals_watched", False)
 _fork_is_watched = globals().get("_fork_is_watched", False)
+_exec_is_watched = globals().get("_exec_is_watched", False)
+_is_handed_on = globals().get("_is_handed_on", False)  # that the guards may be inherited at the moment
 
 
 def _release_at_end():
     """Gives the locks back also when the process is asked to end."""
-    global _end_is_watched
-    if _end_is_watched:
+    global _end_is_watched, _are_signals_watched
+    if not _end_is_watched:
+        _end_is_watched = True
+        _watch_exec()
+        # A sub-interpreter ends before its process does.
+        atexit.register(_let_go_of_all if _is_sub_interpreter() else _release_all)
+    if _are_signals_watched:
         return
-    _end_is_watched = True
-    atexit.register(_release_all)
     # SIGBREAK is what Windows makes of a console that closes.
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
@@ -1847,6 +2094,49 @@ def _release_at_end():
                 signal.signal(number, _end_by_signal)
         except ValueError:
             return  # only the main thread of the main interpreter may
+    _are_signals_watched = True
+
+
+def _is_sub_interpreter():
+    for name in ("_interpreters", "_xxsubinterpreters"):
+        try:
+            module = importlib.import_module(name)
+            return module.get_current() != module.get_main()
+        except (ImportError, AttributeError):
+            pass  # this Python has none of that name
+    return False
+
+
+def _watch_exec():
+    """Lets the locks stay when the process replaces its program; returns whether they do."""
+    global _exec_is_watched
+    if not _exec_is_watched and os.name != "nt":
+        try:
+            sys.addaudithook(_at_audit)
+            _exec_is_watched = True
+        except (AttributeError, RuntimeError):
+            pass  # this Python has no such hooks, or another one forbids it
+    return _exec_is_watched
+
+
+def _at_audit(event, _arguments):
+    """Lets the next program of this process have the guards (`os.execv`), and nobody else."""
+    global _is_handed_on
+    if event == "os.exec":
+        _is_handed_on = True
+        _let_inherit(True)
+    elif _is_handed_on:
+        # Whatever comes after it: it has failed.
+        _is_handed_on = False
+        _let_inherit(False)
+
+
+def _let_inherit(may_inherit):
+    guards = [guard for lock in _held for guard in lock._guards]
+    known = {**_from_wrapper, **{fd: id for guard in guards for fd, id in guard._ids.items()}}
+    for fd, id in known.items():
+        if id is not None and _open_file(fd) == id:
+            os.set_inheritable(fd, may_inherit)
 
 
 def _end_by_signal(number, _frame):
@@ -1867,6 +2157,14 @@ def _release_all():
             _say(f"process_lock: {error}")
 
 
+def _let_go_of_all():
+    for lock in list(_held):
+        try:
+            lock.release()
+        except Exception as error:
+            _say(f"process_lock: {error}")
+
+
 def _forget_all():
     """A forked child shares the locks, but must not give back what is its parent's. What its parent was
     just taking is none of its."""
@@ -1874,7 +2172,9 @@ def _forget_all():
     _mutex, _taking = threading.RLock(), threading.RLock()  # another thread of the parent may have had them
     _token = None
     for lock in _held:
-        lock._is_held, lock._guards = False, []  # and still open
+        lock._is_held, lock._guards, lock._blocks, lock._is_of_block = False, [], [], False  # and still open
+    _kept.clear()
+    _from_wrapper.clear()
     for guard in list(_in_hand):
         guard.close()
     _held.clear()
@@ -1895,30 +2195,30 @@ class ActiveLock(tuple):
     """A lock that is, or may be, held: the pair of its record's file name and its record, as the old
     module had it, which can be read like the record itself, too."""
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         return self[1][key] if isinstance(key, str) else super().__getitem__(key)
 
-    def __contains__(self, key):
+    def __contains__(self, key: object) -> bool:
         return key in self[1] or super().__contains__(key)
 
-    def get(self, key, default=None):
+    def get(self, key: str, default: Any = None) -> Any:
         """A value of the record."""
         return self[1].get(key, default)
 
-    def keys(self):
+    def keys(self) -> KeysView[str]:
         """The keys of the record."""
         return self[1].keys()
 
-    def values(self):
+    def values(self) -> ValuesView[Any]:
         """The values of the record."""
         return self[1].values()
 
-    def items(self):
+    def items(self) -> ItemsView[str, Any]:
         """The keys and values of the record."""
         return self[1].items()
 
 
-def list_active_locks():
+def list_active_locks() -> List[ActiveLock]:
     """Returns a pair of file name and record for each lock that is, or may be, held. The record has a
     `state`, and the pair can be read like the record: `lock["pid"]`."""
     active = []
@@ -1931,12 +2231,12 @@ def list_active_locks():
     return active
 
 
-def clear_stale_locks():
+def clear_stale_locks() -> int:
     """Removes the records of holders that have ended, and corrupt ones; returns how many."""
     return _clear(("stale", "corrupt"), "stale")
 
 
-def clear_all_locks():
+def clear_all_locks() -> int:
     """Removes all records but those of processes that live on this machine; returns how many."""
     return _clear(("stale", "corrupt", "foreign"), "forced")
 
@@ -1983,7 +2283,7 @@ def _remove_if(folder, found, states):
             return True
 
 
-def main(words=None):
+def main(words: Optional[Sequence[str]] = None) -> int:
     """The command line of the old module."""
     global LOCK_DIR
     parser = argparse.ArgumentParser(
@@ -2039,8 +2339,10 @@ def _print_locks(as_json):
     locks = [record for _, record in list_active_locks()]
     if as_json:
         print(_json({"version": 1, "locks": locks}, indent=2))
-    elif not locks:
-        print("No active locks.")
+    else:
+        _say(f"Locks in {_visible(_plain_path(_lock_folder()))}:")
+        if not locks:
+            print("No active locks.")
     for lock in [] if as_json else locks:
         account, since = lock["account"] or "none", _local(lock["timestamp"] or "unknown")
         print(_visible(f"{lock['name']}: PID {lock['pid']}, account {account}, since {since}, {lock['state']}"))

@@ -6,9 +6,15 @@ use std::path::Path;
 use std::process::Command;
 
 use qc_process::here;
-use qc_tests::{Contender, Finished, Program, SampleLocks, Speaker, copy_program, python, run};
+use qc_tests::{
+    Contender, Finished, Program, SampleLocks, Speaker, copy_program, own_account, python, run,
+};
 
 use crate::tools;
+
+mod ends;
+mod faults;
+mod ways;
 
 /// Compares the drop-in with the vectors of qc-lock-core.
 const VECTORS: &str = r#"
@@ -51,6 +57,15 @@ fn command(locks: &SampleLocks, text: &str, args: &[&Path]) -> Option<Command> {
     let mut command = Command::new(python()?);
     command.arg(path).args(args).env("QC_LOCK_DIR", locks.dir());
     Some(command)
+}
+
+/// Runs a script in its folder, where a warning is an error, with an account of its own and `args`.
+#[track_caller]
+fn works(text: &str, args: &[&str]) {
+    let locks = SampleLocks::new(tools());
+    let Some(mut command) = command(&locks, text, &[own_account().as_ref()]) else { return };
+    command.args(args).current_dir(locks.folder()).env("PYTHONWARNINGS", "error");
+    succeeds(Some(run(&mut command, "")));
 }
 
 #[track_caller]

@@ -39,6 +39,10 @@ def enter(lock):
     lock.__enter__()
 
 
+def leave(lock):
+    lock.__exit__(None, None, None)
+
+
 def is_free(lock):
     """Whether the very next lock, of another folder, gets the account."""
     gc.collect()
@@ -55,16 +59,19 @@ def is_free(lock):
 def main(account, every):
     with ProcessLock("BRAIN_ATLAS", account):
         pass  # what is done only once
-    for what, call in (("acquire", ProcessLock.acquire), ("enter", enter), ("release", ProcessLock.release)):
+    for what, call in (
+            ("acquire", ProcessLock.acquire), ("enter", enter), ("release", ProcessLock.release), ("leave", leave)):
         number, is_interrupted = 1, True
         while is_interrupted:
             lock = ProcessLock("BRAIN_ATLAS", account)
             if what == "release":
                 assert lock.acquire()
+            if what == "leave":
+                enter(lock)
             is_interrupted = interrupt(lambda: call(lock), number)
             if lock.acquired:
                 assert lock in process_lock._held, (what, number, "held by no lock")
-                assert what == "release" or not is_interrupted, (what, number, "failed, and holds the lock")
+                assert what in ("release", "leave") or not is_interrupted, (what, number, "failed, and holds the lock")
                 lock.release()
             assert is_free(lock), (what, number, "not free")
             number += every
