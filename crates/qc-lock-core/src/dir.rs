@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_process::{Identity, MachineGuard, file, here, identity_of, own_identity};
+use qc_process::{Identity, MachineGuard, here, identity_of, own_identity};
 
 use self::attempt::Attempt;
 use crate::guard::Guard;
@@ -149,9 +149,7 @@ impl LockDir {
             LockError::Held { name, resource, holder, foreign }
                 if holder.pid.is_none() && holder.hidden.is_none() =>
             {
-                let own = std::process::id();
-                let mut open_in = file::openers(&self.store.guard(&resource));
-                open_in.retain(|(pid, _)| *pid != own);
+                let open_in = self.openers_of_resource(&resource);
                 let holder = Box::new(Holder { open_in, ..*holder });
                 LockError::Held { name, resource, holder, foreign }
             }

@@ -1,0 +1,188 @@
+//! What the run of a component has left behind is ended before the next one starts: a helper may keep the
+//! lock, a worker may trade.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use qc_process::{Identity, LOCKS_ARE_INHERITED, Liveness, Process, list, liveness, wait_any};
+use qc_tests::{Program, SampleFleet, run, section};
+use serde_json::{Value, json};
+
+use crate::tools;
+
+/// A fleet of one brain, which comes back at once.
+fn fleet(script: &str) -> SampleFleet {
+    let fleet = SampleFleet::new(tools(), &[("ATLAS", 31)]);
+    let account = json!({ "ATLAS": { "account": 31, "enabled": true } });
+    let more = json!({ "restart_cooldown_seconds": 0, "stop_timeout_seconds": 1 });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    fleet.script("BRAIN_ATLAS.py", script);
+    fleet
+}
+
+/// Starts the fleet, and returns the brain that runs and what it has started, once both do.
+fn launched(fleet: &SampleFleet, helper: &str) -> (Program, Identity, Identity) {
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+    let helper = awaited(fleet, helper);
+    (launch, brain(fleet), helper)
+}
+
+/// Returns the process that works in the fleet's folder and was called with this word.
+fn find(fleet: &SampleFleet, word: &str) -> Option<Identity> {
+    let root = std::fs::canonicalize(fleet.root()).unwrap();
+    let is_here = |path: &Path| std::fs::canonicalize(path).is_ok_and(|it| it.starts_with(&root));
+    let listing = list().unwrap();
+    let mut processes = listing.processes.into_iter().filter(|one| {
+        one.current_dir.as_deref().is_some_and(is_here)
+            && one.args.iter().any(|it| it.rsplit(['/', '\\']).next() == Some(word))
+    });
+    processes.next().map(|one| one.identity)
+}
+
+fn awaited(fleet: &SampleFleet, word: &str) -> Identity {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match find(fleet, word) {
+            Some(found) => return found,
+            None => assert!(Instant::now() < deadline, "{word} does not run"),
+        }
+    }
+}
+
+/// Returns the brain that holds its lock.
+fn brain(fleet: &SampleFleet) -> Identity {
+    let record = fleet.locks().record(&"BRAIN_ATLAS".parse().unwrap());
+    record.expect("the brain holds its lock").identity()
+}
+
+fn kill(process: &Identity) {
+    let process = Process::open(process).unwrap().expect("it runs");
+    process.kill().unwrap();
+    assert_eq!(wait_any(&[&process], Duration::from_secs(10)).unwrap(), [0]);
+}
+
+fn is_alive(process: &Identity) -> bool {
+    liveness(process) == Liveness::Alive
+}
+
+fn status(fleet: &SampleFleet) -> Value {
+    let status = fleet.run("qc-launch", &["status", "--json"]).json();
+    let components = status["components"].as_array().expect("a list");
+    components.iter().find(|one| one["name"] == "BRAIN_ATLAS").expect("it is known").clone()
+}
+
+/// The name that the copies of the stand-in have here.
+fn program(name: &str) -> String {
+    if cfg!(windows) { format!("{name}.exe") } else { name.into() }
+}
+
+#[test]
+fn a_helper_that_keeps_the_lock_of_a_crashed_brain_is_ended_and_the_brain_comes_back() {
+    let name = program("log-shipper");
+    let fleet = fleet(&format!("start {name}"));
+    let (mut launch, first, helper) = launched(&fleet, &name);
+    kill(&first);
+    if !LOCKS_ARE_INHERITED {
+        launch.wait_for("started BRAIN_ATLAS");
+        assert!(is_alive(&helper), "it holds nothing and trades nothing");
+        return;
+    }
+    let pid = helper.pid;
+    launch.wait_for(&format!("BRAIN_ATLAS has left {name} (PID {pid}) behind, which is asked"));
+    launch.wait_for(&format!("{name} (PID {pid}), left behind by BRAIN_ATLAS, ended when asked"));
+    launch.wait_for("started BRAIN_ATLAS");
+    assert!(!is_alive(&helper));
+    assert_eq!(status(&fleet)["restarts"], 1);
+    let history = fleet.locks().history().unwrap().entries;
+    let is_its_end = |one: &qc_lock_core::Entry| {
+        one.pid == Some(pid) && one.event == qc_lock_core::Event::Stopped
+    };
+    assert!(history.iter().any(is_its_end), "{history:#?}");
+}
+
+#[test]
+fn a_worker_that_does_not_listen_is_killed_before_the_brain_comes_back() {
+    let fleet = fleet("spawn engine.py");
+    fleet.script("engine.py", "ignore stop");
+    let (mut launch, first, engine) = launched(&fleet, "engine.py");
+    kill(&first);
+    let pid = engine.pid;
+    launch.wait_for(&format!("engine.py (PID {pid}) behind, which is asked to stop"));
+    launch.wait_for(&format!("engine.py (PID {pid}), left behind by BRAIN_ATLAS, was KILLED"));
+    launch.wait_for("started BRAIN_ATLAS");
+    assert!(!is_alive(&engine));
+}
+
+#[test]
+fn a_worker_of_a_brain_that_has_ended_well_is_ended_when_the_brain_is_started_again() {
+    let fleet = fleet("spawn engine.py\nsleep 500\nexit 0");
+    fleet.script("engine.py", "");
+    let account = json!({ "ATLAS": { "account": 31, "enabled": true } });
+    let more = json!({ "components": { "BRAIN_ATLAS": { "restart": { "when": "on-failure" } } } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("BRAIN_ATLAS has finished");
+    let engine = awaited(&fleet, "engine.py");
+    fleet.script("BRAIN_ATLAS.py", "");
+    assert_eq!(fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]).code, 0);
+    launch.wait_for(&format!("engine.py (PID {}), left behind by BRAIN_ATLAS", engine.pid));
+    assert!(!is_alive(&engine));
+    assert!(is_alive(&brain(&fleet)));
+}
+
+#[test]
+fn what_an_earlier_fleet_has_left_behind_is_ended_at_the_first_start() {
+    let fleet = fleet("spawn engine.py");
+    fleet.script("engine.py", "");
+    let (launch, first, engine) = launched(&fleet, "engine.py");
+    launch.kill();
+    let _ = launch.finish();
+    // On Windows it has ended with its wrapper, which has ended with the launcher.
+    if is_alive(&first) {
+        kill(&first);
+    }
+    assert!(is_alive(&engine));
+    fleet.script("BRAIN_ATLAS.py", "");
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for(&format!("engine.py (PID {}), left behind by BRAIN_ATLAS", engine.pid));
+    launch.wait_for("started BRAIN_ATLAS");
+    assert!(!is_alive(&engine));
+}
+
+#[test]
+fn a_terminal_that_has_inherited_the_lock_is_never_ended_and_blocks_the_brain_until_it_ends() {
+    let name = program("terminal64");
+    let fleet = fleet(&format!("start {name}"));
+    let (mut launch, first, terminal) = launched(&fleet, &name);
+    kill(&first);
+    if LOCKS_ARE_INHERITED {
+        let pid = terminal.pid;
+        let why = format!("its lock is kept open by {name} (PID {pid}), a trading terminal");
+        launch.wait_for(&format!("BLOCKED BRAIN_ATLAS: {why}, which is never stopped"));
+        let brain = status(&fleet);
+        assert_eq!(brain["state"], "blocked", "{brain:#}");
+        assert!(brain["detail"].as_str().unwrap().contains(&why), "{brain:#}");
+        assert!(is_alive(&terminal));
+        // Nothing of qc ends it.
+        assert_eq!(run(Command::new("kill").args(["-9", &pid.to_string()]), "").code, 0);
+    }
+    launch.wait_for("started BRAIN_ATLAS");
+    assert_eq!(is_alive(&terminal), !LOCKS_ARE_INHERITED);
+}
+
+#[test]
+fn a_copy_of_another_component_is_not_ended_and_blocks_only_what_it_keeps_open() {
+    let fleet = fleet("spawn BRAIN_BOREAS.py");
+    fleet.script("BRAIN_BOREAS.py", "");
+    let (mut launch, first, copy) = launched(&fleet, "BRAIN_BOREAS.py");
+    kill(&first);
+    if LOCKS_ARE_INHERITED {
+        launch.wait_for("BLOCKED BRAIN_ATLAS: its lock is kept open by ");
+        assert!(is_alive(&copy));
+        kill(&copy);
+    }
+    launch.wait_for("started BRAIN_ATLAS");
+    assert_eq!(is_alive(&copy), !LOCKS_ARE_INHERITED);
+}
