@@ -14,6 +14,7 @@ use self::attempt::Attempt;
 use crate::guard::Guard;
 use crate::judge::Holder;
 use crate::lock::{Lock, LockForChild, Reclaimed};
+use crate::openers::openers_on_machine;
 use crate::record::Reading;
 use crate::store::{Found, Store};
 use crate::time::now;
@@ -149,7 +150,10 @@ impl LockDir {
             LockError::Held { name, resource, holder, foreign }
                 if holder.pid.is_none() && holder.hidden.is_none() =>
             {
-                let open_in = self.openers_of_resource(&resource);
+                let open_in = match holder.elsewhere {
+                    None => self.openers_of_resource(&resource),
+                    Some(_) => openers_on_machine(&resource),
+                };
                 let holder = Box::new(Holder { open_in, ..*holder });
                 LockError::Held { name, resource, holder, foreign }
             }

@@ -5,10 +5,10 @@ use std::fmt;
 use chrono::{DateTime, FixedOffset};
 use qc_process::{Host, Liveness, visible};
 
-use crate::Opener;
 use crate::host_name::is_old_name_of;
 use crate::record::{OldRecord, Reading};
 use crate::time::{local_time, parse_time};
+use crate::{Opener, openers_text};
 
 /// What is known of the process behind a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,9 +182,8 @@ impl Holder {
 
 impl Holder {
     fn write_openers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, opener) in self.open_in.iter().enumerate() {
-            let lead = if at == 0 { "; its guard is open in" } else { "," };
-            write!(f, "{lead} PID {} ({})", opener.pid, visible(&opener.program))?;
+        if !self.open_in.is_empty() {
+            write!(f, "; its guard is open in {}", openers_text(&self.open_in))?;
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Who has the guards of a lock open although nobody who lives is known to hold it: mostly a program that
 //! an ended holder had started, and that has inherited them. The one place that finds them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::Path;
 
-use qc_process::{file, machine_openers};
+use qc_process::{file, machine_openers, visible};
 use serde::Serialize;
 
 use crate::resource::guard_file;
@@ -17,6 +18,12 @@ pub struct Opener {
     pub pid: u32,
     /// The name of its program, as the system has it.
     pub program: String,
+}
+
+/// Names these processes: `PID 12 (sleep), PID 13 (tail)`.
+pub fn openers_text(openers: &[Opener]) -> String {
+    let text = |one: &Opener| format!("PID {} ({})", one.pid, visible(&one.program));
+    openers.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 impl LockDir {
@@ -55,6 +62,21 @@ impl LockDir {
         entries
     }
 
+    /// Returns the keys of locks without a record among `entries` whose guards are open all the same, and
+    /// in whom: a helper may have outlived a holder that has given its lock back.
+    pub fn openers_without_record(&self, entries: &[LockEntry]) -> Vec<(String, Vec<Opener>)> {
+        let recorded: HashSet<String> =
+            entries.iter().map(|entry| entry.name.to_ascii_lowercase()).collect();
+        let guards = file::list_directory(&self.store.guard_at("")).unwrap_or_default();
+        let key = |guard: &OsString| Some(guard.to_str()?.strip_prefix("name@")?.to_owned());
+        let mut keys: Vec<String> = guards.iter().filter_map(key).collect();
+        keys.retain(|key| !recorded.contains(key));
+        keys.sort();
+        let groups = keys.iter().map(|key| vec![format!("name@{key}")]).collect();
+        let found = keys.into_iter().zip(self.openers_of(groups));
+        found.filter(|(_, openers)| !openers.is_empty()).collect()
+    }
+
     /// Returns for each group of guards who has any of them open, in the folder or on the machine.
     fn openers_of(&self, groups: Vec<Vec<String>>) -> Vec<Vec<Opener>> {
         let guards: Vec<&str> = groups.iter().flatten().map(String::as_str).collect();
@@ -74,8 +96,13 @@ impl LockDir {
     }
 }
 
+/// Returns who has the guard of a resource open that another folder holds on this machine.
+pub(crate) fn openers_on_machine(resource: &Resource) -> Vec<Opener> {
+    sorted(machine_openers(&[&resource.guard_file()]).into_iter().flatten())
+}
+
 /// Makes a list of processes, each once, without this one.
-pub(crate) fn sorted(open: impl IntoIterator<Item = (u32, String)>) -> Vec<Opener> {
+fn sorted(open: impl IntoIterator<Item = (u32, String)>) -> Vec<Opener> {
     let own = std::process::id();
     let openers = open.into_iter().filter(|(pid, _)| *pid != own);
     let mut openers: Vec<Opener> = openers.map(|(pid, program)| Opener { pid, program }).collect();

@@ -233,7 +233,8 @@ impl Report {
         if told.iter().any(|one| is_to_be_stopped(one.kind)) {
             writeln!(output, "{SHUTDOWN_HINT}")?;
         }
-        let is_stale = |lock: &&LockEntry| State::of_lock(lock) == State::Stale;
+        let is_stale =
+            |lock: &&LockEntry| State::of_lock(lock) == State::Stale && lock.open_in.is_empty();
         let stale = self.locks.iter().filter(is_stale).count();
         if stale > 0 {
             writeln!(
