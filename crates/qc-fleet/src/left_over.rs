@@ -12,6 +12,7 @@ use qc_process::{
     is_terminal, list_of, list_wanted,
 };
 
+use crate::evidence::Untouchable;
 use crate::matching::runs_python;
 use crate::program::{shown_program, untouchable};
 use crate::title::is_overwritten;
@@ -32,6 +33,9 @@ pub struct LeftOver {
     pub process: ProcessInfo,
     /// What becomes of it once that run has ended.
     pub fate: Fate,
+    /// Whether it has started a program of qc that runs now, such as the `qc-shutdown` of an emergency
+    /// script: whoever stops the fleet leaves it alone.
+    pub runs_qc: bool,
 }
 
 /// What becomes of a program that a run has left behind.
@@ -46,6 +50,17 @@ pub enum Fate {
 }
 
 impl LeftOver {
+    /// Whether it is stopped with the fleet. Such copies as are known by their scripts are stopped as what
+    /// they are.
+    pub fn ends_with_fleet(&self) -> bool {
+        let is_its_own = match &self.fate {
+            Fate::Ends => true,
+            Fate::Copy(of) => of.eq_ignore_ascii_case(&self.component),
+            Fate::Spared(_) => false,
+        };
+        is_its_own && !self.runs_qc
+    }
+
     /// Returns its program and its PID for messages, with the script that a Python runs.
     pub fn text(&self) -> String {
         format!("{} (PID {})", shown_program(&self.process), self.process.identity.pid)
@@ -115,6 +130,12 @@ pub fn judge_left_over(
     let family = Family::new(&processes);
     let copies = copies(&Snapshot::assemble(fleet, listing, Vec::new()));
     let terminals = terminals_and_ancestors()?;
+    let is_tool =
+        |one: &&ProcessInfo| untouchable(one, Role::Other, &[]) == Some(Untouchable::OwnTool);
+    let tools =
+        processes.iter().filter(|one| marked.contains_key(&one.identity.pid)).filter(is_tool);
+    let run_qc: HashSet<&Identity> =
+        tools.flat_map(|one| family.line(one)).map(|one| &one.identity).collect();
     let mut found = Vec::new();
     for process in &processes {
         let pid = process.identity.pid;
@@ -141,10 +162,14 @@ pub fn judge_left_over(
             Fate::Copy(component.clone())
         } else if terminals.contains(&process.identity) && !runs_python(process) {
             Fate::Spared("what has started a trading terminal")
+        } else if run_qc.contains(&process.identity) && !runs_python(process) {
+            Fate::Spared("what runs a program of qc")
         } else {
             Fate::Ends
         };
-        found.push(LeftOver { component: component.clone(), process: process.clone(), fate });
+        let runs_qc = run_qc.contains(&process.identity);
+        let (component, process) = (component.clone(), process.clone());
+        found.push(LeftOver { component, process, fate, runs_qc });
     }
     Ok(found)
 }

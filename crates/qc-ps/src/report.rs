@@ -12,7 +12,7 @@ use qc_fleet::{
     ComponentView, Finding, FindingKind, Fleet, FleetView, Launcher, Look, Mask, Row, RowKind,
     Snapshot, State, TreePart,
 };
-use qc_lock_core::{Latch, LockEntry};
+use qc_lock_core::{Latch, LockEntry, openers_text};
 use serde::Serialize;
 
 use crate::cli::Cli;
@@ -240,6 +240,13 @@ impl Report {
             writeln!(
                 output,
                 "\n{stale} stale: free for the next start; `qc-lock clear-stale` tidies up."
+            )?;
+        }
+        for lock in self.locks.iter().filter(|lock| !lock.open_in.is_empty()) {
+            let (name, openers) = (visible(&lock.name), openers_text(&lock.open_in));
+            writeln!(
+                output,
+                "\n! lock {name} is kept open by {openers}; `qc-lock release-left {name}` ends that"
             )?;
         }
         if let Some(text) = &self.incomplete {

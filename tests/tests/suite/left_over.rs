@@ -280,3 +280,106 @@ fn a_living_holder_is_not_ended() {
     assert!(refused.stderr.contains(&format!("PID {}, which lives", holder.pid)), "{refused:?}");
     assert!(is_alive(&holder));
 }
+
+/// A fleet whose brain has ended well and has left a worker behind.
+fn finished(script: &str) -> (SampleFleet, Program, Identity) {
+    let fleet = fleet(script);
+    fleet.script("engine.py", "");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let brain = json!({ "restart": { "when": "on-failure" } });
+    let more = json!({ "components": { "BRAIN_LARISSA": brain } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("BRAIN_LARISSA has finished");
+    let engine = awaited(&fleet, "engine.py");
+    (fleet, launch, engine)
+}
+
+#[test]
+fn a_shutdown_names_and_stops_what_components_have_left_behind() {
+    let (fleet, launch, engine) = finished("spawn engine.py\nsleep 500\nexit 0");
+    let (pid, named) = (engine.pid, "WARNING: BRAIN_LARISSA has left ");
+    let dry = fleet.run("qc-shutdown", &["--dry-run"]);
+    let text = format!("engine.py (PID {pid}) behind, which is stopped, too");
+    assert!(dry.stdout.contains(named) && dry.stdout.contains(&text), "{dry:?}");
+    assert!(is_alive(&engine));
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.stdout.contains(&text), "{stopped:?}");
+    assert!(!is_alive(&engine));
+    let _ = launch.finish();
+}
+
+#[test]
+fn a_shutdown_of_a_part_stops_what_that_has_left_behind_and_nothing_else() {
+    let (fleet, _launch, engine) = finished("spawn engine.py\nsleep 500\nexit 0");
+    let other = fleet.run("qc-shutdown", &["--yes", "--name", "WATCHDOG_LARISSA"]);
+    assert_eq!(other.code, 0, "{other:?}");
+    assert!(is_alive(&engine));
+    let stopped = fleet.run("qc-shutdown", &["--yes", "--name", "BRAIN_LARISSA"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(!is_alive(&engine));
+}
+
+#[test]
+fn a_launcher_that_stops_ends_what_its_components_have_left_behind() {
+    let (fleet, mut launch, engine) = finished("spawn engine.py\nsleep 500\nexit 0");
+    launch.ask_to_stop(&fleet.tools);
+    launch.wait_for(&format!("engine.py (PID {}), left behind by BRAIN_LARISSA", engine.pid));
+    let (_, lines) = launch.finish();
+    assert!(!is_alive(&engine), "{lines:?}");
+}
+
+/// A brain that becomes a daemon and closes all that it has inherited, the lock with it.
+#[cfg(unix)]
+const DAEMON: &str = "
+import os, sys, time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+os.closerange(0, 256)
+open('daemon-%d' % os.getpid(), 'w').close()
+while True: time.sleep(0.1)
+";
+
+#[cfg(unix)]
+#[test]
+fn a_brain_that_becomes_a_daemon_without_its_lock_runs_once_and_is_stopped_with_the_fleet() {
+    let Some(python) = qc_tests::python() else { return };
+    let fleet = fleet("");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
+    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), DAEMON).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_LARISSA");
+    let daemon = await_daemon(&fleet);
+    // Its parents may have been in the way before.
+    launch.wait_for(&format!("BRAIN_LARISSA runs (PID {})", daemon.pid));
+    let stopped = fleet.run("qc-shutdown", &["--yes", "--timeout", "3s"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(!is_alive(&daemon), "{stopped:?}");
+    assert!(find(&fleet, "BRAIN_LARISSA.py").is_none());
+    assert_eq!(daemons(&fleet).len(), 1, "it ran more than once");
+}
+
+/// Returns the pids that daemons have noted.
+#[cfg(unix)]
+fn daemons(fleet: &SampleFleet) -> Vec<u32> {
+    let files = std::fs::read_dir(fleet.root()).unwrap().flatten();
+    let pid =
+        |file: std::fs::DirEntry| file.file_name().to_str()?.strip_prefix("daemon-")?.parse().ok();
+    files.filter_map(pid).collect()
+}
+
+#[cfg(unix)]
+fn await_daemon(fleet: &SampleFleet) -> Identity {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match daemons(fleet)[..] {
+            [pid, ..] => return qc_process::identity_of(pid).unwrap(),
+            [] => assert!(Instant::now() < deadline, "there is no daemon"),
+        }
+    }
+}

@@ -155,7 +155,6 @@ impl Runtime<'_> {
         if self.roster.get(id).is_none() {
             return;
         }
-        let name = self.roster.name(id);
         let stopped = match stopped {
             Ok(stopped) => stopped,
             Err(error) => {
@@ -165,14 +164,7 @@ impl Runtime<'_> {
                 return;
             }
         };
-        for one in stopped {
-            let program = end.names.get(&one.target.identity).map_or("a program", String::as_str);
-            let text =
-                told_of(&format!("{program}, left behind by {name},"), &one.outcome, one.took);
-            let line = Line::new(Level::Info, "stopped", &text).component(&name);
-            self.report.note(&line.pid(one.target.identity.pid));
-            self.note_end_of(one);
-        }
+        stopped.iter().for_each(|one| self.tell_left_over(one, &end.names));
         let alive: Vec<Identity> = stopped
             .iter()
             .filter(|one| one.outcome.is_alive())
@@ -187,6 +179,39 @@ impl Runtime<'_> {
         } else if alive.is_empty() || !self.block(id, life, &alive, &why) {
             self.starts.push((id, life));
         }
+    }
+
+    /// Ends what all components have left behind, when everything else has been stopped; returns whether
+    /// nothing is left.
+    pub(super) fn sweep_left_over(&mut self) -> bool {
+        self.end_all_left_over().unwrap_or_else(|error| {
+            let text = format!("cannot end what components have left behind: {error}");
+            self.report.warn("stopping", &text);
+            false
+        })
+    }
+
+    fn end_all_left_over(&mut self) -> io::Result<bool> {
+        let spared = self.spared_of_left_over()?;
+        let is_meant = |name: &str| self.roster.id(name).is_some();
+        let mut left = left_over(&self.fleet, self.locks.path(), is_meant, &spared)?;
+        left.retain(|one| one.ends_with_fleet() && !self.is_in_own_session(&one.process));
+        let names: HashMap<Identity, String> =
+            left.iter().map(|one| (one.process.identity.clone(), one.text())).collect();
+        let plan = StopPlan::default().with_left_over(&self.fleet, &left, None);
+        let stopped = perform(&plan, &mut |_| ())?;
+        stopped.iter().for_each(|one| self.tell_left_over(one, &names));
+        Ok(!stopped.iter().any(|one| one.outcome.is_alive()))
+    }
+
+    /// Says how one ended that a component has left behind.
+    fn tell_left_over(&mut self, one: &Stopped, names: &HashMap<Identity, String>) {
+        let name = &one.target.component;
+        let program = names.get(&one.target.identity).map_or("a program", String::as_str);
+        let text = told_of(&format!("{program}, left behind by {name},"), &one.outcome, one.took);
+        let line = Line::new(Level::Info, "stopped", &text).component(name);
+        self.report.note(&line.pid(one.target.identity.pid));
+        self.note_end_of(one);
     }
 
     /// The lock of a component is held although nobody who lives is known to hold it. What has it open
