@@ -2033,6 +2033,9 @@ class ProcessLock:
         """The refusal by a holder in another folder, of another user, or in a container."""
         holder, hint = "another program on this machine", f"An administrator sees it with: {_FIND_HOLDER}"
         pid, name, root = guard.holder() or (None, None, None)
+        open_in = [] if pid is not None else _open_in(Path(f"/dev/shm/qc2.{guard.name}"))
+        if open_in:
+            holder += "; its guard is open in " + ", ".join(open_in)
         if pid is not None:
             holder = f"PID {pid} ({_visible(name)} in {_visible(root or 'another folder')})"
             hint = f"Stop it with qc-shutdown in {_visible(root or 'its folder')}."
@@ -2056,6 +2059,8 @@ class ProcessLock:
         same_lock = resource == own or (found is not None and own in found.resources())
         collision = "" if same_lock else _visible(f"; both need '{resource}'")
         hint = SHUTDOWN_HINT
+        if open_in:
+            hint = f"`qc-lock release-left {self.name}` ends what an ended program has left behind; see first what it is."
         if found and found.state() == "foreign":
             hint = f"Stop it on {_visible(found.host() or 'its machine')}; `qc-lock clear-all` removes the record if nothing runs there."
         sharing = "" if same_lock else _sharing(resource, self.name, found.name if found else None)

@@ -3,15 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use qc_fleet::Fleet;
+use qc_fleet::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fleet};
 use qc_lock_core::LockDir;
 use qc_process::{Identity, Liveness, lineage, liveness, own_identity};
-
-/// The environment variable by which a component, and what it starts, knows its name.
-pub const COMPONENT_VARIABLE: &str = "QC_COMPONENT";
-
-/// The environment variable with the folder of its fleet's locks.
-pub const COMPONENT_LOCKS_VARIABLE: &str = "QC_COMPONENT_LOCKS";
 
 /// Returns this process and those that it was started from: its ancestors, and where a process between
 /// has ended, such as the shell of `nohup qc-shutdown --yes &`, the component and the launcher of

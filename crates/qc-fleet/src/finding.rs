@@ -3,7 +3,7 @@
 mod duplicates;
 mod state;
 
-use qc_lock_core::LockState;
+use qc_lock_core::{LockState, openers_text};
 use qc_process::visible;
 use serde::Serialize;
 
@@ -128,12 +128,20 @@ impl Snapshot {
         }));
         let stale = self.loose_locks().filter(|lock| lock.state == LockState::Stale);
         findings.extend(stale.map(|lock| {
-            let pids: Vec<u32> = lock.pid.into_iter().collect();
+            let pids: Vec<u32> =
+                lock.pid.into_iter().chain(lock.open_in.iter().map(|one| one.pid)).collect();
             let holder = lock.pid.map(|pid| format!(" PID {pid}")).unwrap_or_default();
-            let text = format!(
-                "lock {} was left behind: its holder{holder} has ended without giving it back",
-                lock.name
-            );
+            let name = &lock.name;
+            let text = match &lock.open_in[..] {
+                [] => format!(
+                    "lock {name} was left behind: its holder{holder} has ended without giving it back"
+                ),
+                left => format!(
+                    "lock {name} is not free: its holder{holder} has ended, and {} keeps it open; \
+                     `qc-lock release-left {name}` ends that",
+                    openers_text(left)
+                ),
+            };
             Finding { kind: FindingKind::Stale, text, components: vec![lock.name.clone()], pids }
         }));
         findings.extend(self.unreadable_text().map(|text| Finding {

@@ -33,6 +33,7 @@ mod fold;
 mod instance;
 mod interpreted;
 pub mod launcher;
+mod left_over;
 mod mask;
 mod matching;
 mod may_start;
@@ -59,6 +60,9 @@ pub use error::ConfigError;
 pub use evidence::{Evidence, Untouchable};
 pub use finding::{Finding, FindingKind, State};
 pub use instance::Instance;
+pub use left_over::{
+    COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fate, LeftOver, judge_left_over, left_over,
+};
 pub use mask::Mask;
 pub use matching::{Match, Matcher, Place};
 pub use may_start::{Beside, MayStart, Obstacle, Survey};

@@ -275,6 +275,7 @@ pub(crate) mod tests {
             since: None,
             program: None,
             resources: Vec::new(),
+            open_in: Vec::new(),
             evidence: LockEvidence::default(),
         }
     }

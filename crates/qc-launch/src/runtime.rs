@@ -4,6 +4,7 @@
 mod beside;
 mod control;
 mod ending;
+mod left_over;
 mod listener;
 mod needed;
 mod program;
@@ -13,6 +14,7 @@ mod starting;
 mod strays;
 mod tell;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
 use std::mem;
@@ -44,6 +46,7 @@ pub(crate) use strays::told_of;
 
 use beside::{Blockers, LastLook};
 use control::Waiting;
+use left_over::{LeftOverEnd, LeftOvers};
 use program::Member;
 use settling::Next;
 
@@ -73,6 +76,8 @@ pub(crate) enum Message {
     StraysEnded(io::Result<Vec<Stopped>>),
     /// What still listened at the port of a component was ended.
     ListenerEnded(Id, io::Result<Vec<Stopped>>),
+    /// What the last run of a component has left behind was ended.
+    LeftOverEnded(LeftOverEnd, io::Result<Vec<Stopped>>),
     /// Somebody asks for something, and waits for the answer.
     Asked(Request, SyncSender<Answer>),
 }
@@ -193,6 +198,9 @@ pub(crate) struct Runtime<'a> {
     starts: Vec<(Id, u32)>,
     last_look: Option<LastLook>,
     blockers: Blockers,
+    left_overs: LeftOvers,
+    /// The session of this program, once it was asked for.
+    own_session: OnceCell<Option<u32>>,
     /// Those of which something that still listens at their port is being ended.
     ending: HashSet<Id>,
     /// Those that are looked at whether they are ready.
@@ -249,6 +257,8 @@ impl<'a> Runtime<'a> {
             starts: Vec::new(),
             last_look: None,
             blockers: Blockers::default(),
+            left_overs: LeftOvers::default(),
+            own_session: OnceCell::new(),
             ending: HashSet::new(),
             looking: Vec::new(),
             events: VecDeque::new(),
@@ -433,6 +443,7 @@ impl<'a> Runtime<'a> {
                     self.refused.remove(&id);
                     self.failures.remove(&id);
                     self.has_run.remove(&id);
+                    self.left_overs.forget(id);
                 }
             }
         }
@@ -449,6 +460,7 @@ impl<'a> Runtime<'a> {
         }
         self.was_busy |= lives.len() >= STARTED_TOGETHER;
         let free = self.unobstructed(&lives);
+        let free = self.without_left_over(free);
         for lives in free.chunks(STARTED_TOGETHER) {
             self.start_all(lives);
         }
@@ -474,6 +486,7 @@ impl<'a> Runtime<'a> {
                 Message::Refused(entry) => self.tell_refused(&entry),
                 Message::StraysEnded(stopped) => self.strays_ended(&stopped),
                 Message::ListenerEnded(id, stopped) => self.listener_ended(id, &stopped),
+                Message::LeftOverEnded(end, stopped) => self.left_over_ended(&end, &stopped),
                 Message::Asked(Request::Wait { seen }, answer) => self.let_wait(seen, answer),
                 Message::Asked(request, answer) => {
                     // Whoever is told of it may look there next.

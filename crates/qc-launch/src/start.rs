@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::SystemTime;
 
-use qc_cli::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE};
-use qc_fleet::Component;
+use qc_fleet::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Component};
 use qc_lock_core::{AccountUse, LockDir, LockError, LockForChild, PAPER_VARIABLE, StartError};
 use qc_process::{
     Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, Output, Spawn, here, listener,

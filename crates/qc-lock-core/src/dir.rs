@@ -8,12 +8,13 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_process::{Identity, MachineGuard, file, here, identity_of, own_identity};
+use qc_process::{Identity, MachineGuard, here, identity_of, own_identity};
 
 use self::attempt::Attempt;
 use crate::guard::Guard;
 use crate::judge::Holder;
 use crate::lock::{Lock, LockForChild, Reclaimed};
+use crate::openers::openers_on_machine;
 use crate::record::Reading;
 use crate::store::{Found, Store};
 use crate::time::now;
@@ -150,9 +151,10 @@ impl LockDir {
             LockError::Held { name, resource, holder, foreign }
                 if holder.pid.is_none() && holder.hidden.is_none() =>
             {
-                let own = std::process::id();
-                let mut open_in = file::openers(&self.store.guard(&resource));
-                open_in.retain(|(pid, _)| *pid != own);
+                let open_in = match holder.elsewhere {
+                    None => self.openers_of_resource(&resource),
+                    Some(_) => openers_on_machine(&resource),
+                };
                 let holder = Box::new(Holder { open_in, ..*holder });
                 LockError::Held { name, resource, holder, foreign }
             }

@@ -13,7 +13,11 @@ use crate::{Holder, Latch, LockName, Resource, sharing_hint};
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Somebody else holds it.
-    #[error("lock `{name}` is held by {holder}{}", collision(name, resource, holder))]
+    #[error(
+        "lock `{name}` is held by {holder}{}{}",
+        collision(name, resource, holder),
+        release(name, holder)
+    )]
     Held {
         /// The lock that was asked for.
         name: LockName,
@@ -104,6 +108,7 @@ impl LockError {
                 "stop it on that machine or in that container; if it is certain that nothing runs there, `qc-lock clear-all` removes the record"
             }
             Self::Held { holder, .. } => match (&holder.elsewhere, holder.pid) {
+                (_, None) if !holder.open_in.is_empty() => OPENER_HINT,
                 (None, _) => SHUTDOWN_HINT,
                 (Some(_), Some(_)) => {
                     "stop it with qc-shutdown in that folder, or disable the account in one of the two configs"
@@ -128,12 +133,32 @@ impl LockError {
     }
 }
 
+/// What to do before a program is ended that keeps a lock open.
+const OPENER_HINT: &str =
+    "see with `qc-ps --tree` what it is; it may be a helper that an ended program has left behind";
+
 /// How an administrator finds a holder that does not say who it is.
 const MACHINE_HINT: &str = if cfg!(windows) {
     "Process Explorer, run as administrator, shows who it is (Find Handle: `qc2.`)"
 } else {
     "an administrator sees who it is with `ss -xap | grep qc2` and `lslocks`"
 };
+
+/// Names the command that ends what keeps a lock open whose holder has ended.
+fn release(name: &LockName, holder: &Holder) -> String {
+    if holder.pid.is_some() || holder.open_in.is_empty() {
+        return String::new();
+    }
+    let name = visible(holder.name.as_deref().unwrap_or(name.as_str()));
+    match &holder.elsewhere {
+        None => format!("; `qc-lock release-left {name}` ends that"),
+        Some(Some(folder)) if holder.name.is_some() => {
+            let folder = visible(folder);
+            format!("; `qc-lock release-left {name} --root \"{folder}\"` ends that")
+        }
+        Some(_) => String::new(),
+    }
+}
 
 /// Says what collides, where that is not the name itself.
 fn collision(name: &LockName, resource: &Resource, holder: &Holder) -> String {

@@ -8,6 +8,7 @@ use qc_process::{Host, Liveness, visible};
 use crate::host_name::is_old_name_of;
 use crate::record::{OldRecord, Reading};
 use crate::time::{local_time, parse_time};
+use crate::{Opener, openers_text};
 
 /// What is known of the process behind a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,8 +150,8 @@ pub struct Holder {
     /// The folder whose lock it is, where that is another one on this machine: `None` inside if it is
     /// not known which.
     pub elsewhere: Option<Option<String>>,
-    /// The processes that have the guard open, where no record says who holds the lock: pid and name.
-    pub open_in: Vec<(u32, String)>,
+    /// The processes that have the guard open, where nobody who lives is known to hold the lock.
+    pub open_in: Vec<Opener>,
 }
 
 impl Holder {
@@ -179,27 +180,41 @@ impl Holder {
     }
 }
 
+impl Holder {
+    fn write_openers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.open_in.is_empty() {
+            write!(f, "; its guard is open in {}", openers_text(&self.open_in))?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Holder {
     /// `PID 4711 (account 1234567, since 2026-11-02 21:04:05, host TRADER-PC)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(folder) = &self.elsewhere {
-            let Some(pid) = self.pid else { return f.write_str("another program on this machine") };
             let name = visible(self.name.as_deref().unwrap_or("unknown"));
             let folder = folder.as_deref().map_or("another folder".into(), visible);
-            return write!(f, "PID {pid} ({name} in {folder})");
+            return match (self.pid, &self.name) {
+                (Some(pid), _) => write!(f, "PID {pid} ({name} in {folder})"),
+                (None, Some(_)) => {
+                    write!(f, "what {name} in {folder}, which has ended, has left behind")?;
+                    self.write_openers(f)
+                }
+                (None, None) => {
+                    f.write_str("another program on this machine")?;
+                    self.write_openers(f)
+                }
+            };
         }
         let Some(pid) = self.pid else {
-            return match (&self.hidden, &self.open_in[..]) {
-                (Some(why), _) => {
+            return match &self.hidden {
+                Some(why) => {
                     write!(f, "a process whose record can't be read ({})", visible(why))
                 }
-                (None, open_in) => {
+                None => {
                     f.write_str("a process whose record is missing or can't be read")?;
-                    for (at, (pid, name)) in open_in.iter().enumerate() {
-                        let lead = if at == 0 { "; its guard is open in" } else { "," };
-                        write!(f, "{lead} PID {pid} ({})", visible(name))?;
-                    }
-                    Ok(())
+                    self.write_openers(f)
                 }
             };
         };
@@ -356,7 +371,10 @@ mod tests {
         let holder =
             Holder { pid: Some(7), account: odd(), since: odd(), host: odd(), ..Holder::default() };
         let hidden = Holder { hidden: odd(), ..Holder::default() };
-        let open = Holder { open_in: vec![(8, odd().unwrap())], ..Holder::default() };
+        let open = Holder {
+            open_in: vec![Opener { pid: 8, program: odd().unwrap() }],
+            ..Holder::default()
+        };
         for text in [holder.to_string(), hidden.to_string(), open.to_string()] {
             assert!(!text.contains(char::is_control), "{text:?}");
         }

@@ -11,7 +11,7 @@ use crate::judge::{Holder, Verdict};
 use crate::record::Reading;
 use crate::resource::guard_file;
 use crate::store::{Found, Store};
-use crate::{Account, AccountUse, LockDir, LockError, LockName, Record, Resource};
+use crate::{Account, AccountUse, LockDir, LockError, LockName, Opener, Record, Resource};
 
 /// What a record says about its lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,6 +48,10 @@ pub struct LockEntry {
     pub program: Option<String>,
     /// What the lock protects.
     pub resources: Vec<String>,
+    /// The processes that still have its guards open although its holder has ended. Only filled by
+    /// [`LockDir::with_openers`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open_in: Vec<Opener>,
     /// The facts by which the record can be believed.
     #[serde(skip)]
     pub evidence: LockEvidence,
@@ -163,6 +167,7 @@ pub(crate) fn entry_of(found: &Found, store: &Store) -> LockEntry {
         since: holder.since,
         program: holder.program,
         resources: found.resources(),
+        open_in: Vec::new(),
         evidence: evidence_of(found, store),
     }
 }

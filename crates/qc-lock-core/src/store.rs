@@ -77,7 +77,12 @@ impl Store {
     }
 
     pub(crate) fn guard(&self, resource: &Resource) -> PathBuf {
-        self.dir.join(".guards").join(resource.guard_file())
+        self.guard_at(&resource.guard_file())
+    }
+
+    /// Returns the guard of this file name.
+    pub(crate) fn guard_at(&self, file: &str) -> PathBuf {
+        self.dir.join(".guards").join(file)
     }
 
     pub(crate) fn record(&self, name: &str) -> PathBuf {

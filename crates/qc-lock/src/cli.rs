@@ -73,8 +73,27 @@ pub(crate) enum Command {
     ///
     /// Also removes records of other machines and containers: make sure that nothing runs there.
     ClearAll,
+    /// End what keeps a lock open although its holder has ended
+    ///
+    /// A program that a brain has started in the background can inherit its lock, and keeps it when the
+    /// brain has ended. This shows such programs, asks, lets them stop, and kills them after a while.
+    /// A living holder and a trading terminal are never ended. Exit codes: 0 nothing is left, 1 something is
+    /// left, 2 nobody can be asked and --yes is missing, 4 cancelled, 75 the holder lives.
+    ReleaseLeft(ReleaseLeftArgs),
     /// Show what happened to the locks
     History(HistoryArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseLeftArgs {
+    /// Name of the lock, such as BRAIN_ATLAS
+    pub(crate) name: LockName,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// How long they may take to stop before they are killed
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Args)]

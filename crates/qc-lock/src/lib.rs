@@ -4,6 +4,7 @@
 
 mod cli;
 mod machine;
+mod release_left;
 
 use std::io::{self, Write};
 use std::thread;
@@ -14,8 +15,8 @@ use qc_cli::{
     ColorChoice, Exit, Failure, Text, Tone, hold, local_time, parse, print_json, run_tool, table,
     visible, visible_json, warn,
 };
-use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState};
-use serde_json::json;
+use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState, Opener, openers_text};
+use serde_json::{Value, json};
 
 /// The pause between two looks at a history that is followed.
 const LOOK: Duration = Duration::from_millis(200);
@@ -31,14 +32,22 @@ pub fn command() -> clap::Command {
 }
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let locks = cli.shared.place.resolve()?.locks()?;
+    let place = cli.shared.place.resolve()?;
+    let locks = place.locks()?;
     let json = cli.shared.json;
     match &cli.command {
         Some(Command::Run(args)) => hold(args, &locks),
         Some(Command::Status { name }) => {
             let entry = locks.status(name)?;
+            let entry = locks.with_openers(entry.into_iter().collect()).pop();
+            // Somebody may have removed the record.
+            let open_in = match &entry {
+                Some(entry) => entry.open_in.clone(),
+                None => locks.openers_of_lock(name, None),
+            };
             if json {
-                print_json(output, &json!({ "version": 1, "name": name.as_str(), "lock": entry }))?;
+                let lock = json!({ "version": 1, "name": name.as_str(), "lock": entry, "open_in": open_in });
+                print_json(output, &lock)?;
             } else {
                 match &entry {
                     Some(entry) => writeln!(
@@ -46,11 +55,14 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
                         "{}",
                         lock_table(std::slice::from_ref(entry), cli.shared.color)
                     )?,
-                    None => writeln!(output, "{name} is not locked.")?,
+                    None if open_in.is_empty() => writeln!(output, "{name} is not locked.")?,
+                    None => {}
                 }
+                write_kept_open(name.as_str(), &open_in, output)?;
             }
             Ok(Exit::Done)
         }
+        Some(Command::ReleaseLeft(args)) => release_left::run(args, &place, &locks, json, output),
         Some(Command::History(args)) => history(&locks, args, json, output),
         Some(Command::List { machine: true }) => machine::list(cli, output),
         Some(Command::List { machine: false }) => list(&locks, cli, output),
@@ -64,15 +76,36 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
 }
 
 fn list(locks: &LockDir, cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let entries = locks.list()?;
+    let entries = locks.with_openers(locks.list()?);
+    let unrecorded = locks.openers_without_record(&entries);
     if cli.shared.json {
-        print_json(output, &json!({ "version": 1, "locks": entries }))?;
-    } else if entries.is_empty() {
+        let kept_open: Vec<Value> = unrecorded
+            .iter()
+            .map(|(name, openers)| json!({ "name": name, "open_in": openers }))
+            .collect();
+        let list = json!({ "version": 1, "locks": entries, "kept_open": kept_open });
+        print_json(output, &list)?;
+        return Ok(Exit::Done);
+    }
+    if entries.is_empty() {
         writeln!(output, "No active locks.")?;
     } else {
         writeln!(output, "{}", lock_table(&entries, cli.shared.color))?;
     }
+    let left = entries.iter().map(|entry| (&entry.name, &entry.open_in));
+    for (name, openers) in left.chain(unrecorded.iter().map(|(name, openers)| (name, openers))) {
+        write_kept_open(name, openers, output)?;
+    }
     Ok(Exit::Done)
+}
+
+/// Says who keeps a lock open whose holder has ended, and which command ends that.
+fn write_kept_open(name: &str, open_in: &[Opener], output: &mut dyn Write) -> io::Result<()> {
+    if open_in.is_empty() {
+        return Ok(());
+    }
+    let (name, openers) = (visible(name), openers_text(open_in));
+    writeln!(output, "{name} is kept open by {openers}; `qc-lock release-left {name}` ends that.")
 }
 
 fn lock_table(entries: &[LockEntry], color: ColorChoice) -> String {

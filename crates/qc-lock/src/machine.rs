@@ -1,11 +1,12 @@
 //! `qc-lock list --machine`: who holds an account or a terminal, in whatever folder.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
 use qc_cli::{Exit, Failure, Text, print_json, table};
 use qc_lock_core::{LOCK_FOLDER, LockDir, LockEntry};
-use qc_process::{MachineHolder, machine_guards};
+use qc_process::{MachineHolder, machine_guards, machine_openers, machine_taker};
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
@@ -15,14 +16,26 @@ struct Row {
     /// What is held, as the record in the holder's folder says; else only its kind.
     what: String,
     holder: Option<MachineHolder>,
+    /// Who has taken it and has ended since.
+    taker: Option<MachineHolder>,
+    /// Who has it open, where nobody who lives says that it holds it.
+    open_in: Vec<(u32, String)>,
 }
 
 pub(crate) fn list(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let guards = machine_guards()?;
-    let rows: Vec<Row> = guards
-        .into_iter()
-        .map(|(guard, holder)| Row { what: what_is(&guard, holder.as_ref()), holder })
-        .collect();
+    let nameless: Vec<&str> =
+        guards.iter().filter(|(_, holder)| holder.is_none()).map(|(guard, _)| &**guard).collect();
+    let mut openers: HashMap<&str, Vec<(u32, String)>> =
+        nameless.iter().copied().zip(machine_openers(&nameless)).collect();
+    let row = |(guard, holder): &(String, Option<MachineHolder>)| {
+        let open_in = openers.remove(&**guard).unwrap_or_default();
+        // It has ended, and what it has started has inherited the guard.
+        let taker = holder.is_none().then(|| machine_taker(guard)).flatten();
+        let what = what_is(guard, holder.as_ref().or(taker.as_ref()));
+        Row { what, holder: holder.clone(), taker, open_in }
+    };
+    let rows: Vec<Row> = guards.iter().map(row).collect();
     if cli.shared.json {
         let holders: Vec<Value> = rows.iter().map(Row::to_json).collect();
         print_json(output, &json!({ "version": 1, "machine": holders }))?;
@@ -40,18 +53,26 @@ impl Row {
     fn cells(&self) -> Vec<Text> {
         let holder = self.holder.as_ref();
         let text = |text: Option<&str>| Text::from(text.unwrap_or("-"));
-        let pid = holder.map(|holder| holder.pid.to_string());
+        let left = self.open_in.iter().map(|(pid, program)| format!("{pid} ({program})"));
+        let left = left.collect::<Vec<_>>().join(", ");
+        let left = Some(left).filter(|left| !left.is_empty());
+        let pid = holder.map(|holder| holder.pid.to_string()).or(left);
+        let taker = self.taker.as_ref();
+        let ended = taker.map(|taker| format!("{} (ended)", taker.name));
         vec![
-            text(holder.map(|holder| &*holder.name)),
+            text(holder.map(|holder| &*holder.name).or(ended.as_deref())),
             text(pid.as_deref()),
             Text::from(&*self.what),
-            text(holder.and_then(|holder| holder.folder.as_deref())),
+            text(holder.or(taker).and_then(|one| one.folder.as_deref())),
         ]
     }
 
     fn to_json(&self) -> Value {
         let holder = self.holder.as_ref();
+        let left = self.open_in.iter();
+        let left = left.map(|(pid, program)| json!({ "pid": pid, "program": program }));
         json!({
+            "open_in": left.collect::<Vec<Value>>(),
             "name": holder.map(|holder| &holder.name),
             "pid": holder.map(|holder| holder.pid),
             "what": self.what,

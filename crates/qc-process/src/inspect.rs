@@ -2,6 +2,8 @@
 //!
 //! The caller makes sure that the pid still belongs to the process it means.
 
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::imp;
@@ -35,6 +37,21 @@ pub fn first_folder(pid: u32) -> Option<PathBuf> {
 /// another root directory, as in a container.
 pub fn sees_file(pid: u32, file: &Path) -> bool {
     imp::sees_file(pid, file)
+}
+
+/// Returns the pids of the processes whose first environment has both of these variables, with their
+/// values. Processes that do not show theirs, such as those of other users, are left out.
+///
+/// # Errors
+/// If the system's process list can't be read at all.
+pub fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>> {
+    imp::with_variables(names)
+}
+
+/// Whether `path`, as the process sees it, is the same file or folder as `own`. On Unix, a process can
+/// have another root directory, as in a container.
+pub fn sees_same(pid: u32, path: &Path, own: &Path) -> bool {
+    imp::sees_same(pid, path, own)
 }
 
 #[cfg(test)]
@@ -98,5 +115,45 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(user_of(std::process::id()), crate::file::owner(file.path()));
         assert_eq!(user_of(u32::MAX - 3), None);
+    }
+
+    #[test]
+    fn processes_are_found_by_the_variables_that_they_were_started_with() {
+        use std::process::{Command, Stdio};
+
+        let value = format!("of {}", std::process::id());
+        let names = ["QC_TEST_ONE", "QC_TEST_OTHER"];
+        let program = if cfg!(windows) { "sort" } else { "cat" };
+        let start = |names: &[&str]| {
+            let mut command = Command::new(program);
+            command.envs(names.iter().map(|name| (*name, &value)));
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+        };
+        let (mut both, mut one) = (start(&names), start(&names[..1]));
+        // It has its environment a moment after it was started.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let found = loop {
+            let found = with_variables(names).unwrap();
+            if found.iter().any(|(pid, _)| *pid == both.id()) {
+                break found;
+            }
+            assert!(std::time::Instant::now() < deadline, "{found:?}");
+        };
+        let values = &found.iter().find(|(pid, _)| *pid == both.id()).unwrap().1;
+        assert_eq!(values, &[OsString::from(&value), OsString::from(&value)]);
+        assert!(!found.iter().any(|(pid, _)| *pid == one.id()));
+        for child in [&mut both, &mut one] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_is_the_same_under_each_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = std::process::id();
+        assert!(sees_same(pid, &folder.path().join("."), folder.path()));
+        assert!(!sees_same(pid, &folder.path().join(".."), folder.path()));
+        assert!(!sees_same(pid, &folder.path().join("none"), folder.path()));
     }
 }

@@ -47,7 +47,7 @@ pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use machine::{
     MachineGuard, MachineHolder, MachineReach, forget_machine_guard, machine_guards,
-    machine_holders, machine_reach,
+    machine_holders, machine_openers, machine_reach, machine_taker,
 };
 pub use parts::in_parts;
 pub use program::{find_program, is_bare, is_interpreter, is_path_variable, is_same_variable};
@@ -55,9 +55,9 @@ pub use relay::Relay;
 pub use shown::{shown, visible, visible_json};
 pub use stop::{Ask, Process, StopError, ask_all, wait_any};
 pub use stop_signal::{StopSignal, UnknownSignal};
-pub use terminal::{is_terminal, spare_programs};
+pub use terminal::{carries_terminals, is_terminal, spare_programs};
 pub use volume::{Volume, VolumePlace, volume};
-pub use watch::{Waker, Watcher};
+pub use watch::{Awaited, Waker, Watcher};
 
 /// Whether a child that inherits a guard keeps its lock after the parent is gone.
 ///

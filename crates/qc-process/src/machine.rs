@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::fault::point;
 use crate::{Identity, Liveness, here, imp, liveness};
@@ -155,6 +155,23 @@ pub fn machine_guards() -> io::Result<Vec<(String, Option<MachineHolder>)>> {
     Ok(guards.into_iter().map(|(guard, holder)| (guard.to_owned(), holder)).collect())
 }
 
+/// Returns for each of these guards the processes that have its file open, as far as the system shows:
+/// pid and name. None on Windows, where each guard dies with the one process that has it.
+pub fn machine_openers(guards: &[&str]) -> Vec<Vec<(u32, String)>> {
+    let files: Vec<PathBuf> =
+        guards.iter().map(|guard| imp::machine_file(guard).unwrap_or_default()).collect();
+    imp::openers(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+}
+
+/// Returns who took a guard that is held, also if it has ended since: what it has started may have
+/// inherited the guard, and its name with it. As little to be relied on as [`machine_holders`].
+pub fn machine_taker(guard: &str) -> Option<MachineHolder> {
+    let names = imp::machine_names().ok()?;
+    let taker = names.iter().filter_map(|name| taker(name)).find(|one| one.0.guard == guard)?.0;
+    let folder = names.iter().filter_map(|name| part(name, "in")).find(|one| one.0 == guard);
+    Some(MachineHolder { folder: folder.map(|(_, folder)| folder.to_owned()), ..taker })
+}
+
 /// Splits the name of an object that says something of a guard: which one, and what.
 fn part<'a>(name: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
     let (guard, rest) = name.split_once(imp::MACHINE_PART)?;
@@ -163,20 +180,21 @@ fn part<'a>(name: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
 
 /// Reads a living holder from the name of its object.
 fn holder(name: &str) -> Option<MachineHolder> {
+    let (holder, namespace) = taker(name)?;
+    // The numbers of another PID namespace mean nothing here, and what dies with its holder still lives.
+    let is_here = namespace == here().pid_namespace.unwrap_or(0);
+    let is_dead = is_here && liveness(&holder.identity()) == Liveness::Dead;
+    (!is_dead).then_some(holder)
+}
+
+/// Reads who has taken a guard from the name of an object, and the number of his PID namespace.
+fn taker(name: &str) -> Option<(MachineHolder, u64)> {
     let (guard, rest) = part(name, "by")?;
     let mut parts = rest.splitn(4, ['.', imp::MACHINE_PART]);
     let mut number = || parts.next()?.parse::<u64>().ok();
     let (pid, started, namespace) = (number()?, number()?, number()?);
-    let pid = u32::try_from(pid).ok()?;
-    let lock = parts.next()?.to_owned();
-    // The numbers of another PID namespace mean nothing here, and what dies with its holder still lives.
-    if namespace == here().pid_namespace.unwrap_or(0) {
-        let identity = Identity { pid, started, boot_id: here().boot_id.clone() };
-        if liveness(&identity) == Liveness::Dead {
-            return None;
-        }
-    }
-    Some(MachineHolder { guard: guard.into(), pid, started, name: lock, folder: None })
+    let (pid, name) = (u32::try_from(pid).ok()?, parts.next()?.to_owned());
+    Some((MachineHolder { guard: guard.into(), pid, started, name, folder: None }, namespace))
 }
 
 #[cfg(test)]

@@ -21,6 +21,10 @@ const TERMINALS: [&str; 9] = [
 /// The first letters of the programs that come with a terminal: its editor and its testers.
 const TOOLS: [&str; 2] = ["metaeditor", "metatester"];
 
+/// The displays that terminals under Wine show their windows on, in lower case.
+const DISPLAYS: [&str; 8] =
+    ["xvfb", "xorg", "xvnc", "xtigervnc", "xwayland", "xephyr", "xnest", "xpra"];
+
 /// The most bytes that Linux keeps of a process's name.
 const SHORT_NAME: usize = 15;
 
@@ -64,6 +68,13 @@ pub fn is_terminal(image: &str) -> bool {
         let spared = SPARED.read().unwrap_or_else(PoisonError::into_inner);
         spared.iter().any(|one| one.paths.contains(&path))
     }
+}
+
+/// Tells whether a program of this file name or path is one that terminals run on: Wine, whose programs
+/// serve all terminals of a user, or a display. Whoever ends it ends them.
+pub fn carries_terminals(image: &str) -> bool {
+    let file = file_name(image);
+    file.starts_with("wine") || DISPLAYS.contains(&file.as_str())
 }
 
 /// Tells whether a running program is a file that was spared, whatever the name it was started by.
@@ -139,6 +150,17 @@ mod tests {
             "",
         ] {
             assert!(!is_terminal(image), "{image}");
+        }
+    }
+
+    #[test]
+    fn wine_and_displays_carry_terminals() {
+        for image in ["wineserver", "/opt/wine/bin/wine64-preloader", "Xvfb", "/usr/bin/Xtigervnc"]
+        {
+            assert!(carries_terminals(image), "{image}");
+        }
+        for image in ["python3", "sleep", "xterm", "xvfb-run", ""] {
+            assert!(!carries_terminals(image), "{image}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::{Child, Process, imp};
+use crate::{Child, Identity, Process, imp, own_identity};
 
 /// Watches any number of processes at once, without a thread for each and without looking again
 /// and again.
@@ -13,6 +13,33 @@ pub struct Watcher(imp::Watcher);
 /// Ends a [`Watcher::wait`], from any thread.
 #[derive(Debug, Clone)]
 pub struct Waker(imp::Waker);
+
+/// A process whose end is awaited, and to which nothing else can be done: a trading terminal may be one.
+#[derive(Debug)]
+pub struct Awaited {
+    identity: Identity,
+    handle: imp::ProcessHandle,
+}
+
+impl Awaited {
+    /// Opens the process that `identity` names; `None` if it has ended.
+    ///
+    /// # Errors
+    /// Whatever the system reports; `InvalidInput` for this program itself and the first process of the
+    /// system, whose ends this program does not see.
+    pub fn open(identity: &Identity) -> io::Result<Option<Self>> {
+        if identity.pid <= 1 || identity.pid == own_identity().pid {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let handle = imp::open_process(identity)?;
+        Ok(handle.map(|handle| Self { identity: identity.clone(), handle }))
+    }
+
+    /// Returns who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
 
 impl Watcher {
     /// Makes one that watches nothing yet.
@@ -37,6 +64,14 @@ impl Watcher {
     /// # Errors
     /// Whatever the system reports.
     pub fn watch(&mut self, process: &Process, token: u64) -> io::Result<()> {
+        self.0.watch(imp::process_handle(&process.handle), token)
+    }
+
+    /// Awaits the end of a process, which is told once, with `token`. It has to live until then.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn watch_end(&mut self, process: &Awaited, token: u64) -> io::Result<()> {
         self.0.watch(imp::process_handle(&process.handle), token)
     }
 

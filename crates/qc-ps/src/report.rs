@@ -12,7 +12,7 @@ use qc_fleet::{
     ComponentView, Finding, FindingKind, Fleet, FleetView, Launcher, Look, Mask, Row, RowKind,
     Snapshot, State, TreePart,
 };
-use qc_lock_core::{Latch, LockEntry};
+use qc_lock_core::{Latch, LockEntry, openers_text};
 use serde::Serialize;
 
 use crate::cli::Cli;
@@ -233,12 +233,20 @@ impl Report {
         if told.iter().any(|one| is_to_be_stopped(one.kind)) {
             writeln!(output, "{SHUTDOWN_HINT}")?;
         }
-        let is_stale = |lock: &&LockEntry| State::of_lock(lock) == State::Stale;
+        let is_stale =
+            |lock: &&LockEntry| State::of_lock(lock) == State::Stale && lock.open_in.is_empty();
         let stale = self.locks.iter().filter(is_stale).count();
         if stale > 0 {
             writeln!(
                 output,
                 "\n{stale} stale: free for the next start; `qc-lock clear-stale` tidies up."
+            )?;
+        }
+        for lock in self.locks.iter().filter(|lock| !lock.open_in.is_empty()) {
+            let (name, openers) = (visible(&lock.name), openers_text(&lock.open_in));
+            writeln!(
+                output,
+                "\n! lock {name} is kept open by {openers}; `qc-lock release-left {name}` ends that"
             )?;
         }
         if let Some(text) = &self.incomplete {

@@ -1,7 +1,7 @@
 //! The one place from which dry run, prompt and real run get their plan.
 
 use qc_cli::{Exit, Failure, Place, origin};
-use qc_fleet::{Fleet, Scope, Snapshot, StopPlan};
+use qc_fleet::{Fleet, LeftOver, Scope, Snapshot, StopPlan, left_over};
 use qc_lock_core::{LockDir, same_account};
 
 use crate::cli::Cli;
@@ -46,6 +46,10 @@ impl<'a> Planner<'a> {
     pub(crate) fn plan_now(&self) -> Result<(Snapshot, StopPlan), Failure> {
         let snapshot = Snapshot::take(&self.fleet, self.locks.list()?)?;
         let plan = StopPlan::new(&self.fleet, &snapshot, &self.scope, self.cli.timeout);
+        let is_meant = |name: &str| self.scope.means_left_over(&self.fleet, &snapshot, name);
+        let mut left = left_over(&self.fleet, self.locks.path(), is_meant, &self.scope.spared)?;
+        left.retain(LeftOver::ends_with_fleet);
+        let plan = plan.with_left_over(&self.fleet, &left, self.cli.timeout);
         Ok((snapshot, plan))
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Report {
     /// What is meant and does not run: an orchestrator that runs on is told not to start it.
     withheld: Vec<String>,
     exposure: Exposure,
+    /// What components have left behind that do not run any more, in words; it is among the stages.
+    left_over: Vec<String>,
     /// What is started again as often as it is stopped.
     pub(crate) loops: Vec<Loop>,
     /// What has started a component, runs on without it, and may start it again.
@@ -140,6 +142,7 @@ impl Report {
             kept: plan.kept.iter().map(PlannedKept::from).collect(),
             withheld: withheld(plan, &planner.fleet).map(str::to_owned).collect(),
             exposure: plan.exposure.clone(),
+            left_over: plan.left_over.clone(),
             loops: Vec::new(),
             lingering: Vec::new(),
             is_told: false,
@@ -328,6 +331,9 @@ pub(crate) fn write_plan(
     }
     if let Some(text) = snapshot.unreadable_text() {
         writeln!(output, "WARNING: {text}")?;
+    }
+    for text in &plan.left_over {
+        writeln!(output, "WARNING: {text}, which is stopped, too.")?;
     }
     for target in &plan.spared {
         writeln!(

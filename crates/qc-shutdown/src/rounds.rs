@@ -1,6 +1,7 @@
 //! Performing the plan, and looking again: stage by stage, and once more before saying that nothing
 //! is left.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ struct Rounds<'a> {
     locks: &'a LockDir,
     /// The plan of the last look.
     latest: StopPlan,
+    /// What was told of programs that were left behind.
+    told_left: HashSet<String>,
 }
 
 /// Performs the plan, and stops what is found to be running after each stage: something may have
@@ -60,7 +63,9 @@ pub(crate) fn stop_everything(
         move |_| interrupt()
     })?;
     let starters = Starters::new(plan);
-    let mut rounds = Rounds { planner, snapshots, starters, locks, latest: StopPlan::default() };
+    let told_left = plan.left_over.iter().cloned().collect();
+    let latest = StopPlan::default();
+    let mut rounds = Rounds { planner, snapshots, starters, locks, latest, told_left };
     let mut told = Told::default();
     orchestrator::stop(
         &mut stopping,
@@ -150,6 +155,11 @@ impl Rounds<'_> {
                     stopping.leave(&target, self.starters.reason(&target));
                 }
                 self.snapshots.push(snapshot);
+                for text in &again.left_over {
+                    if self.told_left.insert(text.clone()) {
+                        warn(&format!("{text}, which is stopped, too"));
+                    }
+                }
                 let has_come = stopping.add(again.targets()) > 0;
                 self.latest = again;
                 self.tell_news(stopping, told, None);

@@ -140,7 +140,7 @@ impl fmt::Display for Cause {
             Self::NotStarted(why) => write!(f, "it could not be started: {why}"),
             Self::NotReady(limit) => write!(f, "it was not ready within {}", seconds(*limit)),
             Self::Hung(silence) => write!(f, "it gave no sign of life for {}", seconds(*silence)),
-            Self::Blocked => f.write_str("it was blocked by another copy, which has ended"),
+            Self::Blocked => f.write_str("it was blocked by a program that has ended"),
         }
     }
 }

@@ -16,6 +16,7 @@
 //! - `touch FILE MS TIMES`: write FILE anew every MS milliseconds, so many times
 //! - `window`: on Windows, show a window and end when that is asked to close, and at nothing else
 //! - `start PROGRAM`: start PROGRAM, a copy of this one, as a child that runs on
+//! - `spawn SCRIPT`: start SCRIPT with this very program, as a child that runs on
 //! - `start interpreter`: start the same script with the interpreter that `pyvenv.cfg` names, as a
 //!   virtual environment's stub does on Windows, and end with it
 //! - `start self`: start the same script once more with this very program, and run on
@@ -111,6 +112,7 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             ["start", program] => start(program),
+            ["spawn", script] => spawn(script),
             ["run", program, ref args @ ..] => {
                 return run_to_end(Command::new(program).args(args));
             }
@@ -274,6 +276,13 @@ fn await_file(file: &Path) {
     while !file.exists() {
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn spawn(script: &str) {
+    let program = env::current_exe().expect("no path of this program");
+    let mut child = Command::new(program).arg(script).spawn().expect("cannot start the script");
+    println!("started {script} {}", child.id());
+    thread::spawn(move || child.wait());
 }
 
 fn start(program: &str) {

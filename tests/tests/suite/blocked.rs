@@ -56,7 +56,7 @@ fn a_component_that_hands_over_to_a_copy_is_blocked_until_that_one_ends() {
     let copy = qc_process::identity_of(u32::try_from(pid).unwrap()).unwrap();
     assert_ne!(copy, *own_identity());
     Process::open(&copy).unwrap().expect("it runs").kill().unwrap();
-    launch.wait_for("BRAIN_ATLAS was blocked by another copy, which has ended; restarting");
+    launch.wait_for("BRAIN_ATLAS was blocked by a program that has ended; restarting");
     launch.wait_for("started BRAIN_ATLAS");
     assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 1);
 }
@@ -316,7 +316,7 @@ fn a_component_that_becomes_a_daemon_in_two_forks_runs_once_and_is_waited_for() 
     fs::write(&script, "import time\ntime.sleep(100)\n").unwrap();
     let daemon = qc_process::identity_of(pid).unwrap();
     Process::open(&daemon).unwrap().expect("it runs").kill().unwrap();
-    launch.wait_for("BRAIN_ATLAS was blocked by another copy, which has ended; restarting");
+    launch.wait_for("BRAIN_ATLAS was blocked by a program that has ended; restarting");
     launch.wait_for("started BRAIN_ATLAS");
     assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 1);
 }

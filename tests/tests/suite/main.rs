@@ -22,6 +22,7 @@ mod hostile;
 mod inherited;
 mod inputs;
 mod interleavings;
+mod left_over;
 mod listing;
 mod locks;
 mod logs;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::guarded::{is_to_protect, protects, reason};
 use super::{Scope, Target};
 use crate::matching::call_of;
-use crate::{Fleet, Instance, Role, Snapshot};
+use crate::{Fleet, Instance, LeftOver, Role, Snapshot};
 
 /// The order of stopping. Watchdogs outlive the brains whose positions they guard.
 pub const STOP_ORDER: [Role; 5] =
@@ -36,6 +36,8 @@ pub struct StopPlan {
     pub exposure: Exposure,
     /// The process that asks, and those it descends from.
     pub asked_by: Vec<Identity>,
+    /// What among the stages components have left behind that do not run any more, in words.
+    pub left_over: Vec<String>,
 }
 
 /// Processes that are stopped at the same time.
@@ -175,6 +177,45 @@ impl StopPlan {
         let snapshot =
             Snapshot { instances: instances.into_iter().cloned().collect(), ..Snapshot::default() };
         Self::new(fleet, &snapshot, &Scope { all_roots: true, ..Scope::default() }, None)
+    }
+
+    /// Adds what components have left behind that are meant and do not run any more: each is stopped with
+    /// those of its component's role. `timeout` replaces what the config says.
+    pub fn with_left_over(
+        mut self,
+        fleet: &Fleet,
+        left: &[LeftOver],
+        timeout: Option<Duration>,
+    ) -> Self {
+        for one in left {
+            let target = one.target(fleet);
+            let target = Target { timeout: timeout.unwrap_or(target.timeout), ..target };
+            let is_known = |it: &Target| it.identity == target.identity;
+            if self.targets().chain(self.run_on()).chain(&self.told).any(is_known) {
+                continue;
+            }
+            self.left_over.push(format!("{} has left {} behind", target.component, one.text()));
+            self.stage(target.role).push(target);
+        }
+        self
+    }
+
+    /// Returns the processes of one role to add to, in their place among the stages.
+    fn stage(&mut self, role: Role) -> &mut Vec<Target> {
+        let turn = |role: Role| STOP_ORDER.iter().position(|&one| one == role);
+        let found = self.stages.iter().position(|stage| stage.role == role);
+        let position = found.unwrap_or_else(|| {
+            // An orchestrator is the first, or the last after it has stopped its fleet.
+            let is_later =
+                |stage: &Stage| stage.role == Role::Orchestrator || turn(stage.role) > turn(role);
+            let lead = self.stages.iter().take_while(|it| it.role == Role::Orchestrator).count();
+            let lead = if lead == self.stages.len() { 0 } else { lead };
+            let rest = self.stages[lead..].iter().position(is_later);
+            let position = rest.map_or(self.stages.len(), |at| lead + at);
+            self.stages.insert(position, Stage { role, targets: Vec::new() });
+            position
+        });
+        &mut self.stages[position].targets
     }
 
     /// Returns the same plan without some processes.

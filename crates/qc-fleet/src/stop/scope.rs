@@ -4,7 +4,7 @@ use qc_lock_core::{Account, same_account};
 use qc_process::Identity;
 
 use crate::finding::FOLDER_UNKNOWN;
-use crate::{Component, Fleet, Instance, Place, Role, find_root};
+use crate::{Component, Fleet, Instance, Place, Role, Snapshot, find_root};
 
 /// Which of the running instances are meant. What is named in several ways has to fulfil all of
 /// them; without any name, everything is meant.
@@ -48,6 +48,18 @@ impl Scope {
         let number = component.account.as_ref().map(Account::as_str);
         let accounts = [component.account_key.as_deref(), number];
         self.names_one(component.role, component.name.as_str(), accounts)
+    }
+
+    /// Whether what a component of this name has left behind is meant: that does not run any more, and the
+    /// config may not know it any more.
+    pub fn means_left_over(&self, fleet: &Fleet, snapshot: &Snapshot, name: &str) -> bool {
+        let mut own = snapshot.own();
+        let runs = own.any(|one| one.component.eq_ignore_ascii_case(name));
+        let is_meant = || match fleet.component(name) {
+            Some(component) => self.means_component(component),
+            None => self.names_one(Role::Other, name, [None, None]),
+        };
+        !runs && is_meant()
     }
 
     /// `key` and `number` are its account's.

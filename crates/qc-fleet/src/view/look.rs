@@ -82,7 +82,8 @@ impl Look {
 }
 
 fn snapshot(fleet: &Fleet, locks: &LockDir) -> Result<Snapshot, LookError> {
-    Ok(Snapshot::take(fleet, locks.list()?)?.with_latches(locks))
+    let entries = locks.with_openers(locks.list()?);
+    Ok(Snapshot::take(fleet, entries)?.with_latches(locks))
 }
 
 /// Returns the process of an orchestrator that is a Python, if one runs.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use qc_fleet::{Beside, Instance, MayStart, Obstacle, Snapshot};
 use qc_lock_core::LockForChild;
-use qc_process::{Identity, Liveness, Process, identity_of, liveness, pids};
+use qc_process::{Awaited, Identity, Liveness, identity_of, liveness, pids};
 use qc_supervise::{Event, Id, NotStarted, State};
 
 use super::Runtime;
@@ -46,7 +46,7 @@ struct Blocker {
     id: Id,
     life: u32,
     /// Has to live as long as it is watched.
-    process: Process,
+    process: Awaited,
 }
 
 impl Runtime<'_> {
@@ -130,11 +130,11 @@ impl Runtime<'_> {
             known.life = life;
             return Ok(true);
         }
-        let opened = Process::open(identity).map_err(|error| error.to_string())?;
+        let opened = Awaited::open(identity).map_err(|error| error.to_string())?;
         let Some(process) = opened else { return Ok(false) };
         self.blockers.count += 1;
         let token = BLOCKER | self.blockers.count;
-        self.watcher.watch(&process, token).map_err(|error| error.to_string())?;
+        self.watcher.watch_end(&process, token).map_err(|error| error.to_string())?;
         self.blockers.watched.insert(token, Blocker { id, life, process });
         Ok(true)
     }

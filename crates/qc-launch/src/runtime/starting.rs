@@ -71,6 +71,7 @@ impl Runtime<'_> {
                 NotStarted::InUse(why)
             }
             NoStart::PortTaken { why, .. } => NotStarted::Refused(why),
+            NoStart::Other(NotStarted::Busy) if self.is_kept_open(id, life) => return,
             NoStart::Other(why) => why,
         };
         if !matches!(why, NotStarted::Busy | NotStarted::InUse(_)) {
@@ -131,6 +132,7 @@ impl Runtime<'_> {
             self.looking.push(id);
         }
         self.has_run.insert(id);
+        self.left_overs.forget(id);
         self.tell_start(id, pid, held_since);
         self.events.push_back(Event::Started { id, life });
     }

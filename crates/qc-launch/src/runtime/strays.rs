@@ -123,6 +123,13 @@ impl Runtime<'_> {
         let (name, pid) = (&target.component, target.identity.pid);
         let text = told_of(&format!("{name} (PID {pid}, {what})"), outcome, *took);
         self.report.note(&Line::new(Level::Info, "stopped", &text).component(name).pid(pid));
+        self.note_end_of(stopped);
+    }
+
+    /// Notes in the history how one ended that is not supervised here.
+    pub(super) fn note_end_of(&mut self, stopped: &Stopped) {
+        let Stopped { target, outcome, .. } = stopped;
+        let (name, pid) = (&target.component, target.identity.pid);
         let event = match outcome {
             Outcome::AlreadyGone => return,
             Outcome::ByItself => Told::Exited,

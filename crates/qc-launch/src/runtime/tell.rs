@@ -343,6 +343,8 @@ impl Runtime<'_> {
         self.write();
         let names: Vec<String> =
             self.roster.iter().map(|(_, component)| component.name.to_string()).collect();
+        // It may keep locks open.
+        let is_all_ended = !self.machine.is_stopping() || self.sweep_left_over();
         let all_clear = self.clear(&names);
         let mut end = match self.machine.is_stopping() {
             true => End::Stopped,
@@ -355,6 +357,9 @@ impl Runtime<'_> {
             .filter(|&(id, _)| is_stuck(id))
             .map(|(_, component)| component.name.as_str())
             .collect();
+        if !is_all_ended {
+            end = End::Survivors;
+        }
         if !stuck.is_empty() {
             end = End::Survivors;
             let text = format!("still running: {}", stuck.join(", "));

@@ -124,8 +124,9 @@ impl LockDir {
             .map(|found| (Holder::of(&found.reading), verdict(&found.reading)));
         // The dead may have left a record that lists it, too; the living count first.
         let is_dead = |(_, verdict): &(_, _)| matches!(verdict, Verdict::Stale | Verdict::Corrupt);
-        let unknown = |patience| {
-            Attempt::Unclear(held(request, resource, Holder::default(), false), patience)
+        let unknown = |name, patience| {
+            let holder = Holder { name, ..Holder::default() };
+            Attempt::Unclear(held(request, resource, holder, false), patience)
         };
         Ok(match listing.min_by_key(is_dead) {
             Some((holder, verdict @ (Verdict::Held | Verdict::HeldByOld | Verdict::Foreign))) => {
@@ -133,8 +134,8 @@ impl LockDir {
             }
             // Still locked although the one who is named has ended: a new holder is writing its
             // record, the system is late, or a process that it started has inherited the lock.
-            Some((_, Verdict::Stale)) => unknown(LATE_RELEASE),
-            Some((_, Verdict::Corrupt)) | None => unknown(SETTLE),
+            Some((dead, Verdict::Stale)) => unknown(dead.name, LATE_RELEASE),
+            Some((_, Verdict::Corrupt)) | None => unknown(None, SETTLE),
         })
     }
 }
@@ -144,9 +145,12 @@ impl LockDir {
 fn elsewhere(request: &Request, resource: &Resource) -> Attempt {
     let guard = resource.guard_file();
     let holders = qc_process::machine_holders().unwrap_or_default();
-    let found = holders.into_iter().find(|holder| holder.guard == guard);
+    let living = holders.into_iter().find(|holder| holder.guard == guard);
+    let pid = living.as_ref().map(|found| found.pid);
+    // What it has started may have inherited the guard from one that has ended.
+    let found = living.or_else(|| qc_process::machine_taker(&guard));
     let holder = Holder {
-        pid: found.as_ref().map(|found| found.pid),
+        pid,
         name: found.as_ref().map(|found| found.name.clone()),
         elsewhere: Some(found.and_then(|found| found.folder)),
         ..Holder::default()

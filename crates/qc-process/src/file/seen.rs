@@ -16,10 +16,10 @@ pub fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
     imp::is_open_in(pid, path)
 }
 
-/// Returns the processes that have the file at `path` open, as far as the system shows: pid and name.
-/// None on Windows.
-pub fn openers(path: &Path) -> Vec<(u32, String)> {
-    imp::openers(path)
+/// Returns for each of `paths` the processes that have that file open, as far as the system shows: pid
+/// and name. None on Windows.
+pub fn openers(paths: &[&Path]) -> Vec<Vec<(u32, String)>> {
+    imp::openers(paths)
 }
 
 #[cfg(all(test, unix))] // Windows shows neither.
@@ -37,8 +37,9 @@ mod tests {
         fs::write(&other, "").unwrap();
         let own = std::process::id();
         assert_eq!(is_open_in(own, &path), Some(true));
-        assert_eq!(openers(&path).iter().map(|(pid, _)| *pid).collect::<Vec<_>>(), [own]);
-        assert_eq!(openers(&other), []);
+        let seen = openers(&[&path, &other]);
+        assert_eq!(seen[0].iter().map(|(pid, _)| *pid).collect::<Vec<_>>(), [own]);
+        assert_eq!(seen[1], []);
         assert_eq!(is_open_in(own, &other), Some(false));
         fs::rename(&path, &other).unwrap();
         assert_eq!(is_open_in(own, &other), Some(true), "renamed");

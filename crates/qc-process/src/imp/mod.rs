@@ -15,7 +15,8 @@ use windows as system;
 #[cfg(feature = "fault")]
 pub(crate) use system::die;
 pub(crate) use system::inspect::{
-    children_with_titles, first_folder, loads_python, open_in, sees_file, user_of,
+    children_with_titles, first_folder, loads_python, open_in, sees_file, sees_same, user_of,
+    with_variables,
 };
 pub(crate) use system::{
     AT_LOG_ON, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LAUNCH_COMMAND,
@@ -25,11 +26,11 @@ pub(crate) use system::{
     child_handle, clear_left_over, close_limit, cut_front, describe, exit_of, file_id, folder_text,
     for_this_user, forget_machine_guard, has_group, has_other_names, host_name, id_text, is_at,
     is_container, is_open_in, is_out_of_room, is_same_variable, is_transient, kill, let_share,
-    let_share_directory, link, listener, machine_names, may_run, on_hang_up, on_interrupt,
-    open_child, open_process, open_to_writers, openers, other_owner, output_mode, owner, pass_on,
-    pid_namespace, pids, prepare, press_ctrl_break, process_handle, program_at, reset_inherited,
-    return_memory, run_helper, scan, set_output_mode, spawn, spawn_detached, start_time, user_name,
-    volume, wait_any, watch_session, whole_blocks,
+    let_share_directory, link, listener, machine_file, machine_names, may_run, on_hang_up,
+    on_interrupt, open_child, open_process, open_to_writers, openers, other_owner, output_mode,
+    owner, pass_on, pid_namespace, pids, prepare, press_ctrl_break, process_handle, program_at,
+    reset_inherited, return_memory, run_helper, scan, set_output_mode, spawn, spawn_detached,
+    start_time, user_name, volume, wait_any, watch_session, whole_blocks,
 };
 pub(crate) use system::{prepare_following, spawn_apart};
 

@@ -34,7 +34,7 @@ pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use machine::{
     MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, is_container,
-    machine_names,
+    machine_file, machine_names,
 };
 pub(crate) use open_files::{is_open_in, openers};
 pub(crate) use relay::Relay;

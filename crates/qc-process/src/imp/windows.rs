@@ -51,7 +51,7 @@ pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use machine::{
     MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, is_container,
-    machine_names,
+    machine_file, machine_names,
 };
 pub(crate) use relay::Relay;
 pub(crate) use session::watch_session;
@@ -237,8 +237,8 @@ pub(crate) fn is_open_in(_pid: u32, _path: &Path) -> Option<bool> {
 }
 
 /// As above.
-pub(crate) fn openers(_path: &Path) -> Vec<(u32, String)> {
-    Vec::new()
+pub(crate) fn openers(paths: &[&Path]) -> Vec<Vec<(u32, String)>> {
+    vec![Vec::new(); paths.len()]
 }
 
 /// What is denied says why in the system's own words.

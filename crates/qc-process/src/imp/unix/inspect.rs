@@ -1,12 +1,17 @@
 //! A closer look at a single process, through `/proc/PID`.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::read_at_once;
+use super::{file_id, read_at_once};
+use crate::in_parts;
+
+/// How many environments are read one after the other before another processor is worth it.
+const READ_AT_ONCE: usize = 64;
 
 pub(crate) fn open_in(pid: u32, folder: &str) -> Vec<PathBuf> {
     let is_in = |file: &PathBuf| {
@@ -41,6 +46,33 @@ pub(crate) fn first_folder(pid: u32) -> Option<PathBuf> {
     let folder = variables.find_map(|variable| variable.strip_prefix(b"PWD="))?;
     let folder = Path::new(OsStr::from_bytes(folder));
     folder.is_absolute().then(|| folder.to_path_buf())
+}
+
+pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>> {
+    let pids = super::pids()?;
+    let read = |pids: &[u32]| {
+        let found = pids.iter().filter_map(|&pid| Some((pid, variables(pid, names)?)));
+        found.collect::<Vec<_>>()
+    };
+    Ok(in_parts(&pids, READ_AT_ONCE, read).into_iter().flatten().collect())
+}
+
+fn variables(pid: u32, names: [&str; 2]) -> Option<[OsString; 2]> {
+    let environment = read_at_once(&format!("/proc/{pid}/environ")).ok()?;
+    let value = |name: &str| {
+        let mut variables = environment.split(|&byte| byte == 0);
+        let value =
+            variables.find_map(|it| it.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+        Some(OsStr::from_bytes(value).to_os_string())
+    };
+    Some([value(names[0])?, value(names[1])?])
+}
+
+pub(crate) fn sees_same(pid: u32, path: &Path, own: &Path) -> bool {
+    let Ok(below) = path.strip_prefix("/") else { return false };
+    let seen = fs::metadata(PathBuf::from(format!("/proc/{pid}/root")).join(below));
+    let ids = [seen, fs::metadata(own)].map(|found| found.ok().as_ref().map(file_id));
+    ids[0].is_some() && ids[0] == ids[1]
 }
 
 /// Another user's root directory is not shown; this one is taken for the same then.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, lstat};
 use rustix::io::Errno;
@@ -198,6 +198,11 @@ pub(crate) fn machine_names() -> io::Result<Vec<String>> {
 /// Returns a folder as names of objects have it.
 pub(crate) fn folder_text(folder: &Path) -> String {
     folder.to_string_lossy().into_owned()
+}
+
+/// Returns the file of a guard, which says who has it open.
+pub(crate) fn machine_file(guard: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(format!("{FOLDER}/qc2.{guard}")))
 }
 
 /// Removes what a guard has left behind that nobody needs again.

@@ -1,9 +1,10 @@
 //! The files that a process has open, as `/proc` shows them.
 
-use std::ffi::OsStr;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file_id;
 
@@ -38,15 +39,39 @@ pub(crate) fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
     if may_be_hidden { None } else { Some(false) }
 }
 
-/// Returns the processes that have the file at `path` open, as far as `/proc` shows: pid and name.
-pub(crate) fn openers(path: &Path) -> Vec<(u32, String)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let open = pids.filter(|&pid| is_open_in(pid, path) == Some(true));
-    let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let mut open: Vec<(u32, String)> = open.map(|pid| (pid, name(pid).trim().to_owned())).collect();
-    open.sort();
-    open
+/// Returns for each of `paths` the processes that have that file open, as far as `/proc` shows: pid and
+/// name. Reads the open files of each process once.
+pub(crate) fn openers(paths: &[&Path]) -> Vec<Vec<(u32, String)>> {
+    let mut found = vec![Vec::new(); paths.len()];
+    let mut by_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
+    for (at, path) in paths.iter().enumerate() {
+        by_name.entry(path.file_name().unwrap_or_default()).or_default().push(at);
+    }
+    let mut pids = super::pids().unwrap_or_default();
+    pids.sort_unstable();
+    for pid in pids {
+        for name in names_of_open_files(pid) {
+            let candidates = by_name.get(name.as_os_str()).into_iter().flatten();
+            for &at in candidates.filter(|&&at| is_open_in(pid, paths[at]) == Some(true)) {
+                let is_known = |one: &(u32, String)| one.0 == pid;
+                if !found[at].last().is_some_and(is_known) {
+                    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                    found[at].push((pid, name.trim().to_owned()));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Returns the file names of what a process has open, without what `/proc` adds to those of deleted files.
+fn names_of_open_files(pid: u32) -> Vec<OsString> {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let name = |target: PathBuf| {
+        let name = target.file_name()?.as_bytes();
+        Some(OsStr::from_bytes(name.strip_suffix(DELETED).unwrap_or(name)).to_os_string())
+    };
+    open.filter_map(|open| name(fs::read_link(open.path()).ok()?)).collect()
 }
 
 /// Whether `target`, a path from the kernel, is `path`, whose folder may be reached by links.

@@ -1,6 +1,7 @@
 //! A closer look at a single process. Open files and owners are not looked at here: a wrapper keeps
 //! the locks, and what elevated programs create belongs to a group.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,15 @@ pub(crate) fn first_folder(_pid: u32) -> Option<PathBuf> {
 
 pub(crate) fn sees_file(_pid: u32, file: &Path) -> bool {
     file.exists()
+}
+
+pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>> {
+    super::list::with_variables(names)
+}
+
+pub(crate) fn sees_same(_pid: u32, path: &Path, own: &Path) -> bool {
+    let same = [path, own].map(|path| std::fs::canonicalize(path).ok());
+    same[0].is_some() && same[0] == same[1]
 }
 
 /// No program changes its command line here: what matters has been found by it.

@@ -1,6 +1,7 @@
 //! The process list, through `sysinfo`.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -110,6 +111,26 @@ pub(crate) fn describe(pids: &[u32]) -> io::Result<Listing> {
     refresh(&mut system, &pids);
     let processes = pids.iter().filter_map(|&pid| read(system.process(pid)?)).collect();
     Ok(Listing { processes, ..Listing::default() })
+}
+
+/// Returns the pids of the processes whose environment has both of these variables, with their values.
+pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>> {
+    let mut system = new_system()?;
+    let environments =
+        ProcessRefreshKind::nothing().with_environ(UpdateKind::Always).without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, environments);
+    let values = |process: &sysinfo::Process| {
+        let value = |name: &str| {
+            let of = |variable: &OsString| {
+                let variable = variable.to_str()?;
+                Some(OsString::from(variable.strip_prefix(name)?.strip_prefix('=')?))
+            };
+            process.environ().iter().find_map(of)
+        };
+        Some([value(names[0])?, value(names[1])?])
+    };
+    let all = system.processes().iter();
+    Ok(all.filter_map(|(pid, process)| Some((pid.as_u32(), values(process)?))).collect())
 }
 
 fn refresh(system: &mut System, pids: &[Pid]) {

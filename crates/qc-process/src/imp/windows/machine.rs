@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{mem, ptr};
@@ -337,6 +337,11 @@ fn open_objects() -> io::Result<OwnedHandle> {
 pub(crate) fn folder_text(folder: &Path) -> String {
     let text = folder.to_string_lossy().replace('\\', "/");
     text.strip_prefix("//?/").unwrap_or(&text).to_owned()
+}
+
+/// The one process that has a guard is named by its objects.
+pub(crate) fn machine_file(_guard: &str) -> Option<PathBuf> {
+    None
 }
 
 /// Removes what a guard has left behind that nobody needs again.

@@ -1,0 +1,220 @@
+//! What a run of a component has left behind: programs that it has started, and that live on after it.
+//!
+//! They are known by the variables that `qc-launch` gives to each component, which whatever it starts
+//! inherits. A program that runs a component's script is a copy of that and never counts as left over.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use qc_process::{
+    Identity, LOCKS_ARE_INHERITED, ProcessInfo, StopSignal, carries_terminals, inspect,
+    is_terminal, list_of, list_wanted,
+};
+
+use crate::evidence::Untouchable;
+use crate::matching::runs_python;
+use crate::program::{shown_program, untouchable};
+use crate::title::is_overwritten;
+use crate::{Fleet, Role, Snapshot, Target, without_false_title};
+
+/// The environment variable by which a component, and what it starts, knows its name.
+pub const COMPONENT_VARIABLE: &str = "QC_COMPONENT";
+
+/// The environment variable with the folder of its fleet's locks.
+pub const COMPONENT_LOCKS_VARIABLE: &str = "QC_COMPONENT_LOCKS";
+
+/// A program that the run of a component has started.
+#[derive(Debug, Clone)]
+pub struct LeftOver {
+    /// The component, as its environment names it.
+    pub component: String,
+    /// The process.
+    pub process: ProcessInfo,
+    /// What becomes of it once that run has ended.
+    pub fate: Fate,
+    /// Whether it has started a program of qc that runs now, such as the `qc-shutdown` of an emergency
+    /// script: whoever stops the fleet leaves it alone.
+    pub runs_qc: bool,
+}
+
+/// What becomes of a program that a run has left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is ended.
+    Ends,
+    /// It is a copy of this component, which is for the user to stop.
+    Copy(String),
+    /// It is never ended; says what it is.
+    Spared(&'static str),
+}
+
+impl LeftOver {
+    /// Whether it is stopped with the fleet. Such copies as are known by their scripts are stopped as what
+    /// they are.
+    pub fn ends_with_fleet(&self) -> bool {
+        let is_its_own = match &self.fate {
+            Fate::Ends => true,
+            Fate::Copy(of) => of.eq_ignore_ascii_case(&self.component),
+            Fate::Spared(_) => false,
+        };
+        is_its_own && !self.runs_qc
+    }
+
+    /// Returns its program and its PID for messages, with the script that a Python runs.
+    pub fn text(&self) -> String {
+        format!("{} (PID {})", shown_program(&self.process), self.process.identity.pid)
+    }
+
+    /// Returns what to stop, as part of the component that has left it behind.
+    pub fn target(&self, fleet: &Fleet) -> Target {
+        let component = fleet.component(&self.component);
+        let account = component.and_then(|it| it.account.as_ref()).map(ToString::to_string);
+        let timeout = component.map(|it| it.settings.stop_timeout);
+        // The signal in the config is for the component's own program.
+        let signal: Option<StopSignal> = None;
+        Target {
+            component: component.map_or_else(|| self.component.clone(), |it| it.name.to_string()),
+            role: component.map_or(Role::Other, |it| it.role),
+            account_key: component.and_then(|it| it.account_key.clone()),
+            account,
+            elsewhere: None,
+            wrappers: Vec::new(),
+            is_stray: true,
+            is_worker: false,
+            is_scripted: false,
+            identity: self.process.identity.clone(),
+            timeout: timeout.unwrap_or(fleet.timing.stop_timeout),
+            signal,
+        }
+    }
+}
+
+/// Finds what the runs of the components that `is_meant` accepts have started and that runs now,
+/// whether or not they have ended. `locks` is the folder of the fleet's locks; the processes `spared`
+/// are left out.
+///
+/// # Errors
+/// If the system's process list can't be read.
+pub fn left_over(
+    fleet: &Fleet,
+    locks: &Path,
+    is_meant: impl Fn(&str) -> bool,
+    spared: &[Identity],
+) -> io::Result<Vec<LeftOver>> {
+    let marked = inspect::with_variables([COMPONENT_VARIABLE, COMPONENT_LOCKS_VARIABLE])?;
+    let of_fleet = |(pid, [component, folder]): (u32, [std::ffi::OsString; 2])| {
+        let component = component.into_string().ok().filter(|name| is_meant(name))?;
+        inspect::sees_same(pid, Path::new(&folder), locks).then_some((pid, component))
+    };
+    let marked: HashMap<u32, String> = marked.into_iter().filter_map(of_fleet).collect();
+    judge_left_over(fleet, &marked, spared)
+}
+
+/// Judges these processes, each of which was started by a run of the component that it names.
+///
+/// # Errors
+/// If the system's process list can't be read.
+pub fn judge_left_over(
+    fleet: &Fleet,
+    marked: &HashMap<u32, String>,
+    spared: &[Identity],
+) -> io::Result<Vec<LeftOver>> {
+    if marked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let pids: Vec<u32> = marked.keys().copied().collect();
+    let listing = list_of(&pids)?;
+    let processes: Vec<ProcessInfo> =
+        listing.processes.iter().cloned().map(without_false_title).collect();
+    let family = Family::new(&processes);
+    let copies = copies(&Snapshot::assemble(fleet, listing, Vec::new()));
+    let terminals = terminals_and_ancestors()?;
+    let is_tool =
+        |one: &&ProcessInfo| untouchable(one, Role::Other, &[]) == Some(Untouchable::OwnTool);
+    let tools =
+        processes.iter().filter(|one| marked.contains_key(&one.identity.pid)).filter(is_tool);
+    let run_qc: HashSet<&Identity> =
+        tools.flat_map(|one| family.line(one)).map(|one| &one.identity).collect();
+    let mut found = Vec::new();
+    for process in &processes {
+        let pid = process.identity.pid;
+        let Some(component) = marked.get(&pid).filter(|_| !spared.contains(&process.identity))
+        else {
+            continue;
+        };
+        // Without the locks of Linux, only a program that may trade is in the way of the next run.
+        if !LOCKS_ARE_INHERITED && !runs_python(process) {
+            continue;
+        }
+        let line = || family.line(process);
+        let copy = line().find_map(|one| copies.get(&one.identity.pid));
+        let fate = if let Some(what) = untouchable(process, Role::Other, &[]) {
+            Fate::Spared(what.as_str())
+        } else if line().any(is_terminal_process)
+            || names_of(process).any(carries_terminals) && !runs_python(process)
+        {
+            Fate::Spared("part of what trading terminals run on")
+        } else if let Some(copy) = copy {
+            Fate::Copy(copy.clone())
+        } else if runs_python(process) && is_overwritten(&process.args) {
+            // With a title of its own, the component itself would look like this.
+            Fate::Copy(component.clone())
+        } else if terminals.contains(&process.identity) && !runs_python(process) {
+            Fate::Spared("what has started a trading terminal")
+        } else if run_qc.contains(&process.identity) && !runs_python(process) {
+            Fate::Spared("what runs a program of qc")
+        } else {
+            Fate::Ends
+        };
+        let runs_qc = run_qc.contains(&process.identity);
+        let (component, process) = (component.clone(), process.clone());
+        found.push(LeftOver { component, process, fate, runs_qc });
+    }
+    Ok(found)
+}
+
+/// Returns of which component each process is that belongs to a running copy of one.
+fn copies(snapshot: &Snapshot) -> HashMap<u32, String> {
+    let instances = snapshot.instances.iter().filter(|one| one.role != Role::Orchestrator);
+    let all = instances.flat_map(|one| {
+        let processes = one.wrappers.iter().chain(&one.processes).chain(&one.workers);
+        processes.map(|process| (process.identity.pid, one.component.clone()))
+    });
+    all.collect()
+}
+
+/// Returns the trading terminals that run, and what they descend from.
+fn terminals_and_ancestors() -> io::Result<HashSet<Identity>> {
+    let is_one = |args: &[String]| args.first().is_some_and(|program| is_terminal(program));
+    let listing = list_wanted(&is_one)?;
+    let family = Family::new(&listing.processes);
+    let terminals = listing.processes.iter().filter(|one| is_terminal_process(one));
+    Ok(terminals.flat_map(|one| family.line(one)).map(|one| one.identity.clone()).collect())
+}
+
+fn is_terminal_process(process: &ProcessInfo) -> bool {
+    names_of(process).any(is_terminal)
+}
+
+fn names_of(process: &ProcessInfo) -> impl Iterator<Item = &str> {
+    let exe = process.exe.as_deref().and_then(Path::to_str);
+    process.args.first().map(String::as_str).into_iter().chain([process.name.as_str()]).chain(exe)
+}
+
+/// Processes by their pids.
+struct Family<'a>(HashMap<u32, &'a ProcessInfo>);
+
+impl<'a> Family<'a> {
+    fn new(processes: &'a [ProcessInfo]) -> Self {
+        Self(processes.iter().map(|one| (one.identity.pid, one)).collect())
+    }
+
+    /// Returns a process and those that it descends from, the nearest first.
+    fn line(&self, process: &'a ProcessInfo) -> impl Iterator<Item = &'a ProcessInfo> {
+        std::iter::successors(Some(process), move |child| {
+            let parent = self.0.get(&child.parent?).copied()?;
+            parent.can_be_parent_of(child).then_some(parent)
+        })
+    }
+}

@@ -1,0 +1,272 @@
+//! What the last run of a component has left behind is ended before the component is started again: it
+//! may keep the component's lock, or trade beside the next run.
+//!
+//! Left alone is what is never ended, such as a trading terminal. A component whose lock that keeps open
+//! is blocked until it has ended.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use qc_fleet::{
+    Fate, LeftOver, Role, Stage, StopPlan, Stopped, judge_left_over, left_over, perform,
+};
+use qc_process::{Identity, ProcessInfo, describe, identity_of, lineage};
+use qc_supervise::{Event, Id, NotStarted, State};
+
+use super::{Message, Runtime, told_of};
+use crate::logs::{Level, Line};
+
+/// How often what a run has left behind is ended before its component is started again: a loop in it may
+/// start others meanwhile.
+const MOST_ROUNDS: u32 = 5;
+
+/// How long a lock may be kept open by a program that is not known to be left over: it may be about to
+/// be refused, or to become the lock's holder.
+const OPEN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is known of programs that keep components from being started.
+#[derive(Default)]
+pub(super) struct LeftOvers {
+    /// How often what a component has left behind was ended since it ran.
+    rounds: HashMap<Id, u32>,
+    /// Since when the lock of a component has been open in what is not its holder.
+    open_since: HashMap<Id, Duration>,
+}
+
+impl LeftOvers {
+    /// A component runs.
+    pub(super) fn forget(&mut self, id: Id) {
+        self.rounds.remove(&id);
+        self.open_since.remove(&id);
+    }
+}
+
+impl Runtime<'_> {
+    /// Returns those of these starts before which nothing is to be ended. The others are made as soon as
+    /// what their last runs have left behind has ended.
+    pub(super) fn without_left_over(&mut self, lives: Vec<(Id, u32)>) -> Vec<(Id, u32)> {
+        let ids: HashSet<Id> = lives.iter().map(|(id, _)| *id).collect();
+        let is_meant = |name: &str| self.roster.id(name).is_some_and(|id| ids.contains(&id));
+        let found = match self.spared_of_left_over() {
+            Ok(spared) => left_over(&self.fleet, self.locks.path(), is_meant, &spared),
+            Err(error) => Err(error),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                let text = format!("cannot see what earlier runs have left behind: {error}");
+                self.report.warn("starting", &text);
+                return lives;
+            }
+        };
+        if found.is_empty() {
+            return lives;
+        }
+        let mut of: HashMap<Id, Vec<LeftOver>> = HashMap::new();
+        for one in found.into_iter().filter(|one| !self.is_in_own_session(&one.process)) {
+            if let Some(id) = self.roster.id(&one.component) {
+                of.entry(id).or_default().push(one);
+            }
+        }
+        let mut free = lives;
+        free.retain(|&(id, life)| match of.remove(&id) {
+            None => true,
+            Some(left) => !self.end_left_over(id, life, left),
+        });
+        free
+    }
+
+    /// Returns whom no look for left-over programs may touch: this program, what it was started from,
+    /// and what it supervises.
+    fn spared_of_left_over(&self) -> io::Result<Vec<Identity>> {
+        let own = self.own_pids().into_iter().filter_map(|pid| identity_of(pid).ok());
+        Ok(lineage()?.into_iter().chain(own).collect())
+    }
+
+    /// Whether a process is in the session of this program, as the commands are that it notifies people
+    /// by. Each component has a session of its own.
+    fn is_in_own_session(&self, process: &ProcessInfo) -> bool {
+        let session = *self.own_session.get_or_init(|| {
+            describe(std::process::id()).ok().flatten().and_then(|own| own.session)
+        });
+        session.is_some() && process.session == session
+    }
+
+    /// Begins to end what a component has left behind, or blocks the component by a copy among that;
+    /// returns whether its start has to wait.
+    fn end_left_over(&mut self, id: Id, life: u32, left: Vec<LeftOver>) -> bool {
+        let name = self.roster.name(id);
+        let is_copy = |one: &&LeftOver| match &one.fate {
+            Fate::Copy(of) => of.eq_ignore_ascii_case(&name),
+            Fate::Ends | Fate::Spared(_) => false,
+        };
+        let copies: Vec<&LeftOver> = left.iter().filter(is_copy).collect();
+        let why = format!("its last run goes on as {}", texts(copies.iter().copied()));
+        let identities: Vec<Identity> =
+            copies.iter().map(|one| one.process.identity.clone()).collect();
+        if !copies.is_empty() && self.block(id, life, &identities, &why) {
+            return true;
+        }
+        let ending: Vec<LeftOver> = left.into_iter().filter(|it| it.fate == Fate::Ends).collect();
+        if ending.is_empty() {
+            return false;
+        }
+        let rounds = self.left_overs.rounds.entry(id).or_default();
+        *rounds += 1;
+        if *rounds > MOST_ROUNDS {
+            *rounds = 0;
+            let left = texts(&ending);
+            let why = NotStarted::Failed(format!("what its last run has left comes again: {left}"));
+            self.events.push_back(Event::NotStarted { id, life, why });
+            return true;
+        }
+        let text = format!("{name} has left {} behind, which is asked to stop", texts(&ending));
+        self.say_of(id, Level::Warning, "stopping", &text);
+        let names = ending.iter().map(|one| (one.process.identity.clone(), one.text())).collect();
+        let targets = ending.iter().map(|one| one.target(&self.fleet)).collect();
+        self.stop_left_over(LeftOverEnd { id, life, names }, targets);
+        true
+    }
+
+    /// Stops these on another thread.
+    fn stop_left_over(&mut self, end: LeftOverEnd, mut targets: Vec<qc_fleet::Target>) {
+        let role = Role::Other;
+        targets.iter_mut().for_each(|target| target.role = role);
+        let plan = StopPlan { stages: vec![Stage { role, targets }], ..StopPlan::default() };
+        let (post, told) = (self.post(), end.clone());
+        let stop = move || {
+            let stopped = perform(&plan, &mut |_| ());
+            post.send(Message::LeftOverEnded(told, stopped));
+        };
+        if let Err(error) = thread::Builder::new().name("left over".into()).spawn(stop) {
+            self.left_over_ended(&end, &Err(error));
+        }
+    }
+
+    /// What a component has left behind has ended: it is started now, unless something lives on.
+    pub(super) fn left_over_ended(
+        &mut self,
+        end: &LeftOverEnd,
+        stopped: &io::Result<Vec<Stopped>>,
+    ) {
+        let (id, life) = (end.id, end.life);
+        if self.roster.get(id).is_none() {
+            return;
+        }
+        let stopped = match stopped {
+            Ok(stopped) => stopped,
+            Err(error) => {
+                let why = format!("what its last run has left behind can't be ended: {error}");
+                let why = NotStarted::Failed(why);
+                self.events.push_back(Event::NotStarted { id, life, why });
+                return;
+            }
+        };
+        stopped.iter().for_each(|one| self.tell_left_over(one, &end.names));
+        let alive: Vec<Identity> = stopped
+            .iter()
+            .filter(|one| one.outcome.is_alive())
+            .map(|one| one.target.identity.clone())
+            .collect();
+        let left: Vec<&str> =
+            alive.iter().filter_map(|one| Some(end.names.get(one)?.as_str())).collect();
+        let why = format!("its last run has left {} behind, which can't be ended", left.join(", "));
+        let is_stopping = self.machine.view(id).is_none_or(|view| view.state == State::Stopping);
+        if is_stopping {
+            self.events.push_back(Event::NotStarted { id, life, why: NotStarted::Busy });
+        } else if alive.is_empty() || !self.block(id, life, &alive, &why) {
+            self.starts.push((id, life));
+        }
+    }
+
+    /// Ends what all components have left behind, when everything else has been stopped; returns whether
+    /// nothing is left.
+    pub(super) fn sweep_left_over(&mut self) -> bool {
+        self.end_all_left_over().unwrap_or_else(|error| {
+            let text = format!("cannot end what components have left behind: {error}");
+            self.report.warn("stopping", &text);
+            false
+        })
+    }
+
+    fn end_all_left_over(&mut self) -> io::Result<bool> {
+        let spared = self.spared_of_left_over()?;
+        let is_meant = |name: &str| self.roster.id(name).is_some();
+        let mut left = left_over(&self.fleet, self.locks.path(), is_meant, &spared)?;
+        left.retain(|one| one.ends_with_fleet() && !self.is_in_own_session(&one.process));
+        let names: HashMap<Identity, String> =
+            left.iter().map(|one| (one.process.identity.clone(), one.text())).collect();
+        let plan = StopPlan::default().with_left_over(&self.fleet, &left, None);
+        let stopped = perform(&plan, &mut |_| ())?;
+        stopped.iter().for_each(|one| self.tell_left_over(one, &names));
+        Ok(!stopped.iter().any(|one| one.outcome.is_alive()))
+    }
+
+    /// Says how one ended that a component has left behind.
+    fn tell_left_over(&mut self, one: &Stopped, names: &HashMap<Identity, String>) {
+        let name = &one.target.component;
+        let program = names.get(&one.target.identity).map_or("a program", String::as_str);
+        let text = told_of(&format!("{program}, left behind by {name},"), &one.outcome, one.took);
+        let line = Line::new(Level::Info, "stopped", &text).component(name);
+        self.report.note(&line.pid(one.target.identity.pid));
+        self.note_end_of(one);
+    }
+
+    /// The lock of a component is held although nobody who lives is known to hold it. What has it open
+    /// and can't be ended blocks the component; returns whether it does.
+    pub(super) fn is_kept_open(&mut self, id: Id, life: u32) -> bool {
+        let Some(component) = self.roster.get(id) else { return false };
+        let openers = self.locks.openers(&component.request());
+        if openers.is_empty() {
+            return false;
+        }
+        let name = component.name.to_string();
+        let last = self.pids.get(&id).copied();
+        let pids = openers.iter().map(|one| (one.pid, name.clone())).collect();
+        let spared = self.spared_of_left_over().unwrap_or_default();
+        let judged = judge_left_over(&self.fleet, &pids, &spared).unwrap_or_default();
+        // A session lasts as long as any process is in it, and each run begins one.
+        let is_of_last = |one: &LeftOver| last.is_some() && one.process.session == last;
+        let (left, others): (Vec<LeftOver>, Vec<LeftOver>) =
+            judged.into_iter().partition(|one| one.fate == Fate::Ends && is_of_last(one));
+        if !left.is_empty() {
+            return self.end_left_over(id, life, left);
+        }
+        let now = self.now();
+        let since = *self.left_overs.open_since.entry(id).or_insert(now);
+        if others.is_empty() || now < since + OPEN_PATIENCE {
+            return false;
+        }
+        let why = format!(
+            "its lock is kept open by {}",
+            others.iter().map(kept_by).collect::<Vec<_>>().join(", ")
+        );
+        let identities: Vec<Identity> =
+            others.iter().map(|one| one.process.identity.clone()).collect();
+        self.block(id, life, &identities, &why)
+    }
+}
+
+/// What a component has left behind and is being ended.
+#[derive(Debug, Clone)]
+pub(crate) struct LeftOverEnd {
+    id: Id,
+    life: u32,
+    /// The programs, for messages.
+    names: HashMap<Identity, String>,
+}
+
+fn texts<'a>(left: impl IntoIterator<Item = &'a LeftOver>) -> String {
+    left.into_iter().map(LeftOver::text).collect::<Vec<_>>().join(", ")
+}
+
+/// Says which program keeps a lock open, and why it is not ended.
+fn kept_by(one: &LeftOver) -> String {
+    match &one.fate {
+        Fate::Ends => one.text(),
+        Fate::Copy(of) => format!("{}, a copy of {of}", one.text()),
+        Fate::Spared(what) => format!("{}, {what}, which is never stopped", one.text()),
+    }
+}

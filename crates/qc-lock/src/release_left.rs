@@ -1,0 +1,184 @@
+//! `qc-lock release-left`: ends what keeps a lock open although its holder has ended.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
+use std::thread;
+use std::time::Duration;
+
+use qc_cli::{Answer, Exit, Failure, Place, confirm, local_time, print_json, visible};
+use qc_fleet::{
+    Fate, Fleet, LeftOver, Outcome, Role, Stage, StopPlan, Stopped, judge_left_over, perform,
+    rfc3339,
+};
+use qc_lock_core::{Event, LockDir, LockName, Opener};
+use qc_process::lineage;
+use serde_json::{Value, json};
+
+use crate::cli::ReleaseLeftArgs;
+
+/// The pause before the second look: a program that is just taking the lock has written its record then.
+const SECOND_LOOK: Duration = Duration::from_millis(500);
+
+pub(crate) fn run(
+    args: &ReleaseLeftArgs,
+    place: &Place,
+    locks: &LockDir,
+    json: bool,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let name = &args.name;
+    let Some(openers) = left_open(locks, name)? else {
+        let text = format!("{name} is not kept open by anything that this user can see");
+        if json {
+            print_json(output, &json!({ "version": 1, "name": name.as_str(), "left": [] }))?;
+        } else {
+            writeln!(output, "{text}.")?;
+        }
+        return Ok(Exit::Done);
+    };
+    let (fleet, _) = place.fleet_to_show()?;
+    let pids: HashMap<u32, String> =
+        openers.iter().map(|one| (one.pid, name.to_string())).collect();
+    let left = judge_left_over(&fleet, &pids, &lineage()?)?;
+    if !json {
+        write_left(name, &left, output)?;
+    }
+    let (ending, kept): (Vec<LeftOver>, Vec<LeftOver>) =
+        left.into_iter().partition(|one| one.fate == Fate::Ends);
+    if !ending.is_empty() && !args.yes {
+        output.flush()?;
+        ask(name)?;
+    }
+    let stopped = stop(&fleet, &ending, args.timeout)?;
+    note(locks, name, &stopped);
+    if json {
+        let left = ending.iter().map(|one| to_json(one, &stopped));
+        let left = left.chain(kept.iter().map(|one| to_json(one, &[])));
+        let left: Vec<Value> = left.collect();
+        print_json(output, &json!({ "version": 1, "name": name.as_str(), "left": left }))?;
+    } else {
+        for one in &ending {
+            writeln!(output, "{} {}", visible(&one.text()), end_of(one, &stopped))?;
+        }
+    }
+    let alive = stopped.iter().any(|one| one.outcome.is_alive());
+    // What the command was started from is not on the list.
+    let open = locks.openers_of_lock(name, locks.status(name)?.as_ref());
+    if alive || !kept.is_empty() || !open.is_empty() {
+        let message = format!("{name} is still kept open");
+        let hint =
+            "what is never ended here is for you to end; `qc-ps --tree` shows where it belongs";
+        return Err(Failure::new(Exit::Failed, message, hint));
+    }
+    if !json {
+        writeln!(output, "{name} is free.")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns who keeps the lock open although nobody who lives holds it; `None` if nobody does.
+fn left_open(locks: &LockDir, name: &LockName) -> Result<Option<Vec<Opener>>, Failure> {
+    let look = || {
+        let entry = locks.status(name)?;
+        if let Some(entry) = entry.as_ref().filter(|entry| entry.state.is_live()) {
+            let pid = entry.pid.map(|pid| format!("PID {pid}"));
+            let holder = pid.unwrap_or_else(|| "a process".into());
+            let message = format!("{name} is held by {holder}, which lives");
+            let hint = format!("stop it with `qc-shutdown --name {name}`");
+            return Err(Failure::new(Exit::Held, message, hint));
+        }
+        Ok(locks.openers_of_lock(name, entry.as_ref()))
+    };
+    let mut openers: Vec<Opener> = look()?;
+    if openers.is_empty() {
+        return Ok(None);
+    }
+    thread::sleep(SECOND_LOOK);
+    let again = look()?;
+    openers.retain(|one| again.contains(one));
+    Ok(Some(openers).filter(|openers| !openers.is_empty()))
+}
+
+fn write_left(name: &LockName, left: &[LeftOver], output: &mut dyn Write) -> io::Result<()> {
+    writeln!(output, "{name} has no living holder and is kept open by:")?;
+    for one in left {
+        let since = local_time(&rfc3339(one.process.since));
+        let kept = match &one.fate {
+            Fate::Ends => String::new(),
+            Fate::Copy(of) => format!("; a copy of {of}: stop it with `qc-shutdown --name {of}`"),
+            Fate::Spared(what) => format!("; {what}, which is never ended"),
+        };
+        writeln!(output, "  {} since {since}{}", visible(&one.text()), visible(&kept))?;
+    }
+    Ok(())
+}
+
+fn ask(name: &LockName) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() {
+        let message = format!("nobody can be asked whether to end what keeps {name} open");
+        return Err(Failure::new(Exit::Usage, message, "use --yes in scripts"));
+    }
+    match confirm("Type YES to end them")? {
+        Answer::Yes => Ok(()),
+        Answer::No | Answer::Nobody => {
+            let hint = "type YES in capitals to end them";
+            Err(Failure::new(Exit::Cancelled, "cancelled, nothing was ended", hint))
+        }
+    }
+}
+
+fn stop(fleet: &Fleet, ending: &[LeftOver], timeout: Duration) -> io::Result<Vec<Stopped>> {
+    let role = Role::Other;
+    let target = |one: &LeftOver| qc_fleet::Target { role, timeout, ..one.target(fleet) };
+    let targets = ending.iter().map(target).collect();
+    let plan = StopPlan { stages: vec![Stage { role, targets }], ..StopPlan::default() };
+    perform(&plan, &mut |_| ())
+}
+
+/// Writes into the history what was ended.
+fn note(locks: &LockDir, name: &LockName, stopped: &[Stopped]) {
+    for one in stopped {
+        let event = match one.outcome {
+            Outcome::Stopped => Event::Stopped,
+            Outcome::Killed => Event::Killed,
+            Outcome::AlreadyGone | Outcome::ByItself => continue,
+            Outcome::Denied(_) | Outcome::Survived(_) | Outcome::Left(_) | Outcome::Kept(_) => {
+                Event::Survived
+            }
+        };
+        let entry = locks.entry(event, name.as_str()).pid(Some(one.target.identity.pid));
+        // What was ended has ended; the history is for people.
+        let _ = locks.append(&entry.detail("kept the lock open after its holder had ended"));
+    }
+}
+
+fn outcome<'a>(one: &LeftOver, stopped: &'a [Stopped]) -> Option<&'a Outcome> {
+    let its = stopped.iter().find(|it| it.target.identity == one.process.identity);
+    its.map(|its| &its.outcome)
+}
+
+fn end_of(one: &LeftOver, stopped: &[Stopped]) -> String {
+    match outcome(one, stopped) {
+        None | Some(Outcome::AlreadyGone | Outcome::ByItself) => "has ended".into(),
+        Some(Outcome::Stopped) => "ended when asked".into(),
+        Some(Outcome::Killed) => "was KILLED: it did not end when asked".into(),
+        Some(
+            Outcome::Denied(why) | Outcome::Survived(why) | Outcome::Left(why) | Outcome::Kept(why),
+        ) => format!("is STILL RUNNING: {}", visible(why)),
+    }
+}
+
+fn to_json(one: &LeftOver, stopped: &[Stopped]) -> Value {
+    let kept = match &one.fate {
+        Fate::Ends => None,
+        Fate::Copy(of) => Some(format!("a copy of {of}")),
+        Fate::Spared(what) => Some((*what).to_owned()),
+    };
+    json!({
+        "pid": one.process.identity.pid,
+        "program": one.text(),
+        "since": rfc3339(one.process.since),
+        "kept": kept,
+        "end": outcome(one, stopped),
+    })
+}

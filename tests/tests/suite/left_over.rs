@@ -1,0 +1,385 @@
+//! What the run of a component has left behind is ended before the next one starts: a helper may keep the
+//! lock, a worker may trade.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use qc_process::{Identity, LOCKS_ARE_INHERITED, Liveness, Process, list, liveness, wait_any};
+use qc_tests::{Program, SampleFleet, run, section};
+use serde_json::{Value, json};
+
+use crate::tools;
+
+/// A fleet of one brain, which comes back at once.
+fn fleet(script: &str) -> SampleFleet {
+    let fleet = SampleFleet::new(tools(), &[("LARISSA", 31)]);
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let more = json!({ "restart_cooldown_seconds": 0, "stop_timeout_seconds": 1 });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    fleet.script("BRAIN_LARISSA.py", script);
+    fleet
+}
+
+/// Starts the fleet, and returns the brain that runs and what it has started, once both do.
+fn launched(fleet: &SampleFleet, helper: &str) -> (Program, Identity, Identity) {
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_LARISSA");
+    let helper = awaited(fleet, helper);
+    (launch, brain(fleet), helper)
+}
+
+/// Returns the process that works in the fleet's folder and was called with this word.
+fn find(fleet: &SampleFleet, word: &str) -> Option<Identity> {
+    let root = std::fs::canonicalize(fleet.root()).unwrap();
+    let is_here = |path: &Path| std::fs::canonicalize(path).is_ok_and(|it| it.starts_with(&root));
+    let listing = list().unwrap();
+    let mut processes = listing.processes.into_iter().filter(|one| {
+        one.current_dir.as_deref().is_some_and(is_here)
+            && one.args.iter().take(2).any(|it| it.rsplit(['/', '\\']).next() == Some(word))
+    });
+    processes.next().map(|one| one.identity)
+}
+
+fn awaited(fleet: &SampleFleet, word: &str) -> Identity {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match find(fleet, word) {
+            Some(found) => return found,
+            None => assert!(Instant::now() < deadline, "{word} does not run"),
+        }
+    }
+}
+
+/// Returns the brain that holds its lock.
+fn brain(fleet: &SampleFleet) -> Identity {
+    let record = fleet.locks().record(&"BRAIN_LARISSA".parse().unwrap());
+    record.expect("the brain holds its lock").identity()
+}
+
+fn kill(process: &Identity) {
+    let process = Process::open(process).unwrap().expect("it runs");
+    process.kill().unwrap();
+    assert_eq!(wait_any(&[&process], Duration::from_secs(10)).unwrap(), [0]);
+}
+
+fn is_alive(process: &Identity) -> bool {
+    liveness(process) == Liveness::Alive
+}
+
+fn status(fleet: &SampleFleet) -> Value {
+    let status = fleet.run("qc-launch", &["status", "--json"]).json();
+    let components = status["components"].as_array().expect("a list");
+    components.iter().find(|one| one["name"] == "BRAIN_LARISSA").expect("it is known").clone()
+}
+
+/// The name that the copies of the stand-in have here.
+fn program(name: &str) -> String {
+    if cfg!(windows) { format!("{name}.exe") } else { name.into() }
+}
+
+#[test]
+fn a_helper_that_keeps_the_lock_of_a_crashed_brain_is_ended_and_the_brain_comes_back() {
+    let name = program("log-shipper");
+    let fleet = fleet(&format!("start {name}"));
+    let (mut launch, first, helper) = launched(&fleet, &name);
+    kill(&first);
+    if !LOCKS_ARE_INHERITED {
+        launch.wait_for("started BRAIN_LARISSA");
+        assert!(is_alive(&helper), "it holds nothing and trades nothing");
+        return;
+    }
+    let pid = helper.pid;
+    launch.wait_for(&format!("BRAIN_LARISSA has left {name} (PID {pid}) behind, which is asked"));
+    launch.wait_for(&format!("{name} (PID {pid}), left behind by BRAIN_LARISSA, ended when asked"));
+    launch.wait_for("started BRAIN_LARISSA");
+    assert!(!is_alive(&helper));
+    assert_eq!(status(&fleet)["restarts"], 1);
+    let history = fleet.locks().history().unwrap().entries;
+    let is_its_end = |one: &qc_lock_core::Entry| {
+        one.pid == Some(pid) && one.event == qc_lock_core::Event::Stopped
+    };
+    assert!(history.iter().any(is_its_end), "{history:#?}");
+}
+
+#[test]
+fn a_worker_that_does_not_listen_is_killed_before_the_brain_comes_back() {
+    let fleet = fleet("spawn engine.py");
+    fleet.script("engine.py", "ignore stop");
+    let (mut launch, first, engine) = launched(&fleet, "engine.py");
+    kill(&first);
+    let pid = engine.pid;
+    launch.wait_for(&format!("engine.py (PID {pid}) behind, which is asked to stop"));
+    launch.wait_for(&format!("engine.py (PID {pid}), left behind by BRAIN_LARISSA, was KILLED"));
+    launch.wait_for("started BRAIN_LARISSA");
+    assert!(!is_alive(&engine));
+}
+
+#[test]
+fn a_worker_of_a_brain_that_has_ended_well_is_ended_when_the_brain_is_started_again() {
+    let fleet = fleet("spawn engine.py\nsleep 500\nexit 0");
+    fleet.script("engine.py", "");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let more =
+        json!({ "components": { "BRAIN_LARISSA": { "restart": { "when": "on-failure" } } } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("BRAIN_LARISSA has finished");
+    let engine = awaited(&fleet, "engine.py");
+    fleet.script("BRAIN_LARISSA.py", "");
+    assert_eq!(fleet.run("qc-launch", &["start", "BRAIN_LARISSA"]).code, 0);
+    launch.wait_for(&format!("engine.py (PID {}), left behind by BRAIN_LARISSA", engine.pid));
+    assert!(!is_alive(&engine));
+    assert!(is_alive(&brain(&fleet)));
+}
+
+#[test]
+fn what_an_earlier_fleet_has_left_behind_is_ended_at_the_first_start() {
+    let fleet = fleet("spawn engine.py");
+    fleet.script("engine.py", "");
+    let (launch, first, engine) = launched(&fleet, "engine.py");
+    launch.kill();
+    let _ = launch.finish();
+    // On Windows it has ended with its wrapper, which has ended with the launcher.
+    if is_alive(&first) {
+        kill(&first);
+    }
+    assert!(is_alive(&engine));
+    fleet.script("BRAIN_LARISSA.py", "");
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for(&format!("engine.py (PID {}), left behind by BRAIN_LARISSA", engine.pid));
+    launch.wait_for("started BRAIN_LARISSA");
+    assert!(!is_alive(&engine));
+}
+
+#[test]
+fn a_terminal_that_has_inherited_the_lock_is_never_ended_and_blocks_the_brain_until_it_ends() {
+    let name = program("terminal64");
+    let fleet = fleet(&format!("start {name}"));
+    let (mut launch, first, terminal) = launched(&fleet, &name);
+    kill(&first);
+    if LOCKS_ARE_INHERITED {
+        let pid = terminal.pid;
+        let why = format!("its lock is kept open by {name} (PID {pid}), a trading terminal");
+        launch.wait_for(&format!("BLOCKED BRAIN_LARISSA: {why}, which is never stopped"));
+        let brain = status(&fleet);
+        assert_eq!(brain["state"], "blocked", "{brain:#}");
+        assert!(brain["detail"].as_str().unwrap().contains(&why), "{brain:#}");
+        assert!(is_alive(&terminal));
+        // Nothing of qc ends it.
+        assert_eq!(run(Command::new("kill").args(["-9", &pid.to_string()]), "").code, 0);
+    }
+    launch.wait_for("started BRAIN_LARISSA");
+    assert_eq!(is_alive(&terminal), !LOCKS_ARE_INHERITED);
+}
+
+#[test]
+fn a_copy_of_another_component_is_not_ended_and_blocks_only_what_it_keeps_open() {
+    let fleet = fleet("spawn BRAIN_DESPINA.py");
+    fleet.script("BRAIN_DESPINA.py", "");
+    let (mut launch, first, copy) = launched(&fleet, "BRAIN_DESPINA.py");
+    kill(&first);
+    if LOCKS_ARE_INHERITED {
+        launch.wait_for("BLOCKED BRAIN_LARISSA: its lock is kept open by ");
+        assert!(is_alive(&copy));
+        kill(&copy);
+    }
+    launch.wait_for("started BRAIN_LARISSA");
+    assert_eq!(is_alive(&copy), !LOCKS_ARE_INHERITED);
+}
+
+/// Makes a lock whose holder has ended while a copy of the stand-in with this name has it open.
+#[cfg(unix)]
+fn left_open(fleet: &SampleFleet, name: &str) -> Identity {
+    std::fs::copy(fleet.tools.stand_in(), fleet.root().join(name)).unwrap();
+    let account = fleet.account(31).to_string();
+    let args = ["run", "BRAIN_LARISSA", "--account", &account, "--", "sh", "-c"];
+    let words = [&args[..], &["\"./$0\" & exec sleep 300", name]].concat();
+    let wrapper = Program::start(&fleet.tools.tool("qc-lock"), &words, fleet.root(), &[], |_| ());
+    let helper = awaited(fleet, name);
+    let holder = brain(fleet);
+    wrapper.kill();
+    kill(&holder);
+    helper
+}
+
+#[cfg(unix)]
+#[test]
+fn what_keeps_a_lock_open_is_named_with_the_command_that_ends_it() {
+    let fleet = fleet("");
+    let helper = left_open(&fleet, "log-shipper");
+    let open = format!("PID {} (log-shipper)", helper.pid);
+    let command = "`qc-lock release-left BRAIN_LARISSA` ends that";
+    let account = fleet.account(31).to_string();
+    let run = ["run", "BRAIN_LARISSA", "--account", &account, "--", "never-run"];
+    let refused = fleet.run("qc-lock", &run);
+    assert_eq!(refused.code, 75, "{refused:?}");
+    for shown in [
+        refused.stderr,
+        fleet.run("qc-lock", &["status", "BRAIN_LARISSA"]).stdout,
+        fleet.run("qc-lock", &["list"]).stdout,
+        fleet.run("qc-ps", &[]).stdout,
+    ] {
+        assert!(shown.contains(&open) && shown.contains(command), "{shown}");
+    }
+    let locks = fleet.run("qc-lock", &["list", "--json"]).json();
+    assert_eq!(locks["locks"][0]["open_in"][0]["pid"], helper.pid, "{locks:#}");
+
+    let other = fleet.elsewhere(&[("LARISSA", 31)]);
+    let refused = other.run("qc-lock", &run);
+    assert_eq!(refused.code, 75, "{refused:?}");
+    let there = "`qc-lock release-left BRAIN_LARISSA --root ";
+    assert!(refused.stderr.contains(&open) && refused.stderr.contains(there), "{refused:?}");
+    let machine = fleet.run("qc-lock", &["list", "--machine"]).stdout;
+    assert!(machine.contains(&format!("{} (log-shipper)", helper.pid)), "{machine}");
+    assert!(is_alive(&helper));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_keeps_a_lock_open_is_ended_when_that_is_confirmed() {
+    let fleet = fleet("");
+    let helper = left_open(&fleet, "log-shipper");
+    let release = ["release-left", "BRAIN_LARISSA"];
+    let unasked = fleet.run("qc-lock", &release);
+    assert_eq!(unasked.code, 2, "{unasked:?}");
+    assert!(unasked.stderr.contains("--yes"), "{unasked:?}");
+    assert!(is_alive(&helper));
+    let released = fleet.run("qc-lock", &[&release[..], &["--yes"]].concat());
+    assert_eq!(released.code, 0, "{released:?}");
+    let ended = format!("log-shipper (PID {}) ended when asked", helper.pid);
+    assert!(released.stdout.contains(&ended), "{released:?}");
+    assert!(!is_alive(&helper));
+    let again = fleet.run("qc-lock", &release);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(again.stdout.contains("is not kept open"), "{again:?}");
+    let free = fleet.run("qc-lock", &["run", "BRAIN_LARISSA", "--", "never-run"]);
+    assert_eq!(free.code, 127, "the lock is free, and there is no such program: {free:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_terminal_that_keeps_a_lock_open_is_not_ended() {
+    let fleet = fleet("");
+    let terminal = left_open(&fleet, "terminal64");
+    let kept = fleet.run("qc-lock", &["release-left", "BRAIN_LARISSA", "--yes"]);
+    assert_eq!(kept.code, 1, "{kept:?}");
+    assert!(kept.stdout.contains("a trading terminal, which is never ended"), "{kept:?}");
+    assert!(is_alive(&terminal));
+    run(Command::new("kill").args(["-9", &terminal.pid.to_string()]), "");
+}
+
+#[test]
+fn a_living_holder_is_not_ended() {
+    let fleet = fleet("");
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_LARISSA");
+    let holder = brain(&fleet);
+    let refused = fleet.run("qc-lock", &["release-left", "BRAIN_LARISSA", "--yes"]);
+    assert_eq!(refused.code, 75, "{refused:?}");
+    assert!(refused.stderr.contains(&format!("PID {}, which lives", holder.pid)), "{refused:?}");
+    assert!(is_alive(&holder));
+}
+
+/// A fleet whose brain has ended well and has left a worker behind.
+fn finished(script: &str) -> (SampleFleet, Program, Identity) {
+    let fleet = fleet(script);
+    fleet.script("engine.py", "");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let brain = json!({ "restart": { "when": "on-failure" } });
+    let more = json!({ "components": { "BRAIN_LARISSA": brain } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("BRAIN_LARISSA has finished");
+    let engine = awaited(&fleet, "engine.py");
+    (fleet, launch, engine)
+}
+
+#[test]
+fn a_shutdown_names_and_stops_what_components_have_left_behind() {
+    let (fleet, launch, engine) = finished("spawn engine.py\nsleep 500\nexit 0");
+    let (pid, named) = (engine.pid, "WARNING: BRAIN_LARISSA has left ");
+    let dry = fleet.run("qc-shutdown", &["--dry-run"]);
+    let text = format!("engine.py (PID {pid}) behind, which is stopped, too");
+    assert!(dry.stdout.contains(named) && dry.stdout.contains(&text), "{dry:?}");
+    assert!(is_alive(&engine));
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.stdout.contains(&text), "{stopped:?}");
+    assert!(!is_alive(&engine));
+    let _ = launch.finish();
+}
+
+#[test]
+fn a_shutdown_of_a_part_stops_what_that_has_left_behind_and_nothing_else() {
+    let (fleet, _launch, engine) = finished("spawn engine.py\nsleep 500\nexit 0");
+    let other = fleet.run("qc-shutdown", &["--yes", "--name", "WATCHDOG_LARISSA"]);
+    assert_eq!(other.code, 0, "{other:?}");
+    assert!(is_alive(&engine));
+    let stopped = fleet.run("qc-shutdown", &["--yes", "--name", "BRAIN_LARISSA"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(!is_alive(&engine));
+}
+
+#[test]
+fn a_launcher_that_stops_ends_what_its_components_have_left_behind() {
+    let (fleet, mut launch, engine) = finished("spawn engine.py\nsleep 500\nexit 0");
+    launch.ask_to_stop(&fleet.tools);
+    launch.wait_for(&format!("engine.py (PID {}), left behind by BRAIN_LARISSA", engine.pid));
+    let (_, lines) = launch.finish();
+    assert!(!is_alive(&engine), "{lines:?}");
+}
+
+/// A brain that becomes a daemon and closes all that it has inherited, the lock with it.
+#[cfg(unix)]
+const DAEMON: &str = "
+import os, sys, time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+os.closerange(0, 256)
+open('daemon-%d' % os.getpid(), 'w').close()
+while True: time.sleep(0.1)
+";
+
+#[cfg(unix)]
+#[test]
+fn a_brain_that_becomes_a_daemon_without_its_lock_runs_once_and_is_stopped_with_the_fleet() {
+    let Some(python) = qc_tests::python() else { return };
+    let fleet = fleet("");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
+    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), DAEMON).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_LARISSA");
+    let daemon = await_daemon(&fleet);
+    // Its parents may have been in the way before.
+    launch.wait_for(&format!("BRAIN_LARISSA runs (PID {})", daemon.pid));
+    let stopped = fleet.run("qc-shutdown", &["--yes", "--timeout", "3s"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(!is_alive(&daemon), "{stopped:?}");
+    assert!(find(&fleet, "BRAIN_LARISSA.py").is_none());
+    assert_eq!(daemons(&fleet).len(), 1, "it ran more than once");
+}
+
+/// Returns the pids that daemons have noted.
+#[cfg(unix)]
+fn daemons(fleet: &SampleFleet) -> Vec<u32> {
+    let files = std::fs::read_dir(fleet.root()).unwrap().flatten();
+    let pid =
+        |file: std::fs::DirEntry| file.file_name().to_str()?.strip_prefix("daemon-")?.parse().ok();
+    files.filter_map(pid).collect()
+}
+
+#[cfg(unix)]
+fn await_daemon(fleet: &SampleFleet) -> Identity {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match daemons(fleet)[..] {
+            [pid, ..] => return qc_process::identity_of(pid).unwrap(),
+            [] => assert!(Instant::now() < deadline, "there is no daemon"),
+        }
+    }
+}
