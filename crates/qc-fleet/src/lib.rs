@@ -58,6 +58,7 @@ pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use evidence::{Evidence, Untouchable};
 pub use finding::{Finding, FindingKind, State};
+pub use fold::CHAIN;
 pub use instance::Instance;
 pub use mask::Mask;
 pub use matching::{Match, Matcher, Place};
