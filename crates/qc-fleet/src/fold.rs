@@ -17,6 +17,7 @@ use std::collections::{HashMap, HashSet};
 
 use qc_process::{ProcessInfo, is_terminal};
 
+pub use self::launching::CHAIN;
 use self::launching::Launching;
 pub(crate) use self::tree::Tree;
 use crate::Role;

@@ -59,6 +59,7 @@ pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use evidence::{Evidence, Untouchable};
 pub use finding::{Finding, FindingKind, State};
+pub use fold::CHAIN;
 pub use instance::Instance;
 pub use left_over::{
     COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fate, LeftOver, judge_left_over, left_over,

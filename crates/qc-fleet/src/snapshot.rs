@@ -214,7 +214,9 @@ fn wrappers_of<'a>(processes: &[ProcessInfo], locks: &'a [LockEntry]) -> HashMap
 fn judge_by_lock(instance: &mut Instance, fleet: &Fleet, lineage: &[Identity]) {
     instance.evidence = Evidence::Lock;
     let component = fleet.component(&instance.component);
-    let all = instance.wrappers.iter().chain(&instance.processes);
+    // What holds the lock for it is stopped with it, not as a program of qc.
+    let wrappers = instance.wrappers.iter().filter(|one| !is_wrapper_of_qc(&one.args));
+    let all = wrappers.chain(&instance.processes);
     let untouchable = all.filter_map(|one| untouchable(one, instance.role, lineage)).next();
     instance.untouchable = untouchable;
     let main = instance.processes.last().filter(|_| instance.role != Role::Orchestrator);

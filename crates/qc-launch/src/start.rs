@@ -106,8 +106,12 @@ impl Starter<'_> {
             return Ok(begun(spawn.start(|_| Ok(())).map_err(failed)?, false));
         }
         if !LOCKS_ARE_INHERITED {
-            // The wrapper takes them itself.
-            drop(kept);
+            // The wrapper takes them itself. What is in the way is known here already, and is waited for
+            // as on Unix; a wrapper that is refused can't say more than that.
+            drop(match kept {
+                Some(guards) => guards,
+                None => self.guards_of(component)?,
+            });
             // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
             let (reader, writer) = io::pipe().map_err(failed)?;
             let wrapper = self.wrapped(component, &written, command).map_err(failed)?;
@@ -118,10 +122,7 @@ impl Starter<'_> {
         }
         let lock = match kept {
             Some(guards) => guards,
-            None => {
-                let request = component.request().at_once();
-                self.locks.acquire_for_child(&request).map_err(not_locked)?
-            }
+            None => self.guards_of(component)?,
         };
         let (lock, child) = lock
             .start(self.spawn_of(command, component, Output::File(&file)))
@@ -135,6 +136,11 @@ impl Starter<'_> {
         let held_since = lock.record().since();
         let machine_guards = lock.leave_to_child();
         Ok(Begun { held_since, remarks, machine_guards, ..begun(child, false) })
+    }
+
+    /// Takes what keeps other copies of a component out.
+    fn guards_of(&self, component: &Component) -> Result<LockForChild, NoStart> {
+        self.locks.acquire_for_child(&component.request().at_once()).map_err(not_locked)
     }
 
     fn spawn_of<'a>(
@@ -168,6 +174,7 @@ impl Starter<'_> {
             keep: Vec::new(),
             machine_guards: Vec::new(),
             end_with_parent: false,
+            chain: None,
         }
     }
 

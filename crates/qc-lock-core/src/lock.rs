@@ -153,6 +153,22 @@ impl Lock {
         Ok(true)
     }
 
+    /// Names the process that goes on with the work of the one that the lock was held for, which has ended.
+    /// A command that keeps the record itself is left to do so.
+    pub(crate) fn pass_on(&mut self, holder: &Identity) {
+        let root = self.dir.root();
+        let name = |guard: &Guard| guard.name_holder(holder, &self.record.name, &root);
+        self.guards.iter().for_each(name);
+        let found = self.dir.store.find(&self.record.name).map(|found| found.reading);
+        let is_ours = matches!(&found, Some(Reading::Record(it)) if *it == self.record);
+        if self.is_recorded && is_ours {
+            self.record.pid = holder.pid;
+            self.record.started = holder.started;
+            // The old one names a process that has ended, so it frees nothing that is held.
+            let _ = self.dir.store.write(&self.record);
+        }
+    }
+
     /// Removes the record, unless it is somebody else's by now.
     fn remove_record(&mut self) -> Result<(), LockError> {
         if !std::mem::take(&mut self.is_recorded) {

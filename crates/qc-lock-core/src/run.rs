@@ -7,7 +7,8 @@ use qc_process::{Ended, Relay, Spawn};
 use crate::{Lock, LockForChild, StartError};
 
 /// Starts the command that `lock` is held for, tells `started`, waits for its end, and
-/// gives the lock back. A request to stop this program is passed on to the command, which decides
+/// gives the lock back. On Windows the end of what the command launches in its place is waited for, too,
+/// see [`Spawn::chain`]. A request to stop this program is passed on to the command, which decides
 /// when it ends.
 ///
 /// Meant for programs that do nothing else: it takes over Ctrl-C and its like.
@@ -20,9 +21,9 @@ pub fn run_held(
     started: impl FnOnce(&Lock),
 ) -> Result<Ended, StartError> {
     let relay = Relay::start()?;
-    let (lock, mut child) = lock.start(spawn)?;
+    let (mut lock, mut child) = lock.start(spawn)?;
     started(&lock);
-    let ended = relay.wait(&mut child)?;
+    let ended = relay.wait(&mut child, |holder| lock.pass_on(holder))?;
     qc_process::fault::point("command has ended");
     // The command's end is what the caller must learn; a record left behind heals.
     let _ = lock.release();
@@ -36,5 +37,5 @@ pub fn run_held(
 pub fn run_unlocked(spawn: Spawn<'_>) -> io::Result<Ended> {
     let relay = Relay::start()?;
     let mut child = spawn.start(|_| Ok(()))?;
-    relay.wait(&mut child)
+    relay.wait(&mut child, |_| ())
 }

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, PipeWriter};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::program::explained;
-use crate::{Identity, MachineGuard, imp};
+use crate::{Identity, MachineGuard, ProcessInfo, imp};
 
 /// Where a child's output goes.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,27 @@ pub enum Console {
     /// None that anybody sees: a session of its own on Unix, a console without a window on
     /// Windows. Ctrl-C at this program's terminal does not reach the child.
     Own,
+}
+
+/// Whether a process goes on with what its parent was started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continues {
+    /// It does something else.
+    No,
+    /// Only if its parent starts nothing after it: a shell waits for the last thing it has started.
+    AsTheLast,
+    /// It does.
+    Yes,
+}
+
+/// The rules that find the program behind a child that only launches it: a batch file, `uv run`, the
+/// `python.exe` of a virtual environment.
+#[derive(Debug, Clone, Copy)]
+pub struct Chain {
+    /// Whether a process of this age may still launch another one in its place.
+    pub may_launch: fn(&ProcessInfo, Duration) -> bool,
+    /// Whether a process that the first one has started continues it.
+    pub continues: fn(&ProcessInfo, &ProcessInfo) -> Continues,
 }
 
 /// What to start.
@@ -50,8 +72,12 @@ pub struct Spawn<'a> {
     /// Guards of the machine that it holds, too, until it ends.
     pub machine_guards: Vec<&'a MachineGuard>,
     /// On Windows: end it when this program ends, however that happens. What the child itself
-    /// starts is free. Without meaning on Unix.
+    /// starts is free, unless `chain` says otherwise. Without meaning on Unix.
     pub end_with_parent: bool,
+    /// On Windows, with `end_with_parent`: what the child launches in its place ends with this program,
+    /// too, holds the guards, and is waited for by [`crate::Relay::wait`]. Without meaning on Unix, where
+    /// processes inherit what they hold.
+    pub chain: Option<Chain>,
 }
 
 impl Spawn<'_> {

@@ -35,7 +35,7 @@ mod terminal;
 mod volume;
 mod watch;
 
-pub use child::{Child, Console, Ended, Output, Spawn};
+pub use child::{Chain, Child, Console, Continues, Ended, Output, Spawn};
 pub use host::{Host, here};
 pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
 pub use interrupt::{Interrupt, on_hang_up, on_interrupt, press_ctrl_break, watch_session};

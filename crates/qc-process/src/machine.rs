@@ -90,7 +90,7 @@ impl MachineGuard {
     }
 
     /// Lets everybody read who holds the guard: the process, the lock's name, its folder. What can't be
-    /// said is left out, for it decides nothing. Only the first call counts.
+    /// said is left out, for it decides nothing. On Linux only the first call counts.
     pub fn name_holder(&self, holder: &Identity, lock: &str, folder: &Path) {
         let (guard, cut, part) = (&self.guard, imp::MACHINE_PART, imp::MACHINE_TEXT);
         let namespace = here().pid_namespace.unwrap_or(0);

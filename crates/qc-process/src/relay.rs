@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{Child, Ended, imp};
+use crate::{Child, Ended, Identity, imp};
 
 /// For a program that has nothing to do but to wait for one child: hears requests to stop, and
 /// passes them on to the child, which decides when it ends.
@@ -19,11 +19,13 @@ impl Relay {
         Ok(Self(imp::Relay::start()?))
     }
 
-    /// Waits until `child` ends. Requests that came before are passed on, too.
+    /// Waits until `child` ends, on Windows also what it has launched by the rules of
+    /// [`crate::Spawn::chain`]. `passed_on` is told of the process that does the work when the child has
+    /// ended without it. Requests that came before are passed on, too.
     ///
     /// # Errors
     /// Whatever the system reports.
-    pub fn wait(self, child: &mut Child) -> io::Result<Ended> {
-        self.0.wait(child)
+    pub fn wait(self, child: &mut Child, passed_on: impl FnMut(&Identity)) -> io::Result<Ended> {
+        self.0.wait(child, passed_on)
     }
 }

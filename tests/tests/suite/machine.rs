@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Command;
 
+use qc_process::MachineGuard;
 use qc_tests::{
     Contender, Finished, SampleFleet, SampleLocks, Speaker, cannot_test, is_wine, python,
     random_account, resume, run, section, suspend,
@@ -482,4 +483,29 @@ mod namespaces {
             assert_eq!(taken.code, 0, "{taken:?}");
         }
     }
+}
+
+#[test]
+fn a_start_is_tried_again_while_nothing_shows_who_holds_its_account() {
+    let fleet = SampleFleet::new(tools(), &[("ATLAS", 21)]);
+    let account = fleet.account(21).to_string();
+    let tool = fleet.tools.tool("qc-lock");
+    let tool = tool.to_string_lossy();
+    let once = ["run", "BRAIN_ATLAS", "--account", &account, "--", &*tool, "--version"];
+    assert_eq!(fleet.run("qc-lock", &once).code, 0);
+    let guards = fs::read_dir(fleet.root().join(".locks/.guards")).expect("there are guards");
+    let mut names = guards.map(|entry| entry.expect("it can be listed").file_name());
+    let guard =
+        names.find_map(|name| name.into_string().ok().filter(|it| it.starts_with("account@")));
+    let guard = guard.expect("there is one");
+    // As a program does that says nothing of itself.
+    let held = MachineGuard::take(&guard).expect("it can be asked for").expect("it is free");
+    let mut launch = fleet.launch(&[], |_| ());
+    let line = launch.wait_until("a refusal", |line| {
+        line.contains("BRAIN_ATLAS") && line.contains("its lock is held by")
+    });
+    assert!(line.contains("restarting in"), "{line}");
+    drop(held);
+    launch.wait_for("started BRAIN_ATLAS");
+    assert_eq!(fleet.run("qc-shutdown", &["--yes"]).code, 0);
 }

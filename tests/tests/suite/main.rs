@@ -6,6 +6,8 @@ mod accounts;
 mod autostart;
 mod bad_input;
 mod blocked;
+#[cfg(windows)]
+mod chain;
 mod check;
 #[cfg(windows)]
 mod closing;

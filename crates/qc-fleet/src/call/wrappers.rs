@@ -4,7 +4,7 @@ use super::{ScriptCall, direct_call, file_name, is_python, program_stem, runners
 
 /// Wrappers by name. Whether one of them really started a script is decided by the parent link and
 /// by the words in [`names_call`].
-const WRAPPERS: [&str; 22] = [
+const WRAPPERS: [&str; 23] = [
     "busybox",
     "chrt",
     "chpst",
@@ -19,6 +19,7 @@ const WRAPPERS: [&str; 22] = [
     "setpriv",
     "setsid",
     "softlimit",
+    "start",
     "stdbuf",
     "sudo",
     "systemd-inhibit",

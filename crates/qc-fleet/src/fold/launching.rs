@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use qc_process::ProcessInfo;
+use qc_process::{Chain, Continues, ProcessInfo};
 
 use super::Tree;
 use crate::Role;
 use crate::call::{
     ScriptCall, file_name, is_shell, is_wrapper, is_wrapper_of_qc, names_call, wrapped_call,
 };
-use crate::evidence::Sight;
+use crate::evidence::{Machine, Sight};
 use crate::matching::{Match, call_of, runs_python};
 
 /// How soon a launcher starts what it is there for.
@@ -103,24 +103,59 @@ impl Launching<'_> {
     /// Whether `stub` is there to start `child`: it starts the same script with the same arguments,
     /// runs another program than the child does, and is no interpreter itself.
     fn is_launcher_of_python(&self, stub: &ProcessInfo, child: &ProcessInfo) -> bool {
-        let other_program = child.exe.is_some() && child.exe != stub.exe;
-        let is_no_interpreter =
-            || is_within(stub, child, MOMENTS) && self.sight.loads_python(stub) == Some(false);
-        other_program && is_same_call(stub, child) && (stub.is_stub || is_no_interpreter())
+        is_launcher_of_python(self.sight, stub, child)
     }
 
     /// Whether a program is a one-file program that has unpacked and started itself.
     fn unpacks_itself(&self, parent: &ProcessInfo, child: &ProcessInfo) -> bool {
-        let is_seen = || {
-            self.sight.loads_python(parent) == Some(false)
-                && self.sight.loads_python(child) == Some(true)
-        };
-        let is_shell = parent.args.first().is_some_and(|program| is_shell(program));
-        !is_shell
-            && !child.is_fork
-            && (is_within(parent, child, AT_ONCE)
-                || is_within(parent, child, UNPACKING) && is_seen())
+        unpacks_itself(self.sight, parent, child)
     }
+}
+
+fn is_launcher_of_python(sight: &dyn Sight, stub: &ProcessInfo, child: &ProcessInfo) -> bool {
+    let other_program = child.exe.is_some() && child.exe != stub.exe;
+    let is_no_interpreter =
+        || is_within(stub, child, MOMENTS) && sight.loads_python(stub) == Some(false);
+    other_program && is_same_call(stub, child) && (stub.is_stub || is_no_interpreter())
+}
+
+fn unpacks_itself(sight: &dyn Sight, parent: &ProcessInfo, child: &ProcessInfo) -> bool {
+    let is_seen =
+        || sight.loads_python(parent) == Some(false) && sight.loads_python(child) == Some(true);
+    let is_shell = parent.args.first().is_some_and(|program| is_shell(program));
+    !is_shell
+        && !child.is_fork
+        && (is_within(parent, child, AT_ONCE) || is_within(parent, child, UNPACKING) && is_seen())
+}
+
+/// The rules by which a wrapper on Windows finds the program behind its command, the same as for what
+/// is shown.
+pub const CHAIN: Chain = Chain { may_launch, continues };
+
+/// Whether a process of this age may still launch another one in its place.
+fn may_launch(process: &ProcessInfo, age: Duration) -> bool {
+    let is_runner = || {
+        let words = call_of(process).map(|call| call.rest).unwrap_or_default();
+        words.iter().any(|word| word.to_ascii_lowercase().ends_with(".py"))
+    };
+    let may_unpack = || age <= UNPACKING && Machine.loads_python(process) != Some(true);
+    is_wrapper(&process.args) || process.is_stub || is_runner() || may_unpack()
+}
+
+/// Whether `child` goes on with what `parent` was started for. What a Python starts is a helper, unless
+/// it only launches another Python.
+fn continues(parent: &ProcessInfo, child: &ProcessInfo) -> Continues {
+    if is_wrapper(&parent.args) {
+        let does_work = runs_python(child) || is_wrapper(&child.args);
+        return if does_work { Continues::Yes } else { Continues::AsTheLast };
+    }
+    let launches = if runs_python(parent) {
+        is_launcher_of_python(&Machine, parent, child) || is_runner_of(parent, child)
+    } else {
+        let is_same_program = parent.args == child.args && parent.exe == child.exe;
+        is_same_program && unpacks_itself(&Machine, parent, child)
+    };
+    if launches { Continues::Yes } else { Continues::No }
 }
 
 /// Whether two Pythons run the same script with the same arguments.
@@ -183,4 +218,48 @@ fn any_call_of(process: &ProcessInfo) -> Option<ScriptCall<'_>> {
 fn is_within(parent: &ProcessInfo, child: &ProcessInfo, limit: Duration) -> bool {
     // The wall clock may say that the child is a little older.
     child.since.duration_since(parent.since).unwrap_or_default() <= limit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::process;
+
+    #[test]
+    fn what_a_launcher_starts_continues_it_and_what_a_python_starts_does_not() {
+        let root = tempfile::tempdir().unwrap();
+        let cases: [(&str, &str, Continues); 9] = [
+            ("cmd.exe /c run.bat", "python BRAIN_A.py", Continues::Yes),
+            ("cmd.exe /c run.bat", "cmd /c inner.bat", Continues::Yes),
+            ("cmd.exe /c run.bat", "bot.exe", Continues::AsTheLast),
+            ("uv run BRAIN_A.py", "python BRAIN_A.py", Continues::Yes),
+            ("python run.py BRAIN_A.py", "python BRAIN_A.py", Continues::Yes),
+            ("python run.py BRAIN_A.py", "python helper.py", Continues::No),
+            ("python BRAIN_A.py", "python BRAIN_A.py", Continues::No),
+            ("python BRAIN_A.py", "cmd /c log.bat", Continues::No),
+            ("bot.exe", "helper.exe", Continues::No),
+        ];
+        for (parent, child, expected) in cases {
+            let [parent, child] = [(10, 1, parent), (11, 10, child)]
+                .map(|(pid, above, line)| process(root.path(), pid, above, line));
+            assert_eq!(continues(&parent, &child), expected, "{parent:?} {child:?}");
+        }
+    }
+
+    #[test]
+    fn a_stub_launches_the_interpreter_with_the_same_arguments() {
+        let root = tempfile::tempdir().unwrap();
+        let mut stub = process(root.path(), 10, 1, "v/python BRAIN_A.py x");
+        (stub.is_stub, stub.exe) = (true, Some("stub".into()));
+        for (line, expected) in [
+            ("v/python BRAIN_A.py x", Continues::Yes),
+            ("v/python BRAIN_A.py y", Continues::No),
+            ("v/python helper.py x", Continues::No),
+        ] {
+            let mut child = process(root.path(), 11, 10, line);
+            child.exe = Some("base".into());
+            assert_eq!(continues(&stub, &child), expected, "{line}");
+        }
+        assert!(may_launch(&stub, UNPACKING * 2));
+    }
 }

@@ -172,6 +172,23 @@ mod tests {
     }
 
     #[test]
+    fn a_runner_that_a_tool_of_qc_holds_the_lock_for_is_stopped_with_its_script() {
+        let root = tempfile::tempdir().unwrap();
+        let processes: Vec<ProcessInfo> = [
+            (10, 1, "qc-lock run BRAIN_A -- python run.py BRAIN_A.py"),
+            (11, 10, "python run.py BRAIN_A.py"),
+            (12, 11, "python BRAIN_A.py"),
+        ]
+        .map(|(pid, parent, line)| process(root.path(), pid, parent, line))
+        .into();
+        let locks = vec![lock_of("BRAIN_A", &processes[1])];
+        let listing = Listing { processes, ..Listing::default() };
+        let seen = Snapshot::assemble_with(&fleet(root.path()), listing, locks, &Shown::default());
+        assert_eq!(seen.instances.len(), 1);
+        assert_eq!(seen.instances[0].untouchable, None);
+    }
+
+    #[test]
     fn a_record_whose_guard_is_free_is_evidence_of_nothing() {
         let root = tempfile::tempdir().unwrap();
         let free = Shown { free: vec![10], ..Shown::default() };

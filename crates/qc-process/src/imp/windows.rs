@@ -1,6 +1,7 @@
 //! Windows.
 
 mod attributes;
+mod chain;
 mod console;
 mod ctrl_c;
 pub(crate) mod inspect;

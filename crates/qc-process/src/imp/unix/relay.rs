@@ -8,7 +8,7 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use super::signals;
-use crate::{Child, Ended, Process};
+use crate::{Child, Ended, Identity, Process};
 
 #[derive(Debug)]
 pub(crate) struct Relay(SignalDelivery<UnixStream, SignalOnly>);
@@ -21,7 +21,12 @@ impl Relay {
         Ok(Self(SignalDelivery::with_pipe(reader, writer, SignalOnly, signals)?))
     }
 
-    pub(crate) fn wait(mut self, child: &mut Child) -> io::Result<Ended> {
+    /// What a child launches has inherited the lock, so nothing has to be passed on.
+    pub(crate) fn wait(
+        mut self,
+        child: &mut Child,
+        _passed_on: impl FnMut(&Identity),
+    ) -> io::Result<Ended> {
         loop {
             let mut fds = [
                 PollFd::new(child.handle.pidfd(), PollFlags::IN),

@@ -1,45 +1,82 @@
 //! Jobs: groups of processes that can end together.
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::{mem, ptr};
 
+use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::JobObjects::{
-    CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT, JOB_OBJECT_LIMIT_BREAKAWAY_OK,
-    JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK,
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
-    QueryInformationJobObject, SetInformationJobObject,
+    AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT,
+    JOB_OBJECT_LIMIT_BREAKAWAY_OK, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+    JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
+    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject,
+    TerminateJobObject,
 };
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 use super::sys;
 
-/// Makes a job that ends its processes when it is closed, but lets go of what they start themselves.
-pub(super) fn ending_with_us() -> io::Result<OwnedHandle> {
-    with_limits(JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK)
-}
+/// A job that lets go of what its processes start.
+#[derive(Debug)]
+pub(super) struct Job(OwnedHandle);
 
-fn with_limits(flags: JOB_OBJECT_LIMIT) -> io::Result<OwnedHandle> {
-    // SAFETY: no attributes and no name are given.
-    let job = unsafe { CreateJobObjectW(ptr::null(), ptr::null()) };
-    if job.is_null() {
-        return Err(io::Error::last_os_error());
+impl Job {
+    /// Makes a job that ends its processes when the last handle of it is closed.
+    pub(super) fn ending_with_us() -> io::Result<Self> {
+        // SAFETY: no attributes and no name are given.
+        let job = unsafe { CreateJobObjectW(ptr::null(), ptr::null()) };
+        if job.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the handle was just created and nothing else owns it.
+        let job = Self(unsafe { OwnedHandle::from_raw_handle(job) });
+        job.limit(JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK)?;
+        Ok(job)
     }
-    // SAFETY: the handle was just created and nobody else owns it.
-    let job = unsafe { OwnedHandle::from_raw_handle(job) };
-    let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-    limits.BasicLimitInformation.LimitFlags = flags;
-    // SAFETY: `limits` is a live local of the type and size that the class names.
-    let ok = unsafe {
-        SetInformationJobObject(
-            job.as_raw_handle(),
-            JobObjectExtendedLimitInformation,
-            ptr::from_ref(&limits).cast(),
-            size_of_limits(),
-        )
-    };
-    sys::checked(ok)?;
-    Ok(job)
+
+    /// Lets its processes go on when it is closed.
+    pub(super) fn let_go(&self) -> io::Result<()> {
+        self.limit(JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK)
+    }
+
+    fn limit(&self, flags: JOB_OBJECT_LIMIT) -> io::Result<()> {
+        let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        limits.BasicLimitInformation.LimitFlags = flags;
+        // SAFETY: `limits` is a live local of the type and size that the class names.
+        sys::checked(unsafe {
+            SetInformationJobObject(
+                self.0.as_raw_handle(),
+                JobObjectExtendedLimitInformation,
+                ptr::from_ref(&limits).cast(),
+                size_of_limits(),
+            )
+        })
+    }
+
+    /// Takes a running process in.
+    ///
+    /// Source: <https://learn.microsoft.com/windows/win32/api/jobapi2/nf-jobapi2-assignprocesstojobobject>
+    pub(super) fn add(&self, process: BorrowedHandle<'_>) -> io::Result<()> {
+        // SAFETY: both borrows keep their handles open.
+        sys::checked(unsafe {
+            AssignProcessToJobObject(self.0.as_raw_handle(), process.as_raw_handle())
+        })
+    }
+
+    /// Ends all that is in it.
+    pub(super) fn end(&self) -> io::Result<()> {
+        // SAFETY: the borrow keeps the handle open.
+        sys::checked(unsafe { TerminateJobObject(self.0.as_raw_handle(), 1) })
+    }
+
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// Returns the handle, for the attributes of a new process.
+    pub(super) fn as_raw_handle(&self) -> HANDLE {
+        self.0.as_raw_handle()
+    }
 }
 
 /// How the job of a program holds what the program starts.

@@ -167,7 +167,6 @@ fn read(process: &sysinfo::Process) -> Option<ProcessInfo> {
     if seconds(started).abs_diff(process.start_time()) > 1 {
         return None;
     }
-    let ticks = Duration::from_nanos(started % TICKS * (1_000_000_000 / TICKS));
     Some(ProcessInfo {
         identity: Identity { pid, started, boot_id: here().boot_id.clone() },
         parent: process.parent().map(Pid::as_u32),
@@ -178,10 +177,35 @@ fn read(process: &sysinfo::Process) -> Option<ProcessInfo> {
         is_stub: process.exe().is_some_and(is_stub),
         is_fork: false,
         session: None,
-        since: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(started)) + ticks,
+        since: since(started),
         cpu_time: Duration::from_millis(process.accumulated_cpu_time()),
         memory_bytes: process.memory(),
     })
+}
+
+/// Describes a process that has just been created, as far as its creator knows it.
+pub(super) fn info_of(identity: Identity, args: Vec<String>, exe: PathBuf) -> ProcessInfo {
+    let name = exe.file_name().map(|name| name.to_string_lossy().into_owned());
+    ProcessInfo {
+        parent: Some(std::process::id()),
+        name: name.unwrap_or_default(),
+        args,
+        current_dir: None,
+        is_stub: is_stub(&exe),
+        exe: Some(exe),
+        is_fork: false,
+        session: None,
+        since: since(identity.started),
+        cpu_time: Duration::ZERO,
+        memory_bytes: 0,
+        identity,
+    }
+}
+
+/// Returns when a process was started, by the wall clock.
+fn since(started: u64) -> SystemTime {
+    let ticks = Duration::from_nanos(started % TICKS * (1_000_000_000 / TICKS));
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(started)) + ticks
 }
 
 fn seconds(started: u64) -> u64 {

@@ -3,17 +3,17 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{mem, ptr};
 
 use widestring::{U16CStr, U16CString, u16cstr};
 use windows_sys::Win32::Foundation::{
-    DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS,
-    ERROR_INVALID_HANDLE, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, HANDLE, LocalFree,
-    UNICODE_STRING,
+    DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED,
+    ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, HANDLE,
+    LocalFree, UNICODE_STRING,
 };
 use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
@@ -40,13 +40,17 @@ const LEAD: &str = "qc2.";
 /// Where Linux keeps files in memory, as Wine shows it.
 const WINE_FOLDER: &str = "\\\\?\\unix\\dev\\shm\\";
 
+/// A handle in another process that this one has put there.
+#[derive(Debug)]
+pub(super) struct Given(usize);
+
 /// The objects that carry a guard.
 #[derive(Debug)]
 pub(crate) struct MachineLegs {
     event: Option<OwnedHandle>,
     /// Under Wine the lock on a file that a Linux program on this machine sees, too.
     file: Option<File>,
-    names: OnceLock<Vec<OwnedHandle>>,
+    names: Mutex<Vec<OwnedHandle>>,
 }
 
 impl MachineLegs {
@@ -58,7 +62,7 @@ impl MachineLegs {
         };
         let file = if is_wine() { lock_file(guard) } else { Ok(None) };
         let Ok(file) = file else { return Ok(None) };
-        Ok(Some(Self { event, file, names: OnceLock::new() }))
+        Ok(Some(Self { event, file, names: Mutex::default() }))
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -66,23 +70,21 @@ impl MachineLegs {
     }
 
     pub(crate) fn name(&self, texts: &[String]) {
-        self.names.get_or_init(|| {
-            let made = texts.iter().map(|text| create(&format!("{LEAD}{text}")));
-            // Nothing depends on it.
-            made.filter_map(|event| match event {
-                Ok(Event::Made(event)) => Some(event),
-                _ => None,
-            })
-            .collect()
-        });
+        let made = texts.iter().map(|text| create(&format!("{LEAD}{text}")));
+        // Nothing depends on it. What is named already stays.
+        self.names().extend(made.filter_map(|event| match event {
+            Ok(Event::Made(event)) => Some(event),
+            _ => None,
+        }));
     }
 
-    /// Gives a child that does not run yet its share: what it has open, it holds.
-    pub(super) fn hand_to(&self, child: BorrowedHandle<'_>) -> io::Result<()> {
-        for handle in self.event.iter().chain(self.names.get().into_iter().flatten()) {
-            hand_to(handle.as_handle(), child)?;
-        }
-        Ok(())
+    fn names(&self) -> MutexGuard<'_, Vec<OwnedHandle>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns handles of its own for those who share the guard.
+    pub(super) fn shared(&self) -> io::Result<Vec<OwnedHandle>> {
+        self.event.iter().chain(self.names().iter()).map(OwnedHandle::try_clone).collect()
     }
 }
 
@@ -167,13 +169,15 @@ impl Drop for Nobody {
     }
 }
 
+/// Gives another process its share of a guard: what it has open, it holds.
+///
 /// Source: <https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-duplicatehandle>
-fn hand_to(handle: BorrowedHandle<'_>, child: BorrowedHandle<'_>) -> io::Result<()> {
+pub(super) fn hand_to(handle: BorrowedHandle<'_>, child: BorrowedHandle<'_>) -> io::Result<Given> {
     let mut theirs: HANDLE = ptr::null_mut();
     // SAFETY: the call takes no pointers, and what it returns always means this process.
     let this = unsafe { GetCurrentProcess() };
-    // SAFETY: both handles are open, the child does not run yet, and the out-pointer is a live local. The
-    // new handle is the child's, and closed with it.
+    // SAFETY: both handles are open, and the out-pointer is a live local. The new handle is the child's,
+    // and closed with it.
     let ok = unsafe {
         DuplicateHandle(
             this,
@@ -185,7 +189,32 @@ fn hand_to(handle: BorrowedHandle<'_>, child: BorrowedHandle<'_>) -> io::Result<
             DUPLICATE_SAME_ACCESS,
         )
     };
-    sys::checked(ok)
+    sys::checked(ok).map(|()| Given(theirs.addr()))
+}
+
+/// Takes back what `child` was given.
+pub(super) fn take_back(given: &Given, child: BorrowedHandle<'_>) -> io::Result<()> {
+    let theirs: HANDLE = ptr::without_provenance_mut(given.0);
+    let mut ours: HANDLE = ptr::null_mut();
+    // SAFETY: the call takes no pointers, and what it returns always means this process.
+    let this = unsafe { GetCurrentProcess() };
+    // SAFETY: the child's handle was made for it alone, so nothing of the child's own is closed. The
+    // out-pointer is a live local.
+    let ok = unsafe {
+        DuplicateHandle(
+            child.as_raw_handle(),
+            theirs,
+            this,
+            &mut ours,
+            0,
+            0,
+            DUPLICATE_CLOSE_SOURCE | DUPLICATE_SAME_ACCESS,
+        )
+    };
+    sys::checked(ok)?;
+    // SAFETY: the handle was just made and nothing else owns it. It is closed at once.
+    drop(unsafe { OwnedHandle::from_raw_handle(ours) });
+    Ok(())
 }
 
 /// Whether these Windows programs run on Wine.

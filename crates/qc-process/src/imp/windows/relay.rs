@@ -4,12 +4,16 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::{Child, Ended, Interrupt, Process, close_limit};
+use crate::{Child, Ended, Identity, Interrupt, Process, close_limit};
+
+use super::job::Job;
 
 /// The child, once it runs, and a request to stop that came before.
 #[derive(Debug, Default)]
 struct Running {
     process: Option<Process>,
+    /// It and what it has launched.
+    job: Option<Job>,
     pending: Option<Interrupt>,
 }
 
@@ -33,19 +37,24 @@ impl Relay {
         Ok(Self(running))
     }
 
-    pub(crate) fn wait(self, child: &mut Child) -> io::Result<Ended> {
+    pub(crate) fn wait(
+        self,
+        child: &mut Child,
+        passed_on: impl FnMut(&Identity),
+    ) -> io::Result<Ended> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A child that can't be opened has ended already.
         running.process = Process::open(child.identity()).ok().flatten();
+        running.job = child.handle.job().and_then(|job| job.try_clone().ok());
         if let (Some(process), Some(interrupt)) = (&running.process, running.pending) {
             process.pass_on(interrupt);
         }
         drop(running);
-        child.wait()
+        child.handle.wait_for_chain(passed_on)
     }
 }
 
-/// Kills a child that takes longer than the system gives this program, so that there is time left to
+/// Kills a child, and what it has launched, that takes longer than the system gives this program, so that there is time left to
 /// release what is held for it.
 fn end_in_time(running: Arc<Mutex<Running>>) {
     let Some(limit) = close_limit() else { return };
@@ -54,6 +63,7 @@ fn end_in_time(running: Arc<Mutex<Running>>) {
         let running = running.lock().unwrap_or_else(PoisonError::into_inner);
         // One that has ended is fine, and for any other there is nothing left to try.
         let _ = running.process.as_ref().map(Process::kill);
+        let _ = running.job.as_ref().map(Job::end);
     };
     // Without a thread, the system ends both.
     let _ = thread::Builder::new().name("close".into()).spawn(wait);

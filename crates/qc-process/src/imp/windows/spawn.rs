@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +22,9 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::attributes::Attributes;
-use super::job::{self, Hold};
+use super::chain::Links;
+use super::job::{self, Hold, Job};
+use super::machine::hand_to;
 use super::words::{command_line, environment, is_batch, system_shell, terminated};
 use super::{console, sys};
 use crate::fault::point;
@@ -42,7 +45,9 @@ pub(super) fn by_itself(command: &mut Command) -> io::Result<std::process::Child
 pub(crate) struct ChildHandle {
     process: OwnedHandle,
     /// Closed with this program, however it ends; the system then ends what is in it.
-    _job: Option<OwnedHandle>,
+    job: Option<Job>,
+    /// What it launches in its place, where that is to be known.
+    links: Option<Links>,
 }
 
 impl ChildHandle {
@@ -53,6 +58,18 @@ impl ChildHandle {
             }
             sys::wait_for_any(&[self.process.as_handle()], u32::MAX)?;
         }
+    }
+
+    /// Waits for the child and for what it has launched; the child's own exit counts.
+    pub(super) fn wait_for_chain(&mut self, passed_on: impl FnMut(&Identity)) -> io::Result<Ended> {
+        if let (Some(links), Some(job)) = (self.links.take(), &self.job) {
+            links.wait(job, passed_on)?;
+        }
+        self.wait()
+    }
+
+    pub(super) fn job(&self) -> Option<&Job> {
+        self.job.as_ref()
     }
 }
 
@@ -88,7 +105,7 @@ fn spawn_with(
     created: impl FnOnce(&Identity) -> io::Result<()> + Send,
 ) -> io::Result<(Identity, ChildHandle)> {
     console::hear_ctrl_c()?;
-    let job = if spawn.end_with_parent { Some(job::ending_with_us()?) } else { None };
+    let job = if spawn.end_with_parent { Some(Job::ending_with_us()?) } else { None };
     point("create process");
     let (process, thread, pid) = create(job.as_ref(), spawn, flags)?;
     point("look at process");
@@ -96,18 +113,27 @@ fn spawn_with(
         let started = sys::created_at(process.as_handle())?;
         let identity = Identity { pid, started, boot_id: here().boot_id.clone() };
         created(&identity)?;
+        let mut shared = Vec::new();
         for guard in &spawn.machine_guards {
-            guard.legs().hand_to(process.as_handle())?;
+            shared.extend(guard.legs().shared()?);
         }
+        for handle in &shared {
+            hand_to(handle.as_handle(), process.as_handle())?;
+        }
+        let links = spawn.chain.map(|chain| {
+            let (command, exe) = shown(spawn)?;
+            Links::of(chain, &identity, &process, command, exe, shared)
+        });
+        let links = links.transpose()?;
         point("let process run");
         // SAFETY: the thread's handle is open and owned here.
         if unsafe { ResumeThread(thread.as_raw_handle()) } == u32::MAX {
             return Err(io::Error::last_os_error());
         }
-        Ok(identity)
+        Ok((identity, links))
     })();
     match prepared {
-        Ok(identity) => Ok((identity, ChildHandle { process, _job: job })),
+        Ok((identity, links)) => Ok((identity, ChildHandle { process, job, links })),
         Err(error) => {
             // It has not run yet. If even this fails there is nothing else that could end it.
             let _ = sys::terminate(process.as_handle());
@@ -116,10 +142,23 @@ fn spawn_with(
     }
 }
 
+/// Returns the command line and the program of a child, as the process list will show them.
+fn shown(spawn: &Spawn<'_>) -> io::Result<(Vec<String>, PathBuf)> {
+    let program = find(&spawn.program, path_among(&spawn.env).as_deref())?;
+    let mut words = vec![program.to_string_lossy().into_owned()];
+    words.extend(spawn.args.iter().map(|word| word.to_string_lossy().into_owned()));
+    if !is_batch(&program) {
+        return Ok((words, program));
+    }
+    let shell = PathBuf::from(system_shell()?);
+    words.splice(0..0, [shell.to_string_lossy().into_owned(), "/c".to_owned()]);
+    Ok((words, shell))
+}
+
 /// Creates the child. Under load the system now and then fails with an internal error of its own;
 /// nothing has run then, so it is tried again.
 fn create(
-    job: Option<&OwnedHandle>,
+    job: Option<&Job>,
     spawn: &Spawn<'_>,
     more_flags: PROCESS_CREATION_FLAGS,
 ) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
@@ -139,7 +178,7 @@ fn create(
 /// Creates the child, suspended. It is in its job from the beginning: if this program is killed
 /// at any moment, nothing of the child is left.
 fn create_suspended(
-    job: Option<&OwnedHandle>,
+    job: Option<&Job>,
     spawn: &Spawn<'_>,
     more_flags: PROCESS_CREATION_FLAGS,
 ) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
