@@ -108,6 +108,8 @@ impl LockError {
                 "stop it on that machine or in that container; if it is certain that nothing runs there, `qc-lock clear-all` removes the record"
             }
             Self::Held { holder, .. } => match (&holder.elsewhere, holder.pid) {
+                // Without its taker's name, it may live where this program does not see it.
+                (Some(_), None) if holder.name.is_none() => MACHINE_HINT,
                 (_, None) if !holder.open_in.is_empty() => OPENER_HINT,
                 (None, _) => SHUTDOWN_HINT,
                 (Some(_), Some(_)) => {

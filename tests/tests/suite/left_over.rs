@@ -356,7 +356,11 @@ fn a_brain_that_becomes_a_daemon_without_its_lock_runs_once_and_is_stopped_with_
     launch.wait_for("started BRAIN_LARISSA");
     let daemon = await_daemon(&fleet);
     // Its parents may have been in the way before.
-    launch.wait_for(&format!("BRAIN_LARISSA runs (PID {})", daemon.pid));
+    let pid = daemon.pid.to_string();
+    launch.wait_until("the daemon blocks it", |line| {
+        // Beside it, its parent may still be seen.
+        line.contains("BLOCKED BRAIN_LARISSA: another copy runs") && line.contains(&pid)
+    });
     let stopped = fleet.run("qc-shutdown", &["--yes", "--timeout", "3s"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
     assert!(!is_alive(&daemon), "{stopped:?}");
