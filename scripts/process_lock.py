@@ -1919,7 +1919,8 @@ class ProcessLock:
             return self._forbidden(latch), 0
         left_over = []
         for found in _records(folder):
-            resource = next((one for one in resources if one in found.resources()), None)
+            # What this process was granted stands in the records of its wrappers, too.
+            resource = next((one for one in resources if one in found.resources() and one not in granted), None)
             if resource is None:
                 continue
             state = found.state()

@@ -14,7 +14,7 @@ use qc_process::file;
 use qc_process::{Console, Output, Spawn};
 
 use qc_fleet::check::has_old_module;
-use qc_fleet::parse_duration;
+use qc_fleet::{parse_duration, starts_another};
 
 use crate::exit::chain;
 use crate::{Exit, Failure, shown, visible, warn};
@@ -118,7 +118,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         request = request.without_record();
     }
     let mut request = request.wait(args.wait.unwrap_or_default());
-    if let Some(record) = locks.handed_down() {
+    if let Some(record) = locks.handed_down(starts_another) {
         request = request.handed_down(record);
     }
     let refusal = |error| {

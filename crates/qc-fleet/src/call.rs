@@ -5,6 +5,7 @@ mod wrappers;
 
 use std::path::Path;
 
+pub use self::wrappers::starts_another;
 pub(crate) use self::wrappers::{
     is_shell, is_wrapper, is_wrapper_of_qc, is_wrapper_program, names_call, names_whole_call,
     wrapped_call,

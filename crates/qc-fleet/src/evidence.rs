@@ -46,7 +46,7 @@ impl Untouchable {
 pub(crate) trait Sight {
     /// Whether the holder that a record names holds its guard, as far as the system shows it.
     fn holds(&self, lock: &LockEntry) -> bool;
-    /// The lock directories outside `root` in which a record names this process as a holder.
+    /// The lock directories of other fleets than the one in `root` in which a record names this process as a holder.
     fn locks_elsewhere(&self, process: &ProcessInfo, root: &Path) -> Option<PathBuf>;
     /// Whether a process has loaded a Python interpreter.
     fn loads_python(&self, process: &ProcessInfo) -> Option<bool>;
@@ -100,7 +100,10 @@ impl Sight for Machine {
         folders.dedup();
         let names_it = |folder: &&Path| {
             let fleet = folder.parent();
-            let is_other = fleet.is_some_and(|fleet| !crate::same_folder(fleet, root));
+            // Locks can be anywhere; a fleet is where its config is.
+            let is_other = fleet.is_some_and(|fleet| {
+                fleet.join(crate::CONFIG_FILE).exists() && !crate::same_folder(fleet, root)
+            });
             let locks = LockDir::new(*folder).list().unwrap_or_default();
             is_other && locks.iter().any(|lock| identity_in(lock) == Some(&process.identity))
         };

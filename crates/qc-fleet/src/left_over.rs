@@ -7,12 +7,13 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
+use qc_lock_core::{LockDir, LockEntry};
 use qc_process::{
     Identity, LOCKS_ARE_INHERITED, ProcessInfo, StopSignal, carries_terminals, inspect,
     is_terminal, list_of, list_wanted,
 };
 
-use crate::evidence::Untouchable;
+use crate::evidence::{Untouchable, identity_in};
 use crate::matching::runs_python;
 use crate::program::{shown_program, untouchable};
 use crate::title::is_overwritten;
@@ -108,17 +109,38 @@ pub fn left_over(
         inspect::sees_same(pid, Path::new(&folder), locks).then_some((pid, component))
     };
     let marked: HashMap<u32, String> = marked.into_iter().filter_map(of_fleet).collect();
-    judge_left_over(fleet, &marked, spared)
+    let mut found = judge(fleet, &marked, spared, &has_guard)?;
+    let held = LockDir::new(locks).list().unwrap_or_default();
+    for one in found.iter_mut().filter(|one| one.fate == Fate::Ends) {
+        let is_its = |lock: &&LockEntry| identity_in(lock) == Some(&one.process.identity);
+        let other =
+            held.iter().filter(is_its).find(|lock| !lock.name.eq_ignore_ascii_case(&one.component));
+        if other.is_some() {
+            one.fate = Fate::Spared("the holder of another lock");
+        }
+    }
+    Ok(found)
 }
 
-/// Judges these processes, each of which was started by a run of the component that it names.
+/// Judges these processes, each of which keeps a lock of the component open that it names.
 ///
 /// # Errors
 /// If the system's process list can't be read.
 pub fn judge_left_over(
     fleet: &Fleet,
+    keepers: &HashMap<u32, String>,
+    spared: &[Identity],
+) -> io::Result<Vec<LeftOver>> {
+    judge(fleet, keepers, spared, &|_| LOCKS_ARE_INHERITED)
+}
+
+/// Judges these processes, each of which was started by a run of the component that it names; `keeps_lock`
+/// tells whether a process is in the way of the next run by a lock.
+fn judge(
+    fleet: &Fleet,
     marked: &HashMap<u32, String>,
     spared: &[Identity],
+    keeps_lock: &dyn Fn(&ProcessInfo) -> bool,
 ) -> io::Result<Vec<LeftOver>> {
     if marked.is_empty() {
         return Ok(Vec::new());
@@ -134,8 +156,19 @@ pub fn judge_left_over(
         |one: &&ProcessInfo| untouchable(one, Role::Other, &[]) == Some(Untouchable::OwnTool);
     let tools =
         processes.iter().filter(|one| marked.contains_key(&one.identity.pid)).filter(is_tool);
+    let tools: Vec<&ProcessInfo> = tools.collect();
+    let tool_pids: HashSet<u32> = tools.iter().map(|one| one.identity.pid).collect();
     let run_qc: HashSet<&Identity> =
-        tools.flat_map(|one| family.line(one)).map(|one| &one.identity).collect();
+        tools.into_iter().flat_map(|one| family.line(one)).map(|one| &one.identity).collect();
+    let of_run = |one: &&ProcessInfo| marked.contains_key(&one.identity.pid);
+    let in_the_way: HashSet<&Identity> = processes
+        .iter()
+        .filter(of_run)
+        .filter(|one| runs_python(one) || keeps_lock(one))
+        .flat_map(|one| family.line(one))
+        .filter(of_run)
+        .map(|one| &one.identity)
+        .collect();
     let mut found = Vec::new();
     for process in &processes {
         let pid = process.identity.pid;
@@ -143,8 +176,9 @@ pub fn judge_left_over(
         else {
             continue;
         };
-        // Without the locks of Linux, only a program that may trade is in the way of the next run.
-        if !LOCKS_ARE_INHERITED && !runs_python(process) {
+        // Another program than a Python is in the way of the next run only where it keeps a lock, or starts
+        // such a Python again. Otherwise it may be anybody's: a browser, a database.
+        if !in_the_way.contains(&process.identity) {
             continue;
         }
         let line = || family.line(process);
@@ -160,6 +194,8 @@ pub fn judge_left_over(
         } else if runs_python(process) && is_overwritten(&process.args) {
             // With a title of its own, the component itself would look like this.
             Fate::Copy(component.clone())
+        } else if line().skip(1).any(|one| tool_pids.contains(&one.identity.pid)) {
+            Fate::Spared("what runs under a lock of its own")
         } else if terminals.contains(&process.identity) && !runs_python(process) {
             Fate::Spared("what has started a trading terminal")
         } else if run_qc.contains(&process.identity) && !runs_python(process) {
@@ -172,6 +208,11 @@ pub fn judge_left_over(
         found.push(LeftOver { component, process, fate, runs_qc });
     }
     Ok(found)
+}
+
+/// Whether a process has a guard of some lock open.
+fn has_guard(process: &ProcessInfo) -> bool {
+    LOCKS_ARE_INHERITED && !inspect::open_in(process.identity.pid, ".guards").is_empty()
 }
 
 /// Returns of which component each process is that belongs to a running copy of one.

@@ -51,6 +51,7 @@ mod text;
 mod title;
 mod view;
 
+pub use call::starts_another;
 pub use channel::connect_to_launcher;
 pub use command::shown_command;
 pub use component::{AccountEntry, Component, Fleet, Role, share_terminals, with_scripts};

@@ -44,8 +44,12 @@ fn runs_program(component: &Component, process: &ProcessInfo) -> bool {
     let is_own = names(process).any(|name| name == own);
     let interpreter = Interpreted::new(component).map(|one| one.interpreter().to_owned());
     // A wrapper may have become what it was told to run.
-    let is_python_of = is_python(&own) || crate::call::is_wrapper_program(&own);
+    let is_wrapper = crate::call::is_wrapper_program(&own) || is_own_tool(&own);
+    let words = component.command.iter().filter(|_| is_wrapper);
+    let mut words = words.map(|word| program_stem(&path_name(word.path())));
+    let is_python_of = is_python(&own) || is_wrapper;
     is_own
+        || words.any(|word| names(process).any(|name| name == word))
         || interpreter.is_some_and(|own| names(process).any(|name| name == own))
         || is_python_of && runs_python(process)
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_process::{Identity, MachineGuard, here, identity_of, own_identity};
+use qc_process::{Identity, MachineGuard, describe, here, identity_of, own_identity};
 
 use self::attempt::Attempt;
 use crate::guard::Guard;
@@ -162,13 +162,36 @@ impl LockDir {
         }
     }
 
-    /// Returns the record of the lock that a wrapper holds for this very process and has handed down by its
-    /// token, see `A lock held for a child` in the protocol.
-    pub fn handed_down(&self) -> Option<Record> {
+    /// Claims the lock that a wrapper holds for this process, or for its parent, if that `is_wrapper` by
+    /// the name of its program: it started this process in its place. Returns the lock's record. The token
+    /// stays good for what this process starts in its turn, see *A lock held for a child* in the protocol.
+    pub fn handed_down(&self, is_wrapper: impl Fn(&str) -> bool) -> Option<Record> {
         let token = std::env::var(TOKEN_VARIABLE).ok()?;
-        let record = self.record(&token.split_once('/')?.0.parse().ok()?)?;
-        let is_its = record.token.as_ref() == Some(&token) && record.identity() == *own_identity();
-        is_its.then_some(record)
+        let name: LockName = token.split_once('/')?.0.parse().ok()?;
+        let found = || self.record(&name).filter(|record| record.token.as_ref() == Some(&token));
+        found()?;
+        // Of two that a shell starts at once, one gets it.
+        let _guard = self.claim_guard()?;
+        let record = found()?;
+        let own = own_identity();
+        if record.identity() == *own {
+            return Some(record);
+        }
+        let parent = describe(describe(own.pid).ok()??.parent?).ok()??;
+        let is_its = parent.identity == record.identity() && is_wrapper(&parent.name);
+        let claimed = Record { pid: own.pid, started: own.started, ..record };
+        (is_its && self.store.write(&claimed).is_ok()).then_some(claimed)
+    }
+
+    /// Takes the guard of claims, which nobody holds for longer than a moment.
+    fn claim_guard(&self) -> Option<Guard> {
+        let began = Instant::now();
+        loop {
+            match Guard::take(&self.store.guard_at("claim")) {
+                Ok(None) if began.elapsed() < LONG_WAIT => thread::sleep(PAUSE),
+                taken => return taken.ok()?,
+            }
+        }
     }
 
     /// Takes those of the machine's guards of `request` that nobody has, for its living `holder`, and names

@@ -61,23 +61,37 @@ fn a_command_that_locks_what_the_launcher_holds_for_it_is_not_refused() {
     let fleet = SampleFleet::new(tools(), &ONE);
     let (lock, brain) = (fleet.tools.tool("qc-lock"), fleet.python());
     let account = fleet.account(11).to_string();
-    for name in ["BRAIN_ATLAS", "OLD_WRAPPER"] {
-        let wrapper = [lock.to_str().unwrap(), "run", name, "--account", &account, "--"];
-        let command = [&wrapper[..], &[brain.to_str().unwrap(), "BRAIN_ATLAS.py"]].concat();
-        let brain = json!({ "BRAIN_ATLAS": { "command": command } });
+    let lock = lock.to_str().unwrap();
+    let wrapper = |name| [lock, "run", name, "--account", &account, "--"].map(str::to_owned);
+    let program = [brain.to_str().unwrap(), "BRAIN_ATLAS.py"].map(str::to_owned);
+    let shell = |line: &[String]| {
+        let words: Vec<String> = line.iter().map(|word| format!("'{word}'")).collect();
+        ["sh".to_owned(), "-c".to_owned(), format!("{}; exit $?", words.join(" "))]
+    };
+    let once = [&wrapper("BRAIN_ATLAS")[..], &program].concat();
+    let mut commands = vec![
+        [&wrapper("OLD_WRAPPER")[..], &program].concat(),
+        [&wrapper("BRAIN_ATLAS")[..], &wrapper("BRAIN_ATLAS"), &once].concat(),
+        once.clone(),
+    ];
+    if cfg!(unix) {
+        commands.push(shell(&once).to_vec());
+    }
+    for name in commands {
+        let brain = json!({ "BRAIN_ATLAS": { "command": name } });
         fleet.configure(&config(&json!({ "components": brain })));
         let mut launch = fleet.launch(&[], |_| ());
         launch.wait_for("started BRAIN_ATLAS");
         let started = fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]);
-        assert_eq!(started.code, 0, "{name}: {started:#?}");
+        assert_eq!(started.code, 0, "{name:?}: {started:#?}");
         let seen = fleet.run("qc-ps", &["--check"]);
-        assert_eq!(seen.code, 0, "{name}: {seen:#?}");
+        assert_eq!(seen.code, 0, "{name:?}: {seen:#?}");
         let again = ["run", "OTHER", "--account", &account, "--", "hostname"];
-        assert_eq!(fleet.run("qc-lock", &again).code, 75, "{name}");
+        assert_eq!(fleet.run("qc-lock", &again).code, 75, "{name:?}");
         let stopped = fleet.run("qc-shutdown", &["--yes"]);
-        assert_eq!(stopped.code, 0, "{name}: {stopped:#?}");
-        assert!(stopped.stdout.contains("All automation has stopped."), "{name}: {stopped:#?}");
-        assert_eq!(launch.finish().0, Ended::Code(0), "{name}");
+        assert_eq!(stopped.code, 0, "{name:?}: {stopped:#?}");
+        assert!(stopped.stdout.contains("All automation has stopped."), "{name:?}: {stopped:#?}");
+        assert_eq!(launch.finish().0, Ended::Code(0), "{name:?}");
     }
 }
 

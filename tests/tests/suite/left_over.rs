@@ -387,3 +387,54 @@ fn await_daemon(fleet: &SampleFleet) -> Identity {
         }
     }
 }
+
+/// A brain that starts a worker without its variables and with all that it has open, and a program that
+/// may be anybody's.
+#[cfg(unix)]
+const STARTER: &str = "
+import os, subprocess, sys, time
+if not os.path.exists('life'):
+    open('life', 'w').close()
+    subprocess.Popen([sys.executable, 'worker.py'], env={'X': '1'}, start_new_session=True, close_fds=False)
+    other = subprocess.Popen(['sleep', '300'])
+    with open('other.new', 'w') as file: file.write(str(other.pid))
+    os.rename('other.new', 'other')
+while True: time.sleep(0.1)
+";
+
+#[cfg(unix)]
+#[test]
+fn what_keeps_a_lock_without_the_components_variables_is_stopped_with_the_fleet_and_nothing_else() {
+    let Some(python) = qc_tests::python() else { return };
+    let fleet = fleet("");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
+    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), STARTER).unwrap();
+    std::fs::write(fleet.root().join("worker.py"), "import time\nwhile True: time.sleep(0.1)")
+        .unwrap();
+    let (mut launch, first, worker) = launched(&fleet, "worker.py");
+    let other = fleet.root().join("other");
+    let other = wait_for_text(&other).parse().unwrap();
+    let other = qc_process::identity_of(other).unwrap();
+    kill(&first);
+    launch.wait_for(&format!("worker.py (PID {})", worker.pid));
+    assert!(is_alive(&other), "it keeps no lock and trades nothing");
+    let stopped = fleet.run("qc-shutdown", &["--yes", "--timeout", "3s"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(!is_alive(&worker), "{stopped:?}");
+    assert!(is_alive(&other), "{stopped:?}");
+    kill(&other);
+}
+
+#[cfg(unix)]
+fn wait_for_text(path: &Path) -> String {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match std::fs::read_to_string(path) {
+            Ok(text) => return text,
+            Err(_) => assert!(Instant::now() < deadline, "there is no {}", path.display()),
+        }
+    }
+}

@@ -77,6 +77,12 @@ pub(crate) fn is_wrapper_program(program: &str) -> bool {
     [&WRAPPERS[..], &ENVIRONMENTS, &SHELLS].iter().any(|names| names.contains(&stem))
 }
 
+/// Whether a program of this name only starts another in its place and waits for it: a shell, a wrapper, or
+/// one of qc.
+pub fn starts_another(program: &str) -> bool {
+    is_wrapper_program(program) || crate::title::is_own_tool(&program_stem(program))
+}
+
 /// Whether a program is a shell. Each copy of a shell counts for itself.
 pub(crate) fn is_shell(program: &str) -> bool {
     SHELLS.contains(&program_stem(program).as_str())

@@ -16,7 +16,7 @@ pub fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
     imp::is_open_in(pid, path)
 }
 
-/// Returns for each of `paths` the processes that have that file open, as far as the system shows: pid
+/// Returns for each of `paths` the processes that have that file open with a lock on it, as far as the system shows: pid
 /// and name. None on Windows.
 pub fn openers(paths: &[&Path]) -> Vec<Vec<(u32, String)>> {
     imp::openers(paths)
@@ -33,6 +33,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("guard");
         let file = File::create(&path).unwrap();
+        assert_eq!(openers(&[&path]), [vec![]], "it has no lock on it");
+        file.lock().unwrap();
         let other = dir.path().join("other");
         fs::write(&other, "").unwrap();
         let own = std::process::id();

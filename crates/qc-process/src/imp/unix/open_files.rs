@@ -13,12 +13,34 @@ const DELETED: &[u8] = b" (deleted)";
 
 /// Whether the process has the file at `path` open; `None` if the system does not show its files.
 /// A file that was deleted under that path counts.
+pub(crate) fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
+    let (open, may_be_hidden) = descriptors(pid, path)?;
+    match open.is_empty() {
+        false => Some(true),
+        true if may_be_hidden => None,
+        true => Some(false),
+    }
+}
+
+/// Whether a lock on the file at `path` is held by what the process has open there: whoever only reads it
+/// has opened it for itself.
+fn is_locked_in(pid: u32, path: &Path) -> bool {
+    let has_lock = |descriptor: &OsString| {
+        let info = Path::new("/proc").join(pid.to_string()).join("fdinfo").join(descriptor);
+        // What can't be looked at is taken for locked.
+        fs::read_to_string(info).map_or(true, |info| info.lines().any(|it| it.starts_with("lock:")))
+    };
+    descriptors(pid, path).is_some_and(|(open, _)| open.iter().any(has_lock))
+}
+
+/// Returns the descriptors by which the process has the file at `path` open, and whether it may have others
+/// that are not shown.
 ///
 /// Only links with the file's name are followed: any other may lead to a disk that does not answer.
-pub(crate) fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
+fn descriptors(pid: u32, path: &Path) -> Option<(Vec<OsString>, bool)> {
     let name = path.file_name()?;
     let wanted = fs::symlink_metadata(path).ok().map(|found| file_id(&found));
-    let mut may_be_hidden = false;
+    let (mut found, mut may_be_hidden) = (Vec::new(), false);
     for open in fs::read_dir(format!("/proc/{pid}/fd")).ok()? {
         let Ok(open) = open else {
             may_be_hidden = true;
@@ -28,19 +50,18 @@ pub(crate) fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
         let Ok(target) = fs::read_link(open.path()) else { continue };
         let target = target.as_os_str().as_bytes();
         let deleted = target.strip_suffix(DELETED).map(OsStr::from_bytes).map(Path::new);
-        if deleted.is_some_and(|target| is_same_path(target, path)) {
-            return Some(true);
-        }
+        let is_deleted = deleted.is_some_and(|target| is_same_path(target, path));
         let is_named_so = Path::new(OsStr::from_bytes(target)).file_name() == Some(name);
-        if is_named_so && fs::metadata(open.path()).is_ok_and(|it| Some(file_id(&it)) == wanted) {
-            return Some(true);
+        let is_it = || fs::metadata(open.path()).is_ok_and(|it| Some(file_id(&it)) == wanted);
+        if is_deleted || (is_named_so && is_it()) {
+            found.push(open.file_name());
         }
     }
-    if may_be_hidden { None } else { Some(false) }
+    Some((found, may_be_hidden))
 }
 
-/// Returns for each of `paths` the processes that have that file open, as far as `/proc` shows: pid and
-/// name. Reads the open files of each process once.
+/// Returns for each of `paths` the processes that have that file open with a lock on it, as far as `/proc`
+/// shows: pid and name. Reads the open files of each process once.
 pub(crate) fn openers(paths: &[&Path]) -> Vec<Vec<(u32, String)>> {
     let mut found = vec![Vec::new(); paths.len()];
     let mut by_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
@@ -52,7 +73,7 @@ pub(crate) fn openers(paths: &[&Path]) -> Vec<Vec<(u32, String)>> {
     for pid in pids {
         for name in names_of_open_files(pid) {
             let candidates = by_name.get(name.as_os_str()).into_iter().flatten();
-            for &at in candidates.filter(|&&at| is_open_in(pid, paths[at]) == Some(true)) {
+            for &at in candidates.filter(|&&at| is_locked_in(pid, paths[at])) {
                 let is_known = |one: &(u32, String)| one.0 == pid;
                 if !found[at].last().is_some_and(is_known) {
                     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
