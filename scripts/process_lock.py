@@ -1036,13 +1036,22 @@ def _role(key):
 def _places(key, shared_account=False, paper=False):
     """The places that a lock takes at its account: whatever is not a watchdog trades."""
     if shared_account:
-        return [key]
+        return [f"{key}@shared"]
     role = _role(key)
     place = role if role == "watchdog" else "brain"
     if paper:
         return [f"{place}@paper"]
     # Versions before places knew all other names by themselves.
     return sorted({place, role})
+
+
+def _account_use(shared_account, paper):
+    for value in (shared_account, paper):
+        if not isinstance(value, bool):
+            raise LockNameError(f"{value!r} is neither True nor False; `shared_account` and `paper` are one of these")
+    if shared_account and paper:
+        raise LockNameError("whoever only reads an account does not trade it on paper; leave out `paper`")
+    return {"shared_account": shared_account, "paper": paper}
 
 
 def _resources(name, account, shared_account=False, paper=False):
@@ -1731,7 +1740,7 @@ class ProcessLock:
     def __init__(self, name: str, account: Any = None, shared_account: bool = False, paper: bool = False) -> None:
         self.name = _check_name(name)
         self.account = _check_account(account)
-        self._use = {"shared_account": bool(shared_account), "paper": bool(paper)}
+        self._use = _account_use(shared_account, paper)
         self._is_held = False
         self._guards = []  # while the lock is being taken or is held
         self._folder = None

@@ -23,7 +23,7 @@ impl AccountUse {
         match self {
             Self::Trades if role == place => vec![role],
             Self::Trades => vec![BRAIN.to_owned(), role],
-            Self::Shares => vec![name.key()],
+            Self::Shares => vec![format!("{}{SHARED}", name.key())],
             Self::Paper => vec![format!("{place}{PAPER}")],
         }
     }
@@ -33,7 +33,8 @@ impl AccountUse {
         let uses = places.map(|place| match place {
             BRAIN | WATCHDOG => Self::Trades,
             _ if place.ends_with(PAPER) => Self::Paper,
-            _ => Self::Shares,
+            _ if place.ends_with(SHARED) => Self::Shares,
+            _ => Self::Trades,
         });
         uses.min_by_key(|one| *one != Self::Trades)
     }
@@ -59,6 +60,7 @@ const BRAIN: &str = "brain";
 const WATCHDOG: &str = "watchdog";
 /// What no name ends with.
 const PAPER: &str = "@paper";
+const SHARED: &str = "@shared";
 
 #[cfg(test)]
 mod tests {
@@ -73,8 +75,8 @@ mod tests {
             ("Watchdog_Atlas", Trades, &["watchdog"]),
             ("BRAIN-Y", Trades, &["brain", "brain-y"]),
             ("TRADER_Y", Trades, &["brain", "trader_y"]),
-            ("NEWS", Shares, &["news"]),
-            ("BRAIN_ATLAS", Shares, &["brain_atlas"]),
+            ("NEWS", Shares, &["news@shared"]),
+            ("BRAIN", Shares, &["brain@shared"]),
             ("BRAIN_ATLAS", Paper, &["brain@paper"]),
             ("TRADER_Y", Paper, &["brain@paper"]),
             ("WATCHDOG_ATLAS", Paper, &["watchdog@paper"]),

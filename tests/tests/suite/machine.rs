@@ -146,6 +146,7 @@ fn only_one_trades_an_account_whatever_it_is_called() {
         ("BRAIN-Y", "", false),
         ("WATCHDOG_ATLAS", "", true),
         ("NEWS", " shared", true),
+        ("BRAIN", " shared", true),
         ("BRAIN_BOREAS", " paper", true),
     ];
     for (holder, asker) in pairs() {

@@ -335,6 +335,7 @@ fn what_a_watchdog_has_stopped_stays_stopped_when_its_launcher_starts_again() {
     assert_eq!(refused.code, 75, "{refused:#?}");
     assert!(refused.stderr.contains("qc-launch start brain_atlas"), "{refused:#?}");
 
+    fleet.script("STOPLOSS_WATCHDOG_V2.py", "");
     let mut again = fleet.launch(&[], |_| ());
     again.wait_for("started WATCHDOG_ATLAS");
     let status = fleet.run("qc-launch", &["status"]);
@@ -342,6 +343,17 @@ fn what_a_watchdog_has_stopped_stays_stopped_when_its_launcher_starts_again() {
     let seen = fleet.run("qc-ps", &["--check"]);
     assert_eq!(seen.code, 3, "{seen:#?}");
     assert_eq!(fleet.run("qc-ps", &["--check", "--allow-stopped"]).code, 0);
+    // Nor does a reload start it, by which it comes back into the config.
+    let config = fs::read_to_string(fleet.root().join("MASTER_CONFIG.json")).unwrap();
+    let other = config.replace("\"enabled\":true", "\"enabled\":false");
+    assert_ne!(config, other);
+    for (config, then) in [(other, "WATCHDOG_ATLAS ended"), (config, "started WATCHDOG_ATLAS")] {
+        fs::write(fleet.root().join("MASTER_CONFIG.json"), config).unwrap();
+        let reloaded = fleet.run("qc-launch", &["reload"]);
+        assert_eq!(reloaded.code, 0, "{reloaded:#?}");
+        again.wait_for(then);
+    }
+    assert_contains(&fleet.run("qc-launch", &["status"]), &["stopped", why]);
     assert_eq!(fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]).code, 0);
     again.wait_for("started BRAIN_ATLAS");
     assert_eq!(fleet.locks().scoped_latches(), []);

@@ -283,6 +283,12 @@ impl Runtime<'_> {
             self.report.warn("reload", line);
         }
         self.events.push_back(Event::Reload(changes.changes));
+        // What was stopped until somebody starts it is not started because it is back in the config.
+        let latches = self.locks.scoped_latches();
+        let is_latched = |name: &&String| latches.iter().any(|latch| latch.is_of(name));
+        let latched = changes.added.iter().filter(is_latched);
+        let latched: Vec<Id> = latched.filter_map(|name| self.roster.id(name)).collect();
+        self.events.push_back(Event::Withhold(latched));
         Ok(Reloaded { text, refused })
     }
 

@@ -109,6 +109,13 @@ for value in (b"BRAIN_DROPIN", None, 7, "\udc80", "BRAIN\ud800", "BRAIN DROPIN",
     else:
         raise AssertionError(repr(value))
 
+for use in ({"paper": "no"}, {"shared_account": 1}, {"paper": True, "shared_account": True}):
+    try:
+        ProcessLock("BRAIN_DROPIN", sys.argv[1], **use)
+    except LockNameError:
+        continue
+    raise AssertionError(use)
+
 lock = ProcessLock(Names.ATLAS, sys.argv[1])
 assert type(lock.name) is str and lock.name == "BRAIN_DROPIN"
 assert lock.lock_file.name == "BRAIN_DROPIN.lock"
