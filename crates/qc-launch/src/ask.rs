@@ -4,7 +4,9 @@ use qc_cli::{Exit, Failure, Place, say_waiting, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::connect_to_launcher;
 use qc_lock_core::LockDir;
+use std::collections::HashMap;
 use std::io::Write;
+use std::path::Path;
 
 use crate::cli::NamesArgs;
 use crate::last_words::LastWords;
@@ -52,14 +54,33 @@ fn bring_up(
     place: &Place,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let last_words = LastWords::from_now(place);
+    let mut last_words = LastWords::from_now(place);
     let mut client = connect(place, &place.locks()?)?;
-    let before = client.ask(&Request::Status).map_err(failure)?;
     let asked = client.ask(&request).map_err(failure)?;
     write_text(&asked, output)?;
+    let is_restart = matches!(request, Request::Restart { .. });
+    let is_named =
+        |one: &&ComponentStatus| args.names.iter().any(|name| name.eq_ignore_ascii_case(&one.name));
+    // What runs already: a start waits for that, and a restart for the run after it.
+    let lives = |one: &&ComponentStatus| {
+        use StateWord::{Running, Starting, Stopping};
+        is_named(one) && matches!(one.state, Starting | Running | Stopping)
+    };
+    let living: Vec<&ComponentStatus> = asked.components.iter().filter(lives).collect();
+    if !is_restart {
+        let logs = living.iter().filter_map(|one| one.log.as_ref());
+        logs.for_each(|log| last_words.take_in(Path::new(log)));
+    }
+    let ending: HashMap<String, u32> =
+        living.into_iter().filter(|_| is_restart).map(|one| (one.name.clone(), one.life)).collect();
+    // A restart that happened before the request was heard is none of its own.
+    let before: HashMap<String, u32> =
+        asked.components.iter().map(|one| (one.name.clone(), one.restarts)).collect();
     let has_failed = |one: &ComponentStatus| {
-        let restarts = before.components.iter().find(|other| other.name == one.name);
-        one.state == StateWord::BackingOff || restarts.is_some_and(|it| one.restarts > it.restarts)
+        let restarts = before.get(&one.name);
+        let is_of_next = ending.get(&one.name).is_none_or(|&life| one.life > life);
+        let fails = one.state == StateWord::BackingOff;
+        is_of_next && (fails || restarts.is_some_and(|&it| one.restarts > it))
     };
     let is_done = |one: &ComponentStatus| match one.state {
         _ if has_failed(one) => true,

@@ -2,6 +2,8 @@
 //! stands there.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::Path;
 
 use qc_cli::{Place, visible};
 
@@ -30,6 +32,12 @@ impl LastWords {
         let written = files.iter().filter(|file| file.bytes > 0);
         let earlier = written.map(|file| file.name.without_part()).collect();
         Self { folder, earlier }
+    }
+
+    /// Takes in the log of a run that had begun before, and is waited for.
+    pub(crate) fn take_in(&mut self, log: &Path) {
+        let name = log.file_name().and_then(OsStr::to_str).and_then(LogName::parse);
+        self.earlier.retain(|one| name.as_ref().is_none_or(|name| name.without_part() != *one));
     }
 
     /// Returns the lines that end a failure's message, each after a line end. Nothing where nothing

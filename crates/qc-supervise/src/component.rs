@@ -213,6 +213,8 @@ impl Component {
             Phase::Resting(Rest::GaveUp(reason)) => State::GaveUp(reason.clone()),
             Phase::HeldBack(_, other) => State::Waiting(Some(*other)),
             Phase::Queued => State::Waiting(None),
+            // Its lock comes free in a moment: it has not failed.
+            Phase::BackingOff(..) if self.busy_since.is_some() => State::Waiting(None),
             Phase::BackingOff(_, until) => State::BackingOff(*until),
             Phase::Blocked(_, why) => State::Blocked(why.clone()),
             Phase::Spawning(_, None) | Phase::Starting => State::Starting,
