@@ -123,7 +123,7 @@ mod tests {
 
         let value = format!("of {}", std::process::id());
         let names = ["QC_TEST_ONE", "QC_TEST_OTHER"];
-        let program = if cfg!(windows) { "sort" } else { "cat" };
+        let program = if cfg!(windows) { "cmd" } else { "cat" };
         let start = |names: &[&str]| {
             let mut command = Command::new(program);
             command.envs(names.iter().map(|name| (*name, &value)));
