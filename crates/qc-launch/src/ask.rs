@@ -56,31 +56,28 @@ fn bring_up(
 ) -> Result<Exit, Failure> {
     let mut last_words = LastWords::from_now(place);
     let mut client = connect(place, &place.locks()?)?;
+    let before = client.ask(&Request::Status).map_err(failure)?;
+    let before: HashMap<&str, u32> =
+        before.components.iter().map(|one| (&*one.name, one.life)).collect();
     let asked = client.ask(&request).map_err(failure)?;
     write_text(&asked, output)?;
     let is_restart = matches!(request, Request::Restart { .. });
-    let is_named =
-        |one: &&ComponentStatus| args.names.iter().any(|name| name.eq_ignore_ascii_case(&one.name));
-    // What runs already: a start waits for that, and a restart for the run after it.
-    let lives = |one: &&ComponentStatus| {
-        use StateWord::{Running, Starting, Stopping};
-        is_named(one) && matches!(one.state, Starting | Running | Stopping)
-    };
-    let living: Vec<&ComponentStatus> = asked.components.iter().filter(lives).collect();
-    if !is_restart {
-        let logs = living.iter().filter_map(|one| one.log.as_ref());
-        logs.for_each(|log| last_words.take_in(Path::new(log)));
+    // The first run of each that counts, and how often it had been restarted before.
+    let mut counts: HashMap<String, (u32, u32)> = HashMap::new();
+    for one in &asked.components {
+        let is_new = before.get(&*one.name).is_some_and(|&life| one.life > life);
+        let runs = matches!(one.state, StateWord::Starting | StateWord::Running);
+        // What runs already is what a start waits for; a restart waits for the run after it.
+        let is_it = runs && (is_new || !is_restart);
+        if let Some(log) = one.log.as_ref().filter(|_| is_it) {
+            last_words.wait_for(&one.name, Path::new(log));
+        }
+        let first = if is_it { one.life } else { one.life.saturating_add(1) };
+        counts.insert(one.name.clone(), (first, one.restarts));
     }
-    let ending: HashMap<String, u32> =
-        living.into_iter().filter(|_| is_restart).map(|one| (one.name.clone(), one.life)).collect();
-    // A restart that happened before the request was heard is none of its own.
-    let before: HashMap<String, u32> =
-        asked.components.iter().map(|one| (one.name.clone(), one.restarts)).collect();
     let has_failed = |one: &ComponentStatus| {
-        let restarts = before.get(&one.name);
-        let is_of_next = ending.get(&one.name).is_none_or(|&life| one.life > life);
-        let fails = one.state == StateWord::BackingOff;
-        is_of_next && (fails || restarts.is_some_and(|&it| one.restarts > it))
+        let (first, restarts) = counts.get(&one.name).copied().unwrap_or_default();
+        one.life >= first && (one.state == StateWord::BackingOff || one.restarts > restarts)
     };
     let is_done = |one: &ComponentStatus| match one.state {
         _ if has_failed(one) => true,

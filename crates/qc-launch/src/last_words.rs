@@ -1,7 +1,7 @@
 //! The last lines of a component's log, for a command whose start has failed: the reason usually
 //! stands there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -21,6 +21,8 @@ pub(crate) struct LastWords {
     folder: Option<LogFolder>,
     /// The logs of earlier starts.
     earlier: HashSet<LogName>,
+    /// The log of the run that is waited for, by its component, where it had begun.
+    of_run: HashMap<String, LogName>,
 }
 
 impl LastWords {
@@ -31,20 +33,23 @@ impl LastWords {
         // A start may take an empty file that was there.
         let written = files.iter().filter(|file| file.bytes > 0);
         let earlier = written.map(|file| file.name.without_part()).collect();
-        Self { folder, earlier }
+        Self { folder, earlier, of_run: HashMap::new() }
     }
 
-    /// Takes in the log of a run that had begun before, and is waited for.
-    pub(crate) fn take_in(&mut self, log: &Path) {
+    /// Waits for the run of `component` that writes to `log`, and for no other.
+    pub(crate) fn wait_for(&mut self, component: &str, log: &Path) {
         let name = log.file_name().and_then(OsStr::to_str).and_then(LogName::parse);
-        self.earlier.retain(|one| name.as_ref().is_none_or(|name| name.without_part() != *one));
+        self.of_run.extend(name.map(|name| (component.to_owned(), name.without_part())));
     }
 
     /// Returns the lines that end a failure's message, each after a line end. Nothing where nothing
     /// was started.
     pub(crate) fn of(&self, component: &str) -> String {
         let Some(folder) = &self.folder else { return String::new() };
-        let is_new = |name: &LogName| !self.earlier.contains(&name.without_part());
+        let is_new = |name: &LogName| match self.of_run.get(component) {
+            Some(run) => name.without_part() == *run,
+            None => !self.earlier.contains(&name.without_part()),
+        };
         let Ok(Some((_, bytes))) = Follower::start_among(folder, component, LINES, is_new) else {
             return String::new();
         };
