@@ -23,7 +23,8 @@ const SILENCE: Duration = Duration::from_secs(420);
 const WINE_FAILED: &str = "wine client error";
 
 /// Runs them, with further arguments of `cargo test`. A run that hangs is ended. If Wine itself had
-/// failed in a run that hung or failed, which is said, all is run once more.
+/// failed in a run that hung or failed, the tests that failed run once more, or all of them where
+/// the first run does not show which these are.
 ///
 /// # Errors
 /// If a test fails, or hangs.
@@ -43,13 +44,29 @@ pub(super) fn run(args: &[OsString]) -> Result<()> {
         finish(cargo("test").args(["--workspace", "--no-run"]))?;
     }
     let mut tests = cargo("test");
-    tests.arg("--workspace").args(args).envs(environment);
+    tests.arg("--workspace").args(args).envs(environment.iter().cloned());
     let mut run = run_once(&mut tests)?;
+    let mut repeated = 0;
     if run.wine_failed && !run.has_passed() {
-        println!("Wine failed by itself (`{WINE_FAILED}`, see above): all tests run once more.");
-        run = run_once(&mut tests)?;
+        let (first_args, _) = split_at_dashes(args);
+        let is_complete = first_args.iter().any(|arg| arg == "--no-fail-fast");
+        if is_complete && run.shows_all_failures() {
+            repeated = run.counts.passed;
+            println!(
+                "Wine itself failed (`{WINE_FAILED}`, see above): these run again: {}",
+                run.failed.join(", ")
+            );
+            let mut again = cargo("test");
+            again.arg("--workspace").args(first_args).args(["--", "--exact"]).args(&run.failed);
+            again.envs(environment);
+            run = run_once(&mut again)?;
+        } else {
+            println!("Wine itself failed (`{WINE_FAILED}`, see above): all tests run again.");
+            run = run_once(&mut tests)?;
+        }
     }
     drop(shown);
+    run.counts.passed += repeated;
     let Counts { passed, failed, ignored } = run.counts;
     println!("Windows tests: {passed} passed, {failed} failed, {ignored} ignored");
     ensure!(
@@ -70,6 +87,10 @@ struct Run {
     counts: Counts,
     /// Which take long, and have not ended.
     slow: Vec<String>,
+    /// The names of the tests that failed.
+    failed: Vec<String>,
+    /// How many test programs have begun and not reported a result.
+    unfinished: i64,
     wine_failed: bool,
     is_hung: bool,
     is_success: bool,
@@ -141,13 +162,35 @@ impl Run {
     fn count(&mut self, line: &str) {
         const SLOW: &str = " has been running for over ";
         self.counts += Counts::from_line(line);
+        self.unfinished += i64::from(line.starts_with("running ") && line.contains(" test"));
+        self.unfinished -= i64::from(line.starts_with("test result: "));
         self.wine_failed |= line.contains(WINE_FAILED);
         let Some((_, test)) = line.split_once("test ") else { return };
         if let Some((name, _)) = test.split_once(SLOW) {
             self.slow.push(name.to_owned());
-        } else if let Some((name, _)) = test.split_once(" ... ") {
+        } else if let Some((name, outcome)) = test.split_once(" ... ") {
             self.slow.retain(|slow| slow != name);
+            if outcome.trim_end() == "FAILED" {
+                self.failed.push(name.to_owned());
+            }
         }
+    }
+
+    /// Returns whether each failure is one of a named test: none hung, and none of the programs
+    /// ended before its last test.
+    fn shows_all_failures(&self) -> bool {
+        !self.is_hung
+            && self.unfinished == 0
+            && self.counts.failed > 0
+            && self.counts.failed == self.failed.len() as u64
+    }
+}
+
+/// Splits the arguments of `cargo test` into those of cargo and those of the test programs.
+fn split_at_dashes(args: &[OsString]) -> (&[OsString], &[OsString]) {
+    match args.iter().position(|arg| arg == "--") {
+        Some(dashes) => (&args[..dashes], &args[dashes + 1..]),
+        None => (args, &[]),
     }
 }
 
@@ -209,6 +252,20 @@ mod tests {
         assert_eq!(run.counts, Counts { passed: 4, failed: 2, ignored: 1 });
         assert!(!run.is_hung && !run.wine_failed);
         assert_eq!(copy, output.as_bytes());
+    }
+
+    #[test]
+    fn failures_are_repeated_by_name_only_if_all_of_them_have_one() {
+        let run = |text| pass_on(&lines(text), Duration::MAX, io::sink()).unwrap();
+        let one = "running 2 tests\ntest a::b ... ok\ntest a::c ... FAILED\n";
+        let failed = "test result: FAILED. 1 passed; 1 failed; 0 ignored\n";
+        let whole: &'static str = format!("{one}{failed}").leak();
+        assert_eq!(run(whole).failed, ["a::c"]);
+        assert!(run(whole).shows_all_failures());
+        let crashed: &'static str = format!("{one}{one}{failed}").leak();
+        assert!(!run(crashed).shows_all_failures());
+        let unnamed: &'static str = format!("running 1 test\n{failed}").leak();
+        assert!(!run(unnamed).shows_all_failures());
     }
 
     #[test]
