@@ -22,6 +22,9 @@ pub enum Speaker {
     Python,
 }
 
+/// The folder of the drop-in as it was under protocol version 1.
+const VERSION_1: &str = "version 1";
+
 /// What comes of asking for a lock.
 #[derive(Debug)]
 pub enum Attempt {
@@ -130,6 +133,14 @@ impl SampleLocks {
             ("fault.py", include_str!("fault.py")),
         ] {
             fs::write(folder.path().join(name), text).expect("cannot write a script");
+        }
+        let version_1 = folder.path().join(VERSION_1);
+        fs::create_dir(&version_1).expect("cannot make a folder");
+        for (name, text) in [
+            ("process_lock.py", include_str!("process_lock_v1.py")),
+            ("speak.py", include_str!("speak.py")),
+        ] {
+            fs::write(version_1.join(name), text).expect("cannot write a script");
         }
         let dir = folder.path().join(".locks");
         Self { _shared: SharedFiles(dir.clone()), dir, folder, tools }
@@ -271,6 +282,15 @@ impl SampleLocks {
             command.env(FAULT_VARIABLE, fault);
         }
         command
+    }
+
+    /// Returns the command by which the drop-in of protocol version 1 takes a lock and keeps it until
+    /// its standard input ends, or exits with 75; `None` without a Python.
+    pub fn version_1(&self, name: &str, account: Option<&str>) -> Option<Command> {
+        let mut command = Command::new(python()?);
+        command.arg(self.folder().join(VERSION_1).join("speak.py")).arg("lock");
+        command.arg(self.dir()).arg(name).args(account);
+        Some(command)
     }
 
     /// Starts a Python that takes locks on demand, in any folder: `speak.py serve`.

@@ -29,7 +29,9 @@ def say(*words):
 
 def lock(folder, name, account=None, use=None):
     process_lock.LOCK_DIR = Path(folder)
-    one = ProcessLock(name, account, shared_account=use == "shared", paper=use == "paper")
+    # Version 1 of the module knows neither word.
+    uses = {"shared": {"shared_account": True}, "paper": {"paper": True}}
+    one = ProcessLock(name, account, **uses.get(use, {}))
     try:
         taken = one.acquire()
         if taken is not True:

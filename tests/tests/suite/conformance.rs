@@ -1,6 +1,8 @@
 //! The lock protocol, `docs/LOCK_PROTOCOL.md`: the same cases for everybody who speaks it, each as
 //! the one who holds and as the one who asks.
 
+mod version_1;
+
 use std::fs::{self, File};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};

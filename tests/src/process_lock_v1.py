@@ -1,0 +1,1629 @@
+"""Single-instance locks for the fleet's scripts: the drop-in for the old process_lock.py.
+
+    from process_lock import ProcessLock
+
+    with ProcessLock("BRAIN_ATLAS", account=1234567):
+        trade()
+
+A lock is held exactly as long as an operating-system file lock is held by a living process, so a
+crash leaves nothing to clean up and a duplicate is refused even after somebody has deleted every
+`.lock` file. Speaks the same protocol as qc-lock and qc-launch (LOCK_PROTOCOL.md of the suite).
+
+One file, standard library only, Python 3.8 or later, Linux and Windows.
+"""
+
+import argparse
+import atexit
+import errno
+import hashlib
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import sys
+import threading
+import time
+import unicodedata
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+__all__ = [
+    "LOCK_DIR", "LockError", "LockHeldError", "LockLatchedError", "LockNameError", "ProcessLock",
+    "clear_all_locks", "clear_stale_locks", "list_active_locks",
+]
+
+RECORD_LIMIT = 64 * 1024
+HISTORY_LIMIT = 4 * 1024 * 1024
+SETTLE = 0.25  # how long a record may take to appear after its guard was locked
+LATE_RELEASE = 2.0  # how long Windows may take to free the lock of a process that has ended
+LONG_WAIT = 0.5  # from then on it is said what is waited for
+PAUSE, LONGEST_PAUSE = 0.005, 0.05  # between two looks: doubled each time
+LEFTOVER = 60.0  # from this age a temporary file belongs to nobody
+CLOCK_SLACK = 5.0  # a start is read to the second, and the clock may have been set a little since
+LONGEST_FOLDER = 150  # with what is in it, Windows still takes the path as it is
+TOKEN_VARIABLE = "QC_LOCK_TOKEN"
+SHARE_HINT = "let all who share the locks write there, or run this as the user who may"
+SHUTDOWN = "SAFE_SHUTDOWN.bat (qc-shutdown)" if os.name == "nt" else "qc-shutdown"
+SHUTDOWN_HINT = f"Run {SHUTDOWN} to stop all processes safely."
+
+
+class LockError(RuntimeError):
+    """A lock could not be taken, released or looked at."""
+
+    def __str__(self):
+        return "\n".join(map(_visible, super().__str__().split("\n")))
+
+
+class LockNameError(LockError, ValueError):
+    """A text is no lock name or no account."""
+
+
+class LockHeldError(LockError):
+    """Somebody else holds the lock. Its text says who, and what to do."""
+
+    told = ()  # what the history says of it
+    reason = ""
+    nameless = None  # the resource of which no record says who holds it
+
+
+class LockLatchedError(LockHeldError):
+    """Every start is forbidden. A refusal like that of a lock that is held."""
+
+
+def _default_lock_dir():
+    if os.environ.get("QC_LOCK_DIR"):
+        return Path(os.environ["QC_LOCK_DIR"])
+    if os.environ.get("QC_ROOT"):
+        return Path(os.environ["QC_ROOT"]) / ".locks"
+    starts = _starting_folders()
+    for start in starts:
+        for folder in (start, *start.parents):
+            if (folder / "MASTER_CONFIG.json").exists():
+                return folder.resolve() / ".locks"
+    return starts[0].resolve() / ".locks"
+
+
+def _starting_folders():
+    """The folders from which the fleet's folder is looked for, upward: where this module is, or the
+    link to it; where the script is; the current one; where a link leads."""
+    argv = getattr(sys, "argv", None)
+    module, script = _absolute(__file__), _absolute(argv[0] if argv and argv[0] else "-c")
+    # A one-file program unpacks its modules to a new temporary folder with each run.
+    if getattr(sys, "frozen", False):
+        module = _absolute(sys.executable)
+    elif "__compiled__" in globals():
+        module = script
+    folders = [Path(module).parent, Path(script).parent]
+    try:
+        folders.append(Path.cwd())
+    except OSError:
+        pass  # it was deleted
+    folders.append(Path(module).resolve().parent)
+    return folders
+
+
+def _absolute(path):
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return path  # the current folder was deleted
+
+
+#: The folder of the locks. Read whenever it is used, so it can be set after the import.
+LOCK_DIR = _default_lock_dir()
+
+
+def _lock_folder():
+    """The folder of the locks, as the system takes it."""
+    text = os.path.abspath(LOCK_DIR)
+    # Unless it is set up otherwise, Windows takes no path of 260 characters, but in this form.
+    if os.name == "nt" and len(text) > LONGEST_FOLDER and not text.startswith("\\\\?\\"):
+        text = "\\\\?\\UNC" + text[1:] if text.startswith("\\\\") else "\\\\?\\" + text
+    return Path(text)
+
+
+# --- Texts ---------------------------------------------------------------------------------------
+
+_HALF = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are not UTF-8
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _visible(text):
+    """A text from a file with everything that would end the line or steer the terminal as an escape."""
+    short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return _STEERING.sub(lambda found: short.get(found[0], f"\\u{{{ord(found[0]):x}}}"), _clean(text))
+
+
+def _clean(text):
+    """A text that can be written as UTF-8."""
+    return _HALF.sub("\ufffd", text)
+
+
+def _say(text):
+    """Says something on standard error, if that is there to hear it."""
+    try:
+        if sys.stderr is not None:
+            print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError, AttributeError):
+        pass  # closed, or a pipe without a reader
+
+
+# --- What the operating system knows -------------------------------------------------------------
+
+class _Gone(Exception):
+    """There is no such process, or it has ended."""
+
+
+class _Hidden(Exception):
+    """The process exists, but we are not allowed to see it."""
+
+
+if os.name == "nt":
+    import ctypes
+    import msvcrt
+    import winreg
+    from ctypes import wintypes
+
+    _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    _advapi32 = ctypes.WinDLL("advapi32", use_last_error=True)
+
+    def _declare(library, name, result, *arguments):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+        return function
+
+    _H, _D, _B = wintypes.HANDLE, wintypes.DWORD, wintypes.BOOL
+    _FILETIMES = [ctypes.POINTER(wintypes.FILETIME)] * 4
+    _open_process = _declare(_kernel32, "OpenProcess", _H, _D, _B, _D)
+    _close_handle = _declare(_kernel32, "CloseHandle", _B, _H)
+    _get_process_id = _declare(_kernel32, "GetProcessId", _D, _H)
+    _wait = _declare(_kernel32, "WaitForSingleObject", _D, _H, _D)
+    _process_times = _declare(_kernel32, "GetProcessTimes", _B, _H, *_FILETIMES)
+    _image_name = _declare(
+        _kernel32, "QueryFullProcessImageNameW", _B, _H, _D, wintypes.LPWSTR, ctypes.POINTER(_D))
+    _read_memory = _declare(
+        _kernel32, "ReadProcessMemory", _B, _H, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+    _query_process = _declare(
+        ctypes.WinDLL("ntdll"), "NtQueryInformationProcess", ctypes.c_long,
+        _H, ctypes.c_int, ctypes.c_void_p, _D, ctypes.c_void_p)
+    _create_file = _declare(
+        _kernel32, "CreateFileW", _H, wintypes.LPCWSTR, _D, _D, ctypes.c_void_p, _D, _D, _H)
+    _get_user_name = _declare(_advapi32, "GetUserNameW", _B, wintypes.LPWSTR, ctypes.POINTER(_D))
+
+    _GENERIC_READ, _GENERIC_READ_WRITE, _APPEND_DATA = 0x80000000, 0xC0000000, 0x4
+    _SHARE_READ_WRITE, _SHARE_DELETE = 0x3, 0x4
+    _OPEN_EXISTING, _OPEN_ALWAYS, _OPEN_REPARSE_POINT = 3, 4, 0x00200000
+    _INVALID_HANDLE = ctypes.c_void_p(-1).value
+
+    def _with_process(pid, use):
+        """Calls `use` with an open handle of the process that has `pid` and has not ended."""
+        handle = _open_process(0x1000 | 0x100000, False, pid)  # QUERY_LIMITED_INFORMATION | SYNCHRONIZE
+        if not handle:
+            raise _Gone() if ctypes.get_last_error() == 87 else _Hidden()
+        try:
+            # The two lowest bits of a pid are not looked at, so 5 opens process 4. A process that
+            # has ended can be opened while somebody holds a handle to it.
+            if _get_process_id(handle) != pid or _wait(handle, 0) == 0:
+                raise _Gone()
+            return use(handle)
+        finally:
+            _close_handle(handle)
+
+    def _created(handle):
+        times = [wintypes.FILETIME() for _ in range(4)]
+        if not _process_times(handle, *(ctypes.byref(one) for one in times)):
+            raise _Hidden()
+        return times[0].dwHighDateTime << 32 | times[0].dwLowDateTime
+
+    def _start_time(pid):
+        """When the process was created, in 100 ns since 1601."""
+        return _with_process(pid, _created)
+
+    def _describe(pid):
+        """The process's program, the file names among its arguments, and its start."""
+        def look(handle):
+            size = _D(32768)
+            buffer = ctypes.create_unicode_buffer(size.value)
+            if not _image_name(handle, 0, buffer, ctypes.byref(size)):
+                raise _Hidden()
+            since = _created(handle) / 10_000_000 - 11_644_473_600
+            words = re.findall(r'"([^"]*)"|(\S+)', _command_line(pid))
+            return buffer.value, [_file_name(quoted or plain) for quoted, plain in words], since
+        return _with_process(pid, look)
+
+    def _command_line(pid):
+        """The command line of a 64-bit process, as it stands in its memory; empty if it can't be
+        read: then the times decide alone."""
+        if ctypes.sizeof(ctypes.c_void_p) != 8:
+            return ""
+        handle = _open_process(0x1010, False, pid)  # QUERY_LIMITED_INFORMATION | VM_READ
+        if not handle:
+            return ""
+
+        def read(address, data):
+            if not _read_memory(handle, address, ctypes.byref(data), ctypes.sizeof(data), None):
+                raise OSError()
+            return data
+
+        try:
+            basic = (ctypes.c_uint64 * 6)()
+            _query_process(handle, 0, ctypes.byref(basic), ctypes.sizeof(basic), None)
+            parameters = read(basic[1] + 0x20, ctypes.c_uint64()).value
+            length = read(parameters + 0x70, ctypes.c_uint16()).value
+            text = read(parameters + 0x78, ctypes.c_uint64()).value
+            return bytes(read(text, (ctypes.c_char * length)())).decode("utf-16-le", "replace")
+        except OSError:
+            return ""
+        finally:
+            _close_handle(handle)
+
+    def _boot_id():
+        try:
+            path, access = r"SOFTWARE\Microsoft\Cryptography", winreg.KEY_READ | winreg.KEY_WOW64_64KEY
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path, 0, access) as key:
+                return "machine-" + winreg.QueryValueEx(key, "MachineGuid")[0]
+        except OSError:
+            return "machine-unknown"
+
+    def _pid_namespace():
+        return None
+
+    def _user():
+        size = _D(257)
+        buffer = ctypes.create_unicode_buffer(size.value)
+        return buffer.value if _get_user_name(buffer, ctypes.byref(size)) else "unknown"
+
+    def _open_shared(path, access, share, how=_OPEN_ALWAYS):
+        handle = _create_file(str(path), access, share, None, how, _OPEN_REPARSE_POINT, None)
+        if handle in (None, _INVALID_HANDLE):
+            raise ctypes.WinError(ctypes.get_last_error())
+        return _regular(msvcrt.open_osfhandle(handle, os.O_NOINHERIT), path)
+
+    def _open_guard(path):
+        # Without delete sharing, so that the path can't come to mean another file.
+        return _open_shared(path, _GENERIC_READ_WRITE, _SHARE_READ_WRITE)
+
+    def _open_for_append(path):
+        # Only with this right alone is each write appended in one step.
+        return _open_shared(path, _APPEND_DATA | 0x100080, _SHARE_READ_WRITE | _SHARE_DELETE)
+
+    def _open_for_reading(path):
+        # With delete sharing, so that its holder can write it again or remove it meanwhile.
+        return _open_shared(path, _GENERIC_READ, _SHARE_READ_WRITE | _SHARE_DELETE, _OPEN_EXISTING)
+
+    class _Overlapped(ctypes.Structure):
+        _fields_ = [("internal", ctypes.c_size_t * 2), ("offset", _D * 2), ("event", _H)]
+
+    _lock_file = _declare(_kernel32, "LockFileEx", _B, _H, _D, _D, _D, _D, ctypes.POINTER(_Overlapped))
+
+    def _try_lock(fd):
+        # The same byte that msvcrt.locking would lock, but with an error code that can be trusted.
+        exclusive_and_at_once = 0x2 | 0x1
+        nowhere = _Overlapped()
+        if _lock_file(msvcrt.get_osfhandle(fd), exclusive_and_at_once, 0, 1, 0, ctypes.byref(nowhere)):
+            return True
+        code = ctypes.get_last_error()
+        if code in (33, 997):  # ERROR_LOCK_VIOLATION, ERROR_IO_PENDING
+            return False
+        raise ctypes.WinError(code)
+
+    def _is_current(_fd, _path):
+        return True
+
+    def _let_share(_fd, _path):
+        """What is made in a folder inherits who may use it."""
+
+    def _is_inherited(_path):
+        """No lock is inherited."""
+        return False
+
+    def _open_in(_path):
+        """The system does not show who has a file open."""
+        return []
+
+    def _guard_id(_fd):
+        return None
+
+    def _let_share_folder(_path):
+        """The same for a folder."""
+
+    def _other_owner(_path):
+        return None
+
+else:
+    import fcntl
+    import pwd
+
+    def _start_time(pid):
+        """When the process was created, in clock ticks since boot."""
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                text = file.read()
+        except (FileNotFoundError, ProcessLookupError):
+            raise _Hidden() if _exists(pid) else _Gone()
+        except OSError:
+            raise _Hidden()
+        # The second field is the program's name in parentheses and may hold anything.
+        fields = text[text.rindex(b")") + 1:].split()
+        # A zombie has ended, except where only the first of several threads has.
+        if fields[0] in (b"Z", b"X") and int(fields[17]) <= 1:
+            raise _Gone()
+        return int(fields[19])
+
+    def _exists(pid):
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:
+            return True
+        return True
+
+    def _describe(pid):
+        """The process's program, None where that can't be read; the file names among its arguments; its
+        start. The name that `/proc` gives it is no program: it can give itself any."""
+        ticks = _start_time(pid)
+        try:
+            program = os.readlink(f"/proc/{pid}/exe")
+        except OSError:
+            program = None
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().decode("utf-8", "replace").split("\0")
+            with open("/proc/stat", encoding="ascii") as file:
+                boot = next(int(line.split()[1]) for line in file if line.startswith("btime "))
+        except FileNotFoundError:
+            raise _Gone()
+        except OSError:
+            raise _Hidden()
+        since = boot + ticks / os.sysconf("SC_CLK_TCK")
+        return program, [_file_name(word) for word in words], since
+
+    def _boot_id():
+        try:
+            return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        except OSError:
+            return "unknown"
+
+    def _pid_namespace():
+        try:
+            return os.stat("/proc/self/ns/pid").st_ino
+        except OSError:
+            return None
+
+    def _user():
+        return _name_of_user(os.getuid())
+
+    def _name_of_user(uid):
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return str(uid)
+
+    def _other_owner(path):
+        """To whom a file belongs, if not to this process's user."""
+        owner = os.lstat(path).st_uid
+        return None if owner == os.geteuid() else _name_of_user(owner)
+
+    def _let_share(fd, path):
+        """Lets those who may write to the folder of a file that was just made there use it, whatever
+        the umask: otherwise the first of them would lock out the others. In a folder where each keeps
+        his own, such as /tmp, nothing is changed."""
+        try:
+            folder = os.stat(os.path.dirname(path) or ".").st_mode
+            writers = folder & 0o022
+            if not writers or folder & stat.S_ISVTX:
+                return
+            made = os.fstat(fd).st_mode
+            mode = made | writers | writers << 1 | (writers >> 1 if stat.S_ISDIR(made) else 0)
+            if mode != made:
+                os.fchmod(fd, stat.S_IMODE(mode))
+        except OSError:
+            pass  # not every disk knows modes; what is denied to the others then is said to them
+
+    def _let_share_folder(path):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return  # as above
+        try:
+            _let_share(fd, path)
+        finally:
+            os.close(fd)
+
+    def _open_to_the_folders_writers(fd, path):
+        """Opens a guard to those who may write to its folder, and to nobody else: whoever can open it can
+        lock it. Only its owner can, and does so with old ones, too."""
+        try:
+            folder, guard = os.stat(os.path.dirname(path)), os.fstat(fd)
+            # A hard link may be another file, which was given this name to have it opened.
+            if os.geteuid() not in (0, guard.st_uid) or guard.st_nlink > 1:
+                return
+            others = folder.st_mode & 0o022
+            wanted = 0o600 | others | others << 1
+            owner = folder.st_uid if os.geteuid() == 0 and folder.st_uid != guard.st_uid else -1
+            group = folder.st_gid if others & 0o020 and folder.st_gid != guard.st_gid else -1
+            try:
+                if owner != -1 or group != -1:
+                    os.fchown(fd, owner, group)
+            except OSError:
+                pass  # not everybody is in the folder's group
+            if stat.S_IMODE(guard.st_mode) != wanted:
+                os.fchmod(fd, wanted)
+        except OSError:
+            pass  # not every disk knows modes
+
+    def _guard_id(fd):
+        """Which file a guard is, while it is open."""
+        found = os.fstat(fd)
+        return f"{found.st_dev}:{found.st_ino}"
+
+    def _is_inherited(path):
+        """Whether this process has the guard open already."""
+        try:
+            guard = os.lstat(path)
+            for fd in os.listdir("/proc/self/fd"):
+                try:
+                    if os.path.samestat(guard, os.fstat(int(fd))):
+                        return True
+                except OSError:
+                    pass  # the listing's own
+        except OSError:
+            pass
+        return False
+
+    def _open_in(path):
+        """The processes that have a guard open, as far as the system shows: it may be inherited from
+        one that has ended."""
+        found = []
+        for pid in sorted(int(pid) for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()):
+            try:
+                # Only what is called so is looked at: any other may lie on a disk that does not answer.
+                fds = [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
+                if any(os.readlink(fd).endswith("/" + path.name) and os.path.samefile(fd, path) for fd in fds):
+                    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                        found.append(f"PID {pid} ({_visible(file.read().strip())})")
+            except OSError:
+                pass  # it has ended, or is another user's
+        return found
+
+    # Never through a symbolic link, and never waiting for the other end of a FIFO.
+    _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+    def _open_guard(path):
+        while True:
+            try:
+                fd = _regular(os.open(path, os.O_RDWR | _SAFE), path)
+                _open_to_the_folders_writers(fd, path)
+                return fd
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise
+                # Another user's guard, or one on a disk that has become read-only, can be locked
+                # without being writable.
+                return _regular(os.open(path, os.O_RDONLY | _SAFE), path)
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE, 0o600)
+            except FileExistsError:
+                continue  # made by somebody else meanwhile
+            _open_to_the_folders_writers(fd, path)
+            return fd
+
+    def _open_for_append(path):
+        return _regular(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFE, 0o666), path)
+
+    def _open_for_reading(path):
+        return _regular(os.open(path, os.O_RDONLY | _SAFE), path)
+
+    def _try_lock(fd):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            return False
+
+    def _is_current(fd, path):
+        try:
+            return os.path.samestat(os.fstat(fd), os.lstat(path))
+        except FileNotFoundError:
+            return False
+
+
+def _file_name(path):
+    return re.split(r"[/\\]", path)[-1]
+
+
+def _regular(fd, path):
+    """Returns `fd`, or closes it and fails if `path` is a link, a folder or anything else."""
+    try:
+        if stat.S_ISREG(os.fstat(fd).st_mode) and not _is_link(os.lstat(path)):
+            return fd
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _is_link(found):
+    """Whether it is a symbolic link, or a junction of Windows."""
+    return stat.S_ISLNK(found.st_mode) or bool(getattr(found, "st_reparse_tag", 0) & 0x20000000)
+
+
+def _why(error, path):
+    """What an operation on a file failed for, made plain: "Too many levels of symbolic links" is a
+    link, "No such device or address" a FIFO, and whoever is denied learns by whom."""
+    text = error.strerror or str(error)
+    try:
+        found = os.lstat(path)
+        if _is_link(found):
+            return "it is a symbolic link"
+        is_odd = not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode)
+        if is_odd and not isinstance(error, NotADirectoryError):
+            return "it is not a regular file"
+    except OSError:
+        pass  # it is not there, or nobody lets us see
+    if isinstance(error, PermissionError):
+        for one in (path, *path.parents):
+            try:
+                owner = _other_owner(one)
+            except OSError:
+                continue
+            return f"{text}; {one} belongs to user '{owner}'" if owner else text
+    return text
+
+
+def _retried(operation, *arguments):
+    """Calls a file operation that a virus scanner's or a reader's open file may block for a moment."""
+    # Replacing and removing wait longer: many may look at a record at once. That access is denied
+    # (5) when opening is mostly final, but a file that is being deleted looks like this, too.
+    changes = operation in (os.replace, os.unlink)
+    tries = dict.fromkeys((5, 32, 33, 303), 300) if changes else {5: 40, 32: 200, 33: 200, 303: 200}
+    for tried in itertools.count(1):
+        try:
+            return operation(*arguments)
+        except OSError as error:
+            if tried >= tries.get(getattr(error, "winerror", None), 0):
+                raise
+            time.sleep(0.01)
+
+
+# --- Names and resources ---------------------------------------------------------------------------
+
+def _check_name(name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        raise LockNameError(
+            f"{name!r} is no lock name; use 1 to 64 letters, digits, `.`, `_` and `-`")
+    device = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name.lower())
+    if device or name.startswith(".") or name.endswith("."):
+        raise LockNameError(
+            f"{name!r} is no lock name; it must be no Windows device and neither start nor end with a dot")
+    return name
+
+
+_INVISIBLE = re.compile(
+    "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+_TO_ASCII = {
+    **{0xff01 + n: chr(0x21 + n) for n in range(0x5e)},  # full-width forms
+    **{zero + n: str(n) for zero in (0x660, 0x6f0) for n in range(10)},  # Arabic and Persian digits
+}
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_MISSING = ("", "0", "none", "null", "nan", "<na>")
+
+
+def _check_account(account):
+    """The one spelling of an account; None if there is none, which is said unless it is None."""
+    if account is None:
+        return None
+    is_text = isinstance(account, (str, int, float)) or hasattr(account, "__index__") or hasattr(account, "__float__")
+    if isinstance(account, (bytes, bytearray)) or not is_text or type(account).__name__ in ("bool", "bool_"):
+        raise LockNameError(f"{account!r} is no account; use a number or a text")
+    if isinstance(account, float) and not account.is_integer():
+        raise LockNameError(f"{account!r} is no account; use a whole number or a text")
+    if isinstance(account, float):
+        account = int(account)
+    spelled = _spelled_account(str(account))
+    if spelled is None:
+        _say(f"WARNING: {str(account)!r} is no account, so no lock on an account is taken")
+    return spelled
+
+
+def _spelled_account(text):
+    """The canonical spelling of an account; None if the text stands for a missing one."""
+    spelled = _INVISIBLE.sub("", text).translate(_TO_ASCII).strip(_SPACE)
+    number = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?", spelled)
+    if number:
+        if number[2] and number[2].strip("0"):
+            raise LockNameError(f"{text!r} is no account; an account number has no fraction")
+        spelled = number[1].lstrip("0") or "0"
+    if spelled.lower() in _MISSING:
+        return None
+    if len(spelled) > 64 or any(unicodedata.category(c) in ("Cc", "Cs") for c in spelled):
+        raise LockNameError(f"{text!r} is no account; use 1 to 64 printable characters")
+    return spelled
+
+
+def _role(key):
+    prefix, separator, _ = key.partition("_")
+    return prefix if separator and prefix in ("brain", "watchdog") else key
+
+
+def _resources(name, account):
+    key = name.lower()
+    resources = [f"name/{key}"]
+    if account is not None:
+        resources.append(f"account/{account.lower()}/{_role(key)}")
+    return sorted(resources)
+
+
+def _guard_path(folder, resource):
+    kind, _, rest = resource.partition("/")
+    hashed = hashlib.sha256(resource.encode()).hexdigest()[:32]
+    return folder / ".guards" / (f"name@{rest}" if kind == "name" else f"{kind}@{hashed}")
+
+
+# --- Records -----------------------------------------------------------------------------------------
+
+class _Found:
+    """A record file: its name, what it holds, and how old it is."""
+
+    def __init__(self, path):
+        self.path = path
+        self.name = path.name[:-len(".lock")]
+        self.record = None  # the JSON object, unless it is corrupt or hidden
+        self.is_hidden = False
+        self.why_hidden = None
+        self.age = 0.0
+        try:
+            fd = _retried(_open_for_reading, path)
+            with open(fd, "rb") as file:
+                data = file.read(RECORD_LIMIT + 1)
+            self.age = abs(time.time() - os.lstat(path).st_mtime)
+            self.record = _parse(data)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            # Another user's record, or one for which the system lacks what it takes, may name
+            # somebody who lives. What is no file names nobody.
+            self.is_hidden = True
+            self.why_hidden = _why(error, path)
+            try:
+                found = os.lstat(path)
+                self.age = abs(time.time() - found.st_mtime)
+                self.is_hidden = stat.S_ISREG(found.st_mode)
+            except OSError:
+                pass
+
+    def is_old(self):
+        return "version" not in self.record
+
+    def text(self, key):
+        value = (self.record or {}).get(key)
+        return None if value is None or isinstance(value, (bool, dict, list)) else str(value)
+
+    def host(self):
+        return self.text("host") or (self.text("hostname") if self.record and self.is_old() else None)
+
+    def resources(self):
+        resources = set()
+        try:
+            name = _check_name(self.name)
+            resources.update(_resources(name, None))
+            if self.record and self.is_old():
+                resources.update(_resources(name, _check_account(self.text("account"))))
+        except LockNameError:
+            pass
+        if self.record and not self.is_old():
+            resources.update(self.record["resources"])
+        return resources
+
+    def is_ours(self):
+        return (
+            self.record is not None and not self.is_old() and self.record["pid"] == os.getpid()
+            and self.record["started"] == _own_start() and self.record["boot_id"] == _boot_id())
+
+    def state(self):
+        """`held`, `legacy` (held by the old module), `foreign`, `stale` or `corrupt`."""
+        if self.record is None:
+            return "held" if self.is_hidden else "corrupt"
+        if self.is_old():
+            if not _is_old_name_of_this_host(self.host()):
+                return "foreign"
+            return "legacy" if self._is_old_holder() else "stale"
+        same_host = (self.host() or "").lower() == socket.gethostname().lower()
+        # What can't be read is neither ours nor another's.
+        here, there = _boot_id(), self.record["boot_id"]
+        is_known = all(id and not id.endswith("unknown") for id in (here, there))
+        same_boot = is_known and here == there
+        if not (same_boot or same_host) or self.record.get("pid_namespace") != _pid_namespace():
+            return "foreign"
+        if is_known and not same_boot:
+            return "stale"
+        try:
+            return "held" if _start_time(self.record["pid"]) == self.record["started"] else "stale"
+        except _Gone:
+            return "stale"
+        except _Hidden:
+            return "held"
+
+    def _is_old_holder(self):
+        """An old record knows no start time: its holder is a Python that was started before the
+        record was written; one that runs the script of that name is it whatever the clock says.
+        Only a program that is no Python for certain is somebody else."""
+        try:
+            program, files, since = _describe(self.record["pid"])
+        except _Gone:
+            return False
+        except _Hidden:
+            return True
+        if program is not None and not _may_be_python(program, self.text("name")):
+            return False
+        if _runs_script_of(self.text("name"), files):
+            return True
+        written = _timestamp(self.text("timestamp"))
+        return written is None or since <= written + CLOCK_SLACK
+
+    def is_of_a_script_that_runs_here(self):
+        """Whether the process with the recorded pid is here, is a Python, and runs the script that the
+        lock is named after. Such a record is never removed, wherever it says that it comes from."""
+        try:
+            program, files, _ = _describe(self.record["pid"]) if self.record else (None, [], 0)
+        except (_Gone, _Hidden):
+            return False
+        name = self.text("name") or self.name
+        return program is not None and _may_be_python(program, name) and _runs_script_of(name, files)
+
+    def inherited(self):
+        """The resources that this very process holds by what its wrapper has handed down: after it has
+        replaced its program (`os.execv`) it still has those guards open."""
+        if not self.is_ours() or self.record.get("wrapper_pid") is None:
+            return set()
+        return {one for one in self.record["resources"] if _is_inherited(_guard_path(self.path.parent, one))}
+
+    def is_of_a_closed_guard(self, resource, guard):
+        """Whether the holder is gone although its process can't be seen, because it is one of another
+        container on this machine: the kernel gave us the very guard that it held."""
+        ids = (self.record or {}).get("guards")
+        boot = (self.record or {}).get("boot_id")
+        if not isinstance(ids, dict) or boot != _boot_id() or boot.endswith("unknown"):
+            return False
+        return ids.get(resource) is not None and ids[resource] == _guard_id(guard)
+
+    def holder(self):
+        """`PID 4711 (account 1234567, since 2026-11-02 21:04:05, host TRADER-PC)`"""
+        if self.is_hidden:
+            return f"a process whose record can't be read ({_visible(self.why_hidden)})"
+        if self.record is None:
+            return "a process whose record is missing or can't be read"
+        since = _local(self.text("timestamp") or "unknown")
+        account = self.text("account") or "none"
+        host = self.host() or "unknown"
+        return _visible(f"PID {self.record['pid']} (account {account}, since {since}, host {host})")
+
+
+def _is_old_name_of_this_host(host):
+    """Whether an old record of `host` can come from here. The old module knew COMPUTERNAME: the NetBIOS
+    name on Windows, which has at most 15 characters, and `unknown` elsewhere, which is no host."""
+    one, here = ((name or "").strip().lower().rstrip(".") for name in (host, socket.gethostname()))
+    if one in ("", "unknown", here):
+        return True
+    first, _, domain = one.partition(".")
+    first_here, _, domain_here = here.partition(".")
+    if domain and domain_here:
+        return False
+    return first == first_here or (not domain and len(first) == 15 and first == first_here[:15])
+
+
+def _may_be_python(program, name):
+    """Whether a program's file can be a Python, or the script `name` itself, compiled."""
+    file = _file_name(program).lower()
+    return "py" in file or (name is not None and file.partition(".")[0] == name.lower())
+
+
+def _runs_script_of(name, files):
+    """Whether the file names among the arguments of a Python say that it runs the script that the lock
+    `name` is named after: `BRAIN_A.py`, `-m BRAIN_A`, or for WATCHDOG_A a watchdog of A."""
+    name, files = (name or "").lower(), [file.lower() for file in files]
+    if name and any(file in (name, f"{name}.py", f"{name}.pyw", f"{name}.pyc") for file in files):
+        return True
+    key = name[len("watchdog_"):] if name.startswith("watchdog_") else ""
+    return bool(key) and key in files and any("watchdog" in file for file in files)
+
+
+def _parse(data):
+    """Returns the object that a record file holds, or None if it names no holder."""
+    try:
+        record = json.loads(data.decode("utf-8-sig")) if len(data) <= RECORD_LIMIT else None
+        # Python also reads NaN and halves of characters, which are not JSON.
+        json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict):
+        return None
+
+    def is_text(key):
+        return isinstance(record.get(key), str)
+
+    def is_number(key, bits):
+        value = record.get(key)
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**bits
+
+    if not is_number("pid", 32) or record["pid"] == 0:
+        return None
+    if "version" in record:
+        texts = all(map(is_text, ("name", "timestamp", "host", "boot_id")))
+        numbers = is_number("version", 32) and is_number("started", 64)
+        nullable = all(
+            record.get(key) is None or (is_number(key, bits) if bits else is_text(key))
+            for key, bits in (("account", 0), ("user", 0), ("program", 0), ("token", 0),
+                              ("pid_namespace", 64), ("wrapper_pid", 32)))
+        resources = isinstance(record.get("resources"), list)
+        nullable = nullable and isinstance(record.get("guards") or {}, dict)
+        if not (texts and numbers and nullable and resources
+                and all(isinstance(one, str) for one in record["resources"])):
+            return None
+    return record
+
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?: ?([Zz])| ?([+-])(\d\d):?(\d\d))?", re.ASCII)
+_EPOCH = re.compile(r"(\d{10})(?:\.(\d+))?|(\d{13})", re.ASCII)
+
+
+def _timestamp(text):
+    """Reads a time as seconds since 1970: ISO 8601, without an offset local time; or such seconds, or
+    milliseconds. None if it is anything else, as Rust reads it, too: see `time.rs` of qc-lock-core."""
+    text = (text or "").strip(_SPACE)
+    epoch = _EPOCH.fullmatch(text)
+    if epoch:
+        return int(epoch[3]) / 1000 if epoch[3] else float(text)
+    found = _TIME.fullmatch(text)
+    if not found:
+        return None
+    year, month, day, hour, minute = (int(found[n]) for n in range(1, 6))
+    second, fraction = int(found[6] or 0), float(f"0.{found[7] or 0}")
+    try:
+        if not 1971 <= year <= 2999:
+            return None
+        time_there = datetime(year, month, day, hour, minute, second)
+        if found[8] or found[9]:
+            hours, minutes = int(found[10] or 0), int(found[11] or 0)
+            if hours > 23 or minutes > 59:
+                return None
+            offset = timedelta(hours=hours, minutes=minutes) * (-1 if found[9] == "-" else 1)
+            return time_there.replace(tzinfo=timezone(offset)).timestamp() + fraction
+        # Where the clock was set back, one local time happened twice: the later one keeps more alive.
+        seconds = time_there.replace(fold=1).timestamp()
+        # Where it was set forward, some never happened.
+        return seconds + fraction if datetime.fromtimestamp(seconds).replace(fold=0) == time_there else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _local(text):
+    """A time as text shows it: local, `2026-11-28 22:37:24`. What is no time stays as it is written."""
+    written = _timestamp(text)
+    return text if written is None else datetime.fromtimestamp(written).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _now():
+    return datetime.now().astimezone().isoformat(timespec="microseconds")
+
+
+def _program():
+    argv = getattr(sys, "argv", None)
+    return _clean(os.path.basename(argv[0] if argv and argv[0] else sys.executable or "python"))
+
+
+def _own_start():
+    try:
+        return _start_time(os.getpid())
+    except (_Gone, _Hidden) as error:
+        raise LockError(
+            "cannot tell when this process was started; see whether /proc is there, and whether it has too many open files"
+        ) from error
+
+
+def _create(folder):
+    for one in (folder, folder / ".guards"):
+        try:
+            if not _is_folder(one):
+                one.mkdir(parents=True, exist_ok=True)
+                _let_share_folder(one)
+        except OSError as error:
+            raise LockError(f"cannot use lock directory {one}: {_why(error, one)}; {SHARE_HINT}") from error
+
+
+def _is_folder(path):
+    """Whether the folder is there; a link to one would move the locks elsewhere, and is refused."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISDIR(found.st_mode) or _is_link(found):
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a directory", str(path))
+    return True
+
+
+def _records(folder):
+    """Reads all records. A folder that is not there holds none."""
+    found = []
+    try:
+        names = sorted(os.listdir(folder)) if _is_folder(folder) else []
+    except FileNotFoundError:
+        return found
+    except OSError as error:
+        raise LockError(f"cannot use lock directory {folder}: {_why(error, folder)}; {SHARE_HINT}") from error
+    for name in names:
+        if name.endswith(".lock"):
+            try:
+                found.append(_Found(folder / name))
+            except FileNotFoundError:
+                pass  # released between listing and reading
+    return found
+
+
+_counter = itertools.count()
+
+
+def _write(folder, record):
+    """Writes a record in one step: readers see the old one or the new one, nothing between."""
+    path = folder / f"{record['name']}.lock"
+    temporary = folder / f".{record['name']}.{os.getpid()}.{next(_counter)}.tmp"
+    try:
+        try:
+            _retried(os.unlink, temporary)  # left by a process that had this pid before and is gone
+        except FileNotFoundError:
+            pass
+        with open(temporary, "x", encoding="utf-8") as file:
+            _let_share(file.fileno(), temporary)
+            json.dump(record, file, indent=2)
+        _retried(os.replace, temporary, path)
+    except OSError as error:
+        try:
+            _retried(os.unlink, temporary)
+        except OSError:
+            pass  # cleared with the stale records
+        raise LockError(
+            f"cannot write record {path}: {_why(error, path)}; see who may write there and whether the disk is full"
+        ) from error
+
+
+def _latch(folder):
+    """Why every start is forbidden, and who said so; None if nothing forbids it. A latch that is
+    there but can't be read forbids it, too."""
+    try:
+        with open(_retried(_open_for_reading, folder / "LATCH"), "rb") as file:
+            data = file.read(RECORD_LIMIT + 1)
+        if len(data) > RECORD_LIMIT:
+            raise ValueError(f"it is larger than {RECORD_LIMIT // 1024} KiB")
+        latch = json.loads(data.decode("utf-8-sig"))
+        by, since, host = (str(latch.get(key) or "unknown") for key in ("by", "since", "host"))
+        return _visible(f"{latch['reason']} (by {by}, since {_local(since)}, host {host})")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError) as error:
+        return _visible(f"the latch is there but can't be read ({error})")
+
+
+def _remove(path):
+    try:
+        _retried(os.unlink, path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise LockError(f"cannot remove record {path}: {_why(error, path)}; see who may write there") from error
+
+
+# --- History -----------------------------------------------------------------------------------------
+
+def _tell(folder, event, name, pid=None, account=None, detail=None):
+    """Appends one line to the history. What happens to locks never depends on whether that works."""
+    entry = {
+        "time": _now(), "event": event, "name": name, "pid": pid, "account": account, "detail": detail,
+        "by": _program(), "by_pid": os.getpid(), "user": _clean(_user()), "host": _clean(socket.gethostname()),
+    }
+    path = folder / "history.jsonl"
+    try:
+        fd = _retried(_open_for_append, path)
+        try:
+            before = os.fstat(fd)
+            if before.st_nlink > 1:
+                # What else has that name, too, could be somebody else's.
+                raise OSError(errno.EINVAL, "it is a hard link, so it may be another file; remove it", str(path))
+            if before.st_size == 0:
+                _let_share(fd, path)
+            line = json.dumps(entry).encode() + b"\n"
+            if os.write(fd, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            full = os.fstat(fd).st_size > HISTORY_LIMIT
+        finally:
+            os.close(fd)
+        if full:
+            _rotate(folder, path)
+    except OSError as error:
+        _say(_visible(f"process_lock: cannot write history {path}: {_why(error, path)}"))
+    except LockError as error:
+        _say(f"process_lock: {error}")
+
+
+def _rotate(folder, path):
+    guard = _take_guard(folder / ".guards" / "history")
+    if guard is not None:
+        try:
+            if os.stat(path).st_size > HISTORY_LIMIT:
+                _retried(os.replace, path, folder / "history.1.jsonl")
+        finally:
+            _let_go(guard)
+
+
+# --- The lock ----------------------------------------------------------------------------------------
+
+# `importlib.reload` runs this file again in the same module: what is held stays held.
+_mutex = globals().get("_mutex") or threading.RLock()
+_held = globals().get("_held", [])  # the ProcessLocks that this process holds
+_claimed = globals().get("_claimed", {})  # folder -> the record that a wrapper holds for this process
+_in_hand = globals().get("_in_hand", set())  # guards that are being taken, not held yet
+_taking = globals().get("_taking") or threading.RLock()  # no fork between opening a guard and putting it there
+_token = globals().get("_token")  # what was found in the environment, while it may still be claimed
+
+
+def _take_guard(path):
+    """Returns a locked descriptor, or None if somebody else holds the guard."""
+    try:
+        while True:
+            with _taking:
+                fd = _retried(_open_guard, path)
+                _in_hand.add(fd)
+                try:
+                    if not _try_lock(fd):
+                        _let_go(fd)
+                        return None
+                    # Between opening and locking the file may have been deleted and made anew: then
+                    # the lock is on a file that nobody else will ever see.
+                    if _is_current(fd, path):
+                        return fd
+                except BaseException:
+                    _let_go(fd)
+                    raise
+                _let_go(fd)
+    except OSError as error:
+        raise LockError(f"cannot lock guard {path}: {_why(error, path)}; {SHARE_HINT}") from error
+
+
+def _let_go(guard):
+    """Closes a guard. The number may be used again at once, so it is forgotten first."""
+    _in_hand.discard(guard)
+    os.close(guard)
+
+
+def _claim(folder, resources):
+    """Takes over the lock that qc-lock or qc-launch holds for this process, if it protects one of the
+    `resources`: of another lock, the token is not this one's to take."""
+    global _token
+    _token = os.environ.pop(TOKEN_VARIABLE, _token)  # for nobody that we start
+    if _claimed.get(str(folder)):
+        return
+    if _token:
+        # Of two processes that a shell starts with it at once, one gets it.
+        guard = _wait_for_guard(folder / ".guards" / "claim")
+        try:
+            _claim_token(folder, resources)
+        finally:
+            if guard is not None:
+                _let_go(guard)
+    if str(folder) not in _claimed:
+        # Looked for once: only a new program in an old process has inherited anything.
+        inherited = ({**(found.record or {}), "resources": sorted(found.inherited())} for found in _records(folder))
+        _claimed[str(folder)] = next((record for record in inherited if record["resources"]), None)
+
+
+def _claim_token(folder, resources):
+    global _token
+    token = _token
+    try:
+        found = _Found(folder / f"{_check_name(token.partition('/')[0])}.lock")
+    except (FileNotFoundError, LockNameError):
+        return  # that of another folder
+    record = found.record
+    is_its = (
+        record is not None and not found.is_old() and record.get("token") == token and found.state() == "held"
+        # The recorded process is this one, or the virtual environment's stub that started it.
+        and record["pid"] in (os.getpid(), os.getppid()))
+    if is_its and not set(record["resources"]) & set(resources):
+        return  # for a lock that this process, or another one of a shell's, has still to take
+    _token = None
+    if is_its:
+        record.update(pid=os.getpid(), started=_own_start(), token=None, program=_program(), user=_clean(_user()))
+        _write(folder, record)
+        _claimed[str(folder)] = record
+
+
+def _wait_for_guard(path):
+    """Takes a guard that is never held for longer than a moment; None if it is all the same."""
+    began = time.monotonic()
+    while True:
+        guard = _take_guard(path)
+        if guard is not None or time.monotonic() - began > LATE_RELEASE:
+            return guard
+        time.sleep(PAUSE)
+
+
+class ProcessLock:
+    """A named lock, and with `account` also that account in the role that the name speaks of."""
+
+    def __init__(self, name, account=None):
+        self.name = _check_name(name)
+        self.account = _check_account(account)
+        self._guards = None  # descriptors, while the lock is held
+        self._folder = None
+        self._resources = []
+        self._owns_record = False
+
+    @property
+    def acquired(self):
+        """Whether this object holds the lock."""
+        return self._guards is not None
+
+    @property
+    def lock_file(self):
+        """The path of the record, which is there while the lock is held."""
+        return Path(self._folder or LOCK_DIR) / f"{self.name}.lock"
+
+    def acquire(self):
+        """Takes the lock. Says why on standard error and returns False if somebody else holds it."""
+        try:
+            self._acquire()
+        except LockHeldError as refusal:
+            _say(refusal)
+            return False
+        return True
+
+    def release(self):
+        """Gives the lock back. Does nothing if it is not held."""
+        with _mutex:
+            if self._guards is None:
+                return
+            guards, self._guards = self._guards, None
+            try:
+                self._give_back()
+            finally:
+                for guard in guards:
+                    os.close(guard)
+
+    def _give_back(self):
+        """Does all of it but letting go of the guards, once."""
+        if self not in _held:
+            return  # at the end of the process
+        _held.remove(self)
+        try:
+            # First the record, so that nobody ever sees a free lock with a fresh record.
+            if self._owns_record:
+                _remove(self._folder / f"{self.name}.lock")
+            else:
+                # What the wrapper holds stays; what this lock had added to it goes.
+                _write(self._folder, _claimed[str(self._folder)])
+        finally:
+            _tell(self._folder, "released", self.name, os.getpid(), self.account)
+
+    def get_lock_info(self):
+        """Returns the record of this lock as a dict, or None if there is none that can be read."""
+        for found in _records(_lock_folder()):
+            if found.name.lower() == self.name.lower():
+                return found.record
+        return None
+
+    def __enter__(self):
+        self._acquire()
+        return self
+
+    def __exit__(self, *_):
+        self.release()
+        return False
+
+    def _acquire(self):
+        with _mutex:
+            if self._guards is not None:
+                return
+            folder = _lock_folder()
+            _create(folder)
+            _claim(folder, _resources(self.name, self.account))
+            began, pause, is_told = time.monotonic(), PAUSE, False
+            while True:
+                refusal, patience = self._attempt(folder)
+                if refusal is None:
+                    break
+                waited = time.monotonic() - began
+                if waited >= patience:
+                    if refusal.nameless is not None:
+                        refusal = self._refused(folder, refusal.nameless, None, _open_in(_guard_path(folder, refusal.nameless)))
+                    _tell(folder, "blocked", *refusal.told)
+                    raise refusal
+                if waited >= LONG_WAIT and not is_told:
+                    is_told = True
+                    _say(f"process_lock: waits up to {patience:g} s for lock '{self.name}': {refusal.reason}")
+                time.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _attempt(self, folder):
+        """Tries once; returns the refusal, and for how long to go on trying."""
+        resources = _resources(self.name, self.account)
+        claimed = _claimed.get(str(folder))
+        granted = set(claimed["resources"]) if claimed else set()
+        in_use = {one for lock in _held for one in lock._resources}
+        guards, paths = [], []
+        done = False
+        try:
+            for resource in resources:
+                if resource not in granted:
+                    path = _guard_path(folder, resource)
+                    try:
+                        guard = _take_guard(path)
+                    except LockError as error:
+                        refusal, patience = self._explain(folder, resource)
+                        if isinstance(error.__cause__, PermissionError) and refusal.nameless is None:
+                            return refusal, patience  # who may not lock it may still see who holds it
+                        raise
+                    if guard is None:
+                        return self._explain(folder, resource)
+                    guards.append(guard)
+                    paths.append(path)
+                elif resource in in_use:
+                    return self._explain(folder, resource)
+            # Looked at with the guards in hand; and once more when the record is there, for a latch
+            # that is set in between.
+            latch = _latch(folder)
+            if latch is not None:
+                return self._forbidden(latch), 0
+            left_over = []
+            taken = dict(zip((one for one in resources if one not in granted), guards))
+            for found in _records(folder):
+                resource = next((one for one in resources if one in found.resources()), None)
+                if resource is None:
+                    continue
+                state = found.state()
+                if state == "corrupt" and found.age < SETTLE:
+                    # An old module may be writing it right now.
+                    return self._refused(folder, resource, None), SETTLE * 2
+                closed = state == "foreign" and resource in taken and found.is_of_a_closed_guard(resource, taken[resource])
+                if state in ("stale", "corrupt") or closed or found.is_ours():
+                    left_over.append(found)
+                else:
+                    # A process that is ending frees its guards a moment before it is gone. One that
+                    # has lost them in another way is still there when that moment is over.
+                    patience = SETTLE if state == "held" and not found.is_hidden else 0
+                    return self._refused(folder, resource, found), patience
+            self._record(folder, resources, claimed, left_over, taken)
+            latch = _latch(folder)
+            if latch is not None:
+                self._withdraw(folder, claimed)
+                return self._forbidden(latch), 0
+            if not all(map(_is_current, guards, paths)):
+                # Deleted before the record was there, a guard has kept nobody out. Whoever took a new
+                # one meanwhile holds the lock; whoever takes one from now on finds the record.
+                self._withdraw(folder, claimed)
+                return self._refused(folder, resources[0], None), SETTLE
+            self._guards, self._folder, self._resources = guards, folder, resources
+            _held.append(self)
+            done = True
+            _tell(folder, "acquired", self.name, os.getpid(), self.account)
+            _release_at_end()
+            return None, 0
+        finally:
+            if done:
+                _in_hand.difference_update(guards)
+            else:
+                for guard in guards:
+                    _let_go(guard)
+
+    def _record(self, folder, resources, claimed, left_over, taken):
+        """Writes the record, over those that the dead have left."""
+        guards = {resource: _guard_id(guard) for resource, guard in taken.items()}
+        guards = {resource: id for resource, id in guards.items() if id is not None}
+        if claimed and claimed["name"].lower() == self.name.lower():
+            # The record that names this process already; its wrapper removes it.
+            self._owns_record = False
+            added = {"account": claimed.get("account") or self.account}
+            added["resources"] = sorted({*claimed["resources"], *resources})
+            if guards:
+                added["guards"] = {**(claimed.get("guards") or {}), **guards}
+            _write(folder, {**claimed, **added})
+        else:
+            self._owns_record = True
+            for found in left_over:
+                if found.name.lower() == self.name.lower():
+                    # In another case it is another file, which the new record may not replace.
+                    if found.name != self.name:
+                        _remove(found.path)
+                    detail = "the record was corrupt"
+                    if found.record is not None:
+                        detail = f"from {found.holder()}, which has ended"
+                    pid = found.record["pid"] if found.record else None
+                    _tell(folder, "reclaimed", self.name, pid, found.text("account"), detail)
+            record = {
+                "pid": os.getpid(), "name": self.name, "account": self.account, "timestamp": _now(),
+                "host": _clean(socket.gethostname()), "version": 1, "started": _own_start(), "boot_id": _boot_id(),
+                "pid_namespace": _pid_namespace(), "resources": resources, "wrapper_pid": None,
+                "user": _clean(_user()), "program": _program(), "token": None,
+            }
+            _write(folder, {**record, "guards": guards} if guards else record)
+
+    def _withdraw(self, folder, claimed):
+        """Takes back what `_record` has written, unless it is somebody else's by now."""
+        if not self._owns_record:
+            _write(folder, claimed)
+            return
+        for found in _records(folder):
+            if found.name == self.name and found.is_ours():
+                _remove(found.path)
+
+    def _explain(self, folder, resource):
+        """Finds out who holds `resource`, and for how long that may still change."""
+        states = [(one, one.state()) for one in _records(folder) if resource in one.resources()]
+        # The dead may have left a record that lists it, too; the living count first.
+        for found, state in states:
+            if state in ("held", "legacy", "foreign"):
+                return self._refused(folder, resource, found), 0
+        state = states[0][1] if states else "corrupt"
+        # A new holder is writing its record, or the system is late, or a process that the dead one
+        # had started has inherited the lock.
+        return self._refused(folder, resource, None), LATE_RELEASE if state == "stale" else SETTLE
+
+    def _forbidden(self, latch):
+        refusal = LockLatchedError(
+            f"Lock '{self.name}' is not given, because every start is forbidden: {latch}\n"
+            "When trading may start again, run `qc-launch unlatch`.")
+        refusal.reason = f"every start is forbidden: {latch}"
+        refusal.told = (self.name, os.getpid(), None, refusal.reason)
+        return refusal
+
+    def _refused(self, folder, resource, found, open_in=()):
+        holder = found.holder() if found else "a process whose record is missing or can't be read"
+        if open_in:
+            holder += "; its guard is open in " + ", ".join(open_in)
+        own = f"name/{self.name.lower()}"
+        same_lock = resource == own or (found is not None and own in found.resources())
+        collision = "" if same_lock else _visible(f"; both need '{resource}'")
+        hint = SHUTDOWN_HINT
+        if found and found.state() == "foreign":
+            hint = f"Stop it on {_visible(found.host() or 'its machine')}; `qc-lock clear-all` removes the record if nothing runs there."
+        refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}")
+        refusal.nameless = None if found else resource
+        refusal.reason = f"held by {holder}"
+        refusal.told = (self.name, os.getpid(), found.text("account") if found else None, refusal.reason)
+        return refusal
+
+
+# --- The end of the process ----------------------------------------------------------------------------
+
+_end_is_watched = globals().get("_end_is_watched", False)
+_fork_is_watched = globals().get("_fork_is_watched", False)
+
+
+def _release_at_end():
+    """Gives the locks back also when the process is asked to end."""
+    global _end_is_watched
+    if _end_is_watched:
+        return
+    _end_is_watched = True
+    atexit.register(_release_all)
+    # SIGBREAK is what Windows makes of a console that closes.
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        try:
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _end_by_signal)
+        except ValueError:
+            return  # only the main thread of the main interpreter may
+
+
+def _end_by_signal(number, _frame):
+    try:
+        _release_all()
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+
+def _release_all():
+    """Takes the records of all locks away, and leaves the guards to the system: until the process has
+    ended, what is registered to run after this (a library that closes positions) is still at work."""
+    for lock in list(_held):
+        try:
+            lock._give_back()
+        except Exception as error:  # nothing keeps a process from ending
+            _say(f"process_lock: {error}")
+
+
+def _forget_all():
+    """A forked child shares the locks, but must not give back what is its parent's. What its parent was
+    just taking is none of its."""
+    global _mutex, _taking, _token
+    _mutex, _taking = threading.RLock(), threading.RLock()  # another thread of the parent may have had them
+    _token = None
+    for lock in _held:
+        lock._guards = None
+    for guard in _in_hand:
+        try:
+            os.close(guard)
+        except OSError:
+            pass  # closed between taking it and this
+    _held.clear()
+    _claimed.clear()
+    _in_hand.clear()
+
+
+if hasattr(os, "register_at_fork") and not _fork_is_watched:
+    _fork_is_watched = True
+    os.register_at_fork(
+        before=lambda: _taking.acquire(), after_in_parent=lambda: _taking.release(),
+        after_in_child=lambda: _forget_all())
+
+
+# --- Looking and clearing ----------------------------------------------------------------------------
+
+class ActiveLock(tuple):
+    """A lock that is, or may be, held: the pair of its record's file name and its record, as the old
+    module had it, which can be read like the record itself, too."""
+
+    def __getitem__(self, key):
+        return self[1][key] if isinstance(key, str) else super().__getitem__(key)
+
+    def __contains__(self, key):
+        return key in self[1] or super().__contains__(key)
+
+    def get(self, key, default=None):
+        """A value of the record."""
+        return self[1].get(key, default)
+
+    def keys(self):
+        """The keys of the record."""
+        return self[1].keys()
+
+    def values(self):
+        """The values of the record."""
+        return self[1].values()
+
+    def items(self):
+        """The keys and values of the record."""
+        return self[1].items()
+
+
+def list_active_locks():
+    """Returns a pair of file name and record for each lock that is, or may be, held. The record has a
+    `state`, and the pair can be read like the record: `lock["pid"]`."""
+    active = []
+    for found in _records(_lock_folder()):
+        state = found.state()
+        if state in ("held", "legacy", "foreign"):
+            old_keys = {key: found.text(key) for key in ("name", "account", "timestamp", "host")}
+            record = {"pid": None, **(found.record or {}), **old_keys, "name": found.name, "state": state}
+            active.append(ActiveLock((found.path.name, record)))
+    return active
+
+
+def clear_stale_locks():
+    """Removes the records of holders that have ended, and corrupt ones; returns how many."""
+    return _clear(("stale", "corrupt"), "stale")
+
+
+def clear_all_locks():
+    """Removes all records but those of processes that live on this machine; returns how many."""
+    return _clear(("stale", "corrupt", "foreign"), "forced")
+
+
+def _clear(states, reason):
+    folder = _lock_folder()
+    count = 0
+    for found in _records(folder):
+        if _may_go(found, states) and _remove_if(folder, found, states):
+            pid = found.record["pid"] if found.record else None
+            _tell(folder, "cleared", found.name, pid, found.text("account"), reason)
+            count += 1
+    if folder.is_dir():
+        for path in folder.glob(".*.tmp"):
+            try:
+                if time.time() - os.lstat(path).st_mtime > LEFTOVER:
+                    os.unlink(path)
+            except OSError:
+                pass  # it only takes up room
+    return count
+
+
+def _may_go(found, states):
+    state = found.state()
+    return state in states and not (state == "foreign" and found.is_of_a_script_that_runs_here())
+
+
+def _remove_if(folder, found, states):
+    """Removes a record with its guard in hand, so that nobody can be taking the lock meanwhile."""
+    guard = None
+    try:
+        resource = f"name/{_check_name(found.name).lower()}"
+        _create(folder)
+        guard = _take_guard(_guard_path(folder, resource))
+        if guard is None:
+            return False
+    except LockNameError:
+        pass  # no lock has this name, so it has no guard
+    try:
+        if not _may_go(_Found(found.path), states):
+            return False
+        _remove(found.path)
+        return True
+    except FileNotFoundError:
+        return True
+    finally:
+        if guard is not None:
+            _let_go(guard)
+
+
+def main(words=None):
+    """The command line of the old module."""
+    global LOCK_DIR
+    parser = argparse.ArgumentParser(
+        prog="process_lock.py", description="Look at the fleet's locks.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 4 cancelled at the prompt.")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="list the active locks")
+    what.add_argument("--clear-stale", action="store_true", help="remove the records of ended processes")
+    what.add_argument(
+        "--clear-all", action="store_true",
+        help="remove all records but those of living processes; asks first if standard input is a terminal")
+    parser.add_argument("--yes", action="store_true", help="do not ask (with --clear-all)")
+    parser.add_argument("--lock-dir", metavar="DIR", help="folder of the locks, instead of the fleet's .locks")
+    parser.add_argument("--json", action="store_true", help="print JSON (with --list)")
+    options = parser.parse_args(words)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a console of Windows may know few characters
+    if options.lock_dir:
+        LOCK_DIR = Path(options.lock_dir)
+    try:
+        if options.clear_stale:
+            print(f"Cleared {clear_stale_locks()} stale locks.")
+        elif options.clear_all:
+            if not options.yes and not _confirmed("Remove all records but those of living processes? [y/N] "):
+                print("Cancelled.")
+                return 4
+            print(f"Cleared {clear_all_locks()} locks.")
+        elif options.list or options.json:
+            _print_locks(options.json)
+        else:
+            parser.print_help()
+    except LockError as error:
+        print(f"process_lock: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _confirmed(question):
+    """Whether whoever sits at the terminal agrees. A script, for which there is none, has decided."""
+    try:
+        if not sys.stdin.isatty():
+            return True
+        return input(question).strip().lower() in ("y", "yes")
+    except (EOFError, KeyboardInterrupt):
+        print()
+        return False
+    except (AttributeError, ValueError):
+        return True  # no standard input at all
+
+
+def _print_locks(as_json):
+    locks = [record for _, record in list_active_locks()]
+    if as_json:
+        print(json.dumps({"version": 1, "locks": locks}, indent=2))
+    elif not locks:
+        print("No active locks.")
+    for lock in [] if as_json else locks:
+        account, since = lock["account"] or "none", _local(lock["timestamp"] or "unknown")
+        print(_visible(f"{lock['name']}: PID {lock['pid']}, account {account}, since {since}, {lock['state']}"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
