@@ -18,6 +18,11 @@ const REPEATS: &str = "1000";
 const STALE: &str = r#"{"pid": 4000000, "name": "X", "account": null, "timestamp": "2026-01-02T03:04:05.000001+00:00",
     "host": "gone", "version": 1, "started": 1, "boot_id": "BOOT", "pid_namespace": NAMESPACE, "resources": ["name/x"]}"#;
 
+/// Returns an account that no other process of the machine uses.
+fn own_account() -> String {
+    format!("T-{}", std::process::id())
+}
+
 /// One line of the table.
 pub(super) struct Row {
     pub(super) what: String,
@@ -55,8 +60,8 @@ fn shown(microseconds: f64) -> String {
 pub(crate) fn run(pairs: usize, rounds: usize, contenders: usize) -> Result<()> {
     ensure!(cfg!(target_os = "linux"), "the other programs are for Linux");
     let bench = Bench::new()?;
-    let mut rows = vec![bench.in_process(pairs)?];
-    rows.push(bench.run_true(pairs)?);
+    let mut rows = vec![bench.in_process(pairs)?, bench.in_process_with_account(pairs)?];
+    rows.extend([bench.run_true(pairs)?, bench.run_true_with_account(pairs)?]);
     let peak = bench.peak_memory()?;
     rows.extend(bench.contests(rounds, contenders)?);
 
@@ -85,7 +90,7 @@ pub(crate) fn run(pairs: usize, rounds: usize, contenders: usize) -> Result<()> 
     if mebibytes > 3.0 {
         missed.push(format!("peak memory: {mebibytes:.1} MiB instead of 3"));
     }
-    text.push_str("\nThe C program of the first row (`xtask/src/bench/c/acquire.c`) makes the same system calls; the one of the last rows (`flock.c`)\n\
+    text.push_str("\nThe C program of the first two rows (`xtask/src/bench/c/acquire.c`) makes the same system calls; the one of the last rows (`flock.c`)\n\
          only opens and locks a file. A contest is decided when all but one have been refused and have ended; in every round there was exactly one winner.\n");
     text.push_str(&match missed.is_empty() {
         true => "All goals are met.\n".to_owned(),
@@ -122,8 +127,26 @@ impl Bench {
     }
 
     fn in_process(&self, pairs: usize) -> Result<Row> {
+        let what = "acquire and release in one program";
+        self.in_process_with(pairs, &[], what, 1.3)
+    }
+
+    fn in_process_with_account(&self, pairs: usize) -> Result<Row> {
+        let what = "the same with an account, which is locked on the whole machine";
+        self.in_process_with(pairs, &[&own_account()], what, 1.4)
+    }
+
+    fn in_process_with(
+        &self,
+        pairs: usize,
+        account: &[&str],
+        what: &str,
+        goal: f64,
+    ) -> Result<Row> {
         let microseconds = |program: &Path, dir: &str| -> Result<f64> {
-            let output = Command::new(program).arg(self.path(dir)).arg(REPEATS).output()?;
+            let mut acquire = Command::new(program);
+            acquire.arg(self.path(dir)).arg(REPEATS).args(account);
+            let output = acquire.output()?;
             let text = String::from_utf8_lossy(&output.stdout);
             let nanoseconds: f64 =
                 text.trim().parse().with_context(|| format!("{} failed", program.display()))?;
@@ -134,17 +157,27 @@ impl Bench {
             || microseconds(&self.acquire, "own"),
             || microseconds(&self.c_acquire, "peer"),
         )?;
-        let what = "acquire and release in one program";
-        Ok(Row::new(what, &own, "C, the same system calls", &peer, Some(1.3)))
+        Ok(Row::new(what, &own, "C, the same system calls", &peer, Some(goal)))
     }
 
     fn run_true(&self, pairs: usize) -> Result<Row> {
+        let own = self.under_lock(&["true"]);
+        self.beside_flock(pairs, own, "`qc-lock run X -- true`", 1.0)
+    }
+
+    fn run_true_with_account(&self, pairs: usize) -> Result<Row> {
+        let mut own = Command::new(&self.qc_lock);
+        own.args(["run", "X", "--lock-dir"]).arg(self.path("locks"));
+        own.args(["--account", &own_account(), "--", "true"]);
+        self.beside_flock(pairs, own, "`qc-lock run X --account N -- true`", 1.1)
+    }
+
+    fn beside_flock(&self, pairs: usize, mut own: Command, what: &str, goal: f64) -> Result<Row> {
         let microseconds = |command: &mut Command| Ok(time(command)?.as_secs_f64() * 1e6);
-        let mut own = self.under_lock(&["true"]);
         let mut flock = Command::new("flock");
         flock.arg("-n").arg(self.path("file")).arg("true");
         let (own, peer) = in_turn(pairs, || microseconds(&mut own), || microseconds(&mut flock))?;
-        Ok(Row::new("`qc-lock run X -- true`", &own, "`flock -n FILE true`", &peer, Some(1.0)))
+        Ok(Row::new(what, &own, "`flock -n FILE true`", &peer, Some(goal)))
     }
 
     fn under_lock(&self, command: &[&str]) -> Command {
