@@ -2,6 +2,7 @@
 //! was seen; performing it touches exactly those processes and nothing else.
 
 mod guarded;
+mod now;
 mod plan;
 mod scope;
 mod stopping;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::Role;
 
+pub use now::{plan_now, plan_seen};
 pub use plan::{Exposure, Kept, STOP_ORDER, Stage, StopPlan};
 pub use scope::Scope;
 pub use stopping::{Pace, Progress, Stopping};

@@ -336,6 +336,7 @@ impl<'a> Runtime<'a> {
                     break;
                 }
             }
+            self.sweep_removed();
             self.release_guards();
             if self.machine.is_over() {
                 break;
@@ -437,13 +438,14 @@ impl<'a> Runtime<'a> {
                 }
                 Action::Say(id, note) => self.tell(id, &note),
                 Action::Forget(id) => {
-                    self.report.metrics().forget(&self.roster.name(id));
+                    let name = self.roster.name(id);
+                    self.report.metrics().forget(&name);
+                    self.left_overs.remove(id, name.to_string());
                     self.roster.forget(id);
                     self.pids.remove(&id);
                     self.refused.remove(&id);
                     self.failures.remove(&id);
                     self.has_run.remove(&id);
-                    self.left_overs.forget(id);
                 }
             }
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use qc_cli::{Exit, Failure, Place, origin, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{
-    Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target, perform,
+    Component, Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target,
+    left_over, perform, plan_seen,
 };
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 
@@ -102,6 +103,9 @@ fn with_brains(status: &Status, names: &[String]) -> Vec<String> {
     names.iter().cloned().chain(brains.map(|one| one.name.clone())).collect()
 }
 
+/// The description of a program that a run of a component has left.
+const LEFT_OVER: &str = "left behind by its last run";
+
 /// Processes of the named components, and of the brains of named watchdogs, that the launcher has
 /// not started.
 struct Copies<'a> {
@@ -113,12 +117,25 @@ struct Copies<'a> {
 impl<'a> Copies<'a> {
     fn new(fleet: Fleet, names: &[String], locks: &'a LockDir) -> Result<Self, Failure> {
         let spared = origin(&fleet, locks)?;
-        let scope = Scope { names: names.to_vec(), spared, ..Scope::default() };
+        let is_named =
+            |one: &Component| names.iter().any(|name| one.name.as_str().eq_ignore_ascii_case(name));
+        let is_guarded = |brain: &Component| {
+            brain.account.is_some()
+                && fleet.components.iter().any(|one| {
+                    one.role == Role::Watchdog && one.account == brain.account && is_named(one)
+                })
+        };
+        let brains = fleet.components.iter();
+        let brains = brains.filter(|one| one.role == Role::Brain && is_guarded(one));
+        let brains = brains.map(|one| one.name.to_string());
+        let names = names.iter().cloned().chain(brains).collect();
+        let scope = Scope { names, spared, ..Scope::default() };
         Ok(Self { fleet, scope, locks })
     }
 
-    /// Stops copies of brains. No watchdog may end before a brain that it protects; and a brain that
-    /// the launcher holds back because of a copy must not start when the copy ends.
+    /// Stops copies of brains, and brains whose helpers will have to be stopped after them, before the
+    /// launcher stops anything else. No watchdog may end before a brain that it protects; and a brain
+    /// that the launcher holds back because of a copy must not start when the copy ends.
     fn stop_brains(
         &self,
         client: &mut Client,
@@ -126,11 +143,14 @@ impl<'a> Copies<'a> {
         output: &mut dyn Write,
     ) -> Result<(), Failure> {
         let copies = self.plan(status, Some(Role::Brain))?;
-        if copies.is_empty() {
-            return Ok(());
-        }
+        let is_meant =
+            |name: &str| self.scope.names.iter().any(|one| one.eq_ignore_ascii_case(name));
+        let helpers = left_over(&self.fleet, self.locks.path(), is_meant, &self.scope.spared)?;
+        let has_helper =
+            |name: &str| helpers.iter().any(|one| one.component.eq_ignore_ascii_case(name));
         let is_copied = |one: &&ComponentStatus| {
             copies.targets().any(|target| is_named(one, &target.component))
+                || one.role == Role::Brain.word() && has_helper(&one.name)
         };
         let brains: Vec<String> =
             status.components.iter().filter(is_copied).map(|one| one.name.clone()).collect();
@@ -166,16 +186,18 @@ impl<'a> Copies<'a> {
         Err(Failure::new(Exit::Failed, message, hint))
     }
 
-    /// Plans to stop the copies of one role or of all. Fails if one of them is never stopped.
+    /// Plans to stop the copies of one role or of all, and what their runs have left behind. Fails if
+    /// one of them is never stopped.
     fn plan(&self, status: &Status, role: Option<Role>) -> Result<StopPlan, Failure> {
-        let snapshot = Snapshot::take(&self.fleet, self.locks.list()?)?;
+        let entries = self.locks.list()?;
+        let snapshot = Snapshot::take(&self.fleet, entries.clone())?;
         let managed: Vec<u32> = status.components.iter().filter_map(|one| one.pid).collect();
         let is_managed = |one: &&Instance| managed.iter().any(|&pid| one.includes(pid));
         let managed: Vec<&Instance> = snapshot.instances.iter().filter(is_managed).collect();
         let mut scope = self.scope.clone();
         // The launcher may stop the component that this command was started from.
         scope.spared.retain(|one| !managed.iter().any(|instance| instance.includes(one.pid)));
-        let plan = StopPlan::new(&self.fleet, &snapshot, &scope, None);
+        let plan = plan_seen(&self.fleet, self.locks, entries, &snapshot, &scope, None)?;
         if let Some(one) = plan.untouchable.iter().chain(&plan.kept).next() {
             let message = format!("{} runs on: {}", name_and_pid(&one.target), one.reason);
             return Err(Failure::new(Exit::Failed, message, "see `qc-ps` for what runs"));
@@ -189,13 +211,18 @@ impl<'a> Copies<'a> {
 
 /// Stops the targets of `plan`; fails if one survives.
 fn stop_planned(plan: &StopPlan, output: &mut dyn Write) -> Result<(), Failure> {
+    for (_, text) in &plan.left_over {
+        writeln!(output, "{}", visible(text))?;
+    }
     let mut written = Ok(());
     let stopped = perform(plan, &mut |progress| {
         if let Progress::Done(Stopped { target, outcome, took, .. }) = progress
             && written.is_ok()
         {
-            let copy = format!("{} (PID {}, {UNMANAGED})", target.component, target.identity.pid);
-            written = writeln!(output, "{}", visible(&told_of(&copy, outcome, *took)));
+            let is_left_over = plan.left_over.iter().any(|(left, _)| *left == target.identity);
+            let what = if is_left_over { LEFT_OVER } else { UNMANAGED };
+            let one = format!("{} (PID {}, {what})", target.component, target.identity.pid);
+            written = writeln!(output, "{}", visible(&told_of(&one, outcome, *took)));
         }
     })?;
     written?;

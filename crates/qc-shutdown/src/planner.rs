@@ -1,9 +1,7 @@
 //! The one place from which dry run, prompt and real run get their plan.
 
-use std::collections::HashMap;
-
 use qc_cli::{Exit, Failure, Place, origin};
-use qc_fleet::{Fleet, LeftOver, Scope, Snapshot, StopPlan, judge_left_over, left_over};
+use qc_fleet::{Fleet, Scope, Snapshot, StopPlan, plan_now};
 use qc_lock_core::{LockDir, same_account};
 
 use crate::cli::Cli;
@@ -46,38 +44,8 @@ impl<'a> Planner<'a> {
 
     /// Looks at what runs, and plans.
     pub(crate) fn plan_now(&self) -> Result<(Snapshot, StopPlan), Failure> {
-        let snapshot = Snapshot::take(&self.fleet, self.locks.list()?)?;
-        let plan = StopPlan::new(&self.fleet, &snapshot, &self.scope, self.cli.timeout);
-        let is_meant = |name: &str| self.scope.means_left_over(&self.fleet, &snapshot, name);
-        let spared = &self.scope.spared;
-        let mut left = left_over(&self.fleet, self.locks.path(), is_meant, spared)?;
-        let keepers = self.keepers(&snapshot, is_meant, &left)?;
-        left.extend(judge_left_over(&self.fleet, &keepers, spared)?);
-        left.retain(LeftOver::ends_with_fleet);
-        let plan = plan.with_left_over(&self.fleet, &left, self.cli.timeout);
-        Ok((snapshot, plan))
-    }
-
-    /// Returns who keeps the lock of a component open whose holder has ended, by pid, besides what is known:
-    /// it has no variables by which it could be known, or shows none.
-    fn keepers(
-        &self,
-        snapshot: &Snapshot,
-        is_meant: impl Fn(&str) -> bool,
-        left: &[LeftOver],
-    ) -> Result<HashMap<u32, String>, Failure> {
-        let entries = self.locks.with_openers(self.locks.list()?);
-        let unrecorded = self.locks.openers_without_record(&entries);
-        let recorded = entries.into_iter().map(|entry| (entry.name, entry.open_in));
-        let all = recorded.chain(unrecorded).filter(|(name, _)| is_meant(name));
-        let all = all.flat_map(|(name, openers)| {
-            openers.into_iter().map(move |opener| (opener.pid, name.clone()))
-        });
-        let is_known = |pid: u32| {
-            snapshot.instances.iter().any(|one| one.includes(pid))
-                || left.iter().any(|one| one.process.identity.pid == pid)
-        };
-        Ok(all.filter(|&(pid, _)| !is_known(pid)).collect())
+        let entries = self.locks.list()?;
+        Ok(plan_now(&self.fleet, self.locks, entries, &self.scope, self.cli.timeout)?)
     }
 
     /// Refuses what names nothing at all: a misspelt brain must not pass for one that is stopped.

@@ -142,7 +142,7 @@ impl Report {
             kept: plan.kept.iter().map(PlannedKept::from).collect(),
             withheld: withheld(plan, &planner.fleet).map(str::to_owned).collect(),
             exposure: plan.exposure.clone(),
-            left_over: plan.left_over.clone(),
+            left_over: plan.left_over.iter().map(|(_, text)| text.clone()).collect(),
             loops: Vec::new(),
             lingering: Vec::new(),
             is_told: false,
@@ -332,7 +332,7 @@ pub(crate) fn write_plan(
     if let Some(text) = snapshot.unreadable_text() {
         writeln!(output, "WARNING: {text}")?;
     }
-    for text in &plan.left_over {
+    for (_, text) in &plan.left_over {
         writeln!(output, "WARNING: {text}, which is stopped, too.")?;
     }
     for target in &plan.spared {

@@ -63,7 +63,7 @@ pub(crate) fn stop_everything(
         move |_| interrupt()
     })?;
     let starters = Starters::new(plan);
-    let told_left = plan.left_over.iter().cloned().collect();
+    let told_left = plan.left_over.iter().map(|(_, text)| text.clone()).collect();
     let latest = StopPlan::default();
     let mut rounds = Rounds { planner, snapshots, starters, locks, latest, told_left };
     let mut told = Told::default();
@@ -155,7 +155,7 @@ impl Rounds<'_> {
                     stopping.leave(&target, self.starters.reason(&target));
                 }
                 self.snapshots.push(snapshot);
-                for text in &again.left_over {
+                for (_, text) in &again.left_over {
                     if self.told_left.insert(text.clone()) {
                         warn(&format!("{text}, which is stopped, too"));
                     }

@@ -17,6 +17,7 @@
 //! - `window`: on Windows, show a window and end when that is asked to close, and at nothing else
 //! - `start PROGRAM`: start PROGRAM, a copy of this one, as a child that runs on
 //! - `spawn SCRIPT`: start SCRIPT with this very program, as a child that runs on
+//! - `detach SCRIPT`: the same, in a session or process group of its own
 //! - `start interpreter`: start the same script with the interpreter that `pyvenv.cfg` names, as a
 //!   virtual environment's stub does on Windows, and end with it
 //! - `start self`: start the same script once more with this very program, and run on
@@ -112,7 +113,8 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             ["start", program] => start(program),
-            ["spawn", script] => spawn(script),
+            ["spawn", script] => spawn(script, false),
+            ["detach", script] => spawn(script, true),
             ["run", program, ref args @ ..] => {
                 return run_to_end(Command::new(program).args(args));
             }
@@ -278,9 +280,23 @@ fn await_file(file: &Path) {
     }
 }
 
-fn spawn(script: &str) {
+fn spawn(script: &str, is_detached: bool) {
     let program = env::current_exe().expect("no path of this program");
-    let mut child = Command::new(program).arg(script).spawn().expect("cannot start the script");
+    let mut command = if is_detached && cfg!(unix) {
+        let mut command = Command::new("setsid");
+        command.arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    #[cfg(windows)]
+    if is_detached {
+        const DETACHED_PROCESS: u32 = 0x8;
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        let flags = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
+        std::os::windows::process::CommandExt::creation_flags(&mut command, flags);
+    }
+    let mut child = command.arg(script).spawn().expect("cannot start the script");
     println!("started {script} {}", child.id());
     thread::spawn(move || child.wait());
 }

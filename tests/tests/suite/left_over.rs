@@ -330,6 +330,73 @@ fn a_launcher_that_stops_ends_what_its_components_have_left_behind() {
     assert!(!is_alive(&engine), "{lines:?}");
 }
 
+/// A fleet whose brain starts a worker through a program that ends at once.
+fn with_orphan(worker: &str) -> SampleFleet {
+    let fleet = fleet("spawn starter.py");
+    fleet.script("starter.py", "detach engine.py\nexit 0");
+    fleet.script("engine.py", worker);
+    fleet
+}
+
+#[test]
+fn a_stop_by_name_ends_what_the_last_run_of_the_component_has_left_behind() {
+    let fleet = with_orphan("ignore stop");
+    let (_launch, first, engine) = launched(&fleet, "engine.py");
+    let stopped = fleet.run("qc-launch", &["stop", "BRAIN_LARISSA"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let named = format!("engine.py (PID {}) behind", engine.pid);
+    let killed = format!("(PID {}, left behind by its last run) was KILLED", engine.pid);
+    for text in [named, killed, "BRAIN_LARISSA does not run".into()] {
+        assert!(stopped.stdout.contains(&text), "no `{text}`: {stopped:?}");
+    }
+    assert!(!is_alive(&first) && !is_alive(&engine));
+}
+
+#[test]
+fn a_stop_of_its_watchdog_ends_what_a_brain_has_left_behind_before_the_watchdog() {
+    let fleet = with_orphan("");
+    let (launch, _first, engine) = launched(&fleet, "engine.py");
+    let watchdog = fleet.locks().record(&"WATCHDOG_LARISSA".parse().unwrap()).unwrap().identity();
+    let stopped = fleet.run("qc-launch", &["stop", "WATCHDOG_LARISSA"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let place = |text: &str| stopped.stdout.find(text).unwrap_or_else(|| panic!("{stopped:?}"));
+    let ended = place(&format!("(PID {}, left behind by its last run) ended", engine.pid));
+    assert!(ended < place("WATCHDOG_LARISSA does not run"), "{stopped:?}");
+    assert!(!is_alive(&engine) && !is_alive(&watchdog));
+    let (_, lines) = {
+        launch.ask_to_stop(&fleet.tools);
+        launch.finish()
+    };
+    let line = |text: &str| lines.iter().position(|line| line.contains(text));
+    assert!(
+        line("BRAIN_LARISSA ended when asked") < line("WATCHDOG_LARISSA ended when asked"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_stop_by_name_ends_what_a_component_has_left_behind_that_does_not_run() {
+    let (fleet, _launch, engine) = finished("detach engine.py\nsleep 500\nexit 0");
+    let stopped = fleet.run("qc-launch", &["stop", "BRAIN_LARISSA"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(!is_alive(&engine), "{stopped:?}");
+}
+
+#[test]
+fn a_reload_that_disables_an_account_ends_what_its_brain_has_left_behind() {
+    let fleet = with_orphan("");
+    let (mut launch, first, engine) = launched(&fleet, "engine.py");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": false } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&json!({})) }));
+    let reloaded = fleet.run("qc-launch", &["reload"]);
+    assert_eq!(reloaded.code, 0, "{reloaded:?}");
+    let pid = engine.pid;
+    launch.wait_for(&format!(
+        "engine.py (PID {pid}), left behind by BRAIN_LARISSA, ended when asked"
+    ));
+    assert!(!is_alive(&first) && !is_alive(&engine));
+}
+
 /// A brain that becomes a daemon and closes all that it has inherited, the lock with it.
 #[cfg(unix)]
 const DAEMON: &str = "

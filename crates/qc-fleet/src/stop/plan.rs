@@ -37,7 +37,7 @@ pub struct StopPlan {
     /// The process that asks, and those it descends from.
     pub asked_by: Vec<Identity>,
     /// What among the stages components have left behind that do not run any more, in words.
-    pub left_over: Vec<String>,
+    pub left_over: Vec<(Identity, String)>,
 }
 
 /// Processes that are stopped at the same time.
@@ -194,7 +194,8 @@ impl StopPlan {
             if self.targets().chain(self.run_on()).chain(&self.told).any(is_known) {
                 continue;
             }
-            self.left_over.push(format!("{} has left {} behind", target.component, one.text()));
+            let text = format!("{} has left {} behind", target.component, one.text());
+            self.left_over.push((target.identity.clone(), text));
             self.stage(target.role).push(target);
         }
         self

@@ -33,6 +33,8 @@ pub(super) struct LeftOvers {
     rounds: HashMap<Id, u32>,
     /// Since when the lock of a component has been open in what is not its holder.
     open_since: HashMap<Id, Duration>,
+    /// The components that a reload has removed, whose last runs may have left something behind.
+    removed: HashMap<String, Id>,
 }
 
 impl LeftOvers {
@@ -40,6 +42,12 @@ impl LeftOvers {
     pub(super) fn forget(&mut self, id: Id) {
         self.rounds.remove(&id);
         self.open_since.remove(&id);
+    }
+
+    /// A component is not in the config any more, and has ended.
+    pub(super) fn remove(&mut self, id: Id, name: String) {
+        self.forget(id);
+        self.removed.insert(name.to_lowercase(), id);
     }
 }
 
@@ -152,6 +160,9 @@ impl Runtime<'_> {
         stopped: &io::Result<Vec<Stopped>>,
     ) {
         let (id, life) = (end.id, end.life);
+        if let Ok(stopped) = stopped {
+            stopped.iter().for_each(|one| self.tell_left_over(one, &end.names));
+        }
         if self.roster.get(id).is_none() {
             return;
         }
@@ -164,7 +175,6 @@ impl Runtime<'_> {
                 return;
             }
         };
-        stopped.iter().for_each(|one| self.tell_left_over(one, &end.names));
         let alive: Vec<Identity> = stopped
             .iter()
             .filter(|one| one.outcome.is_alive())
@@ -178,6 +188,38 @@ impl Runtime<'_> {
             self.events.push_back(Event::NotStarted { id, life, why: NotStarted::Busy });
         } else if alive.is_empty() || !self.block(id, life, &alive, &why) {
             self.starts.push((id, life));
+        }
+    }
+
+    /// Begins to end what the components that a reload has removed have left behind.
+    pub(super) fn sweep_removed(&mut self) {
+        let removed = std::mem::take(&mut self.left_overs.removed);
+        if removed.is_empty() {
+            return;
+        }
+        let is_meant = |name: &str| removed.contains_key(&name.to_lowercase());
+        let found = self
+            .spared_of_left_over()
+            .and_then(|spared| left_over(&self.fleet, self.locks.path(), is_meant, &spared));
+        match found {
+            Ok(found) => {
+                for one in found.into_iter().filter(LeftOver::ends_with_fleet) {
+                    let name = &one.component;
+                    let text =
+                        format!("{name} has left {} behind, which is asked to stop", one.text());
+                    self.report.warn("stopping", &text);
+                    let id = removed[&name.to_lowercase()];
+                    let names = [(one.process.identity.clone(), one.text())].into();
+                    self.stop_left_over(
+                        LeftOverEnd { id, life: 0, names },
+                        vec![one.target(&self.fleet)],
+                    );
+                }
+            }
+            Err(error) => {
+                let text = format!("cannot see what removed components have left behind: {error}");
+                self.report.warn("stopping", &text);
+            }
         }
     }
 

@@ -1,0 +1,70 @@
+//! The plan for everything that runs now: components, and the programs that their runs have left.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use qc_lock_core::{LockDir, LockEntry};
+
+use crate::{Fleet, LeftOver, Scope, Snapshot, StopPlan, judge_left_over, left_over};
+
+/// Looks at what runs, and plans to stop what `scope` means of it. `entries` are the locks in `locks`;
+/// `timeout` replaces the timeouts of the config.
+///
+/// # Errors
+/// If the system's process list can't be read.
+pub fn plan_now(
+    fleet: &Fleet,
+    locks: &LockDir,
+    entries: Vec<LockEntry>,
+    scope: &Scope,
+    timeout: Option<Duration>,
+) -> io::Result<(Snapshot, StopPlan)> {
+    let snapshot = Snapshot::take(fleet, entries.clone())?;
+    let plan = plan_seen(fleet, locks, entries, &snapshot, scope, timeout)?;
+    Ok((snapshot, plan))
+}
+
+/// Plans the same from a snapshot.
+///
+/// # Errors
+/// If the system's process list can't be read.
+pub fn plan_seen(
+    fleet: &Fleet,
+    locks: &LockDir,
+    entries: Vec<LockEntry>,
+    snapshot: &Snapshot,
+    scope: &Scope,
+    timeout: Option<Duration>,
+) -> io::Result<StopPlan> {
+    let plan = StopPlan::new(fleet, snapshot, scope, timeout);
+    let is_meant = |name: &str| scope.means_left_over(fleet, snapshot, name);
+    let mut left = left_over(fleet, locks.path(), is_meant, &scope.spared)?;
+    let keepers = keepers(locks, entries, snapshot, is_meant, &left);
+    left.extend(judge_left_over(fleet, &keepers, &scope.spared)?);
+    left.retain(LeftOver::ends_with_fleet);
+    Ok(plan.with_left_over(fleet, &left, timeout))
+}
+
+/// Returns the processes that keep the lock of a component open whose holder has ended, with the name
+/// of the component: those that show no variables by which [`left_over`] could find them.
+fn keepers(
+    locks: &LockDir,
+    entries: Vec<LockEntry>,
+    snapshot: &Snapshot,
+    is_meant: impl Fn(&str) -> bool,
+    left: &[LeftOver],
+) -> HashMap<u32, String> {
+    let entries = locks.with_openers(entries);
+    let unrecorded = locks.openers_without_record(&entries);
+    let recorded = entries.into_iter().map(|entry| (entry.name, entry.open_in));
+    let all = recorded.chain(unrecorded).filter(|(name, _)| is_meant(name));
+    let all = all.flat_map(|(name, openers)| {
+        openers.into_iter().map(move |opener| (opener.pid, name.clone()))
+    });
+    let is_known = |pid: u32| {
+        snapshot.instances.iter().any(|one| one.includes(pid))
+            || left.iter().any(|one| one.process.identity.pid == pid)
+    };
+    all.filter(|&(pid, _)| !is_known(pid)).collect()
+}
