@@ -1424,7 +1424,7 @@ def _latch(folder, resources):
     scopes = [(None, folder / "LATCH")]
     if os.path.lexists(folder / "latches"):
         scopes += [(scope, folder / "latches" / hashlib.sha256(scope.encode()).hexdigest()[:32])
-                   for scope in filter(None, map(_scope, resources))]
+                   for scope in sorted(filter(None, map(_scope, resources)), reverse=True)]
     for scope, path in scopes:
         latch = _read_latch(path)
         if latch is not None:
@@ -1436,10 +1436,10 @@ def _latch(folder, resources):
 
 
 def _scope(resource):
-    """The scope whose latch forbids `resource`. A watchdog guards what others have opened."""
+    """The scope whose latch forbids `resource`. Watchdogs and readers of an account do not trade it."""
     scope, _, place = resource.rpartition("/")
     if resource.startswith("account/"):
-        return None if place.startswith("watchdog") else scope
+        return None if place.startswith("watchdog") or place.endswith("@shared") else scope
     return resource
 
 

@@ -16,7 +16,7 @@ pub use args::{ColorChoice, Place, PlaceArgs};
 pub use column::{Column, Order, compare};
 pub use exit::{Exit, Failure, chain, describe, run_tool, say_waiting, warn, warn_text};
 pub use hold::{AccountArg, HoldArgs, hold};
-pub use origin::{origin, own_component};
+pub use origin::{asking_component, origin};
 pub use output::{Text, Tone, duration, memory, print_json, table, terminal_width, uses_color};
 pub use prompt::{Answer, confirm};
 pub use qc_fleet::parse_duration;

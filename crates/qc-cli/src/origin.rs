@@ -27,8 +27,13 @@ pub fn origin(fleet: &Fleet, locks: &LockDir) -> io::Result<Vec<Identity>> {
     Ok(origin)
 }
 
+/// Returns the component, of whatever fleet, that this process belongs to, by its environment.
+pub fn asking_component() -> Option<String> {
+    std::env::var(COMPONENT_VARIABLE).ok()
+}
+
 /// Returns the component of the fleet with these locks that this process belongs to, by its environment.
-pub fn own_component(locks: &Path) -> Option<String> {
+fn own_component(locks: &Path) -> Option<String> {
     let folder = std::env::var_os(COMPONENT_LOCKS_VARIABLE)?;
     let is_same = std::fs::canonicalize(folder).ok()? == std::fs::canonicalize(locks).ok()?;
     std::env::var(COMPONENT_VARIABLE).ok().filter(|_| is_same)

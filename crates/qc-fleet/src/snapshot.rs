@@ -25,7 +25,7 @@ use crate::program::{contradiction, untouchable};
 use crate::root::{CONFIG_FILE, find_root};
 use crate::supervision::Orchestrators;
 use crate::title::without_false_title;
-use crate::{Fleet, Instance, Role};
+use crate::{Component, Fleet, Instance, Role};
 
 /// Instances, locks, and what could not be seen.
 #[derive(Debug, Clone, Default)]
@@ -142,9 +142,11 @@ impl Snapshot {
         Self { latch: locks.latch(), latches: locks.scoped_latches(), ..self }
     }
 
-    /// Returns what forbids the starts of the component `name`, and of nothing else.
-    pub fn latch_of(&self, name: &str) -> Option<&Latch> {
-        self.latches.iter().find(|latch| latch.is_of(name))
+    /// Returns what forbids the starts of `component`, and not every start.
+    pub fn latch_of(&self, component: &Component) -> Option<&Latch> {
+        // Hardly ever is there one.
+        let request = (!self.latches.is_empty()).then(|| component.request())?;
+        self.latches.iter().find(|latch| latch.is_of(&request))
     }
 
     /// Returns the same without one process and its lock: the one that looks.

@@ -65,7 +65,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let place = cli.place.resolve()?;
     match &cli.command {
         Some(Command::Hold(args)) => hold(args, &place.locks()?),
-        Some(Command::Unlatch(args)) => unlatch::unlatch(args, &place.locks()?, output),
+        Some(Command::Unlatch(args)) => unlatch::unlatch(args, &place, output),
         Some(Command::Check(args)) => check::run(args, &place, output),
         Some(Command::Init(args)) => init::run(args, &place, output),
         Some(Command::Schema) => {
@@ -114,7 +114,7 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     if args.dry_run {
         check::refuse_latched(&locks)?;
         refuse_running(&fleet, &locks)?;
-        let is_free = |one: &&Arc<Component>| look.snapshot.latch_of(one.name.as_str()).is_none();
+        let is_free = |one: &&Arc<Component>| look.snapshot.latch_of(one).is_none();
         let starting: Vec<Arc<Component>> = components.iter().filter(is_free).cloned().collect();
         write_plan(&fleet, &starting, &warnings, output)?;
         adopt::adopt(&fleet, &components, &locks, look, !args.no_adopt)?;

@@ -302,16 +302,25 @@ impl<'a> Runtime<'a> {
     /// Starts everything but those whose starts are forbidden: they were stopped by one of the fleet, and
     /// wait until somebody starts them.
     fn start_free(&mut self) {
-        let latches = self.locks.scoped_latches();
-        let is_latched = |name: &str| latches.iter().any(|latch| latch.is_of(name));
-        let all = self.roster.iter();
-        let (latched, free): (Vec<_>, Vec<_>) =
-            all.map(|(id, one)| (id, one.name.as_str())).partition(|(_, name)| is_latched(name));
+        let latched = self.latched();
         if latched.is_empty() {
             self.events.push_back(Event::StartAll);
-        } else {
-            self.events.extend(free.into_iter().map(|(id, _)| Event::Start(id)));
+            return;
         }
+        let all = self.roster.iter().map(|(id, _)| id);
+        self.events.extend(all.filter(|id| !latched.contains(id)).map(Event::Start));
+    }
+
+    /// Returns those whose starts are forbidden, while not every start is.
+    fn latched(&self) -> Vec<Id> {
+        let latches = self.locks.scoped_latches();
+        if latches.is_empty() {
+            return Vec::new();
+        }
+        let is_latched =
+            |request: &qc_lock_core::Request| latches.iter().any(|it| it.is_of(request));
+        let latched = self.roster.iter().filter(|(_, one)| is_latched(&one.request()));
+        latched.map(|(id, _)| id).collect()
     }
 
     fn post(&self) -> Post {

@@ -2,18 +2,22 @@
 
 use std::io::Write;
 
-use qc_cli::{Answer, Exit, Failure, confirm};
+use qc_cli::{Answer, Exit, Failure, Place, confirm, visible};
+use qc_control::{ComponentStatus, Request};
+use qc_fleet::connect_to_launcher;
 use qc_lock_core::{Latch, LockDir};
 
+use crate::ask::failure;
 use crate::cli::UnlatchArgs;
 
 const STILL: &str = "cancelled, what was forbidden still is";
 
 pub(crate) fn unlatch(
     args: &UnlatchArgs,
-    locks: &LockDir,
+    place: &Place,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
+    let locks = place.locks()?;
     let latches: Vec<Latch> = locks.latch().into_iter().chain(locks.scoped_latches()).collect();
     if latches.is_empty() {
         writeln!(output, "Starts are not forbidden.")?;
@@ -37,9 +41,49 @@ pub(crate) fn unlatch(
             }
         }
     }
-    locks.unlatch()?;
+    let removed = locks.unlatch()?;
     writeln!(output, "Starts are allowed again; nothing was started.")?;
+    write_next_step(&removed, place, &locks, output)?;
     Ok(Exit::Done)
+}
+
+/// Lets a running launcher restart what runs of the components that were latched, and names those that
+/// do not run.
+fn write_next_step(
+    removed: &[Latch],
+    place: &Place,
+    locks: &LockDir,
+    output: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Ok((fleet, _)) = place.fleet_to_show() else { return Ok(()) };
+    let Ok(mut client) = connect_to_launcher(locks, fleet.orchestrator.as_str()) else {
+        return Ok(writeln!(output, "`qc-launch` starts the fleet.")?);
+    };
+    let status = client.ask(&Request::Status).map_err(failure)?;
+    let is_latched = |one: &&ComponentStatus| {
+        let component = fleet.component(&one.name);
+        let request = component.map(|component| component.request());
+        request.is_some_and(|request| {
+            removed.iter().any(|latch| latch.scope.is_none() || latch.is_of(&request))
+        })
+    };
+    let latched: Vec<&ComponentStatus> = status.components.iter().filter(is_latched).collect();
+    let (running, resting): (Vec<_>, Vec<_>) =
+        latched.into_iter().partition(|one| one.pid.is_some());
+    let names = |of: &[&ComponentStatus]| of.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    let running = names(&running);
+    if !running.is_empty() {
+        // What runs was not to be started again; the request to start it says otherwise.
+        if let Err(error) = client.ask(&Request::Start { names: running }) {
+            let hint = "restart it by `qc-launch restart NAME`";
+            writeln!(output, "What runs is not restarted when it ends: {error}; {hint}")?;
+        }
+    }
+    let resting = names(&resting).join(" ");
+    if !resting.is_empty() {
+        writeln!(output, "`qc-launch start {}` starts what is stopped.", visible(&resting))?;
+    }
+    Ok(())
 }
 
 /// Returns a text as a sentence begins.

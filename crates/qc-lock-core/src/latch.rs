@@ -2,6 +2,7 @@
 //! nothing new gets a lock. They survive a reboot, and in doubt they are set. `LATCH` forbids every start, those in
 //! `latches` the starts of one name, or all that trade one account.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::LIMIT;
 use crate::time::{local_time, now};
-use crate::{Event, LockDir, LockError, LockName, Resource};
+use crate::{Event, LockDir, LockError, Request};
 
 /// How all starts are allowed again.
 pub(crate) const WAY_OUT: &str = "when trading may start again, run `qc-launch unlatch`";
@@ -75,13 +76,17 @@ impl Latch {
                 "`qc-launch start {}` starts it where a launcher runs; `qc-launch unlatch` allows all starts again",
                 visible(name)
             ),
+            None if self.scope.is_some() => format!(
+                "`qc-launch start NAME`, with the name of its brain, starts it where a launcher runs; {WAY_OUT}"
+            ),
             None => WAY_OUT.into(),
         }
     }
 
-    /// Whether it forbids the starts of the lock `name`, and of nothing else.
-    pub fn is_of(&self, name: &str) -> bool {
-        self.scope.as_ref().is_some_and(|scope| scope.eq_ignore_ascii_case(&format!("name/{name}")))
+    /// Whether it forbids the start that `request` asks for, and not every start.
+    pub fn is_of(&self, request: &Request) -> bool {
+        let scope = self.scope.as_ref();
+        scope.is_some_and(|scope| scopes_of(request).any(|one| one.eq_ignore_ascii_case(scope)))
     }
 }
 
@@ -110,7 +115,10 @@ impl LockDir {
             if is_missing(&folder) {
                 return None;
             }
-            resources.filter_map(scope_of).find_map(|scope| self.latch_of(scope))
+            // The latch of the name says more about what to do.
+            let (names, accounts): (Vec<&str>, Vec<&str>) =
+                resources.filter_map(scope_of).partition(|scope| scope.starts_with("name/"));
+            names.into_iter().chain(accounts).find_map(|scope| self.latch_of(scope))
         })
     }
 
@@ -129,29 +137,33 @@ impl LockDir {
         latches
     }
 
-    /// Forbids the starts of `name`, for `reason`, until [`LockDir::unlatch_name`] or [`LockDir::unlatch`].
+    /// Forbids the start that `request` asks for, whatever name it is asked for under if it trades an
+    /// account, for `reason`, until [`LockDir::unlatch_of`] or [`LockDir::unlatch`].
     ///
     /// # Errors
     /// As [`LockDir::set_latch`].
-    pub fn set_latch_of(&self, name: &LockName, reason: &str) -> Result<Latch, LockError> {
-        let scope = Resource::name(name).as_str().to_owned();
+    pub fn set_latch_of(&self, request: &Request, reason: &str) -> Result<Vec<Latch>, LockError> {
         self.store.create()?;
         let folder = self.store.latches();
         file::make_directory(&folder)
             .map_err(|source| LockError::Directory { path: folder.clone(), source })?;
-        let path = self.store.scoped_latch(&scope);
-        self.write_latch(path, Some(scope), name.as_str(), reason)
+        let set = |scope: String| {
+            let path = self.store.scoped_latch(&scope);
+            self.write_latch(path, Some(scope), request.name.as_str(), reason)
+        };
+        scopes_of(request).map(set).collect()
     }
 
-    /// Allows the starts of `name` again; returns what had forbidden them.
+    /// Allows the start that `request` asks for again; returns what had forbidden it.
     ///
     /// # Errors
-    /// [`LockError::Latch`]; they are still forbidden then.
-    pub fn unlatch_name(&self, name: &LockName) -> Result<Option<Latch>, LockError> {
-        let resource = Resource::name(name);
-        let Some(latch) = self.latch_of(resource.as_str()) else { return Ok(None) };
-        self.remove_latch(self.store.scoped_latch(resource.as_str()), name.as_str(), latch)
-            .map(Some)
+    /// [`LockError::Latch`]; it is still forbidden then.
+    pub fn unlatch_of(&self, request: &Request) -> Result<Vec<Latch>, LockError> {
+        let found = scopes_of(request).filter_map(|scope| Some((self.latch_of(&scope)?, scope)));
+        let remove = |(latch, scope): (Latch, String)| {
+            self.remove_latch(self.store.scoped_latch(&scope), request.name.as_str(), latch)
+        };
+        found.map(remove).collect()
     }
 
     /// Forbids every start in this directory, for `reason`, until [`LockDir::unlatch`]. From when
@@ -228,14 +240,22 @@ impl LockDir {
     }
 }
 
+/// Returns the scopes whose latches forbid the start that `request` asks for, each once.
+fn scopes_of(request: &Request) -> impl Iterator<Item = String> {
+    let resources = request.resources();
+    let scopes = resources.iter().filter_map(|one| scope_of(one.as_str()).map(str::to_owned));
+    scopes.collect::<BTreeSet<String>>().into_iter()
+}
+
 /// Returns the scope whose latch forbids `resource`: a name itself, and for a place at an account the account,
-/// unless it is the watchdog's, which guards what others have opened.
+/// unless it is that of a watchdog, which guards what others have opened, or of a reader.
 fn scope_of(resource: &str) -> Option<&str> {
     if resource.starts_with("name/") {
         return Some(resource);
     }
     let (account, place) = resource.rsplit_once('/')?;
-    (account.starts_with("account/") && !place.starts_with("watchdog")).then_some(account)
+    let trades = !place.starts_with("watchdog") && !place.ends_with("@shared");
+    (account.starts_with("account/") && trades).then_some(account)
 }
 
 fn read(path: &Path) -> Option<Latch> {
@@ -256,90 +276,4 @@ fn is_missing(path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-
-    use super::*;
-    use crate::{LockName, Request};
-
-    fn locks() -> (tempfile::TempDir, LockDir, Request) {
-        let folder = tempfile::tempdir().unwrap();
-        let locks = LockDir::new(folder.path().join(".locks"));
-        let name: LockName = "BRAIN_ATLAS".parse().unwrap();
-        (folder, locks, Request::new(name))
-    }
-
-    #[test]
-    fn a_latch_refuses_until_it_is_removed_and_the_holder_goes_on() {
-        let (_folder, locks, request) = locks();
-        let held = locks.acquire(&Request::new("BRAIN_BOREAS".parse().unwrap())).unwrap();
-        locks.set_latch("broker is down").unwrap();
-        let refused = locks.acquire(&request).unwrap_err();
-        assert!(
-            matches!(&refused, LockError::Latched { latch, .. } if latch.reason == "broker is down")
-        );
-        assert!(locks.acquire_for_child(&request).is_err());
-        assert_eq!(locks.list().unwrap().len(), 1, "a refusal leaves a record");
-        held.release().unwrap();
-        assert_eq!(locks.unlatch().unwrap()[0].reason, "broker is down");
-        assert_eq!(locks.unlatch().unwrap(), []);
-        locks.acquire(&request).unwrap();
-    }
-
-    #[test]
-    fn a_latch_of_a_name_or_an_account_refuses_only_those() {
-        let (_folder, locks, request) = locks();
-        let account = |text: &str| text.parse::<crate::Account>().unwrap();
-        let of = |name: &str| Request::new(name.parse().unwrap()).account(account("latch-7"));
-        let is_refused =
-            |request: &Request| matches!(locks.acquire(request), Err(LockError::Latched { .. }));
-        locks.set_latch_of(&request.name, "the watchdog said so").unwrap();
-        assert!(is_refused(&request) && is_refused(&of("brain_atlas")));
-        assert!(!is_refused(&of("BRAIN_BOREAS")));
-        let sentence = locks.acquire(&request).unwrap_err().to_string();
-        assert!(sentence.contains("every start of brain_atlas is forbidden"), "{sentence}");
-        assert!(locks.scoped_latches()[0].is_of("BRAIN_ATLAS"));
-        assert!(locks.unlatch_name(&request.name).unwrap().is_some());
-        assert!(!is_refused(&request) && locks.unlatch_name(&request.name).unwrap().is_none());
-
-        let path = locks.store.scoped_latch("account/latch-7");
-        fs::write(path, "{").unwrap();
-        assert!(is_refused(&of("BRAIN_BOREAS")) && is_refused(&of("TRADER")));
-        assert!(!is_refused(&of("WATCHDOG_BOREAS")) && !is_refused(&request));
-        assert_eq!(locks.unlatch().unwrap().len(), 1);
-        assert!(!is_refused(&of("BRAIN_BOREAS")));
-    }
-
-    #[test]
-    fn a_latch_of_a_name_set_while_a_lock_is_being_taken_counts() {
-        let (_folder, locks, request) = locks();
-        let mut lock = locks.take(&request).unwrap();
-        locks.set_latch_of(&request.name, "now").unwrap();
-        let written = lock.write_record(qc_process::own_identity());
-        assert!(matches!(written, Err(LockError::Latched { .. })), "{written:?}");
-        assert!(locks.list().unwrap().is_empty(), "the record stays");
-    }
-
-    #[test]
-    fn a_latch_that_cannot_be_read_counts() {
-        for bytes in [&b""[..], b"{", b"[]", b"\xff", &[b' '; 70_000]] {
-            let (_folder, locks, request) = locks();
-            fs::create_dir_all(locks.path()).unwrap();
-            fs::write(locks.path().join("LATCH"), bytes).unwrap();
-            assert!(matches!(locks.acquire(&request), Err(LockError::Latched { .. })), "{bytes:?}");
-            assert_eq!(locks.unlatch().unwrap().len(), 1);
-        }
-        let (_folder, locks, request) = locks();
-        fs::create_dir_all(locks.path().join("LATCH")).unwrap();
-        assert!(matches!(locks.acquire(&request), Err(LockError::Latched { .. })), "a folder");
-    }
-
-    #[test]
-    fn a_latch_set_while_a_lock_is_being_taken_counts() {
-        let (_folder, locks, request) = locks();
-        let mut lock = locks.take(&request).unwrap();
-        locks.set_latch("now").unwrap();
-        let written = lock.write_record(qc_process::own_identity());
-        assert!(matches!(written, Err(LockError::Latched { .. })), "{written:?}");
-        assert!(locks.list().unwrap().is_empty(), "the record stays");
-    }
-}
+mod tests;

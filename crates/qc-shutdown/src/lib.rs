@@ -19,7 +19,7 @@ use std::thread;
 use cli::Cli;
 use display::Display;
 use planner::Planner;
-use qc_cli::{Answer, Exit, Failure, confirm, own_component, parse, print_json, run_tool};
+use qc_cli::{Answer, Exit, Failure, asking_component, confirm, parse, print_json, run_tool};
 use qc_fleet::{Instance, Role, Snapshot, StopPlan};
 use qc_lock_core::LockDir;
 use report::Report;
@@ -136,7 +136,7 @@ fn hold_back(
             && planner.scope.spared.iter().any(|asker| one.includes(asker.pid))
     };
     let asker = snapshot.own().find(asks).map(|one| one.component.clone());
-    let Some(asker) = asker.or_else(|| own_component(locks.path())) else { return Ok(Vec::new()) };
+    let Some(asker) = asker.or_else(asking_component) else { return Ok(Vec::new()) };
     let own = plan.targets().chain(plan.run_on()).filter(|one| one.elsewhere.is_none());
     let stopped = own.map(|one| &*one.component).chain(plan.withheld.iter().map(String::as_str));
     let stopped: BTreeSet<&str> = stopped.collect();
@@ -145,7 +145,7 @@ fn hold_back(
     stopped
         .filter(|component| component.enabled)
         .map(|component| {
-            locks.set_latch_of(&component.name, &reason)?;
+            locks.set_latch_of(&component.request(), &reason)?;
             Ok(component.name.to_string())
         })
         .collect()

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{Local, TimeDelta};
+use qc_lock_core::Request;
 use qc_process::{LOCKS_ARE_INHERITED, here, own_identity};
 use qc_tests::{
     Contender, Program, SampleLocks, Speaker, copy_program, is_wine, own_account, python,
@@ -144,7 +145,8 @@ fn a_latch_of_a_name_or_an_account_refuses_its_starts_alone() {
         json!({ "version": 1, "scope": "account/latched-7311", "reason": "a wrong password" });
     for asker in askers() {
         let locks = sample();
-        locks.locks().set_latch_of(&NAME.parse().unwrap(), "the limit was reached").unwrap();
+        let by_name = Request::new(NAME.parse().unwrap());
+        locks.locks().set_latch_of(&by_name, "the limit was reached").unwrap();
         let text = locks.attempt(asker, &NAME.to_lowercase(), None).refused();
         let what = format!("every start of {} is forbidden: the limit", NAME.to_lowercase());
         assert!(asker == Speaker::Library || text.contains(&what), "{text}");

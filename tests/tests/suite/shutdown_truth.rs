@@ -361,6 +361,46 @@ fn what_a_watchdog_has_stopped_stays_stopped_when_its_launcher_starts_again() {
 }
 
 #[test]
+fn after_unlatch_a_running_launcher_restarts_a_brain_again_that_has_run_it() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let tool = fleet.tools.tool("qc-shutdown");
+    fleet.script("BRAIN_ATLAS.py", "spawn ask.py\nawait crash\nexit 1");
+    let ask = format!("await limit\nrun {} --yes --account ATLAS", tool.display());
+    fleet.script("ask.py", &ask);
+    let mut launch = launch(&fleet);
+    let limit = fleet.root().join("limit");
+    fs::write(&limit, "").unwrap();
+    launch.wait_for("asked not to start BRAIN_ATLAS again");
+    while fleet.locks().scoped_latches().len() < 2 {}
+    let account = fleet.account(41).to_string();
+    let run = ["run", "BRAIN_SECOND", "--account", &account, "--", "hostname"];
+    let refused = fleet.run("qc-lock", &run);
+    assert_eq!(refused.code, 75, "{refused:#?}");
+    let unlatched = fleet.run("qc-launch", &["unlatch", "--yes"]);
+    assert_contains(&unlatched, &["To trade account", "Starts are allowed again"]);
+    assert_eq!(fleet.locks().scoped_latches(), []);
+    fs::remove_file(&limit).unwrap();
+    fs::write(fleet.root().join("crash"), "").unwrap();
+    launch.wait_for("BRAIN_ATLAS ended with exit code 1; restarting");
+}
+
+#[test]
+fn what_a_component_of_another_fleet_has_stopped_stays_stopped() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let other = SampleFleet::new(tools(), &[("GUARD", 43)]);
+    let _launch = launch(&fleet);
+    let locks = other.locks().path().display().to_string();
+    let environment = [("QC_COMPONENT", "WATCHDOG_GUARD"), ("QC_COMPONENT_LOCKS", &*locks)];
+    let root = fleet.root().display().to_string();
+    let tool = fleet.tools.tool("qc-shutdown");
+    let args = ["--yes", "--root", &root];
+    let (ended, lines) = Program::start(&tool, &args, other.root(), &environment, |_| ()).finish();
+    assert_eq!(ended, qc_process::Ended::Code(0), "{lines:?}");
+    let checked = fleet.run("qc-launch", &["check"]);
+    assert_contains(&checked, &["BRAIN_ATLAS stays stopped: WATCHDOG_GUARD has run qc-shutdown"]);
+}
+
+#[test]
 fn a_brain_that_runs_it_is_obeyed_and_not_started_again_itself() {
     for (args, others) in
         [("", "stopped"), (" --keep-watchdogs", "stopped"), (" --account ATLAS", "running")]

@@ -14,6 +14,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use qc_lock_core::{Latch, Request};
 use serde::Serialize;
 
 use crate::{Component, Fleet};
@@ -184,12 +185,22 @@ pub fn latch(facts: &Facts) -> Option<Check> {
 
 /// Finds what is not started, because its starts are forbidden.
 fn latched(components: &[Arc<Component>], facts: &Facts) -> Vec<Check> {
-    let found = components.iter().filter_map(|one| {
-        let latch = facts.snapshot.latch_of(one.name.as_str())?;
+    let latches = &facts.snapshot.latches;
+    let requests: Vec<Request> = match latches.is_empty() {
+        true => Vec::new(),
+        false => components.iter().map(|one| one.request()).collect(),
+    };
+    let stopped = components.iter().filter_map(|one| {
+        let latch = facts.snapshot.latch_of(one)?;
         let text = format!("{} stays stopped: {latch}", one.name);
         Some(Check::warning(Subject::Latch, text, latch.way_out()))
     });
-    found.collect()
+    let is_idle = |latch: &&Latch| !requests.iter().any(|request| latch.is_of(request));
+    let idle = latches.iter().filter(is_idle).map(|latch| {
+        let advice = "nothing enabled needs it; `qc-launch unlatch` allows all starts again";
+        Check::warning(Subject::Latch, latch.sentence(), advice)
+    });
+    stopped.chain(idle).collect()
 }
 
 /// Returns the worst of `checks`.

@@ -121,7 +121,7 @@ impl Facts<'_> {
             entry.detail = judged.detail;
         }
         if entry.state == State::Stopped && entry.detail.is_none() {
-            entry.detail = self.snapshot.latch_of(name).map(ToString::to_string);
+            entry.detail = self.snapshot.latch_of(component).map(ToString::to_string);
         }
         if component.account_use == AccountUse::Paper {
             let detail = entry.detail.take();
@@ -220,7 +220,7 @@ impl Facts<'_> {
             };
         }
         let text = |text: &str| Some(text.to_owned());
-        if let Some(latch) = self.snapshot.latch_of(component.name.as_str()) {
+        if let Some(latch) = self.snapshot.latch_of(component) {
             return Judged::new(State::Stopped, latch.to_string());
         }
         match (self.past.of(component.name.as_str()), self.past.launcher) {

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Local, SecondsFormat};
 use qc_control::{Answer, ComponentStatus, Refusal, Request, Server, StateWord, Status};
 use qc_fleet::Component;
+use qc_lock_core::Latch;
 use qc_supervise::{Event, Id, State, View};
 
 use super::Message;
@@ -164,12 +165,12 @@ impl Runtime<'_> {
     /// Allows the starts of one that was stopped until somebody starts it.
     fn unlatch(&mut self, id: Id) {
         let Some(component) = self.roster.get(id) else { return };
-        match self.locks.unlatch_name(&component.name) {
-            Ok(None) => {}
-            Ok(Some(latch)) => {
+        match self.locks.unlatch_of(&component.request()) {
+            Ok(removed) => {
+                let name = &component.name;
                 let text =
-                    format!("{} may start again, which was forbidden: {latch}", component.name);
-                self.report.info("asked", &text);
+                    |it: &Latch| format!("{name} may start again; removed: {}", it.sentence());
+                removed.iter().for_each(|latch| self.report.info("asked", &text(latch)));
             }
             // Its start is refused then, and says so.
             Err(error) => self.report.warn("asked", &qc_cli::describe(&error)),
@@ -284,11 +285,10 @@ impl Runtime<'_> {
         }
         self.events.push_back(Event::Reload(changes.changes));
         // What was stopped until somebody starts it is not started because it is back in the config.
-        let latches = self.locks.scoped_latches();
-        let is_latched = |name: &&String| latches.iter().any(|latch| latch.is_of(name));
-        let latched = changes.added.iter().filter(is_latched);
-        let latched: Vec<Id> = latched.filter_map(|name| self.roster.id(name)).collect();
-        self.events.push_back(Event::Withhold(latched));
+        let latched = self.latched();
+        let added = changes.added.iter().filter_map(|name| self.roster.id(name));
+        let latched_now = added.filter(|id| latched.contains(id)).collect();
+        self.events.push_back(Event::Withhold(latched_now));
         Ok(Reloaded { text, refused })
     }
 
