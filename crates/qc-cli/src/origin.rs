@@ -3,9 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use qc_fleet::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fleet};
+use qc_fleet::{COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fleet};
 use qc_lock_core::LockDir;
-use qc_process::{Identity, Liveness, lineage, liveness, own_identity};
+use qc_process::{Identity, Liveness, inspect, lineage, liveness, own_identity};
 
 /// Returns this process and those that it was started from: its ancestors, and where a process between
 /// has ended, such as the shell of `nohup qc-shutdown --yes &`, the component and the launcher of
@@ -34,7 +34,14 @@ pub fn asking_component() -> Option<String> {
 
 /// Returns the component of the fleet with these locks that this process belongs to, by its environment.
 fn own_component(locks: &Path) -> Option<String> {
-    let folder = std::env::var_os(COMPONENT_LOCKS_VARIABLE)?;
-    let is_same = std::fs::canonicalize(folder).ok()? == std::fs::canonicalize(locks).ok()?;
-    std::env::var(COMPONENT_VARIABLE).ok().filter(|_| is_same)
+    let component = std::env::var(COMPONENT_VARIABLE).ok()?;
+    let id = std::env::var(COMPONENT_LOCKS_ID_VARIABLE).ok().filter(|id| !id.is_empty());
+    let is_same = match (id, inspect::folder_id(locks)) {
+        (Some(its), Some(id)) => its == id,
+        _ => {
+            let folder = std::env::var_os(COMPONENT_LOCKS_VARIABLE)?;
+            std::fs::canonicalize(folder).ok()? == std::fs::canonicalize(locks).ok()?
+        }
+    };
+    is_same.then_some(component)
 }

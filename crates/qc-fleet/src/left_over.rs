@@ -4,13 +4,14 @@
 //! inherits. A program that runs a component's script is a copy of that and never counts as left over.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
 use qc_lock_core::{LockDir, LockEntry};
 use qc_process::{
-    Identity, LOCKS_ARE_INHERITED, ProcessInfo, StopSignal, carries_terminals, inspect,
-    is_terminal, list_of, list_wanted,
+    Identity, LOCKS_ARE_INHERITED, Liveness, ProcessInfo, StopSignal, carries_terminals, inspect,
+    is_terminal, list_of, list_wanted, liveness,
 };
 
 use crate::evidence::{Untouchable, identity_in};
@@ -24,6 +25,9 @@ pub const COMPONENT_VARIABLE: &str = "QC_COMPONENT";
 
 /// The environment variable with the folder of its fleet's locks.
 pub const COMPONENT_LOCKS_VARIABLE: &str = "QC_COMPONENT_LOCKS";
+
+/// The environment variable with what stands for that folder under whatever name, where the system has it.
+pub const COMPONENT_LOCKS_ID_VARIABLE: &str = "QC_COMPONENT_LOCKS_ID";
 
 /// A program that the run of a component has started.
 #[derive(Debug, Clone)]
@@ -92,8 +96,9 @@ impl LeftOver {
 }
 
 /// Finds what the runs of the components that `is_meant` accepts have started and that runs now,
-/// whether or not they have ended. `locks` is the folder of the fleet's locks; the processes `spared`
-/// are left out.
+/// whether or not they have ended. `locks` is the folder of the fleet's locks; `known` are processes
+/// that are known to be of a component's run, whatever their environment; the processes `spared` are left
+/// out.
 ///
 /// # Errors
 /// If the system's process list can't be read.
@@ -101,14 +106,27 @@ pub fn left_over(
     fleet: &Fleet,
     locks: &Path,
     is_meant: impl Fn(&str) -> bool,
+    known: &HashMap<Identity, String>,
     spared: &[Identity],
 ) -> io::Result<Vec<LeftOver>> {
-    let marked = inspect::with_variables([COMPONENT_VARIABLE, COMPONENT_LOCKS_VARIABLE])?;
-    let of_fleet = |(pid, [component, folder]): (u32, [std::ffi::OsString; 2])| {
-        let component = component.into_string().ok().filter(|name| is_meant(name))?;
-        inspect::sees_same(pid, Path::new(&folder), locks).then_some((pid, component))
+    let id = inspect::folder_id(locks);
+    let of_fleet = |(pid, [component, folder, its_id]): (u32, [Option<OsString>; 3])| {
+        let component = component?.into_string().ok().filter(|name| is_meant(name))?;
+        // A folder that was moved while it ran keeps what stands for it; a copy in its old place does not.
+        let is_ours = match (its_id.and_then(|it| it.into_string().ok()), &id) {
+            (Some(its), Some(id)) if !its.is_empty() => its == *id,
+            _ => inspect::sees_same(pid, Path::new(&folder?), locks),
+        };
+        is_ours.then_some((pid, component))
     };
-    let marked: HashMap<u32, String> = marked.into_iter().filter_map(of_fleet).collect();
+    let variables = [COMPONENT_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_LOCKS_ID_VARIABLE];
+    let marked = inspect::with_variables(variables)?.into_iter().filter_map(of_fleet);
+    let mut marked: HashMap<u32, String> = marked.collect();
+    for (process, component) in known.iter().filter(|(_, component)| is_meant(component)) {
+        if liveness(process) != Liveness::Dead {
+            marked.entry(process.pid).or_insert_with(|| component.clone());
+        }
+    }
     let mut found = judge(fleet, &marked, spared, &has_guard)?;
     let held = LockDir::new(locks).list().unwrap_or_default();
     for one in found.iter_mut().filter(|one| one.fate == Fate::Ends) {

@@ -63,7 +63,8 @@ pub use finding::{Finding, FindingKind, State};
 pub use fold::CHAIN;
 pub use instance::Instance;
 pub use left_over::{
-    COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fate, LeftOver, judge_left_over, left_over,
+    COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fate, LeftOver,
+    judge_left_over, left_over,
 };
 pub use mask::Mask;
 pub use matching::{Match, Matcher, Place};

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::SystemTime;
 
-use qc_fleet::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Component};
+use qc_fleet::{
+    COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Component,
+};
 use qc_lock_core::{AccountUse, LockDir, LockError, LockForChild, PAPER_VARIABLE, StartError};
 use qc_process::{
-    Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, Output, Spawn, here, listener,
+    Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, Output, Spawn, here, inspect,
+    listener,
 };
 use qc_supervise::NotStarted;
 
@@ -164,6 +167,8 @@ impl Starter<'_> {
         }
         env.push((COMPONENT_VARIABLE.into(), Some(component.name.as_str().into())));
         env.push((COMPONENT_LOCKS_VARIABLE.into(), Some(self.locks.path().into())));
+        let id = inspect::folder_id(self.locks.path());
+        env.push((COMPONENT_LOCKS_ID_VARIABLE.into(), id.map(Into::into)));
         Spawn {
             program: words.next().unwrap_or_default(),
             args: words.collect(),

@@ -1,6 +1,6 @@
 //! `qc-launch stop`: the running launcher stops its components, this command stops their copies.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::thread;
 use std::time::Duration;
@@ -145,7 +145,13 @@ impl<'a> Copies<'a> {
         let copies = self.plan(status, Some(Role::Brain))?;
         let is_meant =
             |name: &str| self.scope.names.iter().any(|one| one.eq_ignore_ascii_case(name));
-        let helpers = left_over(&self.fleet, self.locks.path(), is_meant, &self.scope.spared)?;
+        let helpers = left_over(
+            &self.fleet,
+            self.locks.path(),
+            is_meant,
+            &HashMap::new(),
+            &self.scope.spared,
+        )?;
         let has_helper =
             |name: &str| helpers.iter().any(|one| one.component.eq_ignore_ascii_case(name));
         let is_copied = |one: &&ComponentStatus| {

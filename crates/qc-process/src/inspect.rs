@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::imp;
+use crate::{Identity, imp};
 
 /// Returns the files that the process has open in folders of this name. Empty where the system does
 /// not show them.
@@ -39,13 +39,30 @@ pub fn sees_file(pid: u32, file: &Path) -> bool {
     imp::sees_file(pid, file)
 }
 
-/// Returns the pids of the processes whose first environment has both of these variables, with their
-/// values. Processes that do not show theirs, such as those of other users, are left out.
+/// Returns the pids of the processes whose first environment has the first of these variables, with the
+/// values of all. Processes that do not show theirs, such as those of other users, are left out.
 ///
 /// # Errors
 /// If the system's process list can't be read at all.
-pub fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>> {
+pub fn with_variables<const N: usize>(
+    names: [&str; N],
+) -> io::Result<Vec<(u32, [Option<OsString>; N])>> {
     imp::with_variables(names)
+}
+
+/// Returns the processes of these sessions, each with the session. Windows has no such sessions, and
+/// returns none.
+///
+/// # Errors
+/// If the system's process list can't be read at all.
+pub fn in_sessions(sessions: &[u32]) -> io::Result<Vec<(Identity, u32)>> {
+    imp::in_sessions(sessions)
+}
+
+/// Returns what stands for a folder under whatever name, until the machine starts again. Windows, which
+/// does not let a folder be renamed in which files are open, returns nothing.
+pub fn folder_id(folder: &Path) -> Option<String> {
+    imp::folder_id(folder)
 }
 
 /// Whether `path`, as the process sees it, is the same file or folder as `own`. On Unix, a process can
@@ -134,18 +151,42 @@ mod tests {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         let found = loop {
             let found = with_variables(names).unwrap();
-            if found.iter().any(|(pid, _)| *pid == both.id()) {
+            if [&both, &one].iter().all(|it| found.iter().any(|(pid, _)| *pid == it.id())) {
                 break found;
             }
             assert!(std::time::Instant::now() < deadline, "{found:?}");
         };
         let values = &found.iter().find(|(pid, _)| *pid == both.id()).unwrap().1;
-        assert_eq!(values, &[OsString::from(&value), OsString::from(&value)]);
-        assert!(!found.iter().any(|(pid, _)| *pid == one.id()));
+        assert_eq!(values, &[Some(OsString::from(&value)), Some(OsString::from(&value))]);
+        let others = found.iter().find(|(pid, _)| *pid == one.id()).map(|(_, values)| values);
+        assert_eq!(others, Some(&[Some(OsString::from(&value)), None]));
+        assert!(!with_variables(["QC_TEST_OTHER"]).unwrap().iter().any(|it| it.0 == one.id()));
         for child in [&mut both, &mut one] {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_processes_of_a_session_are_found_by_it() {
+        let own = crate::describe(std::process::id()).unwrap().unwrap();
+        let session = own.session.unwrap();
+        let found = in_sessions(&[session]).unwrap();
+        assert!(found.contains(&(own.identity, session)), "{found:?}");
+        assert_eq!(in_sessions(&[u32::MAX - 3]).unwrap(), []);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_was_moved_is_the_same_and_its_copy_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [before, after] = ["before", "after"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&before).unwrap();
+        let id = folder_id(&before);
+        std::fs::rename(&before, &after).unwrap();
+        std::fs::create_dir(&before).unwrap();
+        assert!(id.is_some() && folder_id(&after) == id && folder_id(&before) != id);
     }
 
     #[test]

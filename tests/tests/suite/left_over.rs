@@ -435,6 +435,70 @@ fn a_brain_that_becomes_a_daemon_without_its_lock_runs_once_and_is_stopped_with_
     assert_eq!(daemons(&fleet).len(), 1, "it ran more than once");
 }
 
+/// A brain that starts a worker without its variables, and without anything that it has open.
+#[cfg(unix)]
+const CLEAN: &str = "
+import os, subprocess, sys, time
+subprocess.Popen([sys.executable, 'worker.py'], env={'X': '1'}, process_group=0) \\
+    if sys.version_info >= (3, 11) else \\
+    subprocess.Popen([sys.executable, 'worker.py'], env={'X': '1'}, preexec_fn=os.setpgrp)
+while True: time.sleep(0.1)
+";
+
+#[cfg(unix)]
+const WORKER: &str = "
+import os, time
+open('daemon-%d' % os.getpid(), 'w').close()
+while True: time.sleep(0.1)
+";
+
+/// Windows knows them by the job that they share.
+#[cfg(unix)]
+#[test]
+fn a_worker_of_a_crashed_brains_session_is_ended_whatever_its_environment() {
+    let Some(python) = qc_tests::python() else { return };
+    let fleet = fleet("");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
+    let more =
+        json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), CLEAN).unwrap();
+    std::fs::write(fleet.root().join("worker.py"), WORKER).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_LARISSA");
+    let worker = await_daemon(&fleet);
+    kill(&brain(&fleet));
+    launch.wait_for(&format!("worker.py (PID {}), left behind by BRAIN_LARISSA", worker.pid));
+    launch.wait_for("started BRAIN_LARISSA");
+    assert!(!is_alive(&worker));
+}
+
+/// Windows lets no folder be moved that a process works in.
+#[cfg(unix)]
+#[test]
+fn a_worker_is_known_in_its_moved_folder_and_not_by_a_copy_in_the_old_place() {
+    let fleet = with_orphan("");
+    let (launch, first, engine) = launched(&fleet, "engine.py");
+    launch.kill();
+    let _ = launch.finish();
+    kill(&first);
+    let (root, moved) = (fleet.root(), fleet.root().with_extension("moved"));
+    std::fs::rename(root, &moved).unwrap();
+    let copied = Command::new("cp").arg("-a").arg(&moved).arg(root).status().unwrap();
+    assert!(copied.success());
+    let shutdown = |root: &Path| {
+        let root = root.to_str().unwrap();
+        fleet.tools.run("qc-shutdown", &["--yes", "--root", root], Path::new("/"), "")
+    };
+    let copy = shutdown(root);
+    assert!(is_alive(&engine), "{copy:?}");
+    let own = shutdown(&moved);
+    assert!(own.stdout.contains(&format!("engine.py (PID {})", engine.pid)), "{own:?}");
+    assert!(!is_alive(&engine));
+    std::fs::remove_dir_all(&moved).unwrap();
+}
+
 /// Returns the pids that daemons have noted.
 #[cfg(unix)]
 fn daemons(fleet: &SampleFleet) -> Vec<u32> {

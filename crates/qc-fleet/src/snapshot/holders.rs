@@ -38,6 +38,19 @@ impl<'a> Holders<'a> {
         held.into_iter().any(|lock| lock.name.eq_ignore_ascii_case(component))
     }
 
+    /// Whether it holds the guard of that lock. In a copy of the lock directory the records of its
+    /// original name living processes, too.
+    pub(super) fn has_guard_of(
+        &self,
+        process: &ProcessInfo,
+        component: &str,
+        sight: &dyn Sight,
+    ) -> bool {
+        let held = self.0.get(&process.identity.pid).into_iter().flatten();
+        let mut own = held.filter(|lock| lock.name.eq_ignore_ascii_case(component));
+        own.any(|lock| sight.holds(lock))
+    }
+
     /// Returns the component whose lock this process holds, if that says more than its command line
     /// does, which `found` tells. A process that holds several is the one it looks like.
     pub(super) fn component_of(

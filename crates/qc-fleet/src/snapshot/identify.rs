@@ -43,7 +43,7 @@ pub(super) fn identify(
                 Some(Match { folder: folder.flatten(), ..by_lock })
             }
             None => by_words.and_then(|found| {
-                let has_lock = holders.holds(process, &found.component);
+                let has_lock = holders.has_guard_of(process, &found.component, sight);
                 match has_lock || found.place == Place::Foreign {
                     true => Some(found),
                     false => without_lock(fleet, process, found, sight, &mut identified.unclear),

@@ -2,11 +2,16 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use qc_lock_core::{LockDir, LockEntry};
+use qc_process::inspect;
 
-use crate::{Fleet, LeftOver, Scope, Snapshot, StopPlan, judge_left_over, left_over};
+use crate::{Fleet, LeftOver, Scope, Snapshot, StopPlan, judge_left_over, left_over, same_folder};
+
+/// The folder of the guards in a lock directory.
+const GUARD_FOLDER: &str = ".guards";
 
 /// Looks at what runs, and plans to stop what `scope` means of it. `entries` are the locks in `locks`;
 /// `timeout` replaces the timeouts of the config.
@@ -39,7 +44,7 @@ pub fn plan_seen(
 ) -> io::Result<StopPlan> {
     let plan = StopPlan::new(fleet, snapshot, scope, timeout);
     let is_meant = |name: &str| scope.means_left_over(fleet, snapshot, name);
-    let mut left = left_over(fleet, locks.path(), is_meant, &scope.spared)?;
+    let mut left = left_over(fleet, locks.path(), is_meant, &HashMap::new(), &scope.spared)?;
     let keepers = keepers(locks, entries, snapshot, is_meant, &left);
     left.extend(judge_left_over(fleet, &keepers, &scope.spared)?);
     left.retain(LeftOver::ends_with_fleet);
@@ -66,5 +71,15 @@ fn keepers(
         snapshot.instances.iter().any(|one| one.includes(pid))
             || left.iter().any(|one| one.process.identity.pid == pid)
     };
-    all.filter(|&(pid, _)| !is_known(pid)).collect()
+    all.filter(|&(pid, _)| !is_known(pid) && !is_of_another_folder(pid, locks.path())).collect()
+}
+
+/// Whether a process has guards open in other lock directories alone: it keeps an account of the machine
+/// that this folder trades, too, and is for the other folder to stop.
+fn is_of_another_folder(pid: u32, locks: &Path) -> bool {
+    let guards = inspect::open_in(pid, GUARD_FOLDER);
+    let is_here = |guard: &PathBuf| {
+        guard.parent().and_then(Path::parent).is_some_and(|folder| same_folder(folder, locks))
+    };
+    !guards.is_empty() && !guards.iter().any(is_here)
 }

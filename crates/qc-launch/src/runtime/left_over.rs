@@ -12,7 +12,9 @@ use std::time::Duration;
 use qc_fleet::{
     Fate, LeftOver, Role, Stage, StopPlan, Stopped, judge_left_over, left_over, perform,
 };
-use qc_process::{Identity, ProcessInfo, describe, identity_of, lineage};
+use qc_process::{
+    Identity, Liveness, ProcessInfo, describe, identity_of, inspect, lineage, liveness,
+};
 use qc_supervise::{Event, Id, NotStarted, State};
 
 use super::{Message, Runtime, told_of};
@@ -33,6 +35,8 @@ pub(super) struct LeftOvers {
     rounds: HashMap<Id, u32>,
     /// Since when the lock of a component has been open in what is not its holder.
     open_since: HashMap<Id, Duration>,
+    /// What was in the session of a component's run when it ended, with the component's name.
+    seen: HashMap<Identity, String>,
     /// The components that a reload has removed, whose last runs may have left something behind.
     removed: HashMap<String, Id>,
 }
@@ -58,7 +62,7 @@ impl Runtime<'_> {
         let ids: HashSet<Id> = lives.iter().map(|(id, _)| *id).collect();
         let is_meant = |name: &str| self.roster.id(name).is_some_and(|id| ids.contains(&id));
         let found = match self.spared_of_left_over() {
-            Ok(spared) => left_over(&self.fleet, self.locks.path(), is_meant, &spared),
+            Ok(spared) => self.found_left_over(is_meant, &spared),
             Err(error) => Err(error),
         };
         let found = match found {
@@ -84,6 +88,31 @@ impl Runtime<'_> {
             Some(left) => !self.end_left_over(id, life, left),
         });
         free
+    }
+
+    /// Finds what the runs of these components have started, also by what was seen when they ended.
+    fn found_left_over(
+        &self,
+        is_meant: impl Fn(&str) -> bool,
+        spared: &[Identity],
+    ) -> io::Result<Vec<LeftOver>> {
+        left_over(&self.fleet, self.locks.path(), is_meant, &self.left_overs.seen, spared)
+    }
+
+    /// Notes what is in the sessions of these, whose runs have just ended, so that their number is
+    /// still theirs: a worker may have no other mark.
+    pub(super) fn note_sessions(&mut self, ids: &[Id]) {
+        let first = |id: &Id| Some((self.running(*id)?.first_pid()?, self.roster.name(*id)));
+        let sessions: HashMap<u32, _> = ids.iter().filter_map(first).collect();
+        if sessions.is_empty() {
+            return;
+        }
+        let seen = &mut self.left_overs.seen;
+        seen.retain(|process, _| liveness(process) != Liveness::Dead);
+        // Without the process list nothing else is found, either, and the next look says so.
+        let found = inspect::in_sessions(&sessions.keys().copied().collect::<Vec<_>>());
+        let found = found.unwrap_or_default().into_iter();
+        seen.extend(found.map(|(process, session)| (process, sessions[&session].to_string())));
     }
 
     /// Returns whom no look for left-over programs may touch: this program, what it was started from,
@@ -198,9 +227,8 @@ impl Runtime<'_> {
             return;
         }
         let is_meant = |name: &str| removed.contains_key(&name.to_lowercase());
-        let found = self
-            .spared_of_left_over()
-            .and_then(|spared| left_over(&self.fleet, self.locks.path(), is_meant, &spared));
+        let found =
+            self.spared_of_left_over().and_then(|spared| self.found_left_over(is_meant, &spared));
         match found {
             Ok(found) => {
                 for one in found.into_iter().filter(LeftOver::ends_with_fleet) {
@@ -236,7 +264,7 @@ impl Runtime<'_> {
     fn end_all_left_over(&mut self) -> io::Result<bool> {
         let spared = self.spared_of_left_over()?;
         let is_meant = |name: &str| self.roster.id(name).is_some();
-        let mut left = left_over(&self.fleet, self.locks.path(), is_meant, &spared)?;
+        let mut left = self.found_left_over(is_meant, &spared)?;
         left.retain(|one| one.ends_with_fleet() && !self.is_in_own_session(&one.process));
         let names: HashMap<Identity, String> =
             left.iter().map(|one| (one.process.identity.clone(), one.text())).collect();

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use qc_process::{Ask, Process, has_group, wait_any};
+use qc_process::{Ask, Child, Process, has_group, wait_any};
 use qc_supervise::{Exit, Id, State};
 
 use super::program::{Member, Sight, is_python_name};
@@ -86,7 +86,7 @@ impl Runtime<'_> {
     /// Follows up on ends of processes: a component whose processes have all ended has ended.
     pub(super) fn settle_ends(&mut self) {
         let unsettled = std::mem::take(&mut self.unsettled);
-        let mut left = Vec::new();
+        let (mut left, mut ended) = (Vec::new(), Vec::new());
         for id in unsettled {
             let Some(running) = self.running_mut(id) else { continue };
             let before = running.members.len();
@@ -106,10 +106,12 @@ impl Runtime<'_> {
                     }
                 }
                 Some(running) if running.may_have_left() && !self.left_well(id) => left.push(id),
-                _ => self.finish_end(id),
+                _ => ended.push(id),
             }
         }
-        self.settle_left(&left);
+        self.settle_left(&left, &mut ended);
+        self.note_sessions(&ended);
+        ended.into_iter().for_each(|id| self.finish_end(id));
     }
 
     /// Whether it ended by itself and reported success, so that what it leaves is its own will.
@@ -122,8 +124,9 @@ impl Runtime<'_> {
         self.machine.view(id).is_some_and(|view| view.state == State::Stopping)
     }
 
-    /// Looks what these, whose first process has ended, have left behind.
-    fn settle_left(&mut self, ids: &[Id]) {
+    /// Looks what these, whose first process has ended, have left behind; adds those that have left nothing
+    /// to `ended`.
+    fn settle_left(&mut self, ids: &[Id], ended: &mut Vec<Id>) {
         if ids.is_empty() {
             return;
         }
@@ -137,7 +140,7 @@ impl Runtime<'_> {
                 Err(error) => self.blind(error),
             }
             if self.running(id).is_none_or(|running| running.members.is_empty()) {
-                self.finish_end(id);
+                ended.push(id);
             } else {
                 self.end_members(id);
             }
@@ -247,8 +250,12 @@ impl Running {
         if self.is_adopted_wrapper {
             return true;
         }
-        let first = self.child.as_ref().map(|child| child.identity().pid);
-        let first = first.or(self.identity.as_ref().map(|identity| identity.pid));
-        first.is_some_and(has_group)
+        self.first_pid().is_some_and(has_group)
+    }
+
+    /// Returns the pid of its first process, which has begun a group and a session.
+    pub(super) fn first_pid(&self) -> Option<u32> {
+        let first = self.child.as_ref().map(Child::identity).or(self.identity.as_ref());
+        first.map(|identity| identity.pid)
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{file_id, read_at_once};
-use crate::in_parts;
+use crate::{Identity, identity_of, in_parts};
 
 /// How many environments are read one after the other before another processor is worth it.
 const READ_AT_ONCE: usize = 64;
@@ -48,7 +48,26 @@ pub(crate) fn first_folder(pid: u32) -> Option<PathBuf> {
     folder.is_absolute().then(|| folder.to_path_buf())
 }
 
-pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>> {
+/// Returns the processes of these sessions, each with the session.
+///
+/// Source: <https://man7.org/linux/man-pages/man2/getsid.2.html>
+pub(crate) fn in_sessions(sessions: &[u32]) -> io::Result<Vec<(Identity, u32)>> {
+    let session = |pid: u32| {
+        // SAFETY: getsid takes any number.
+        let session = unsafe { libc::getsid(pid.try_into().ok()?) };
+        u32::try_from(session).ok().filter(|session| sessions.contains(session))
+    };
+    let found = super::pids()?.into_iter().filter_map(|pid| Some((pid, session(pid)?)));
+    Ok(found.filter_map(|(pid, session)| Some((identity_of(pid).ok()?, session))).collect())
+}
+
+pub(crate) fn folder_id(folder: &Path) -> Option<String> {
+    super::id_text(&file_id(&fs::metadata(folder).ok()?))
+}
+
+pub(crate) fn with_variables<const N: usize>(
+    names: [&str; N],
+) -> io::Result<Vec<(u32, [Option<OsString>; N])>> {
     let pids = super::pids()?;
     let read = |pids: &[u32]| {
         let found = pids.iter().filter_map(|&pid| Some((pid, variables(pid, names)?)));
@@ -57,7 +76,7 @@ pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString
     Ok(in_parts(&pids, READ_AT_ONCE, read).into_iter().flatten().collect())
 }
 
-fn variables(pid: u32, names: [&str; 2]) -> Option<[OsString; 2]> {
+fn variables<const N: usize>(pid: u32, names: [&str; N]) -> Option<[Option<OsString>; N]> {
     let environment = read_at_once(&format!("/proc/{pid}/environ")).ok()?;
     let value = |name: &str| {
         let mut variables = environment.split(|&byte| byte == 0);
@@ -65,7 +84,8 @@ fn variables(pid: u32, names: [&str; 2]) -> Option<[OsString; 2]> {
             variables.find_map(|it| it.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
         Some(OsStr::from_bytes(value).to_os_string())
     };
-    Some([value(names[0])?, value(names[1])?])
+    let values = names.map(value);
+    values.first()?.is_some().then_some(values)
 }
 
 pub(crate) fn sees_same(pid: u32, path: &Path, own: &Path) -> bool {

@@ -113,8 +113,11 @@ pub(crate) fn describe(pids: &[u32]) -> io::Result<Listing> {
     Ok(Listing { processes, ..Listing::default() })
 }
 
-/// Returns the pids of the processes whose environment has both of these variables, with their values.
-pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>> {
+/// Returns the pids of the processes whose environment has the first of these variables, with the values
+/// of all.
+pub(crate) fn with_variables<const N: usize>(
+    names: [&str; N],
+) -> io::Result<Vec<(u32, [Option<OsString>; N])>> {
     let mut system = new_system()?;
     let environments =
         ProcessRefreshKind::nothing().with_environ(UpdateKind::Always).without_tasks();
@@ -127,7 +130,8 @@ pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString
             };
             process.environ().iter().find_map(of)
         };
-        Some([value(names[0])?, value(names[1])?])
+        let values = names.map(value);
+        values.first()?.is_some().then_some(values)
     };
     let all = system.processes().iter();
     Ok(all.filter_map(|(pid, process)| Some((pid.as_u32(), values(process)?))).collect())
