@@ -138,7 +138,7 @@ impl Snapshot {
                 ),
                 left => format!(
                     "lock {name} is not free: its holder{holder} has ended, and {} keeps it open; \
-                     `qc-lock release-left {name}` ends that",
+                     `qc-lock release-left {name}` shows what that is and ends what it may end",
                     openers_text(left)
                 ),
             };

@@ -153,10 +153,14 @@ fn release(name: &LockName, holder: &Holder) -> String {
     }
     let name = visible(holder.name.as_deref().unwrap_or(name.as_str()));
     match &holder.elsewhere {
-        None => format!("; `qc-lock release-left {name}` ends that"),
+        None => {
+            format!("; `qc-lock release-left {name}` shows what that is and ends what it may end")
+        }
         Some(Some(folder)) if holder.name.is_some() => {
             let folder = visible(folder);
-            format!("; `qc-lock release-left {name} --root \"{folder}\"` ends that")
+            format!(
+                "; `qc-lock release-left {name} --root \"{folder}\"` shows what that is and ends what it may end"
+            )
         }
         Some(_) => String::new(),
     }

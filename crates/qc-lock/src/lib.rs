@@ -99,13 +99,16 @@ fn list(locks: &LockDir, cli: &Cli, output: &mut dyn Write) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-/// Says who keeps a lock open whose holder has ended, and which command ends that.
+/// Says who keeps a lock open whose holder has ended, and which command helps.
 fn write_kept_open(name: &str, open_in: &[Opener], output: &mut dyn Write) -> io::Result<()> {
     if open_in.is_empty() {
         return Ok(());
     }
     let (name, openers) = (visible(name), openers_text(open_in));
-    writeln!(output, "{name} is kept open by {openers}; `qc-lock release-left {name}` ends that.")
+    writeln!(
+        output,
+        "{name} is kept open by {openers}; `qc-lock release-left {name}` shows what that is and ends what it may end."
+    )
 }
 
 fn lock_table(entries: &[LockEntry], color: ColorChoice) -> String {

@@ -63,15 +63,24 @@ pub(crate) fn run(
     }
     let alive = stopped.iter().any(|one| one.outcome.is_alive());
     // What the command was started from is not on the list.
-    let open = locks.openers_of_lock(name, locks.status(name)?.as_ref());
-    if alive || !kept.is_empty() || !open.is_empty() {
+    let entry = locks.status(name)?;
+    let holder = entry.as_ref().filter(|entry| entry.state.is_live()).map(|entry| entry.pid);
+    let open = locks.openers_of_lock(name, entry.as_ref());
+    if alive || !kept.is_empty() || (holder.is_none() && !open.is_empty()) {
         let message = format!("{name} is still kept open");
         let hint =
             "what is never ended here is for you to end; `qc-ps --tree` shows where it belongs";
         return Err(Failure::new(Exit::Failed, message, hint));
     }
     if !json {
-        writeln!(output, "{name} is free.")?;
+        match holder {
+            // A launcher that waited for the lock has started its component.
+            Some(pid) => {
+                let pid = pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
+                writeln!(output, "{name} was freed, and runs again{pid}.")?;
+            }
+            None => writeln!(output, "{name} is free.")?,
+        }
     }
     Ok(Exit::Done)
 }

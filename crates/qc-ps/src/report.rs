@@ -246,7 +246,7 @@ impl Report {
             let (name, openers) = (visible(&lock.name), openers_text(&lock.open_in));
             writeln!(
                 output,
-                "\n! lock {name} is kept open by {openers}; `qc-lock release-left {name}` ends that"
+                "\n! lock {name} is kept open by {openers}; `qc-lock release-left {name}` shows what that is and ends what it may end"
             )?;
         }
         if let Some(text) = &self.incomplete {

@@ -209,7 +209,8 @@ fn what_keeps_a_lock_open_is_named_with_the_command_that_ends_it() {
     let fleet = fleet("");
     let helper = left_open(&fleet, "log-shipper");
     let open = format!("PID {} (log-shipper)", helper.pid);
-    let command = "`qc-lock release-left BRAIN_LARISSA` ends that";
+    let command =
+        "`qc-lock release-left BRAIN_LARISSA` shows what that is and ends what it may end";
     let account = fleet.account(31).to_string();
     let run = ["run", "BRAIN_LARISSA", "--account", &account, "--", "never-run"];
     let refused = fleet.run("qc-lock", &run);
@@ -255,6 +256,19 @@ fn what_keeps_a_lock_open_is_ended_when_that_is_confirmed() {
     assert!(again.stdout.contains("is not kept open"), "{again:?}");
     let free = fleet.run("qc-lock", &["run", "BRAIN_LARISSA", "--", "never-run"]);
     assert_eq!(free.code, 127, "the lock is free, and there is no such program: {free:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_keeps_a_lock_open_is_ended_beside_a_launcher_that_waits_for_the_lock() {
+    let fleet = fleet("");
+    let helper = left_open(&fleet, "log-shipper");
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("BLOCKED BRAIN_LARISSA: its lock is kept open by");
+    let released = fleet.run("qc-lock", &["release-left", "BRAIN_LARISSA", "--yes"]);
+    assert_eq!(released.code, 0, "{released:?}");
+    launch.wait_for("started BRAIN_LARISSA");
+    assert!(!is_alive(&helper) && is_alive(&brain(&fleet)));
 }
 
 #[cfg(unix)]

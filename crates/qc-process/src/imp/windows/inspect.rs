@@ -12,6 +12,8 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     TH32CS_SNAPMODULE32,
 };
 
+use crate::Identity;
+
 /// How often a process that is loading libraries at this moment is looked at.
 const TRIES: usize = 5;
 
