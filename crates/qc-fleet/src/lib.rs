@@ -75,7 +75,7 @@ pub use schema::schema;
 pub use snapshot::Snapshot;
 pub use stop::{
     Exposure, Kept, Outcome, Pace, Progress, STOP_ORDER, Scope, Stage, StopPlan, Stopped, Stopping,
-    Target, perform, plan_now, plan_seen,
+    Target, perform, perform_at, plan_now, plan_seen,
 };
 pub use template::{section_template, template};
 pub use terminal::{TerminalEntry, terminals};

@@ -106,10 +106,22 @@ pub fn perform(
     plan: &StopPlan,
     report: &mut dyn FnMut(Progress<'_>),
 ) -> std::io::Result<Vec<Stopped>> {
+    perform_at(plan, Pace::Full, report)
+}
+
+/// Performs `plan` at another pace.
+///
+/// # Errors
+/// As [`perform`].
+pub fn perform_at(
+    plan: &StopPlan,
+    pace: Pace,
+    report: &mut dyn FnMut(Progress<'_>),
+) -> std::io::Result<Vec<Stopped>> {
     let mut stopping = Stopping::new(report)?;
     stopping.add(plan.targets());
     for stage in &plan.stages {
-        stopping.stop(stage.role, Pace::Full);
+        stopping.stop(stage.role, pace);
     }
     Ok(stopping.finish())
 }

@@ -488,6 +488,40 @@ fn a_worker_of_a_crashed_brains_session_is_ended_whatever_its_environment() {
     assert!(!is_alive(&worker));
 }
 
+/// A worker that starts another one of itself when it is asked to stop.
+#[cfg(unix)]
+const HYDRA: &str = "
+import os, signal, time
+def again(*_):
+    if os.fork(): os._exit(0)
+signal.signal(signal.SIGTERM, again)
+open('daemon-%d' % os.getpid(), 'w').close()
+while True: time.sleep(0.05)
+";
+
+/// Windows programs don't fork.
+#[cfg(unix)]
+#[test]
+fn a_worker_that_starts_itself_again_when_it_is_asked_is_killed_the_second_time() {
+    let Some(python) = qc_tests::python() else { return };
+    let fleet = fleet("");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
+    let more =
+        json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), CLEAN).unwrap();
+    std::fs::write(fleet.root().join("worker.py"), HYDRA).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_LARISSA");
+    let worker = await_daemon(&fleet);
+    kill(&brain(&fleet));
+    launch.wait_for(&format!("worker.py (PID {}) behind, which is asked to stop", worker.pid));
+    launch.wait_for("behind, which comes again, and is killed");
+    launch.wait_for("was KILLED");
+    launch.wait_for("started BRAIN_LARISSA");
+}
+
 /// Windows lets no folder be moved that a process works in.
 #[cfg(unix)]
 #[test]

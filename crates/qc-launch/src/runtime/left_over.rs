@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use qc_fleet::{
-    Fate, LeftOver, Role, Stage, StopPlan, Stopped, judge_left_over, left_over, perform,
+    Fate, LeftOver, Pace, Role, Stage, StopPlan, Stopped, Target, judge_left_over, left_over,
+    perform, perform_at,
 };
 use qc_process::{
     Identity, Liveness, ProcessInfo, describe, identity_of, inspect, lineage, liveness,
@@ -35,8 +36,8 @@ pub(super) struct LeftOvers {
     rounds: HashMap<Id, u32>,
     /// Since when the lock of a component has been open in what is not its holder.
     open_since: HashMap<Id, Duration>,
-    /// What was in the session of a component's run when it ended, with the component's name.
-    seen: HashMap<Identity, String>,
+    /// What was in the session of a component's run when it ended, with the session and the component.
+    seen: HashMap<Identity, (u32, String)>,
     /// The components that a reload has removed, whose last runs may have left something behind.
     removed: HashMap<String, Id>,
 }
@@ -46,6 +47,25 @@ impl LeftOvers {
     pub(super) fn forget(&mut self, id: Id) {
         self.rounds.remove(&id);
         self.open_since.remove(&id);
+    }
+
+    /// Notes what is in these sessions, which belong to the components with these names.
+    fn note(&mut self, sessions: &HashMap<u32, String>) {
+        if sessions.is_empty() {
+            return;
+        }
+        self.seen.retain(|process, _| liveness(process) != Liveness::Dead);
+        // Without the process list nothing else is found, either, and the next look says so.
+        let found = inspect::in_sessions(&sessions.keys().copied().collect::<Vec<_>>());
+        for (process, session) in found.unwrap_or_default() {
+            self.seen.insert(process, (session, sessions[&session].clone()));
+        }
+    }
+
+    /// Notes what these, which have just ended, have started in their sessions meanwhile.
+    fn note_again<'a>(&mut self, ended: impl Iterator<Item = &'a Identity>) {
+        let sessions = ended.filter_map(|one| self.seen.get(one).cloned()).collect();
+        self.note(&sessions);
     }
 
     /// A component is not in the config any more, and has ended.
@@ -96,23 +116,18 @@ impl Runtime<'_> {
         is_meant: impl Fn(&str) -> bool,
         spared: &[Identity],
     ) -> io::Result<Vec<LeftOver>> {
-        left_over(&self.fleet, self.locks.path(), is_meant, &self.left_overs.seen, spared)
+        let seen = self.left_overs.seen.iter();
+        let known = seen.map(|(process, (_, name))| (process.clone(), name.clone())).collect();
+        left_over(&self.fleet, self.locks.path(), is_meant, &known, spared)
     }
 
     /// Notes what is in the sessions of these, whose runs have just ended, so that their number is
     /// still theirs: a worker may have no other mark.
     pub(super) fn note_sessions(&mut self, ids: &[Id]) {
         let first = |id: &Id| Some((self.running(*id)?.first_pid()?, self.roster.name(*id)));
-        let sessions: HashMap<u32, _> = ids.iter().filter_map(first).collect();
-        if sessions.is_empty() {
-            return;
-        }
-        let seen = &mut self.left_overs.seen;
-        seen.retain(|process, _| liveness(process) != Liveness::Dead);
-        // Without the process list nothing else is found, either, and the next look says so.
-        let found = inspect::in_sessions(&sessions.keys().copied().collect::<Vec<_>>());
-        let found = found.unwrap_or_default().into_iter();
-        seen.extend(found.map(|(process, session)| (process, sessions[&session].to_string())));
+        let sessions = ids.iter().filter_map(first);
+        let sessions = sessions.map(|(session, name)| (session, name.to_string())).collect();
+        self.left_overs.note(&sessions);
     }
 
     /// Returns whom no look for left-over programs may touch: this program, what it was started from,
@@ -159,22 +174,26 @@ impl Runtime<'_> {
             self.events.push_back(Event::NotStarted { id, life, why });
             return true;
         }
-        let text = format!("{name} has left {} behind, which is asked to stop", texts(&ending));
+        // What starts another one of itself when it is asked gets no second time to do so.
+        let is_again = *rounds > 1;
+        let what = if is_again { "comes again, and is killed" } else { "is asked to stop" };
+        let text = format!("{name} has left {} behind, which {what}", texts(&ending));
         self.say_of(id, Level::Warning, "stopping", &text);
         let names = ending.iter().map(|one| (one.process.identity.clone(), one.text())).collect();
         let targets = ending.iter().map(|one| one.target(&self.fleet)).collect();
-        self.stop_left_over(LeftOverEnd { id, life, names }, targets);
+        let pace = if is_again { Pace::Kill } else { Pace::Full };
+        self.stop_left_over(LeftOverEnd { id, life, names }, targets, pace);
         true
     }
 
     /// Stops these on another thread.
-    fn stop_left_over(&mut self, end: LeftOverEnd, mut targets: Vec<qc_fleet::Target>) {
+    fn stop_left_over(&mut self, end: LeftOverEnd, mut targets: Vec<Target>, pace: Pace) {
         let role = Role::Other;
         targets.iter_mut().for_each(|target| target.role = role);
         let plan = StopPlan { stages: vec![Stage { role, targets }], ..StopPlan::default() };
         let (post, told) = (self.post(), end.clone());
         let stop = move || {
-            let stopped = perform(&plan, &mut |_| ());
+            let stopped = perform_at(&plan, pace, &mut |_| ());
             post.send(Message::LeftOverEnded(told, stopped));
         };
         if let Err(error) = thread::Builder::new().name("left over".into()).spawn(stop) {
@@ -190,6 +209,7 @@ impl Runtime<'_> {
     ) {
         let (id, life) = (end.id, end.life);
         if let Ok(stopped) = stopped {
+            self.left_overs.note_again(stopped.iter().map(|one| &one.target.identity));
             stopped.iter().for_each(|one| self.tell_left_over(one, &end.names));
         }
         if self.roster.get(id).is_none() {
@@ -241,6 +261,7 @@ impl Runtime<'_> {
                     self.stop_left_over(
                         LeftOverEnd { id, life: 0, names },
                         vec![one.target(&self.fleet)],
+                        Pace::Full,
                     );
                 }
             }
