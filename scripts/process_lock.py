@@ -977,7 +977,7 @@ def _check_account(account):
     text = _text_of_account(account)
     spelled = _spelled_account(text)
     if spelled is None:
-        _say(f"WARNING: {text!r} is no account, so no lock on an account is taken")
+        _say(f"WARNING: {text!r} is not an account, so no lock on an account is taken")
     return spelled
 
 
@@ -986,7 +986,7 @@ def _text_of_account(account):
     if isinstance(account, str):
         return str.__str__(account)  # of an enumeration, the value
     if type(account).__name__ in ("bool", "bool_") or not (hasattr(account, "__index__") or hasattr(account, "__float__")):
-        raise LockNameError(f"{account!r} is no account; use a number or a text")
+        raise LockNameError(f"{account!r} is not an account; use a number or a text")
     try:
         if hasattr(account, "__index__"):
             return str(int(operator.index(account)))
@@ -995,11 +995,11 @@ def _text_of_account(account):
     except (ArithmeticError, TypeError, ValueError):
         is_whole = False
     if not is_whole:
-        raise LockNameError(f"{account!r} is no account; use a whole number or a text")
+        raise LockNameError(f"{account!r} is not an account; use a whole number or a text")
     # From there on a float (of 2, 4 or 8 bytes) leaves out numbers: it may have been another one.
     exact = {2: 2**11, 4: 2**24}.get(getattr(account, "itemsize", 8), 2**53)
     if (isinstance(account, float) or hasattr(account, "itemsize")) and abs(whole) >= exact:
-        raise LockNameError(f"{account!r} is no account; a float does not keep all its digits, so use a text")
+        raise LockNameError(f"{account!r} is not an account; a float does not keep all its digits, so use a text")
     return str(whole)
 
 
@@ -1014,17 +1014,17 @@ def _spelled_account(text):
     number = re.fullmatch(r"([0-9]+)(?:\.([0-9]*))?", spelled)
     if number:
         if number[2] and number[2].strip("0"):
-            raise LockNameError(f"{text!r} is no account; an account number has no fraction")
+            raise LockNameError(f"{text!r} is not an account; an account number has no fraction")
         spelled = number[1].lstrip("0") or "0"
     elif _SEPARATED.fullmatch(spelled):
         digits = re.sub("[^0-9]", "", spelled.partition(".")[0])
-        raise LockNameError(f"{text!r} is no account; write the number in digits alone, {digits!r}")
+        raise LockNameError(f"{text!r} is not an account; write the number in digits alone, {digits!r}")
     elif _EXPONENT.fullmatch(spelled):
-        raise LockNameError(f"{text!r} is no account; write the number in full, without an exponent")
+        raise LockNameError(f"{text!r} is not an account; write the number in full, without an exponent")
     if spelled.lower() in _MISSING:
         return None
     if len(spelled) > 64 or any(unicodedata.category(c) in ("Cc", "Cs") for c in spelled):
-        raise LockNameError(f"{text!r} is no account; use 1 to 64 printable characters")
+        raise LockNameError(f"{text!r} is not an account; use 1 to 64 printable characters")
     return spelled
 
 
@@ -1050,7 +1050,7 @@ def _account_use(shared_account, paper):
         if not isinstance(value, bool):
             raise LockNameError(f"{value!r} is neither True nor False; `shared_account` and `paper` are one of these")
     if shared_account and paper:
-        raise LockNameError("whoever only reads an account does not trade it on paper; leave out `paper`")
+        raise LockNameError("a reader does not trade on paper; leave out `paper`")
     return {"shared_account": shared_account, "paper": paper}
 
 

@@ -104,7 +104,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         Some(AccountArg::Account(account)) => request = request.account(account.clone()),
         Some(AccountArg::Missing(text)) => {
             let text = visible(text);
-            let warning = format!("`{text}` is no account, so no lock on an account is taken");
+            let warning = format!("`{text}` is not an account, so no lock on an account is taken");
             // Only said; the command runs under the lock of its name.
             let _ = writeln!(io::stderr(), "WARNING: {warning}");
         }

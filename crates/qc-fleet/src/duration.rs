@@ -11,7 +11,7 @@ const LONGEST: f64 = 36_500.0 * 86_400.0;
 /// # Errors
 /// A sentence saying what is accepted.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let refused = || format!("`{text}` is no duration such as 500ms, 30s, 5m or 24h");
+    let refused = || format!("`{text}` is not a valid duration; write 500ms, 30s, 5m or 24h");
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number: f64 = text[..split].parse().map_err(|_| refused())?;
     let unit = match &text[split..] {

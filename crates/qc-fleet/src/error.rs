@@ -23,7 +23,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// It is far larger than a config can be.
-    #[error("{} is larger than {} MiB, so it is no fleet's config", path.display(), limit >> 20)]
+    #[error("{} is larger than {} MiB, so it can't be a fleet's config", path.display(), limit >> 20)]
     Large {
         /// The file.
         path: PathBuf,

@@ -115,8 +115,7 @@ impl Snapshot {
             let orphans = orphans.filter(|(_, state)| *state == State::Orphan);
             findings.extend(orphans.map(|(one, _)| {
                 let pids = join(&one.pids());
-                let text =
-                    format!("{} is looked after by no orchestrator: PID {pids}", one.component);
+                let text = format!("{} is not supervised by a launcher: PID {pids}", one.component);
                 about(FindingKind::Orphan, text, one)
             }));
         }
@@ -328,7 +327,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let held = || lock("BRAIN_A", 20, LockState::Held);
         let brain = || process(root.path(), 20, 1, "python BRAIN_A.py");
-        let orphan = "BRAIN_A is looked after by no orchestrator: PID 20";
+        let orphan = "BRAIN_A is not supervised by a launcher: PID 20";
         let left =
             "lock MASTER_LAUNCH was left behind: its holder PID 9 has ended without giving it back";
 

@@ -258,7 +258,7 @@ mod tests {
         write("dy now\r\nmore");
         assert!(first.read().unwrap());
         fs::write(&path, "ready\n").unwrap();
-        assert!(first.read().unwrap(), "somebody has emptied the log");
+        assert!(first.read().unwrap(), "the log was emptied");
 
         // The line went to a part between two looks, and what follows is longer than what was there.
         let mut second = looker();

@@ -10,7 +10,7 @@ use qc_lock_core::{Latch, LockDir};
 use crate::ask::failure;
 use crate::cli::UnlatchArgs;
 
-const STILL: &str = "cancelled, what was forbidden still is";
+const STILL: &str = "cancelled; starts stay forbidden";
 
 pub(crate) fn unlatch(
     args: &UnlatchArgs,
@@ -34,10 +34,7 @@ pub(crate) fn unlatch(
                 return Err(cancelled(STILL, "type YES in capitals to allow starts again"));
             }
             Answer::Nobody => {
-                return Err(cancelled(
-                    "nobody answered, what was forbidden still is",
-                    "use --yes where nobody can type YES",
-                ));
+                return Err(cancelled("no answer; starts stay forbidden", "use --yes in scripts"));
             }
         }
     }

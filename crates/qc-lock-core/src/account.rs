@@ -15,16 +15,16 @@ pub struct Account(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
     /// The text stands for a missing value.
-    #[error("`{0}` is no account")]
+    #[error("`{0}` is not an account")]
     Missing(String),
     /// A number with a fraction.
-    #[error("`{0}` is no account: an account number has no fraction")]
+    #[error("`{0}` is not an account: an account number has no fraction")]
     Fraction(String),
     /// Digits with blanks, commas or `_` between them.
-    #[error("`{0}` is no account: write the number in digits alone, `{digits}`", digits = digits_of(.0))]
+    #[error("`{0}` is not an account: write the number in digits alone, `{digits}`", digits = digits_of(.0))]
     Separated(String),
     /// A number with an exponent, as a spreadsheet writes a long one.
-    #[error("`{0}` is no account: write the number in full, without an exponent")]
+    #[error("`{0}` is not an account: write the number in full, without an exponent")]
     Exponent(String),
     /// The text is too long or not printable.
     #[error("an account has 1 to 64 printable characters")]

@@ -124,7 +124,7 @@ fn write_left(name: &LockName, left: &[LeftOver], output: &mut dyn Write) -> io:
 
 fn ask(name: &LockName) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
-        let message = format!("nobody can be asked whether to end what keeps {name} open");
+        let message = format!("no terminal to ask whether to end what keeps {name} open");
         return Err(Failure::new(Exit::Usage, message, "use --yes in scripts"));
     }
     match confirm("Type YES to end them")? {

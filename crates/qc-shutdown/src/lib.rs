@@ -163,9 +163,7 @@ fn ask(plan: &StopPlan) -> Result<(), Failure> {
         Answer::No => {
             refused("cancelled, nothing was stopped", "type YES in capitals to stop the fleet")
         }
-        Answer::Nobody => {
-            refused("nobody answered, nothing was stopped", "use --yes where nobody can type YES")
-        }
+        Answer::Nobody => refused("no answer; nothing was stopped", "use --yes in scripts"),
     }
 }
 

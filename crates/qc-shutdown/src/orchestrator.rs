@@ -279,7 +279,7 @@ fn stop_itself(
                 stopping.note_told(|one| one.role == Role::Orchestrator && is_mine(one));
             }
             warn(&format!(
-                "the orchestrator does not do as it is told ({why}); it is stopped, and the rest directly"
+                "the orchestrator ignores the request ({why}); it is stopped, and the rest directly"
             ));
             if group.ends { Pace::Full } else { Pace::Kill }
         }

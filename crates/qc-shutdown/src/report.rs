@@ -353,7 +353,7 @@ pub(crate) fn write_plan(
             names.dedup();
             if !names.is_empty() {
                 let names = names.join(", ");
-                writeln!(output, "{} runs on and is told not to start {names}.", line(one))?;
+                writeln!(output, "{} runs on and is asked not to start {names}.", line(one))?;
             }
         }
         let nothing = match snapshot.own().next() {
@@ -383,7 +383,7 @@ pub(crate) fn write_plan(
         }
         writeln!(
             output,
-            "  {} runs on: it is told to stop these and not to start them again;",
+            "  {} runs on: it is asked to stop these and not to start them again;",
             line(of_one)
         )?;
         let otherwise = match of_one.iter().any(|one| plan.spares(one)) {

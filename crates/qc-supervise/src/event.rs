@@ -177,8 +177,8 @@ pub enum Action {
 /// What ends with a code that says that a command was not found.
 fn not_found(code: i32) -> Option<&'static str> {
     match code {
-        127 => Some("a shell or a script says so of what it was to run"),
-        9009 => Some("`cmd` says so, and so does the `python.exe` that only opens the Store"),
+        127 => Some("a shell reports this for the program that it was to run"),
+        9009 => Some("`cmd` and the `python.exe` that only opens the Store report this"),
         _ => None,
     }
 }
@@ -211,7 +211,7 @@ impl fmt::Display for Exit {
                 None => write!(f, "exit code {code}"),
             },
             Self::Signal(signal) => write!(f, "signal {signal}"),
-            Self::Unknown => f.write_str("an exit code that nobody knows, because it was adopted"),
+            Self::Unknown => f.write_str("an unknown exit code, because it was adopted"),
         }
     }
 }

@@ -37,7 +37,7 @@ fn qc_lock_answers_bad_input_with_one_line() {
         (Row::typed(&["lsit"]), "unrecognized subcommand 'lsit'"),
         (Row::typed(&["run", "X"]), "required arguments were not provided: <COMMAND>..."),
         (Row::typed(&["run", "-E", "300", "X", "--", done]), "300 is not in 0..=255"),
-        (Row::typed(&["run", "--wait", "abc", "X", "--", done]), "`abc` is no duration"),
+        (Row::typed(&["run", "--wait", "abc", "X", "--", done]), "`abc` is not a valid duration"),
         (
             Row::typed(&["run", "--account", "1\u{1b}", "X", "--", done]),
             "1 to 64 printable characters",
@@ -47,7 +47,7 @@ fn qc_lock_answers_bad_input_with_one_line() {
             "account number has no fraction",
         ),
         (Row::typed(&["run", "--terminal", "", "X", "--", done]), "a value is required for"),
-        (Row::typed(&["history", "--since", "99999999999999999999"]), "is no duration"),
+        (Row::typed(&["history", "--since", "99999999999999999999"]), "is not a valid duration"),
         (Row::typed(&["--color", "pink", "list"]), "[possible values: auto, always, never]"),
         (Row::typed(&["--json"]), "no command was given"),
         (Row::typed(&["--lock-dir", "", "list"]), "a value is required for '--lock-dir <DIR>'"),
@@ -187,9 +187,9 @@ fn qc_shutdown_answers_bad_input_with_one_line() {
     );
     rows.extend(rows_about_lock_dirs(&["--yes"]));
     rows.extend([
-        Row::typed(&["--timeout", "abc"]).refused(2, "`abc` is no duration such as 500ms"),
+        Row::typed(&["--timeout", "abc"]).refused(2, "`abc` is not a valid duration; write 500ms"),
         Row::typed(&["--timeout", "-1s"]).refused(2, "unexpected argument '-1' found"),
-        Row::typed(&["--timeout", "99999999999999999999"]).refused(2, "is no duration"),
+        Row::typed(&["--timeout", "99999999999999999999"]).refused(2, "is not a valid duration"),
         Row::typed(&["everything"]).refused(2, "unexpected argument 'everything' found"),
         Row::typed(&["--help"]).prints("Usage: "),
     ]);

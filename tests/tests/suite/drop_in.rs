@@ -148,7 +148,7 @@ fn a_missing_account_is_said_and_locks_only_the_name() {
         let held = locks.hold(who, "BRAIN_DROPIN", Some("nan"));
         assert_eq!(locks.read("BRAIN_DROPIN")["resources"].as_array().unwrap().len(), 1);
         let finished = held.finish();
-        assert!(finished.stderr.contains("is no account"), "{who:?}: {finished:?}");
+        assert!(finished.stderr.contains("is not an account"), "{who:?}: {finished:?}");
     }
 }
 

@@ -205,7 +205,7 @@ fn the_four_states_stand_side_by_side() {
     drop(launch);
     let check = ps(&fleet, &["--check", "--role", "brain"]);
     assert_eq!(check.code, 3, "{check:?}");
-    assert!(check.stdout.contains("BRAIN_LEDA is looked after by no orchestrator"), "{check:?}");
+    assert!(check.stdout.contains("BRAIN_LEDA is not supervised by a launcher"), "{check:?}");
     assert_eq!(states(&fleet), ["orphan"; 7]);
 
     // One brain crashes, and somebody starts it by hand, without its lock.

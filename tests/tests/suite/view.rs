@@ -162,7 +162,7 @@ fn a_start_that_is_refused_leaves_a_crash_of_the_launcher_in_view() {
         let _ = process.kill();
         qc_process::wait_any(&[&process], std::time::Duration::from_secs(30)).unwrap();
     }
-    let orphan = "BRAIN_IRIS is looked after by no orchestrator: PID";
+    let orphan = "BRAIN_IRIS is not supervised by a launcher: PID";
     let missing = "WATCHDOG_IRIS is missing: the launcher crashed";
     assert_found(&fleet, (3, 3), orphan);
     assert_found(&fleet, (3, 3), missing);
@@ -205,7 +205,7 @@ fn a_crash_of_the_launcher_stays_in_view_while_a_part_of_the_fleet_is_stopped() 
         assert_eq!(found.code, 3, "{args:?} {down:?} {found:?}");
         for (name, one) in [&brain, &watchdog].into_iter().zip(&live) {
             let what = match liveness(one) {
-                Liveness::Alive => "is looked after by no orchestrator",
+                Liveness::Alive => "is not supervised by a launcher",
                 Liveness::Dead | Liveness::Unknown => "is missing: the launcher crashed",
             };
             let line = format!("{name} {what}");

@@ -84,7 +84,10 @@ impl<'a> Paths<'a> {
         let variable = |(position, (name, written)): (usize, &(String, Written))| {
             let at = at.key(name);
             if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(Mistake::of_key(at, "this is no name of an environment variable"));
+                return Err(Mistake::of_key(
+                    at,
+                    "this is not a valid name of an environment variable",
+                ));
             }
             let before = env.0[..position].iter();
             let is_same = |(other, _): &&(String, Written)| same_variable(other, name);

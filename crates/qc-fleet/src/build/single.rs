@@ -22,7 +22,7 @@ impl Builder<'_> {
                         .find(|(_, is_given)| *is_given);
                 if one.shared_account {
                     let message =
-                        format!("{name} trades its account, and shares it with nobody that does");
+                        format!("{name} trades its account and can't share it with another trader");
                     return Err(Mistake::of_key(at.key("shared_account"), message));
                 }
                 if let Some((key, _)) = key {

@@ -133,7 +133,7 @@ impl Folder {
 fn unwritable(path: &Path) -> Option<String> {
     let existing = path.ancestors().find(|path| fs::symlink_metadata(path).is_ok())?;
     if !existing.is_dir() {
-        return Some(format!("{} is no folder", existing.display()));
+        return Some(format!("{} is not a folder", existing.display()));
     }
     tempfile::tempfile_in(existing).err().map(|error| error.to_string())
 }

@@ -43,7 +43,7 @@ impl Visitor<'_> for NumberOrText {
     fn visit_i64<E: Error>(self, number: i64) -> Result<AccountId, E> {
         match u64::try_from(number) {
             Ok(number) => self.visit_u64(number),
-            Err(_) => Err(E::custom(format!("{number} is no account: it is less than 0"))),
+            Err(_) => Err(E::custom(format!("{number} is not an account: it is less than 0"))),
         }
     }
 
@@ -55,7 +55,7 @@ impl Visitor<'_> for NumberOrText {
             return Err(E::custom(message));
         }
         if number < 0.0 {
-            return Err(E::custom(format!("{number} is no account: it is less than 0")));
+            return Err(E::custom(format!("{number} is not an account: it is less than 0")));
         }
         // `-0.0` is 0.
         self.visit_str(&format!("{}", number.abs()))
@@ -125,10 +125,10 @@ mod tests {
     #[test]
     fn values_that_can_be_no_account_are_refused() {
         for (json, message) in [
-            ("-5", "-5 is no account: it is less than 0"),
-            ("-5.0", "-5 is no account: it is less than 0"),
-            ("123.5", "`123.5` is no account: an account number has no fraction"),
-            ("1e-3", "`0.001` is no account: an account number has no fraction"),
+            ("-5", "-5 is not an account: it is less than 0"),
+            ("-5.0", "-5 is not an account: it is less than 0"),
+            ("123.5", "`123.5` is not an account: an account number has no fraction"),
+            ("1e-3", "`0.001` is not an account: an account number has no fraction"),
             ("123456789012345678901234567890", "this number is too large to be read exactly"),
             ("1e300", "this number is too large to be read exactly"),
             ("true", "invalid type: boolean `true`, expected an account: a number, or a text"),

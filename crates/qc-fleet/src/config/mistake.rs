@@ -36,7 +36,7 @@ impl From<serde_path_to_error::Error<serde_json::Error>> for Mistake {
                 Some("env") => "an object of texts in quotes",
                 _ => "a text in quotes",
             };
-            return Self::new(at, format!("this must be {wanted}; what stands here is not shown"));
+            return Self::new(at, format!("this must be {wanted}; its value is not shown"));
         }
         let message = with_range(without_position(error.inner()));
         let Some((kind, known)) = unknown(&message) else { return Self::new(at, message) };

@@ -229,7 +229,7 @@ mod tests {
             ),
             (
                 r#""stop_timeout_seconds": "soon""#,
-                "3:25: `soon` is no duration such as 500ms, 30s, 5m or 24h (at PROCESS_MANAGER.stop_timeout_seconds)",
+                "3:25: `soon` is not a valid duration; write 500ms, 30s, 5m or 24h (at PROCESS_MANAGER.stop_timeout_seconds)",
             ),
             (
                 r#""stop_timeout_seconds": true"#,
@@ -237,19 +237,19 @@ mod tests {
             ),
             (
                 r#""server": {"ready": {"port": 70000}}"#,
-                "3:30: 70000 is no port, a number from 1 to 65535 (at PROCESS_MANAGER.server.ready.port)",
+                "3:30: 70000 is not a port (1 to 65535) (at PROCESS_MANAGER.server.ready.port)",
             ),
             (
                 r#""server": {"ready": {"port": 0}}"#,
-                "3:30: 0 is no port, a number from 1 to 65535 (at PROCESS_MANAGER.server.ready.port)",
+                "3:30: 0 is not a port (1 to 65535) (at PROCESS_MANAGER.server.ready.port)",
             ),
             (
                 r#""server": {"ready": {"log": "a(b"}}"#,
-                "3:29: this is no regular expression: unclosed group (at PROCESS_MANAGER.server.ready.log)",
+                "3:29: this is not a valid regular expression: unclosed group (at PROCESS_MANAGER.server.ready.log)",
             ),
             (
                 r#""server": {"ready": {"delay": 1, "lock": true}}"#,
-                "3:34: readiness shows by one thing, and `delay` stands here, too (at PROCESS_MANAGER.server.ready.lock)",
+                "3:34: only one readiness check is allowed, and `delay` is given as well (at PROCESS_MANAGER.server.ready.lock)",
             ),
             (
                 r#""brains": {"heartbeat": {"within": 5}}"#,
@@ -313,7 +313,7 @@ mod tests {
             ),
             (
                 r#""components": {"X": {"command": ["x"], "env": {"A=B": "1"}}}"#,
-                "3:48: this is no name of an environment variable (at PROCESS_MANAGER.components.X.env.A=B)",
+                "3:48: this is not a valid name of an environment variable (at PROCESS_MANAGER.components.X.env.A=B)",
             ),
             (
                 r#""components": {"X": {"command": ["x"], "env": {"A": "${NO}"}}}"#,
@@ -325,7 +325,7 @@ mod tests {
             ),
             (
                 r#""defaults": {"env": {"PIN": 1234}}"#,
-                "3:29: this must be a text in quotes; what stands here is not shown (at PROCESS_MANAGER.defaults.env.PIN)",
+                "3:29: this must be a text in quotes; its value is not shown (at PROCESS_MANAGER.defaults.env.PIN)",
             ),
             (
                 r#""metrics": "0.0.0.0:9464""#,

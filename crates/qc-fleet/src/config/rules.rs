@@ -249,7 +249,8 @@ impl Ready {
             probes.push(("log", Probe::Log(log.clone())));
         }
         if let [(first, _), (second, _), ..] = &probes[..] {
-            let message = format!("readiness shows by one thing, and `{first}` stands here, too");
+            let message =
+                format!("only one readiness check is allowed, and `{first}` is given as well");
             return Err(Mistake::of_key(at.key(second), message));
         }
         if let Some((_, probe)) = probes.pop() {
@@ -270,7 +271,7 @@ fn check_pattern(pattern: &str, at: &KeyPath) -> Result<(), Mistake> {
     // The error draws a picture, and says on its last line what it shows.
     let text = error.to_string();
     let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-    Err(Mistake::new(at.clone(), format!("this is no regular expression: {reason}")))
+    Err(Mistake::new(at.clone(), format!("this is not a valid regular expression: {reason}")))
 }
 
 impl Beat {
@@ -282,7 +283,7 @@ impl Beat {
     ) -> Result<(), Mistake> {
         let pulse = match (&self.file, self.output) {
             (Some(_), Some(true)) => {
-                let message = "a heartbeat shows by one thing, and `file` stands here, too";
+                let message = "only one heartbeat source is allowed, and `file` is given as well";
                 return Err(Mistake::of_key(at.key("output"), message));
             }
             (Some(file), _) => Some(Pulse::File(resolve(file, &at.key("file"))?)),

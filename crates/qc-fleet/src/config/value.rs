@@ -95,9 +95,8 @@ impl<'de> Deserialize<'de> for Port {
 
             fn visit_u64<E: Error>(self, number: u64) -> Result<Port, E> {
                 let port = u16::try_from(number).ok().and_then(NonZeroU16::new);
-                port.map(|port| Port(port.get())).ok_or_else(|| {
-                    E::custom(format!("{number} is no port, a number from 1 to 65535"))
-                })
+                port.map(|port| Port(port.get()))
+                    .ok_or_else(|| E::custom(format!("{number} is not a port (1 to 65535)")))
             }
         }
         deserializer.deserialize_u64(Number)
@@ -131,7 +130,7 @@ impl<'de> Deserialize<'de> for LocalAddress {
                 "{text} can be reached by other machines, use 127.0.0.1"
             ))),
             Err(_) => Err(D::Error::custom(format!(
-                "`{text}` is no address such as 127.0.0.1:9464, with a port from 1 to 65535"
+                "`{text}` is not an address such as 127.0.0.1:9464 (port 1 to 65535)"
             ))),
         }
     }

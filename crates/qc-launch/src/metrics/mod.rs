@@ -35,7 +35,7 @@ impl LocalAddress {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It is no address.
-    #[error("`{text}` is no address with a port, such as 127.0.0.1:9464")]
+    #[error("`{text}` is not an address with a port, such as 127.0.0.1:9464")]
     Unreadable {
         /// What was given.
         text: String,

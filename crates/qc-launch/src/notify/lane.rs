@@ -71,7 +71,7 @@ impl Lane {
             let (shared, tell) = (Arc::clone(&self.shared), Arc::clone(&self.tell));
             let builder = thread::Builder::new().name("notify".into());
             if let Err(error) = builder.spawn(move || shared.work(carrier, &tell)) {
-                (self.tell)(&format!("WARNING: nobody can be notified: {error}"));
+                (self.tell)(&format!("WARNING: notifications can't be sent: {error}"));
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::notify::lane::{Carrier, Trouble};
 
 /// Why a webhook's address can't be used. It is not shown: it may hold a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the webhook's address is no http:// or https:// address")]
+#[error("the webhook's address must begin with http:// or https://")]
 pub struct BadAddress;
 
 impl BadAddress {

@@ -40,7 +40,7 @@ impl Runtime<'_> {
         match thread::Builder::new().name("refusals".into()).stack_size(STACK).spawn(look) {
             Ok(_) => self.watches_refusals = true,
             Err(error) => {
-                let text = format!("nobody is told of refused second copies: {error}");
+                let text = format!("refused second copies are not reported: {error}");
                 self.report.warn("notify", &text);
             }
         }

@@ -53,7 +53,7 @@ pub(super) const BAD_CONFIGS: [Bad; 24] = [
     (
         "an account number with a fraction",
         |config| write(config, r#"{"ACCOUNTS": {"ATLAS": {"account": 12.5}}}"#),
-        ":1:36: `12.5` is no account: an account number has no fraction (at ACCOUNTS.ATLAS.account)",
+        ":1:36: `12.5` is not an account: an account number has no fraction (at ACCOUNTS.ATLAS.account)",
     ),
     (
         "a misspelt key of an account",
@@ -80,7 +80,7 @@ pub(super) const BAD_CONFIGS: [Bad; 24] = [
     (
         "100 MB",
         |config| set_len(config, 100 << 20),
-        "MASTER_CONFIG.json is larger than 16 MiB, so it is no fleet's config",
+        "MASTER_CONFIG.json is larger than 16 MiB, so it can't be a fleet's config",
     ),
     (
         "a key twice",
@@ -132,28 +132,28 @@ pub(super) const BAD_CONFIGS: [Bad; 24] = [
 pub(super) const BAD_SECTIONS: [(&str, &str); 24] = [
     (r#""max_restart": 1"#, ":3:1: unknown key `max_restart`, did you mean `max_restarts`? (at "),
     (r#""brain_stagger_seconds": -1"#, ":3:26: -1 is not a number of seconds from 0 to 86400 (at "),
-    (r#""stop_timeout_seconds": "5 minutes""#, ":3:25: `5 minutes` is no duration such as "),
+    (
+        r#""stop_timeout_seconds": "5 minutes""#,
+        ":3:25: `5 minutes` is not a valid duration; write ",
+    ),
     (
         r#""interpreter": "${QC_NOT_SET}/python""#,
         ":3:16: the environment variable `QC_NOT_SET` is not set",
     ),
     (r#""interpreter": "${QC_NOT""#, ":3:16: `${` has no `}`; write `$${` for `${` itself"),
     (r#""orchestrator": "a b""#, ":3:17: a lock name has letters, digits"),
-    (
-        r#""server": {"ready": {"port": 65536}}"#,
-        ":3:30: 65536 is no port, a number from 1 to 65535 (at ",
-    ),
+    (r#""server": {"ready": {"port": 65536}}"#, ":3:30: 65536 is not a port (1 to 65535) (at "),
     (
         r#""server": {"port": "8000"}"#,
         ":3:20: invalid type: string \"8000\", expected a port, a number",
     ),
     (
         r#""server": {"ready": {"log": "["}}"#,
-        ":3:29: this is no regular expression: unclosed character class",
+        ":3:29: this is not a valid regular expression: unclosed character class",
     ),
     (
         r#""brains": {"ready": {"lock": true, "port": 1}}"#,
-        ":3:22: readiness shows by one thing, and `port` stands here",
+        ":3:22: only one readiness check is allowed, and `port` is given",
     ),
     (
         r#""brains": {"restart": {"when": "sometimes"}}"#,
@@ -177,7 +177,7 @@ pub(super) const BAD_SECTIONS: [(&str, &str); 24] = [
     ),
     (
         r#""defaults": {"env": {"PIN": 1234}}"#,
-        ":3:29: this must be a text in quotes; what stands here is not shown",
+        ":3:29: this must be a text in quotes; its value is not shown",
     ),
     (
         r#""components": {"BRAIN_LIV": {"restart": {}}}"#,
@@ -201,7 +201,7 @@ pub(super) const BAD_SECTIONS: [(&str, &str); 24] = [
     ),
     (
         r#""metrics": "example.com:80""#,
-        ":3:12: `example.com:80` is no address such as 127.0.0.1:9464",
+        ":3:12: `example.com:80` is not an address such as 127.0.0.1:9464",
     ),
     (
         r#""logs": {"total_mib": 0}"#,

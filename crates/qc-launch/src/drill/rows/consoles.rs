@@ -9,12 +9,12 @@ use crate::drill::part::A_WHILE;
 /// Who hears Ctrl-Break cleans up and ends.
 pub(crate) fn ctrl_break(ground: &Ground) -> Outcome {
     if !ON_WINDOWS {
-        return skipped("there is no such key; SIGTERM is its like, and `Ctrl-C` sends it");
+        return skipped("there is no such key; SIGTERM is the equivalent, and `Ctrl-C` sends it");
     }
     let file = ground.path().join("heard Ctrl-Break");
     let mut part = ground.part(["break".into(), file.clone().into()])?;
     match part.end()? {
-        Ended::Code(0) if file.exists() => Ok("heard, cleaned up, and ended by itself".into()),
+        Ended::Code(0) if file.exists() => Ok("received, cleaned up, and ended".into()),
         Ended::Code(0) => failed("it ended without having cleaned up"),
         ended => failed(format!("{} ({ended})", part.line().unwrap_or_default())),
     }

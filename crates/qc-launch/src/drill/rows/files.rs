@@ -26,7 +26,7 @@ pub(crate) fn replaced_while_read(ground: &Ground) -> Outcome {
     lock.release()?;
     match reader.end()? {
         Ended::Code(0) => Ok(format!(
-            "replaced after {took} ms while somebody had it open for {READING} ms, who read all of it"
+            "replaced after {took} ms while another process had it open for {READING} ms, who read all of it"
         )),
         ended => failed(format!("who read it meanwhile did not read all of it ({ended})")),
     }

@@ -66,7 +66,7 @@ pub(crate) fn machine(ground: &Ground) -> Outcome {
     let (name, other) = (lock_name("BRAIN_DRILL")?, lock_name("BRAIN_OTHER")?);
     // Of nobody else: an account is one for the whole machine.
     let account = format!("T-drill-{}-{}", std::process::id(), own_identity().started);
-    let Ok(number) = account.parse() else { return failed(format!("{account} is no account")) };
+    let Ok(number) = account.parse() else { return failed(format!("{account} is not an account")) };
     let request = Request::new(other).account(number);
     let hold = ["hold".into(), here.path().into(), name.as_str().into(), account.into()];
     let mut holder = ground.part(hold)?;

@@ -18,7 +18,7 @@ pub(crate) fn port(ground: &Ground) -> Outcome {
         Some(Some(found)) if found == pid => Ok(format!("port {port} is that of PID {pid}")),
         Some(Some(found)) => failed(format!("port {port} of PID {pid} is said to be {found}'s")),
         Some(None) => failed("something listens there, and the system does not say who"),
-        None => failed(format!("nobody is said to listen at port {port} of PID {pid}")),
+        None => failed(format!("no listener is reported at port {port} of PID {pid}")),
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn clear_left_over(dir: &Path) -> io::Result<()> {
         Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
-            format!("{} is there and is no socket", path.display()),
+            format!("{} exists and is not a socket", path.display()),
         )),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
