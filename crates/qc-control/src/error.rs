@@ -11,7 +11,7 @@ pub enum ControlError {
     /// It is another user's.
     #[error("the running qc-launch belongs to another user")]
     Denied {
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
     /// Another program answers.
@@ -31,7 +31,7 @@ pub enum ControlError {
     /// It refused.
     #[error("{message}")]
     Refused {
-        /// What is wrong.
+        /// The reason.
         message: String,
         /// The step to suggest.
         hint: String,
@@ -41,7 +41,7 @@ pub enum ControlError {
     /// The system reported something else.
     #[error("cannot talk to the running qc-launch")]
     System {
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
 }

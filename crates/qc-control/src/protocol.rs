@@ -1,4 +1,4 @@
-//! What is asked and answered, line by line: each line is one JSON object with its `version`.
+//! Requests and answers, line by line: each line is one JSON object with its `version`.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The version of this protocol. Keys may be added; what changes or goes makes a new version.
 pub const VERSION: u32 = 1;
 
-/// What a client asks for.
+/// A client's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
 pub enum Request {
@@ -59,7 +59,7 @@ pub(crate) struct Answered {
     pub(crate) answer: Answer,
 }
 
-/// What is answered.
+/// The launcher's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "answer")]
 pub enum Answer {
@@ -72,7 +72,7 @@ pub enum Answer {
 /// How the fleet is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// What was done, in words.
+    /// The actions taken, in words.
     pub text: Vec<String>,
     /// Starts that were asked for and can't be made now, and why, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -81,7 +81,7 @@ pub struct Status {
     pub pid: u32,
     /// Whether everything is being stopped.
     pub is_stopping: bool,
-    /// What stands for the state of all components: another tag is another state.
+    /// A tag for the state of all components: another tag is another state.
     #[serde(default)]
     pub tag: String,
     /// All components, in the order of starting.
@@ -91,7 +91,7 @@ pub struct Status {
 /// Why something is not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// What is wrong.
+    /// The reason.
     pub message: String,
     /// The step to suggest.
     pub hint: String,
@@ -123,7 +123,7 @@ pub struct ComponentStatus {
     pub role: String,
     /// Its account.
     pub account: Option<String>,
-    /// What it does.
+    /// Its state.
     pub state: StateWord,
     /// More about that, in words: what it waits for, why it was given up.
     pub detail: Option<String>,
@@ -146,12 +146,12 @@ pub struct ComponentStatus {
     pub log: Option<String>,
 }
 
-/// What holds of a component of an older `qc-launch`, which does not say it.
+/// The value for a component of an older `qc-launch`, which does not send it.
 fn yes() -> bool {
     true
 }
 
-/// What a component does, in one word.
+/// The state of a component, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateWord {

@@ -67,7 +67,7 @@ fn bring_up(
     for one in &asked.components {
         let is_new = before.get(&*one.name).is_some_and(|&life| one.life > life);
         let runs = matches!(one.state, StateWord::Starting | StateWord::Running);
-        // What runs already is what a start waits for; a restart waits for the run after it.
+        // A start waits for the current run; a restart waits for the run after it.
         let is_it = runs && (is_new || !is_restart);
         if let Some(log) = one.log.as_ref().filter(|_| is_it) {
             last_words.wait_for(&one.name, Path::new(log));

@@ -14,7 +14,7 @@ use crate::cli::CheckArgs;
 use crate::look::Look;
 use crate::preflight::wanted;
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     version: u32,

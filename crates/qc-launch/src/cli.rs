@@ -1,4 +1,4 @@
-//! What the user typed.
+//! The command line.
 
 use clap::{Args, Parser, Subcommand};
 use qc_cli::{ColorChoice, HoldArgs, PlaceArgs};

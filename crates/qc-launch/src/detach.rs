@@ -9,10 +9,11 @@ use qc_process::{Console, Output, Spawn};
 
 use crate::last_words::LastWords;
 
-/// What the copy says about each component that should run and does not: its name, a tab, and why.
+/// The copy's line for each component that should run and does not: its name, a tab, and the
+/// reason.
 pub(crate) const MISSING: &str = "MISSING ";
 
-/// What the copy says when nothing changes by itself any more.
+/// The copy's line once the state of the fleet no longer changes.
 pub(crate) const SETTLED: &str = "SETTLED";
 
 /// The flag that makes this program a copy that stays.
@@ -57,7 +58,7 @@ pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure>
         match line.strip_prefix(MISSING) {
             Some(one) => missing.push(one.to_owned()),
             None if line.starts_with('[') => writeln!(output, "{line}")?,
-            // What it writes to standard error comes through the same pipe.
+            // Its standard error comes through the same pipe.
             None => writeln!(io::stderr(), "{line}")?,
         }
     }
@@ -88,7 +89,7 @@ fn settled(
 pub(crate) fn announce(missing: &[(String, String)]) {
     let mut output = io::stdout().lock();
     for (name, why) in missing {
-        // Who does not listen any more does not miss it.
+        // The reader may have gone; ignore.
         let _ = writeln!(output, "{MISSING}{name}\t{why}");
     }
     let _ = writeln!(output, "{SETTLED}");

@@ -35,7 +35,7 @@ pub(crate) struct DrillArgs {
     color: ColorChoice,
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Report {
     version: u32,

@@ -190,13 +190,13 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     }
 }
 
-/// What a start goes by.
+/// The input of a start.
 struct Selected {
     /// The components that are wanted and can be started.
     components: Vec<Arc<Component>>,
-    /// What to tell the user first.
+    /// Warnings to print first.
     warnings: Vec<String>,
-    /// What runs.
+    /// The processes that run.
     look: Look,
 }
 

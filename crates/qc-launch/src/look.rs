@@ -8,12 +8,12 @@ use qc_fleet::{Fleet, Snapshot};
 use qc_lock_core::LockDir;
 use qc_process::pids;
 
-/// What one look has shown.
+/// The result of one look.
 pub(crate) struct Look {
     at: Instant,
     /// All processes that there were before it: what is not among them was born since.
     pub(crate) known: HashSet<u32>,
-    /// What runs, without this program.
+    /// The processes that run, without this program.
     pub(crate) snapshot: Snapshot,
 }
 

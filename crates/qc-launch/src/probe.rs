@@ -25,7 +25,7 @@ const LINE: usize = 64 * 1024;
 /// The room on a disk below which nothing that needs a line in a log is expected any more.
 const LEAST_ROOM: u64 = 4096;
 
-/// What tells a file from what it was before.
+/// A file's identity and size, by which a change is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     modified: Option<SystemTime>,
@@ -149,7 +149,7 @@ impl LogLooker {
             let path = self.folder.path().join(name.file_name());
             let (text, length) = read_from(&path, self.position, READ_AT_ONCE)?;
             if !is_part {
-                // What was read then may be what comes after a part that is not known yet.
+                // The text may come after a segment that is not known yet.
                 if is_being_cut(&self.folder, &self.name, next) {
                     return Ok(false);
                 }

@@ -1,5 +1,5 @@
-//! What qc-launch tells: its own log, notices to people, figures for Prometheus. And the looking
-//! after all logs, which goes with it.
+//! The output of qc-launch: its own log, notifications, metrics for Prometheus; and the upkeep of
+//! all logs, which goes with it.
 
 use std::io::{self, Write};
 use std::mem;
@@ -30,7 +30,7 @@ pub(crate) struct Report {
     journal: Journal,
     /// The journal's file, as the keeper knows it.
     journal_path: PathBuf,
-    /// What was noted since the last write.
+    /// The lines since the last write.
     lines: Lines,
     opened: Vec<PathBuf>,
     closed: Vec<PathBuf>,
@@ -134,7 +134,7 @@ impl Report {
         self.say(&Line::new(Level::Warning, event, text));
     }
 
-    /// Whom to tell what.
+    /// Returns the sender of notifications.
     pub(crate) fn notifier(&self) -> &Notifier {
         &self.notifier
     }
@@ -186,7 +186,7 @@ impl Report {
             && let Ok(notifier) = notifier(&after.notify, tell(&self.journal, "notify"))
         {
             let former = std::mem::replace(&mut self.notifier, notifier);
-            // What was still to be told is told, without anybody waiting for it.
+            // Deliver the remaining notifications in the background.
             let finish = move || {
                 former.finish(FORMER_NOTICES);
             };
@@ -257,7 +257,7 @@ impl Report {
 
 /// Tells people that this launcher was refused, where there is none yet that could.
 pub(crate) fn tell_refusal(fleet: &Fleet, notice: Notice) {
-    // Who does not see it is told by the exit code.
+    // If stderr is closed, the exit code still reports it.
     let say = |text: &str| drop(writeln!(io::stderr(), "qc-launch: {text}"));
     if let Ok(notifier) = notifier(&fleet.notify, say) {
         notifier.send(notice);
@@ -276,7 +276,7 @@ fn bad(error: &BadAddress) -> Failure {
     Failure::new(Exit::Usage, error.to_string(), error.hint())
 }
 
-/// What other threads say goes into the journal.
+/// Writes the messages of other threads into the journal.
 fn tell(journal: &Journal, event: &'static str) -> impl Fn(&str) + Send + Sync + 'static {
     let journal = journal.clone();
     move |text| {

@@ -154,7 +154,7 @@ impl Roster {
     }
 }
 
-/// What a changed config means.
+/// The effect of a changed config.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// For the machine. Additions come in the order of their ids.

@@ -65,7 +65,7 @@ const SPARE_FILES: u64 = 128;
 /// Open files for each name, account and terminal of a component: its process, or the guards of the machine.
 const FILES_OF_EACH: u64 = 4;
 
-/// What other threads say.
+/// A message from another thread.
 pub(crate) enum Message {
     /// A wrapper says something.
     Said(Id, u32, Said),
@@ -74,9 +74,9 @@ pub(crate) enum Message {
     Refused(Entry),
     /// Stray brains were stopped.
     StraysEnded(io::Result<Vec<Stopped>>),
-    /// What still listened at the port of a component was ended.
+    /// The process that still listened at the port of a component was ended.
     ListenerEnded(Id, io::Result<Vec<Stopped>>),
-    /// What the last run of a component has left behind was ended.
+    /// The programs that the last run of a component had left behind were ended.
     LeftOverEnded(LeftOverEnd, io::Result<Vec<Stopped>>),
     /// Somebody asks for something, and waits for the answer.
     Asked(Request, SyncSender<Answer>),
@@ -97,7 +97,7 @@ impl Post {
     }
 }
 
-/// What is to be run, and how.
+/// The input of the event loop: the components and their settings.
 pub(crate) struct Run<'a> {
     pub(crate) place: &'a Place,
     pub(crate) args: &'a UpArgs,
@@ -107,7 +107,7 @@ pub(crate) struct Run<'a> {
     pub(crate) scripts_lock: bool,
     pub(crate) components: Vec<Arc<qc_fleet::Component>>,
     pub(crate) adopted: Vec<Adopted>,
-    /// What runs, as the start has found it.
+    /// The processes that the start has found.
     pub(crate) look: Look,
     pub(crate) report: &'a mut Report,
     pub(crate) interrupts: Interrupts,
@@ -124,14 +124,14 @@ pub(crate) enum End {
     Survivors,
 }
 
-/// What runs for a component. What few have is kept apart: there may be a thousand.
+/// The live state of one component's run. Rare state is boxed: there may be a thousand components.
 struct Running {
     life: u32,
     /// Its process, or that of its wrapper; none if it was adopted.
     child: Option<Child>,
     /// Its process, if it was adopted.
     process: Option<Box<Process>>,
-    /// Who it is; unknown until its wrapper has told.
+    /// Its identity; unknown until its wrapper reports it.
     identity: Option<Identity>,
     log: Option<PathBuf>,
     looker: Option<Box<Looker>>,
@@ -149,9 +149,9 @@ struct Running {
     is_adopted_wrapper: bool,
     /// Whether its first process does the work itself.
     is_first_main: bool,
-    /// What else belongs to its program, as far as it is known.
+    /// The other known processes of its program.
     members: Vec<(Member, Process)>,
-    /// What is done next about these, and when.
+    /// The next step for these processes, and when it is due.
     next_step: Option<(Next, Duration)>,
 }
 
@@ -181,18 +181,18 @@ pub(crate) struct Runtime<'a> {
     pids: HashMap<Id, u32>,
     /// The locks that were refused to those that ended with exit code 75, as their history says.
     refused: HashMap<Id, String>,
-    /// What each has failed by the last time, as what follows its name.
+    /// The last failure of each component, as the text that follows its name.
     failures: HashMap<Id, String>,
-    /// Those of which a process has ended, which is to be followed up.
+    /// The components with an ended process that is still to be followed up.
     unsettled: BTreeSet<Id>,
-    /// Those with a next step of their own.
+    /// The components with a next step of their own.
     stepping: BTreeSet<Id>,
-    /// Whose members are watched, by what the watcher tells of them.
+    /// The components of watched members, by the watcher's token.
     member_tokens: HashMap<u64, (Id, u32)>,
     /// How many members have been watched so far.
     watched: u64,
-    /// Those whose last run may have left something that listens at their port: it did not end as
-    /// asked.
+    /// The components whose last run did not end as asked, so something may still listen at their
+    /// port.
     has_run: HashSet<Id>,
     /// The starts that the loop is about to make.
     starts: Vec<(Id, u32)>,
@@ -201,21 +201,21 @@ pub(crate) struct Runtime<'a> {
     left_overs: LeftOvers,
     /// The session of this program, once it was asked for.
     own_session: OnceCell<Option<u32>>,
-    /// Those of which something that still listens at their port is being ended.
+    /// The components for which a leftover listener at their port is being ended.
     ending: HashSet<Id>,
-    /// Those that are looked at whether they are ready.
+    /// The components whose readiness is being checked.
     looking: Vec<Id>,
-    /// What the machine is still to hear.
+    /// The supervisor's pending events.
     events: VecDeque<Event>,
-    /// Those whose process has ended and is not followed by another one.
+    /// The components whose process has ended without a successor.
     ended: Vec<String>,
     /// The limit of a stop of everything that waits until stray brains have ended.
     held_back: Option<Option<Duration>>,
-    /// Those who are answered when the state of a component changes.
+    /// The clients that wait for a change of state.
     waiting: Vec<Waiting>,
     /// Whether refusals are looked for in the history.
     watches_refusals: bool,
-    /// What is still to be written into the history.
+    /// The history entries that are still to be written.
     history: Vec<Entry>,
     /// Whether much was just done, such as reading the config, that is not done again soon.
     was_busy: bool,
@@ -359,7 +359,8 @@ impl<'a> Runtime<'a> {
             self.take_steps();
             self.hear_messages();
             self.look();
-            // What has happened is told before what is due: what ended in time was in time.
+            // Handle ends before timers, so that a process that ends at its deadline still counts
+            // as on time.
             self.events.push_back(Event::Tick);
         }
         self.end()
@@ -370,7 +371,7 @@ impl<'a> Runtime<'a> {
     /// done, all at once: a thousand may start or end together.
     fn wait(&mut self) -> io::Result<Vec<u64>> {
         let ended = self.watcher.wait(Some(Duration::ZERO))?;
-        // Who said something has ended that wait.
+        // A message has ended that wait.
         self.hear_messages();
         let is_busy = !ended.is_empty() || !self.events.is_empty();
         if is_busy && self.history.len() < MOST_UNWRITTEN {
@@ -437,7 +438,7 @@ impl<'a> Runtime<'a> {
                 Action::Look { id, life } => {
                     let heart =
                         self.running_mut(id).and_then(|running| running.heart.as_deref_mut());
-                    // What can't be looked at must not be taken for hung.
+                    // A heartbeat that can't be checked must not count as a hang.
                     let beats = heart.is_none_or(Heart::has_beaten);
                     self.events.push_back(if beats {
                         Event::Pulse { id, life }
@@ -500,10 +501,10 @@ impl<'a> Runtime<'a> {
                 Message::LeftOverEnded(end, stopped) => self.left_over_ended(&end, &stopped),
                 Message::Asked(Request::Wait { seen }, answer) => self.let_wait(seen, answer),
                 Message::Asked(request, answer) => {
-                    // Whoever is told of it may look there next.
+                    // The client may read the log next.
                     self.write();
                     let answered = self.answer(&request);
-                    // Who does not wait any more does not miss it.
+                    // The client may have given up waiting.
                     let _ = answer.send(answered);
                 }
             }
@@ -511,7 +512,7 @@ impl<'a> Runtime<'a> {
     }
 }
 
-/// What the watcher tells of a component's first process by.
+/// Returns the watcher's token of a component's first process.
 fn token(id: Id, life: u32) -> u64 {
     u64::from(id.0) << 32 | u64::from(life)
 }

@@ -32,16 +32,16 @@ pub(crate) struct Begun {
     pub(crate) held_since: Option<SystemTime>,
     /// Where its output goes; without a log, nowhere, and why.
     pub(crate) log: io::Result<PathBuf>,
-    /// What shows that it is ready, where that has to be looked for.
+    /// The readiness check, where one has to be polled.
     pub(crate) looker: Option<Looker>,
     pub(crate) heart: Option<Heart>,
-    /// What else there is to say.
+    /// Remarks for the log.
     pub(crate) remarks: Vec<String>,
     /// The guards of the machine that it has, too. It may close them by mistake.
     pub(crate) machine_guards: Vec<MachineGuard>,
 }
 
-/// What a wrapper says.
+/// A message from a wrapper.
 #[derive(Debug)]
 pub(crate) enum Said {
     /// The component runs.
@@ -262,7 +262,7 @@ fn not_locked(error: LockError) -> NoStart {
 
 /// A second server that moves to another port would hide that there are two.
 fn refuse_busy(port: u16) -> Result<(), NoStart> {
-    // What can't be looked at does not keep the fleet from starting: the program itself will see.
+    // A failed look does not keep the fleet from starting: the program itself will notice.
     let Ok(Some(owner)) = listener(port) else { return Ok(()) };
     let pid = owner.pid.filter(|&pid| pid != 0);
     let who = match pid {

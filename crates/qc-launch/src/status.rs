@@ -16,7 +16,7 @@ use crate::cli::StatusArgs;
 /// How often the launcher is asked again because something changed during the look.
 const ATTEMPTS: u32 = 3;
 
-/// What `status --json` prints.
+/// The output of `status --json`.
 #[derive(Serialize)]
 struct Report<'a> {
     version: u32,

@@ -70,7 +70,7 @@ fn write_next_step(
     let names = |of: &[&ComponentStatus]| of.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
     let running = names(&running);
     if !running.is_empty() {
-        // What runs was not to be started again; the request to start it says otherwise.
+        // The launcher was asked not to start these again; the request to start them revokes that.
         if let Err(error) = client.ask(&Request::Start { names: running }) {
             let hint = "restart it by `qc-launch restart NAME`";
             writeln!(output, "What runs is not restarted when it ends: {error}; {hint}")?;

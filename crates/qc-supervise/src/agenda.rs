@@ -1,4 +1,4 @@
-//! What is due when.
+//! The deadlines of the supervisor.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -6,7 +6,7 @@ use crate::policy::Restarts;
 use crate::stop_queue::Turn;
 use crate::{Cause, Exit, Id, Reason, Spec, WhenUnguarded};
 
-/// What a component does, as others see it.
+/// The state of a component, as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum State {
     /// It will be started when its turn comes, or when this one is ready.
@@ -29,10 +29,10 @@ pub enum State {
     GaveUp(Reason),
 }
 
-/// What others see of a component.
+/// The public view of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct View {
-    /// What it does.
+    /// Its state.
     pub state: State,
     /// Since when.
     pub since: Duration,
@@ -63,9 +63,9 @@ pub(crate) struct Component {
     pub(crate) busy_since: Option<Duration>,
     /// Its place in the order of stopping, by rank and dependants.
     pub(crate) stop_order: u64,
-    /// Who waits for it to be ready.
+    /// The components that wait for it to be ready.
     pub(crate) waiters: Vec<Id>,
-    /// Whose watchdog it is.
+    /// The brains whose watchdog it is.
     pub(crate) guards: Vec<Id>,
     /// Whether it is forgotten once it has ended.
     pub(crate) removed: bool,
@@ -148,7 +148,7 @@ pub(crate) enum Step {
     Stuck,
 }
 
-/// What happens once it has ended.
+/// The next step once it has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Then {
     Rest(Rest),

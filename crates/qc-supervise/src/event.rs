@@ -1,4 +1,4 @@
-//! What goes into the machine and what comes out.
+//! The machine's events and actions.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::{Note, Spec};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
 
-/// What happened. What tells of a process carries the *life* that [`Action::Spawn`] gave it: news
-/// of an earlier life are ignored.
+/// An event. An event about a process carries the *life* that [`Action::Spawn`] gave it: events of
+/// an earlier life are ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// All that does not run is to be started, in order.
@@ -104,9 +104,9 @@ pub enum NotStarted {
     /// Something that an earlier run may have left is in its way, such as its port; says what, as a
     /// sentence about "it". Retried for a moment, and then a failure.
     InUse(String),
-    /// What keeps it from being started will pass: the system has no room for it now, such as on a full
-    /// disk, or a program in another folder holds its account and does not say who it is. Says what. It is
-    /// tried again for as long as that takes.
+    /// A passing obstacle, with its description: the system has no room for it now, such as on a
+    /// full disk, or a program in another folder holds its account and does not identify itself.
+    /// The start is tried again for as long as that takes.
     NotNow(String),
     /// Something else; says what.
     Failed(String),
@@ -141,7 +141,7 @@ pub enum Change {
     Remove(Id),
 }
 
-/// What to do.
+/// An action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Start the component's process; its news are to carry this life.
@@ -174,7 +174,7 @@ pub enum Action {
     Forget(Id),
 }
 
-/// What ends with a code that says that a command was not found.
+/// Returns the meaning of an exit code that reports a missing command.
 fn not_found(code: i32) -> Option<&'static str> {
     match code {
         127 => Some("a shell reports this for the program that it was to run"),
@@ -199,7 +199,7 @@ impl Exit {
 }
 
 impl fmt::Display for Exit {
-    /// What follows "it ended with".
+    /// Writes the text that follows "it ended with".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // Windows reports crashes as large numbers that are known by their hexadecimal form.

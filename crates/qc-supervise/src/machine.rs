@@ -30,7 +30,7 @@ pub struct Machine {
     proofs: Agenda,
     starts: StartQueue,
     stops: StopQueue,
-    /// Those for which what they wait for has changed.
+    /// The components for which the dependency they wait for has changed.
     recheck: VecDeque<Id>,
     random: Random,
     now: Duration,
@@ -176,7 +176,7 @@ impl Machine {
             component.since = now;
         }
         let is_live = component.is_live();
-        // What is kept does not count.
+        // A kept watchdog does not count.
         self.active = self.active + usize::from(was_kept) + entered.active - left.active;
         self.stopped = self.stopped + entered.stopped - left.stopped;
         self.agenda.set(id, due);
@@ -222,7 +222,7 @@ impl Machine {
     }
 }
 
-/// What a phase counts for.
+/// The weight of a phase.
 struct Weight {
     active: usize,
     stopped: usize,

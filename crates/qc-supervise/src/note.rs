@@ -1,4 +1,4 @@
-//! What the machine wants written down and told.
+//! The machine's notes for the log, the history and notifications.
 
 use std::fmt;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub enum Note {
     Kept(Id),
 }
 
-/// What a component failed by.
+/// The cause of a component's failure.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// Its process ended.

@@ -19,7 +19,7 @@ pub(crate) struct Restarts {
     total: u32,
 }
 
-/// What becomes of a component that failed.
+/// The consequence of a component's failure.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is started again at this time.

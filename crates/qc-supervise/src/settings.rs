@@ -16,7 +16,7 @@ pub struct Settings {
     pub start_seconds: Duration,
     /// How long it gets to end after it was asked to, before it is killed.
     pub stop_timeout: Duration,
-    /// What to do with it when the watchdog of its account has given up.
+    /// The treatment of a brain when the watchdog of its account has given up.
     pub when_unguarded: WhenUnguarded,
 }
 
@@ -65,13 +65,13 @@ pub enum RestartDelay {
 /// When a component counts as ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
-    /// What shows it.
+    /// The probe.
     pub probe: Probe,
     /// How long that may take; afterwards the start has failed.
     pub timeout: Duration,
 }
 
-/// What shows that a component is ready.
+/// The sign that a component is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// It runs.
@@ -91,13 +91,13 @@ pub enum Probe {
 /// A sign of life that a component gives again and again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// What it does.
+    /// The source of the heartbeat.
     pub pulse: Pulse,
     /// The longest silence; after that it counts as hung.
     pub within: Duration,
 }
 
-/// What a component does to show that it is alive.
+/// The sign of life of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pulse {
     /// It writes this file anew.
@@ -106,7 +106,7 @@ pub enum Pulse {
     Output,
 }
 
-/// What to do with a brain whose watchdog has given up.
+/// The treatment of a brain whose watchdog has given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenUnguarded {
     /// Ask it to stop: no brain without its watchdog.
@@ -116,7 +116,7 @@ pub enum WhenUnguarded {
 }
 
 impl Default for Settings {
-    /// What is done without any configuration.
+    /// Returns the settings without any configuration.
     fn default() -> Self {
         Self {
             restart: RestartPolicy::default(),

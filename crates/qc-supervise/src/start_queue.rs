@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::Id;
 
-/// Those whose turn will come, in their order. Nothing is started before the pause after the one
-/// before is over, which begins when that one runs; those without a pause are started together.
+/// The components that wait for their turn, in order. A start waits for the pause after the one
+/// before, which begins when that one runs; components without a pause are started together.
 #[derive(Debug, Default)]
 pub(crate) struct StartQueue {
     waiting: BTreeSet<Id>,
-    /// Whose processes are being started right now, and are followed by a pause.
+    /// The components that are being started right now, each followed by a pause.
     spawning: BTreeSet<Id>,
     /// When the last pause is over.
     open_at: Duration,

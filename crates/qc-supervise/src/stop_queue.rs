@@ -7,7 +7,7 @@ use crate::Id;
 /// The place of a component in the order of stopping.
 pub(crate) type Turn = (u64, Id);
 
-/// Those that are to stop.
+/// The components that are to stop.
 #[derive(Debug, Default)]
 pub(crate) struct StopQueue {
     /// Their turn has not come.

@@ -53,7 +53,7 @@ fn a_brain_waits_for_the_first_second_of_its_watchdog_and_for_no_other() {
     machine.handle(Event::Tick, seconds(2));
     assert!(machine.view(BRAIN).unwrap().is_proven);
 
-    // What depends on something else than a watchdog does not wait.
+    // A component that depends on something else than a watchdog does not wait.
     let mut other = Spec::new(Settings::default());
     other.depends_on = vec![Id(0)];
     let mut machine = Machine::new(vec![Spec::new(Settings::default()), other], 1);

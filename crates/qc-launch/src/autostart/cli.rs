@@ -13,15 +13,15 @@ use qc_fleet::Fleet;
 
 use crate::autostart::plan::{Facts, Plan, Unsuitable, plan};
 
-/// What the user typed.
+/// The command line of `autostart`.
 #[derive(Debug, Args)]
 pub(crate) struct AutostartArgs {
-    /// What to do
+    /// The action
     action: Action,
     /// Show the file that would be written and the commands that would be run, and do nothing
     #[arg(long)]
     print: bool,
-    /// What qc-launch is started with, besides --root, after `--`
+    /// Further arguments for qc-launch, besides --root, after `--`
     #[arg(last = true, value_name = "ARGUMENT")]
     args: Vec<OsString>,
 }

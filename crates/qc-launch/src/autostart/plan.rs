@@ -1,4 +1,4 @@
-//! What to write and what to run: pure, from facts about this machine.
+//! The files and commands that set autostart up: pure, from facts about this machine.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use sha2::{Digest, Sha256};
 
 use crate::autostart::{task, unit};
 
-/// What has to be known.
+/// The facts that the plan needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// What starts programs at log-on.
+    /// The system service that starts programs at log-on.
     pub system: AtLogOn,
     /// The fleet's folder, absolute.
     pub root: PathBuf,
     /// This program.
     pub program: PathBuf,
-    /// What it is started with.
+    /// Its arguments.
     pub args: Vec<OsString>,
     /// The user, on Windows with the domain: `PC\trader`.
     pub user: String,
@@ -25,26 +25,26 @@ pub struct Facts {
     pub units: PathBuf,
 }
 
-/// What is done to start the fleet at log-on, and to undo that.
+/// The steps that make the fleet start at log-on, and those that undo them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The name of the task or unit, another one for each root.
     pub name: String,
     /// The file that says what to start.
     pub file: PathBuf,
-    /// What is written there, as text.
+    /// The file's text.
     pub text: String,
     /// The same as bytes.
     pub bytes: Vec<u8>,
-    /// What is run after the file was written.
+    /// The commands to run once the file is written.
     pub enable: Vec<Vec<OsString>>,
-    /// What is run to undo it, before the file is removed.
+    /// The commands that undo this, before the file is removed.
     pub disable: Vec<Vec<OsString>>,
-    /// What is run after the file was removed.
+    /// The commands to run once the file is removed.
     pub afterwards: Vec<Vec<OsString>>,
-    /// What succeeds if the fleet starts at log-on.
+    /// A command that succeeds if the fleet starts at log-on.
     pub ask: Vec<OsString>,
-    /// What else there is to know.
+    /// A remark for the user.
     pub note: &'static str,
 }
 

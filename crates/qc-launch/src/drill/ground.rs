@@ -18,7 +18,7 @@ use super::no_ground;
 use super::outcome::{Miss, failed};
 use super::part::Part;
 
-/// What Windows is to do differs from what Unix is to do; the rows say both.
+/// The expected behaviour differs between Windows and Unix; each row states both.
 pub(crate) const ON_WINDOWS: bool = cfg!(windows);
 
 /// How long a folder may be in use by programs that have just ended, and by virus scanners.

@@ -1,4 +1,4 @@
-//! What came of a row.
+//! The outcome of a row.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use qc_cli::chain;
 use qc_lock_core::LockError;
 use qc_process::StopError;
 
-/// What was seen, in a few words, where all is as it should be.
+/// The observation in a few words if the row passed.
 pub(crate) type Outcome = Result<String, Miss>;
 
 /// Why a row did not pass.

@@ -21,7 +21,7 @@ pub(crate) const A_WHILE: Duration = Duration::from_millis(400);
 /// How long another program may take, such as a PowerShell that starts for the first time.
 const PATIENCE_WITH_OTHERS: Duration = Duration::from_secs(40);
 
-/// What a part says first.
+/// A part's first line.
 pub(crate) const READY: &str = "ready";
 
 /// A child at a console of its own.
@@ -32,9 +32,9 @@ pub(crate) struct Part {
     lines: Receiver<String>,
     /// It stays as long as this file does.
     stay: PathBuf,
-    /// Who said that it is ready: the child, or the one that it runs.
+    /// The process that reported ready: the child, or the one that it runs.
     pub(crate) player: Identity,
-    /// What it said beside that.
+    /// The rest of its line.
     pub(crate) word: String,
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn run(
         )));
     };
     let mut printed = Vec::new();
-    // What it has left running may hold the pipe.
+    // A process that it has left running may hold the pipe open.
     while let Ok(line) = lines.recv_timeout(A_WHILE) {
         printed.push(line);
     }

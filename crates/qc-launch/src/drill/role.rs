@@ -1,5 +1,5 @@
-//! What a child of the drill does. Each says that it is ready, and ends by itself: when it is told
-//! to, when the drill's folder is gone, and after a minute at the latest.
+//! The roles that a child of the drill plays. Each reports ready, and ends when asked, when the
+//! drill's folder is gone, and after a minute at the latest.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -118,7 +118,7 @@ fn stay_for(file: &Path) {
 fn requests() -> io::Result<Receiver<()>> {
     let (sender, receiver) = mpsc::channel();
     qc_process::on_interrupt(move |_| {
-        // Who does not listen any more is ending.
+        // The receiver is ending.
         let _ = sender.send(());
     })?;
     Ok(receiver)

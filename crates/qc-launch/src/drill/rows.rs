@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 /// Tries one thing.
 pub(crate) type Check = fn(&Ground) -> Outcome;
 
-/// What is tried.
+/// The rows of the drill.
 pub(crate) const ROWS: [(&str, Check); 17] = [
     ("mandatory locks", locks::mandatory),
     ("late release", locks::late_release),

@@ -12,7 +12,7 @@ use crate::logs::{Follower, LogFolder};
 /// How often a log that is followed is looked at.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What the user typed.
+/// The command line of `logs`.
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// Component to show, such as BRAIN_ATLAS; `orchestrator` is qc-launch itself

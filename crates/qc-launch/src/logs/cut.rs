@@ -33,7 +33,7 @@ const QUIET: Duration = Duration::from_millis(1);
 /// How often after that it is enough that nothing was written since the copy.
 const HASTY_TRIES: u32 = 200;
 
-/// What was cut off.
+/// The segment that was cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
     /// Where it is now.
@@ -55,7 +55,7 @@ pub fn cut(folder: &LogFolder, name: &LogName) -> io::Result<Option<Cut>> {
 /// Whether a part must be on the disk before it is taken off the file's front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
-    /// What is cut off must not be lost with the machine's power.
+    /// The segment must survive a power failure.
     Synced,
     /// The file grows faster than a busy disk may write: to wait for that would fill it.
     Hasty,

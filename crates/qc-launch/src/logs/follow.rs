@@ -30,7 +30,7 @@ pub struct Follower {
     component: String,
     /// The starts that have been seen, by the file that is written to.
     known: HashSet<LogName>,
-    /// Those to be read next.
+    /// The logs to be read next.
     waiting: VecDeque<LogName>,
     /// The one being read.
     start: LogName,
@@ -113,7 +113,7 @@ impl Follower {
             // A start that is known before this file is read comes after all that is in it.
             let is_ended = !self.waiting.is_empty();
             let (added, length) = read_from(&self.path(&self.start), self.offset, CHUNK)?;
-            // What was read counts only if nothing was cut off meanwhile.
+            // The text counts only if the file was not rotated meanwhile.
             let is_half_cut = self.half_cut.is_none() && self.is_being_cut();
             if is_half_cut || was_cut(&self.folder, &self.start, self.part + 1) {
                 names = self.names()?;

@@ -1,4 +1,4 @@
-//! What the launcher says: one line per event, to the terminal and to a file of its own.
+//! The launcher's own log: one line per event, on the terminal and in a file.
 //!
 //! Nothing here stops supervision: not a full disk, not a folder that has vanished, not a terminal
 //! that is gone, nor one that stands still because somebody selects text in it.

@@ -33,12 +33,12 @@ const LEAST_SIZE: u64 = 64 * 1024;
 /// A thread with little to do needs no large stack.
 const STACK: usize = 256 * 1024;
 
-/// What is kept, and how large a file may grow.
+/// The retention of logs and the largest size of one file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The size in bytes at which a file is cut, at least 64 KiB; `None` is never.
     pub cut_at: Option<u64>,
-    /// What is kept.
+    /// The retention.
     pub retention: Retention,
 }
 
@@ -133,7 +133,7 @@ struct Work {
     tell: Box<dyn Fn(&str) + Send>,
     /// The files that living processes write to.
     in_use: HashMap<PathBuf, Watched>,
-    /// What has been said to go wrong, so that it is not said every minute.
+    /// The problems that were reported, so that they are not reported every minute.
     told: HashSet<(&'static str, PathBuf)>,
     /// Keeps a flood of rotations from becoming a flood of lines.
     limiter: Limiter<(&'static str, String)>,
@@ -203,7 +203,7 @@ impl Work {
 
     fn change(&mut self, settings: Settings) {
         self.settings = settings;
-        // What is known of sizes was measured against another limit.
+        // The known sizes were measured against another limit.
         self.in_use.values_mut().for_each(|file| *file = Watched::new());
         self.tidy_soon();
     }

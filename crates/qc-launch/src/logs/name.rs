@@ -45,7 +45,7 @@ impl LogName {
         let at = stem.len().checked_sub(STAMP_LENGTH)?;
         let (component, stamp) = (stem.get(..at)?.strip_suffix('_')?, stem.get(at..)?);
         let name = Self { component: component.into(), stamp: stamp.into(), part };
-        // What is written differently, such as a part `.1`, was named by somebody else.
+        // A name in another form, such as a part `.1`, comes from another program.
         (!component.is_empty() && is_stamp(stamp) && name.file_name() == file_name).then_some(name)
     }
 

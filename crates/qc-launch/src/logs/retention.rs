@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// What is kept. `None` is no limit; by default nothing is removed.
+/// The limits on kept logs. `None` is no limit; by default nothing is removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
     /// How long ago a file may have been written to last.

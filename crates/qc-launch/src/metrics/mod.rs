@@ -37,13 +37,13 @@ pub enum AddressError {
     /// It is no address.
     #[error("`{text}` is not an address with a port, such as 127.0.0.1:9464")]
     Unreadable {
-        /// What was given.
+        /// The given text.
         text: String,
     },
     /// Others can reach it.
     #[error("{address} can be reached by other machines; metrics are served at 127.0.0.1 only")]
     Reachable {
-        /// What was given.
+        /// The given address.
         address: SocketAddr,
     },
 }

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What OpenMetrics says its text is called.
+/// The media type of OpenMetrics text.
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -101,7 +101,7 @@ fn answer(client: &TcpStream, metrics: &Metrics) -> io::Result<()> {
     write_until(client, text.as_bytes(), deadline)
 }
 
-/// What is read of a request.
+/// The parts of a request that matter.
 struct Request {
     /// Its first line.
     line: String,

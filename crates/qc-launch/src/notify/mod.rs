@@ -23,10 +23,10 @@ pub use notice::Notice;
 pub use outbox::Limits;
 pub use webhook::BadAddress;
 
-/// Whom to tell, and what.
+/// The recipients of notifications, and the events they get.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// What is told.
+    /// The events.
     pub events: Vec<NotifyEvent>,
     /// A program and its arguments, which gets each event on its standard input; empty for none.
     pub command: Vec<OsString>,

@@ -1,4 +1,4 @@
-//! What is told.
+//! A notification.
 
 use chrono::{Local, SecondsFormat};
 use qc_cli::visible_json;

@@ -1,4 +1,4 @@
-//! What waits to be told on one way: pure, with times given from outside.
+//! The queue of one way to deliver notifications: pure, with times given from outside.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(super) struct Outbox {
     hurries: bool,
 }
 
-/// What to do next.
+/// The next action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// Tell this.
@@ -58,7 +58,7 @@ pub(super) enum Step {
     Wait(Option<Duration>),
 }
 
-/// What became of a try.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
     /// It was told.
@@ -127,7 +127,7 @@ impl Outbox {
         self.not_before = Duration::ZERO;
         match sent {
             Sent::Done => {
-                // What was told so long ago that it does not matter need not be known any more.
+                // Notifications this old no longer limit the next ones.
                 self.told.retain(|_, told| *told + self.limits.min_interval > now);
                 self.told.insert(key(&notice), now);
                 None

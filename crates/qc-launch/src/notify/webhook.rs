@@ -75,7 +75,7 @@ fn reason(error: &Error) -> String {
     match error {
         Error::Timeout(_) => "it did not answer in time".into(),
         Error::HostNotFound => "its name is not known".into(),
-        // What TLS says of a certificate knows the host, but not the address.
+        // The TLS error about a certificate names the host, but not the address.
         Error::Rustls(error) => format!("no secure connection came about: {error}"),
         Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
             format!("no secure connection came about: {error}")

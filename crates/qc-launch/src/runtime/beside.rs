@@ -22,10 +22,9 @@ const MOST_LOOKS: usize = 10;
 /// Marks the tokens of processes that block a component.
 const BLOCKER: u64 = 1 << 62;
 
-/// What the last full look has shown, and what was seen since.
+/// The result of the last full look, and of the partial looks since.
 pub(super) struct LastLook {
-    /// What runs and is supervised by another program, or by none, and all processes that need not be
-    /// looked at again.
+    /// The processes that this launcher does not supervise, and all that need no second look.
     strangers: Look,
     /// The processes beside its own of each component that is supervised here, by name: one may go on
     /// when the component has ended.

@@ -118,7 +118,7 @@ impl Runtime<'_> {
         let (tag, now) = (self.tag(), self.now());
         let due = self.waiting.extract_if(.., |one| one.seen != tag || one.until <= now);
         for one in due.collect::<Vec<_>>() {
-            // Who does not wait any more does not miss it.
+            // The client may have given up waiting.
             let _ = one.answer.send(Answer::Done(self.status(Vec::new())));
         }
     }
@@ -284,7 +284,8 @@ impl Runtime<'_> {
             self.report.warn("reload", line);
         }
         self.events.push_back(Event::Reload(changes.changes));
-        // What was stopped until somebody starts it is not started because it is back in the config.
+        // A component that was stopped until the user starts it does not start because it is back
+        // in the config.
         let latched = self.latched();
         let added = changes.added.iter().filter_map(|name| self.roster.id(name));
         let latched_now = added.filter(|id| latched.contains(id)).collect();

@@ -195,7 +195,7 @@ impl Runtime<'_> {
 /// Which processes of a component are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
-    /// Those that do the work, as far as they are known.
+    /// The processes that do the work, as far as they are known.
     Worker,
     All,
 }

@@ -1,5 +1,5 @@
-//! What the last run of a component has left behind is ended before the component is started again: it
-//! may keep the component's lock, or trade beside the next run.
+//! Ends the programs that the last run of a component has left behind before the component is
+//! started again: they may keep its lock, or trade beside the next run.
 //!
 //! Left alone is what is never ended, such as a trading terminal. A component whose lock that keeps open
 //! is blocked until it has ended.
@@ -29,14 +29,15 @@ const MOST_ROUNDS: u32 = 5;
 /// be refused, or to become the lock's holder.
 const OPEN_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What is known of programs that keep components from being started.
+/// The programs that keep components from being started.
 #[derive(Default)]
 pub(super) struct LeftOvers {
     /// How often what a component has left behind was ended since it ran.
     rounds: HashMap<Id, u32>,
     /// Since when the lock of a component has been open in what is not its holder.
     open_since: HashMap<Id, Duration>,
-    /// What was in the session of a component's run when it ended, with the session and the component.
+    /// The processes in the session of a component's run when it ended, with the session and the
+    /// component.
     seen: HashMap<Identity, (u32, String)>,
     /// The components that a reload has removed, whose last runs may have left something behind.
     removed: HashMap<String, Id>,
@@ -174,7 +175,7 @@ impl Runtime<'_> {
             self.events.push_back(Event::NotStarted { id, life, why });
             return true;
         }
-        // What starts another one of itself when it is asked gets no second time to do so.
+        // A program that starts another one of itself when it is asked gets no second chance.
         let is_again = *rounds > 1;
         let what = if is_again { "comes again, and is killed" } else { "is asked to stop" };
         let text = format!("{name} has left {} behind, which {what}", texts(&ending));
@@ -201,7 +202,7 @@ impl Runtime<'_> {
         }
     }
 
-    /// What a component has left behind has ended: it is started now, unless something lives on.
+    /// Starts a component once its left-over programs have ended, unless one lives on.
     pub(super) fn left_over_ended(
         &mut self,
         end: &LeftOverEnd,
@@ -340,7 +341,7 @@ impl Runtime<'_> {
     }
 }
 
-/// What a component has left behind and is being ended.
+/// The left-over programs of a component that are being ended.
 #[derive(Debug, Clone)]
 pub(crate) struct LeftOverEnd {
     id: Id,

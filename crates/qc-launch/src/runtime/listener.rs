@@ -1,5 +1,5 @@
-//! What a component that has ended left listening at its port, such as the workers of a web server
-//! whose master was killed. The server could not come back before they are gone.
+//! Ends the process that a component has left listening at its port, such as a worker of a web
+//! server whose master was killed. Until then the server can't come back.
 
 use std::io;
 use std::thread;
@@ -22,7 +22,7 @@ impl Runtime<'_> {
         if self.ending.contains(&id) {
             return;
         }
-        // What can't be seen is left alone.
+        // A process that can't be seen is left alone.
         let Ok(Some(found)) = describe(listener) else { return };
         if !is_left_behind(&found, last) {
             return;

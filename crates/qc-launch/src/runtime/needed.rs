@@ -49,7 +49,7 @@ impl Runtime<'_> {
         }
         let lives: Vec<(Id, u32)> =
             asked.iter().filter_map(|&id| Some((id, self.running(id)?.life))).collect();
-        // What can't be looked at refuses the start itself, and that is tried again.
+        // A failed look refuses the start itself, which is tried again.
         let found = self.obstacles(&lives).unwrap_or_default();
         for id in asked {
             // A lock alone decides when it is asked for: it may be its own.

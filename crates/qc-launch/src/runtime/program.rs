@@ -1,6 +1,6 @@
-//! What belongs to the program of a component beside the process that was started for it: the
+//! The processes that belong to a component's program beside the one that was started for it: the
 //! interpreter behind a shell, `uv run`, `timeout` or a batch file, and copies that a program has
-//! made of itself. A component has ended when all of that has.
+//! made of itself. A component has ended when all of them have.
 //!
 //! Two witnesses: the lock, which processes inherit where the system allows it, and the folded
 //! instance of the snapshot. What has neither, such as a helper that a Python has started and that

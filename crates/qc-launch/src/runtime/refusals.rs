@@ -23,12 +23,12 @@ impl Runtime<'_> {
             return;
         }
         let (post, mut tail) = (self.post(), self.locks.history_tail());
-        // What happened before is no news.
+        // Skip the events from before.
         let _ = tail.read();
         let look = move || {
             loop {
                 thread::sleep(LOOK);
-                // What can't be read now may be readable later.
+                // The history may be readable later.
                 let Ok(added) = tail.read() else { continue };
                 let by_others = |one: &Entry| one.by_pid != Some(std::process::id());
                 let refused = added.entries.into_iter().filter(|one| one.event == Told::Blocked);

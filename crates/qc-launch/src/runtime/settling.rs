@@ -24,7 +24,7 @@ const WORKER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a killed process may take to be gone.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
-/// What is done next about the members of a component's program, without the supervisor.
+/// The next step for the members of a component's program, without the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Its program has ended and its wrapper has not: ask that one, too.
@@ -61,7 +61,7 @@ impl Runtime<'_> {
         let signal = self.roster.get(id).and_then(|component| component.stop_signal);
         let mut opened = Vec::new();
         for member in members.into_iter().filter(is_wanted) {
-            // What can't be opened has ended, or can't be touched and is not waited for.
+            // A member that can't be opened has ended, or can't be touched and is not waited for.
             if let Ok(Some(process)) = Process::open(&member.identity) {
                 opened.push((member, process.asked_by(signal)));
             }
@@ -100,7 +100,7 @@ impl Runtime<'_> {
             }
             match self.running(id) {
                 Some(running) if !running.members.is_empty() => {
-                    // What they work for has ended without ending them.
+                    // The process that they work for has ended without ending them.
                     if has_lost && running.members.iter().all(|one| one.0.is_worker) {
                         self.ask_those(&[id], Ask::Gently);
                     }

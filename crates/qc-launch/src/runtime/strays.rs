@@ -1,5 +1,5 @@
-//! What runs of the components besides what this launcher has started, such as a second copy of a
-//! brain that somebody started by hand: it is stopped with the fleet, and no watchdog before it.
+//! Stops the copies of components that this launcher has not started, such as a second brain that
+//! the user started by hand: with the fleet, and no watchdog before them.
 
 use std::io;
 use std::thread;
@@ -12,7 +12,7 @@ use qc_supervise::{Event, Id, seconds};
 use super::{Message, Runtime};
 use crate::logs::{Level, Line};
 
-/// What a stray is called.
+/// The description of a stray.
 const NOT_OURS: &str = "not started here";
 
 /// How often what is left over at the end is stopped.
@@ -23,7 +23,7 @@ impl Runtime<'_> {
     /// until they have ended, see [`Runtime::strays_ended`].
     pub(super) fn stop_all(&mut self, limit: Option<Duration>) {
         if self.is_stopping() {
-            // Whoever is in a hurry can't wait for strays, either.
+            // A stop with a limit can't wait for strays, either.
             if limit.is_some() {
                 self.held_back = None;
                 self.events.push_back(Event::StopAll { limit });
@@ -104,7 +104,7 @@ impl Runtime<'_> {
     /// Plans to stop what runs of the components, is wanted, and is not supervised here.
     pub(super) fn plan(&self, is_wanted: impl Fn(&Instance) -> bool) -> io::Result<StopPlan> {
         let sight = self.sight()?;
-        // What belongs to the program of a component is stopped with that.
+        // The processes of a component's program are stopped with it.
         let own = sight.with_family(self.own_pids());
         let strays = sight.instance_list().iter().filter(|one| {
             let is_mine = one.place == Place::Fleet && self.roster.id(&one.component).is_some();

@@ -1,4 +1,4 @@
-//! What is written down and told, and what is left to do at the end.
+//! Writes the log, the history and notifications; and the cleanup at the end.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -261,7 +261,7 @@ impl Runtime<'_> {
         }
         if self.roster.iter().all(|(id, _)| self.is_decided(id)) {
             self.announce = false;
-            // What was said until now comes first.
+            // Earlier lines come first.
             self.report.flush();
             crate::detach::announce(&self.missing());
         }
@@ -365,7 +365,7 @@ impl Runtime<'_> {
             let text = format!("still running: {}", stuck.join(", "));
             self.report.say(&Line::new(Level::Error, "survived", &text));
         }
-        // What a stub has started, or a script has left behind, is not known by its parent.
+        // A parent does not know what a stub has started or a script has left behind.
         if self.machine.is_stopping() && (!all_clear || self.scripts_lock || !LOCKS_ARE_INHERITED) {
             if !self.sweep()? {
                 end = End::Survivors;

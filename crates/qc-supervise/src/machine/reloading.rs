@@ -50,7 +50,7 @@ impl Machine {
         for id in changed {
             let was_stopped =
                 |it: &Component| it.is_withheld || it.phase == Phase::Resting(Rest::Stopped);
-            // What somebody has stopped by hand stays stopped.
+            // A component that the user has stopped stays stopped.
             if self.follows_its_guard(id) {
                 self.stop_one_in_order(id);
             } else if !self.get(id).is_some_and(was_stopped) {

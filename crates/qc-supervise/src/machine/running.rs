@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::policy::Verdict;
 use crate::{Action, Cause, Exit, Id, Note, Reason};
 
-/// What a division of the longest silence may lose.
+/// The largest rounding error of a division of the longest silence.
 const ROUNDED: Duration = Duration::from_nanos(1);
 
 /// How often, within the longest silence, a sign of life is looked for. Each look accounts for its
@@ -152,7 +152,7 @@ impl Machine {
             Phase::BackingOff(..) | Phase::Blocked(..) | Phase::Queued => {
                 self.give_up(id, Reason::Unguarded(guard));
             }
-            // What it does next finds out by itself.
+            // The next step of each finds out.
             Phase::Resting(_)
             | Phase::HeldBack(..)
             | Phase::Stopping(..)

@@ -284,7 +284,7 @@ impl Machine {
         self.release_waiters(id);
     }
 
-    /// Those who wait for this one look again whether they may be started.
+    /// The components that wait for this one check again whether they may start.
     pub(super) fn release_waiters(&mut self, id: Id) {
         let waiters = self.get_mut(id).map(|it| mem::take(&mut it.waiters)).unwrap_or_default();
         self.recheck.extend(waiters);
@@ -297,7 +297,7 @@ impl Machine {
     }
 }
 
-/// What keeps a component from being started.
+/// An obstacle to the start of a component.
 enum Obstacle {
     /// It needs one that will not be ready by itself.
     Gone(Id),

@@ -44,7 +44,7 @@ impl Machine {
         }
         let turn = component.turn(id);
         match &mut component.phase {
-            // What was given up stays visible as that.
+            // A component that was given up stays visible as that.
             Phase::Resting(_) if !component.removed => {}
             Phase::Resting(_)
             | Phase::HeldBack(..)
@@ -55,7 +55,7 @@ impl Machine {
             }
             Phase::Stopping(step, then) => {
                 *then = Then::Rest(Rest::Stopped);
-                // What does not end although it was killed is not waited for.
+                // A process that survives its kill is not waited for.
                 if *step != Step::Stuck {
                     self.stops.asked(turn);
                 }

@@ -59,7 +59,7 @@ struct History {
     machine: Machine,
     referee: Referee,
     specs: Vec<Spec>,
-    /// What was told of processes, to be told again late.
+    /// The events of processes, to be repeated late.
     told: Vec<Event>,
     lie: Lie,
     aloud: bool,
@@ -126,7 +126,7 @@ fn spec(random: &mut Random) -> Spec {
     spec
 }
 
-/// What the machine is made to believe.
+/// The spec that the machine is made to believe.
 fn told(mut spec: Spec, lie: Lie) -> Spec {
     let settings = Arc::make_mut(&mut spec.settings);
     match lie {
@@ -205,7 +205,7 @@ impl History {
         let fate = self.world.next().filter(|&at| at <= until);
         let due = self.machine.next_due().filter(|_| self.lie != Lie::NoTicks);
         if let Some(at) = fate.filter(|&at| due.is_none_or(|due| at <= due)) {
-            // What has happened is told before what is due, as the runtime does.
+            // Events come before timers, as in the runtime.
             self.world.now = self.world.now.max(at);
             if let Some(event) = self.world.step() {
                 self.told.push(event.clone());

@@ -9,7 +9,7 @@ use qc_supervise::{
 
 use crate::world::World;
 
-/// What the referee knows of a component.
+/// The referee's knowledge of a component.
 #[derive(Debug, Default)]
 struct Dossier {
     spec: Option<Spec>,
@@ -265,7 +265,7 @@ impl Referee {
             if policy.window.is_none() && count > policy.max_restarts as usize && !dossier.spared {
                 return Err(format!("restart {count} of {id:?} is beyond its budget"));
             }
-            // What has a watchdog may have waited for that one, too.
+            // A component with a watchdog may have waited for that one, too.
             if let (RestartDelay::Cooldown(pause), Some(last), None, false) =
                 (policy.delay, last, spec.guard, dossier.spared)
                 && world.now < last + pause

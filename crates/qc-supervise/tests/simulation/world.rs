@@ -82,7 +82,7 @@ enum Fate {
     Ends(i32),
 }
 
-/// What happens to processes, in the order of time.
+/// The fates of processes, in the order of time.
 type Fates = BinaryHeap<Reverse<(Duration, u64, Id, u32, Fate)>>;
 
 /// The machine's surroundings.

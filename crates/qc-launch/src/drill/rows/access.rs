@@ -1,4 +1,4 @@
-//! What this program may not open is never taken for free, dead or its own.
+//! An object that this program may not open never counts as free, dead or its own.
 
 use std::fs::{self, File};
 use std::io;

@@ -6,7 +6,7 @@ use crate::drill::ground::{Ground, ON_WINDOWS};
 use crate::drill::outcome::{Outcome, failed, skipped};
 use crate::drill::part::A_WHILE;
 
-/// Who hears Ctrl-Break cleans up and ends.
+/// A program that handles Ctrl-Break cleans up and ends.
 pub(crate) fn ctrl_break(ground: &Ground) -> Outcome {
     if !ON_WINDOWS {
         return skipped("there is no such key; SIGTERM is the equivalent, and `Ctrl-C` sends it");

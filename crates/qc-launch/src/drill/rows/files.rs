@@ -13,7 +13,7 @@ use crate::drill::outcome::{Outcome, failed};
 pub(crate) fn replaced_while_read(ground: &Ground) -> Outcome {
     const READING: u64 = 300;
     let (locks, name) = (ground.locks("replaced")?, lock_name("BRAIN_DRILL")?);
-    // What it leaves behind is replaced by the next one's.
+    // A dead holder's record is replaced by the next one's.
     ground.holder(&locks, &name)?.kill()?;
     let record = locks.path().join("BRAIN_DRILL.lock");
     let mut reader = ground.part(["read".into(), record.into(), READING.to_string().into()])?;

@@ -10,7 +10,7 @@ use crate::drill::ground::{Ground, ON_WINDOWS, free, lock_name, refused};
 use crate::drill::outcome::{Outcome, failed};
 use crate::drill::part::PATIENCE;
 
-/// What describes a lock can be read while it is held, and nobody else gets it.
+/// A lock's record can be read while it is held, and no second holder gets in.
 pub(crate) fn mandatory(ground: &Ground) -> Outcome {
     let (locks, name) = (ground.locks("mandatory")?, lock_name("BRAIN_DRILL")?);
     let holder = ground.holder(&locks, &name)?;
@@ -29,7 +29,7 @@ pub(crate) fn mandatory(ground: &Ground) -> Outcome {
     }
     refused(&locks, &name)?;
 
-    // What a reader would meet if a record were locked.
+    // The error that a reader would get if a record were locked.
     let file = ground.path().join("locked bytes");
     fs::write(&file, "bytes")?;
     let _locked = ground.part(["lock".into(), file.clone().into()])?;
@@ -59,8 +59,8 @@ pub(crate) fn late_release(ground: &Ground) -> Outcome {
     Ok(format!("taken at most {longest} ms after its holder was killed, three times"))
 }
 
-/// Who holds an account in one folder is refused and named in another, also without a file of its lock,
-/// until it ends.
+/// A holder of an account in one folder is refused and named in another folder, also without a file
+/// of its lock, until it ends.
 pub(crate) fn machine(ground: &Ground) -> Outcome {
     let (here, there) = (ground.locks("machine")?, ground.locks("another folder")?);
     let (name, other) = (lock_name("BRAIN_DRILL")?, lock_name("BRAIN_OTHER")?);

@@ -1,4 +1,4 @@
-//! Who listens, who is never touched, and a fleet from its start to its end.
+//! Listeners, terminals that are never touched, and a fleet from its start to its end.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::drill::ground::Ground;
 use crate::drill::outcome::{Outcome, failed};
 use crate::drill::part::run;
 
-/// Who listens at a port is named.
+/// The listener at a port is named.
 pub(crate) fn port(ground: &Ground) -> Outcome {
     let part = ground.part(["listen".into()])?;
     let Ok(port) = part.word.parse() else { return failed("it listens nowhere") };
@@ -22,7 +22,7 @@ pub(crate) fn port(ground: &Ground) -> Outcome {
     }
 }
 
-/// What has a terminal's name is never stopped.
+/// A program with a terminal's name is never stopped.
 pub(crate) fn terminals(ground: &Ground) -> Outcome {
     let program = ground.folder("terminal")?.join("terminal64.exe");
     fs::copy(&ground.program, &program)?;

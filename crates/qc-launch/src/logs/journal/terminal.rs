@@ -22,9 +22,9 @@ pub(super) struct Terminal {
 /// Counts of lines.
 #[derive(Debug, Default)]
 struct Counts {
-    /// Those that wait to be shown.
+    /// The number of lines that wait to be shown.
     waiting: AtomicUsize,
-    /// Those that found no room.
+    /// The number of lines that found no room.
     missed: AtomicUsize,
 }
 
