@@ -35,7 +35,7 @@ pub(crate) fn script_call(args: &[String]) -> Option<ScriptCall<'_>> {
     }
 }
 
-/// What a Python was told to run.
+/// The program that a Python's arguments name.
 enum Told<'a> {
     /// A script or a module.
     Script(ScriptCall<'a>),

@@ -18,7 +18,7 @@ const SECRETS: [&str; 11] = [
 /// Words that announce a secret at the end of such a name.
 const SECRET_ENDS: [&str; 2] = ["pass", "auth"];
 
-/// What stands for a secret.
+/// The replacement of a secret.
 const HIDDEN: &str = "***";
 
 /// Joins `args` for display. Hidden are the values behind a name such as `--password` or `token=`,

@@ -1,4 +1,4 @@
-//! What the config says should run.
+//! The components that the config wants to run.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::config::{self, ConfigWarning, LogSettings, NotifySettings, Timing, Va
 use crate::text::{Secret, Text};
 use crate::{ConfigError, build};
 
-/// What a component does.
+/// The role of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -62,7 +62,7 @@ impl fmt::Display for Role {
 pub struct Component {
     /// Its name, which is its lock's, too.
     pub name: LockName,
-    /// What it does.
+    /// Its role.
     pub role: Role,
     /// The key of its account in the config.
     pub account_key: Option<String>,
@@ -70,7 +70,7 @@ pub struct Component {
     pub account: Option<Account>,
     /// Its terminal.
     pub terminal: Option<Terminal>,
-    /// What it does with them.
+    /// Its use of both.
     pub account_use: AccountUse,
     /// The program and its arguments; with a script, the interpreter, the script, its arguments.
     pub command: Vec<Text>,
@@ -82,7 +82,8 @@ pub struct Component {
     pub cwd: PathBuf,
     /// Environment variables for it, besides those of the launcher.
     pub env: Vec<(String, Secret)>,
-    /// What must be ready before it starts. Such a component may be disabled or have no script.
+    /// The components that must be ready before it starts. Such a component may be disabled or have
+    /// no script.
     pub depends_on: Vec<LockName>,
     /// The ports at which it will listen, which must be free before it starts.
     pub ports: Vec<u16>,
@@ -149,7 +150,7 @@ impl Component {
     /// Returns the command of a process that is this component, as it may be shown.
     pub(crate) fn shown_command_of(&self, words: &[String]) -> String {
         let mut words = words.to_vec();
-        // What stands before is an interpreter, its options and the script.
+        // An interpreter, its options and the script come first.
         let before = words.len().saturating_sub(self.args().len());
         for (word, text) in words[before..].iter_mut().zip(self.args()) {
             if text.has_variables() {
@@ -194,14 +195,14 @@ impl AccountEntry {
     }
 }
 
-/// What the config says.
+/// The config as a fleet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fleet {
     /// The folder with the config and the scripts.
     pub root: PathBuf,
     /// The Python to run them with.
     pub interpreter: Text,
-    /// What to tell the user about how it was chosen, unless it is the expected one.
+    /// A remark about how it was chosen, unless it is the expected one.
     pub interpreter_note: Option<String>,
     /// The accounts, in the order of the file.
     pub accounts: Vec<AccountEntry>,
@@ -212,9 +213,9 @@ pub struct Fleet {
     pub timing: Timing,
     /// The name under which the orchestrator locks.
     pub orchestrator: LockName,
-    /// What is kept of the components' output.
+    /// The retention of the components' output.
     pub logs: LogSettings,
-    /// Who is told when something happens.
+    /// The recipients of notifications.
     pub notify: NotifySettings,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,

@@ -19,7 +19,7 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
     /// It is far larger than a config can be.
@@ -53,7 +53,7 @@ pub enum ConfigError {
         column: usize,
         /// The path of keys to the mistake, empty at the top.
         key: String,
-        /// What is wrong.
+        /// The reason.
         message: String,
     },
     /// It lies in no folder.

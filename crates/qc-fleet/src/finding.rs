@@ -1,4 +1,4 @@
-//! What is wrong with what runs, and what to think of each thing that does.
+//! The findings about a fleet: duplicates, missing components, stale locks and the like.
 
 mod duplicates;
 mod state;
@@ -14,7 +14,7 @@ use crate::{Fleet, Instance, Place, Role, Snapshot};
 /// A remark on an instance of [`Place::Unknown`].
 pub(crate) const FOLDER_UNKNOWN: &str = "its folder can't be told";
 
-/// What kind of thing is wrong.
+/// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
@@ -52,9 +52,9 @@ pub enum FindingKind {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What kind.
+    /// The kind.
     pub kind: FindingKind,
-    /// What, in words.
+    /// The description.
     pub text: String,
     /// The components it is about; of all if none is named.
     pub components: Vec<String>,

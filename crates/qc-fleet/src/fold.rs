@@ -126,7 +126,7 @@ fn add_workers(folded: &mut [Folded], launching: &Launching<'_>) {
     for one in (0..processes.len()).filter(|&one| can_work(one)) {
         let nearest = tree.ancestors(one).find(|&ancestor| !can_work(ancestor));
         let Some(&owner) = nearest.and_then(|nearest| owners.get(&nearest)) else { continue };
-        // What an orchestrator starts does not work for it.
+        // A process that an orchestrator starts does not work for it.
         let role = found[folded[owner].chain[0]].as_ref().map(|found| found.role);
         if role != Some(Role::Orchestrator) || launching.is_copy(one) {
             folded[owner].workers.push(one);

@@ -14,7 +14,7 @@ use crate::{Component, Fleet, Role, shown_command};
 pub struct Instance {
     /// The component's name.
     pub component: String,
-    /// What it does.
+    /// Its role.
     pub role: Role,
     /// The key of its account.
     pub account_key: Option<String>,
@@ -22,7 +22,7 @@ pub struct Instance {
     pub account: Option<String>,
     /// Its terminal, by the config or by its lock.
     pub terminal: Option<Terminal>,
-    /// What it does with them.
+    /// Its use of both.
     pub account_use: AccountUse,
     /// The broker's server of its account, by the config of the fleet that it belongs to.
     pub server: Option<String>,

@@ -1,4 +1,4 @@
-//! What a run of a component has left behind: programs that it has started, and that live on after it.
+//! The programs that a run of a component has started and that live on after it.
 //!
 //! They are known by the variables that `qc-launch` gives to each component, which whatever it starts
 //! inherits. A program that runs a component's script is a copy of that and never counts as left over.
@@ -36,14 +36,14 @@ pub struct LeftOver {
     pub component: String,
     /// The process.
     pub process: ProcessInfo,
-    /// What becomes of it once that run has ended.
+    /// Its fate once that run has ended.
     pub fate: Fate,
     /// Whether it has started a program of qc that runs now, such as the `qc-shutdown` of an emergency
     /// script: whoever stops the fleet leaves it alone.
     pub runs_qc: bool,
 }
 
-/// What becomes of a program that a run has left behind.
+/// The fate of a program that a run has left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It is ended.

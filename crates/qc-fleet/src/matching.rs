@@ -26,7 +26,7 @@ use crate::{Component, Fleet, Role, Text, launcher, same_folder};
 pub struct Match {
     /// The component's name.
     pub component: String,
-    /// What it does.
+    /// Its role.
     pub role: Role,
     /// The key of its account.
     pub account_key: Option<String>,
@@ -57,7 +57,7 @@ pub struct Matcher<'a> {
     scripts: Scripts<'a>,
     /// The components that are no Python scripts, by the name of their program.
     programs: HashMap<String, Vec<&'a Component>>,
-    /// Those of them that another program runs.
+    /// The ones that another program runs.
     interpreted: Vec<Interpreted<'a>>,
     /// The file names of interpreters that are not known as Pythons.
     interpreters: HashSet<String>,
@@ -300,7 +300,7 @@ fn has_args(component: &Component, args: &[String]) -> bool {
 pub(crate) fn is_shell_of(shell: &Component, other: &Component) -> bool {
     let own = scripts::words(&other.command);
     let Some(call) = script_call(&own).filter(|_| other.script.is_some()) else { return false };
-    // Whichever folder each of them names.
+    // Paths compare equal without their folders.
     let without_folders =
         |word: String| word.split(' ').map(file_name).collect::<Vec<_>>().join(" ");
     let words: Vec<String> =

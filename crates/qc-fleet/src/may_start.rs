@@ -17,7 +17,7 @@ use self::obstacle::{holder_obstacle, lock_obstacle};
 use crate::call::is_wrapper_of_qc;
 use crate::{Component, Fleet, Instance, Place, Role, Snapshot};
 
-/// What is said of a copy that can be adopted.
+/// The suffix for a copy that can be adopted.
 const UNDER_LOCK: &str = " under its lock";
 
 /// Whether a component may start.
@@ -37,16 +37,17 @@ pub enum MayStart {
     No(Vec<Obstacle>),
 }
 
-/// What a first start finds.
+/// The result of the look before a first start.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// What can be supervised from now on: the process, and the copy that it is, by its component's name.
+    /// The processes that can be supervised from now on, each with the copy that it is, by its
+    /// component's name.
     pub adoptable: Vec<(Identity, Obstacle)>,
-    /// What is in the way.
+    /// The obstacles.
     pub obstacles: Vec<Obstacle>,
 }
 
-/// What runs beside a start.
+/// The processes that run beside a start.
 #[derive(Debug)]
 pub struct Beside<'a> {
     fleet: &'a Fleet,
@@ -59,7 +60,7 @@ pub struct Beside<'a> {
     unknown: HashMap<String, Vec<&'a Instance>>,
     /// Locks whose living holder is no instance, by what they protect and by their names.
     loose: HashMap<String, Vec<&'a LockEntry>>,
-    /// Who holds an account or a terminal of the machine for another folder, by its guard.
+    /// The holders of an account or a terminal of the machine for another folder, by guard.
     elsewhere: HashMap<&'a str, &'a MachineHolder>,
     /// The pids of processes that started an instance and are not part of it.
     starters: HashSet<u32>,

@@ -9,7 +9,7 @@ use crate::schema;
 pub struct Group {
     /// Its name in the schema; that of the whole file is empty.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     pub description: String,
     /// Its keys.
     pub keys: Vec<Key>,
@@ -20,19 +20,19 @@ pub struct Group {
 pub struct Key {
     /// The key.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     pub description: String,
-    /// What it takes.
+    /// Its type.
     pub kind: Kind,
-    /// What holds without it.
+    /// The default.
     pub default: Option<Value>,
-    /// What it could be.
+    /// An example.
     pub example: Option<Value>,
     /// Whether it must be there.
     pub is_required: bool,
 }
 
-/// What a key takes.
+/// The type of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A value, described by a word or two.

@@ -1,4 +1,4 @@
-//! What runs right now: processes, folded into one instance per program, with their locks.
+//! The processes that run right now, folded into one instance per program, with their locks.
 
 mod holders;
 mod identify;
@@ -30,20 +30,20 @@ use crate::{Component, Fleet, Instance, Role};
 /// Instances, locks, and what could not be seen.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// What runs, ordered by role and name.
+    /// The running instances, ordered by role and name.
     pub instances: Vec<Instance>,
     /// All locks.
     pub locks: Vec<LockEntry>,
     /// The command lines of the programs of qc that hold a lock for another one, or are about to.
     pub holding: Vec<Vec<String>>,
-    /// Who holds an account or a terminal of this machine for another folder, by what they say of
+    /// The holders of an account or a terminal of this machine for another folder, as they describe
     /// themselves.
     pub elsewhere: Vec<MachineHolder>,
     /// How many processes could not be read.
     pub unreadable: usize,
-    /// What forbids every start, if something does.
+    /// The latch that forbids every start, if there is one.
     pub latch: Option<Latch>,
-    /// What forbids only some starts.
+    /// The latches that forbid only some starts.
     pub latches: Vec<Latch>,
     /// Whether the system shows only part of the processes, see [`Listing::hides_others`].
     pub hides_others: bool,
@@ -216,7 +216,7 @@ fn wrappers_of<'a>(processes: &[ProcessInfo], locks: &'a [LockEntry]) -> HashMap
 fn judge_by_lock(instance: &mut Instance, fleet: &Fleet, lineage: &[Identity]) {
     instance.evidence = Evidence::Lock;
     let component = fleet.component(&instance.component);
-    // What holds the lock for it is stopped with it, not as a program of qc.
+    // A program that holds the lock for it is stopped with it, not as a program of qc.
     let wrappers = instance.wrappers.iter().filter(|one| !is_wrapper_of_qc(&one.args));
     let all = wrappers.chain(&instance.processes);
     let untouchable = all.filter_map(|one| untouchable(one, instance.role, lineage)).next();
@@ -284,7 +284,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// What a closer look shows of made-up processes.
+    /// The evidence about made-up processes.
     #[derive(Debug, Default)]
     pub(crate) struct Shown {
         /// Guards that are free.

@@ -25,7 +25,7 @@ pub use stopping::{Pace, Progress, Stopping};
 pub struct Target {
     /// Its component.
     pub component: String,
-    /// What it does.
+    /// Its role.
     pub role: Role,
     /// The key of its account.
     pub account_key: Option<String>,
@@ -44,7 +44,7 @@ pub struct Target {
     /// Whether it is an orchestrator that is a script, such as the old launcher: asked to stop, it
     /// ends its children at once, watchdogs first.
     pub is_scripted: bool,
-    /// Who it is.
+    /// Its identity.
     pub identity: Identity,
     /// How long it gets to end after it was asked to, before it is killed.
     pub timeout: Duration,

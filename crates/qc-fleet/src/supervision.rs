@@ -19,7 +19,7 @@ pub(crate) struct Orchestrators<'a> {
     is_one_hidden: bool,
 }
 
-/// Those of one fleet.
+/// The orchestrators of one fleet.
 #[derive(Debug, Default)]
 struct Running {
     /// Their positions in the list.

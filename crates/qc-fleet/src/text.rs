@@ -39,7 +39,7 @@ impl Text {
 
     /// Returns the text as the config writes it, with paths made absolute.
     pub fn written(&self) -> &str {
-        // What is shown as it is used can be shown.
+        // A text that is used as it is written can be shown.
         self.written.as_deref().or(self.value.to_str()).unwrap_or_default()
     }
 

@@ -26,7 +26,8 @@ use crate::{Finding, FindingKind, Fleet, Role, Snapshot, State};
 /// The rows of the list, the state of each component, and everything that is wrong.
 #[derive(Debug)]
 pub struct FleetView {
-    /// What runs, then what should run and does not, then locks that neither has.
+    /// The running instances, then the components that should run and do not, then the remaining
+    /// locks.
     pub rows: Vec<Row>,
     /// All components that the config or the launcher names, in the order of starting.
     pub components: Vec<ComponentView>,

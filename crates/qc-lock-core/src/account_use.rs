@@ -1,8 +1,8 @@
-//! What is done with an account: it decides which place a lock takes there.
+//! The uses of an account, which decide the place that a lock takes there.
 
 use crate::LockName;
 
-/// What the holder of a lock does with its account and its terminal.
+/// The use that the holder of a lock makes of its account and its terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AccountUse {
     /// It trades, or guards as a watchdog. Whatever is not a watchdog trades.
@@ -58,7 +58,7 @@ pub fn sharing_hint<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Stri
 
 const BRAIN: &str = "brain";
 const WATCHDOG: &str = "watchdog";
-/// What no name ends with.
+/// A suffix that no name has.
 const PAPER: &str = "@paper";
 const SHARED: &str = "@shared";
 

@@ -16,7 +16,7 @@ const LEFTOVER: Duration = Duration::from_secs(60);
 /// How many records are cleared one after the other before another processor is worth it.
 const CLEARED_AT_ONCE: usize = 16;
 
-/// What was removed and what was not.
+/// The removed records and the others.
 #[derive(Debug, Default)]
 pub struct Cleared {
     /// Records that were removed.
@@ -135,7 +135,7 @@ impl LockDir {
         let is_needed = entry.state == LockState::Foreign && entry.pid.is_some_and(runs_here);
         let goes = may_go(entry.state) && !is_needed;
         Some(match guard {
-            // Whoever has it is taking the lock, or is what the dead have left running.
+            // Its holder is taking the lock, or was left running by a dead process.
             Some(Ok(None)) => Ok((entry, false)),
             Some(Err(error)) if goes => Err(error),
             _ if goes => self.store.remove(&found.path).map(|()| (entry, true)),

@@ -261,7 +261,7 @@ impl LockDir {
     ) -> Result<Lock, LockError> {
         let here = here();
         let record = Record {
-            // Who holds it is put in when that is known.
+            // The holder is filled in once it is known.
             pid: 0,
             name: request.name.to_string(),
             account: request.account.as_ref().map(ToString::to_string),

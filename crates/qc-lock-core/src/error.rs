@@ -21,9 +21,9 @@ pub enum LockError {
     Held {
         /// The lock that was asked for.
         name: LockName,
-        /// What collides.
+        /// The resource that both need.
         resource: Resource,
-        /// Who holds it.
+        /// The holder.
         holder: Box<Holder>,
         /// Whether the holder's record comes from another machine or container.
         foreign: bool,
@@ -41,7 +41,7 @@ pub enum LockError {
     Latch {
         /// The latch.
         path: PathBuf,
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
     /// The lock directory can't be used.
@@ -49,7 +49,7 @@ pub enum LockError {
     Directory {
         /// The directory.
         path: PathBuf,
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
     /// A guard can't be opened or locked.
@@ -57,7 +57,7 @@ pub enum LockError {
     Guard {
         /// The guard.
         path: PathBuf,
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
     /// A record can't be read, written or removed.
@@ -65,14 +65,14 @@ pub enum LockError {
     Record {
         /// The record.
         path: PathBuf,
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
     /// The system does not tell when this process was started, so that nobody could tell it from
     /// another with its pid.
     #[error("cannot tell when this process was started")]
     Identity {
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
     /// The history can't be read or written.
@@ -80,7 +80,7 @@ pub enum LockError {
     History {
         /// The history.
         path: PathBuf,
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -135,7 +135,7 @@ impl LockError {
     }
 }
 
-/// What to do before a program is ended that keeps a lock open.
+/// The advice before a program is ended that keeps a lock open.
 const OPENER_HINT: &str =
     "see with `qc-ps --tree` what it is; it may be a helper that an ended program has left behind";
 

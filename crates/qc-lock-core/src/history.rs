@@ -18,7 +18,7 @@ const ROTATE_AT: u64 = 4 * 1024 * 1024;
 /// The most that is read of one history file.
 pub(crate) const LIMIT: u64 = 64 * 1024 * 1024;
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
@@ -60,7 +60,7 @@ pub enum Event {
 pub struct Entry {
     /// When, RFC 3339.
     pub time: String,
-    /// What.
+    /// The event.
     pub event: Event,
     /// The lock or component it happened to.
     pub name: String,
@@ -126,7 +126,7 @@ impl Entry {
     }
 }
 
-/// What the history tells.
+/// The history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// The lines, oldest first.

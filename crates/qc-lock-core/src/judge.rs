@@ -1,4 +1,4 @@
-//! What a record says about its holder: pure decisions from a record and what the system knows.
+//! The judgement of a record's holder: pure decisions from a record and the system's facts.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::record::{OldRecord, Reading};
 use crate::time::{local_time, parse_time};
 use crate::{Opener, openers_text};
 
-/// What is known of the process behind a record.
+/// The state of the process behind a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is alive, or nobody can say that it is not.
@@ -25,7 +25,7 @@ pub(crate) enum Verdict {
     Corrupt,
 }
 
-/// What the system knows of the process that has an old record's pid now.
+/// The system's facts about the process that has an old record's pid now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Suspect {
     /// There is none.
@@ -130,7 +130,7 @@ fn runs_script_of(name: &str, files: &[String]) -> bool {
     !name.is_empty() && (files.iter().any(is_script) || key.is_some_and(guards))
 }
 
-/// Who holds a lock, as far as its record tells.
+/// The holder of a lock, as far as its record tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holder {
     /// The pid of the process that does the work.

@@ -26,7 +26,7 @@ const NAME: &str = "LATCH";
 pub struct Latch {
     /// The version of this format, 1.
     pub version: u32,
-    /// What it forbids, `name/<key>` or `account/<account>`; without it, every start.
+    /// Its scope, `name/<key>` or `account/<account>`; without it, every start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// Why, as the one who set it put it.
@@ -43,7 +43,7 @@ pub struct Latch {
 }
 
 impl Latch {
-    /// What a latch says that can't be read: whoever wrote it meant that nothing starts.
+    /// Returns the latch for a file that can't be read: it forbids every start.
     fn unreadable(why: impl fmt::Display) -> Self {
         let reason = format!("the latch is there but can't be read ({why})");
         Self { version: 1, scope: None, reason, since: None, by: None, host: None }

@@ -70,7 +70,7 @@ pub use time::local_time;
 /// The folder of the locks, in that of the fleet.
 pub const LOCK_FOLDER: &str = ".locks";
 
-/// What is said where [`Lock::is_of_folder_only`].
+/// The warning where [`Lock::is_of_folder_only`].
 pub const FOLDER_ONLY: &str = if cfg!(windows) {
     "accounts and terminals are locked in this folder only: this program may make no objects that other sessions see"
 } else {

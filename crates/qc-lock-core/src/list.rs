@@ -13,7 +13,7 @@ use crate::resource::guard_file;
 use crate::store::{Found, Store};
 use crate::{Account, AccountUse, LockDir, LockError, LockName, Opener, Record, Resource};
 
-/// What a record says about its lock.
+/// The state of a lock by its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LockState {
@@ -34,7 +34,7 @@ pub enum LockState {
 pub struct LockEntry {
     /// The lock's name.
     pub name: String,
-    /// What the record says.
+    /// The state.
     pub state: LockState,
     /// The holder's pid.
     pub pid: Option<u32>,
@@ -46,7 +46,7 @@ pub struct LockEntry {
     pub since: Option<String>,
     /// The file name of the holder's program.
     pub program: Option<String>,
-    /// What the lock protects.
+    /// The protected resources.
     pub resources: Vec<String>,
     /// The processes that still have its guards open although its holder has ended. Only filled by
     /// [`LockDir::with_openers`].

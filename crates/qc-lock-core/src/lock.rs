@@ -33,14 +33,14 @@ pub struct Lock {
 /// A record that the dead had left behind under the lock's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reclaimed {
-    /// Who had held the lock.
+    /// The former holder.
     pub holder: Holder,
     /// Why the record did not say who, if it was corrupt.
     pub corrupt: Option<String>,
 }
 
 impl fmt::Display for Reclaimed {
-    /// What follows "reclaimed lock BRAIN_ATLAS".
+    /// Writes the text that follows "reclaimed lock BRAIN_ATLAS".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.corrupt {
             Some(reason) => write!(f, "whose record was corrupt: {}", visible(reason)),

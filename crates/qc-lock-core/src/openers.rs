@@ -1,5 +1,6 @@
-//! Who has the guards of a lock open although nobody who lives is known to hold it: mostly a program that
-//! an ended holder had started, and that has inherited them. The one place that finds them.
+//! The processes that have the guards of a lock open without a known living holder: mostly a
+//! program that an ended holder had started, and that has inherited them. The one place that finds
+//! them.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;

@@ -46,7 +46,7 @@ pub struct Record {
     /// The file name of its program or script.
     #[serde(default)]
     pub program: Option<String>,
-    /// What a child shows to take over the lock that is held for it; gone once it has.
+    /// The token by which a child takes over the lock that is held for it; gone once it has.
     #[serde(default)]
     pub token: Option<String>,
     /// Which file the guard of each resource is, on Unix: device and inode. The guard that a holder had
@@ -59,7 +59,7 @@ pub struct Record {
     pub machine: Option<Box<[String]>>,
 }
 
-/// What the old module wrote.
+/// A record of the old module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldRecord {
     /// The holder's pid.
@@ -74,7 +74,7 @@ pub struct OldRecord {
     pub host: Option<String>,
 }
 
-/// What a record file holds.
+/// The contents of a record file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
     /// A record of this protocol.

@@ -1,11 +1,11 @@
-//! What is asked of a lock directory.
+//! A request to a lock directory.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::{Account, AccountUse, LockName, Record, Resource, Terminal};
 
-/// What is asked for.
+/// A request for a lock.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub(crate) name: LockName,

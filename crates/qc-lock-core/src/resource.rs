@@ -1,4 +1,4 @@
-//! What a lock protects: a name, a place at an account, a place at a terminal.
+//! The resources that a lock protects: a name, a place at an account, a place at a terminal.
 
 use std::fmt;
 use std::fs;

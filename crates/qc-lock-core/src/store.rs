@@ -24,7 +24,7 @@ pub(crate) struct Found {
     pub(crate) path: PathBuf,
     /// The lock's name, from the file's name.
     pub(crate) name: String,
-    /// What it holds.
+    /// Its contents.
     pub(crate) reading: Reading,
 }
 

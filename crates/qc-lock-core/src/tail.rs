@@ -8,7 +8,7 @@ use qc_process::file::read_limited_from;
 use crate::history::{History, LIMIT, previous};
 use crate::{LockDir, LockError};
 
-/// What a history tells from some point on: first all that it holds, then what is added.
+/// A reader of the history that returns all of it first, then each addition.
 ///
 /// ```
 /// use qc_lock_core::{Event, LockDir};

@@ -51,7 +51,7 @@ pub struct Chain {
     pub continues: fn(&ProcessInfo, &ProcessInfo) -> Continues,
 }
 
-/// What to start.
+/// The process to start.
 #[derive(Debug)]
 pub struct Spawn<'a> {
     /// The program: a path, or a name to look for on PATH.

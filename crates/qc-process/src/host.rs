@@ -19,7 +19,7 @@ pub struct Host {
     pub user: String,
 }
 
-/// What a boot id ends with where the system does not tell it.
+/// The end of a boot id that the system does not report.
 const UNKNOWN: &str = "unknown";
 
 /// Whether two boot ids are known and equal, or known and different; `None` if nobody can say.

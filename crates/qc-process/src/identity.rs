@@ -1,4 +1,4 @@
-//! What makes a process itself: its pid, when it started, and during which boot.
+//! The identity of a process: its pid, its start time, and the boot.
 
 use std::io;
 use std::sync::OnceLock;
@@ -18,7 +18,7 @@ pub struct Identity {
     pub boot_id: String,
 }
 
-/// What can be said about an identity.
+/// The state of the process with an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     /// This very process is running.

@@ -106,7 +106,7 @@ mod tests {
             let mut cat = std::process::Command::new("cat");
             cat.env("PWD", pwd).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
             let mut child = cat.spawn().unwrap();
-            // What it answers was written after it has begun.
+            // The process has begun before it answers.
             let mut input = child.stdin.take().unwrap();
             input.write_all(b"x").unwrap();
             child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();

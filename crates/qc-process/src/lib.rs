@@ -1,4 +1,4 @@
-//! Who is that process?
+//! Processes by identity.
 //!
 //! A process is a triple of pid, start time and boot id, an [`Identity`]; a bare pid is never
 //! acted on. This crate lists processes, tells whether an identity still lives, asks it to stop,
@@ -81,7 +81,7 @@ pub const SHUTDOWN_COMMAND: &str = imp::SHUTDOWN_COMMAND;
 /// The hint that names [`SHUTDOWN_COMMAND`], as a whole sentence.
 pub const SHUTDOWN_HINT: &str = imp::SHUTDOWN_HINT;
 
-/// What starts programs when a user logs on.
+/// The service that starts programs when a user logs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtLogOn {
     /// The Windows Task Scheduler.
@@ -90,7 +90,7 @@ pub enum AtLogOn {
     Systemd,
 }
 
-/// What starts programs at log-on here.
+/// The service that starts programs at log-on on this system.
 pub const AT_LOG_ON: AtLogOn = imp::AT_LOG_ON;
 
 /// Starts a command away from this program's terminal: no window opens for it on Windows, and Ctrl-C

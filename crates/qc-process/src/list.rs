@@ -1,4 +1,4 @@
-//! What runs on this machine.
+//! The processes of this machine.
 
 use std::collections::HashSet;
 use std::io;
@@ -10,7 +10,7 @@ use crate::{Identity, imp, own_identity};
 /// One running process, as far as the system lets us see.
 #[derive(Debug, Clone)]
 pub struct ProcessInfo {
-    /// Who it is.
+    /// Its identity.
     pub identity: Identity,
     /// The pid of the process that started it. That one may have ended, and on Windows its pid
     /// may by now belong to a younger process.
@@ -59,7 +59,7 @@ const MOST_SCANS: usize = 10;
 /// Processes that could be read, and how many could not.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
-    /// Those that could be read, by pid.
+    /// The readable ones, by pid.
     pub processes: Vec<ProcessInfo>,
     /// How many exist whose command line is hidden from us, so that nobody can say what they are.
     pub unreadable: usize,

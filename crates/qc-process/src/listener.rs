@@ -1,4 +1,4 @@
-//! Who listens at a port.
+//! The process that listens at a port.
 
 use std::io;
 

@@ -121,7 +121,7 @@ mod tests {
         assert!(LocalStream::connect(dir.path()).is_err(), "nobody is there");
         talk(dir.path());
         assert!(LocalStream::connect(dir.path()).is_err(), "nobody is there any more");
-        // What the first one has left behind is in nobody's way.
+        // The first one's leftovers are in no one's way.
         talk(dir.path());
     }
 

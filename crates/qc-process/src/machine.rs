@@ -108,7 +108,7 @@ impl MachineGuard {
     }
 }
 
-/// What of a text that is too long is kept.
+/// The part of a text that is kept if it is too long.
 #[derive(Clone, Copy)]
 enum Keep {
     Beginning,

@@ -57,7 +57,7 @@ pub enum StopError {
     Unrecognized {
         /// Its pid.
         pid: u32,
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
     /// A trading terminal, or a program that can't be told from one, shares its console.
@@ -91,7 +91,7 @@ pub enum StopError {
     System {
         /// Its pid.
         pid: u32,
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -10,7 +10,7 @@ use crate::imp;
 pub struct Volume {
     /// Where it is.
     pub place: VolumePlace,
-    /// What the system calls its kind, such as `nfs`; empty if that is not known.
+    /// The system's name for its kind, such as `nfs`; empty if unknown.
     pub kind: String,
     /// How many bytes this user can still write to it; `u64::MAX` if it has no size of its own.
     pub free_bytes: u64,

@@ -374,7 +374,7 @@ fn a_stop_of_its_watchdog_ends_what_a_brain_has_left_behind_before_the_watchdog(
     let stopped = fleet.run("qc-launch", &["stop", "WATCHDOG_LARISSA"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
     let place = |text: &str| stopped.stdout.find(text).unwrap_or_else(|| panic!("{stopped:?}"));
-    let ended = place(&format!("(PID {}, left behind by its last run) ended", engine.pid));
+    let ended = place(&format!("(PID {}, left behind by its last run) ", engine.pid));
     assert!(ended < place("WATCHDOG_LARISSA does not run"), "{stopped:?}");
     assert!(!is_alive(&engine) && !is_alive(&watchdog));
     let (_, lines) = {
@@ -405,9 +405,8 @@ fn a_reload_that_disables_an_account_ends_what_its_brain_has_left_behind() {
     let reloaded = fleet.run("qc-launch", &["reload"]);
     assert_eq!(reloaded.code, 0, "{reloaded:?}");
     let pid = engine.pid;
-    launch.wait_for(&format!(
-        "engine.py (PID {pid}), left behind by BRAIN_LARISSA, ended when asked"
-    ));
+    // On Windows it has no console by which it could be asked.
+    launch.wait_for(&format!("engine.py (PID {pid}), left behind by BRAIN_LARISSA, "));
     assert!(!is_alive(&first) && !is_alive(&engine));
 }
 

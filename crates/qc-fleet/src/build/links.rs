@@ -1,4 +1,4 @@
-//! What can only be checked when all components are known.
+//! The checks that need all components.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -75,7 +75,7 @@ pub(crate) fn fleet(
     builder.complete_readiness();
 
     let Builder { interpreter, orchestrator, accounts, warnings, components, .. } = builder;
-    // Whoever stops several at a time gives each the time that it needs.
+    // A stop of several at a time gives each the time that it needs.
     let longest = components.iter().map(|one| one.settings.stop_timeout).max();
     let stop_timeout = longest.unwrap_or_default();
     let mut fleet = Fleet {
@@ -86,7 +86,7 @@ pub(crate) fn fleet(
         metrics: manager.metrics.map(|address| address.0),
         timing: Timing { stop_timeout, ..manager.timing() },
         components: order(components).map_err(|cycle| {
-            // What follows from the accounts waits in no circle, so the config has closed it.
+            // The links that follow from the accounts form no circle, so the config has closed it.
             let said = manager.components.0.iter().find(|(name, one)| {
                 one.0.depends_on.is_some() && cycle.iter().any(|it| it.eq_ignore_ascii_case(name))
             });

@@ -1,4 +1,4 @@
-//! What paths, commands and names in texts mean.
+//! Paths, commands and names in texts of the config.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use qc_process::is_same_variable;
 use crate::config::{Entries, KeyPath, Meaning, Mistake, Written};
 use crate::text::{Secret, Text};
 
-/// What texts with paths and names mean.
+/// The resolution of texts with paths and names.
 #[derive(Clone, Copy)]
 pub(super) struct Paths<'a> {
     pub(super) root: &'a Path,

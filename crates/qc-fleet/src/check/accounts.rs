@@ -1,4 +1,4 @@
-//! What no two accounts may share.
+//! The things that no two accounts may share.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

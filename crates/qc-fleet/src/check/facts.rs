@@ -17,12 +17,12 @@ pub(super) const OLD_LAUNCHER: &str = "MASTER_LAUNCH.py";
 /// The scripts of the old suite that start and stop the whole fleet.
 const OLD_SCRIPTS: [&str; 2] = ["SAFE_SHUTDOWN.py", OLD_LAUNCHER];
 
-/// What was found on this machine.
+/// The facts about this machine.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// What runs, and which locks there are.
+    /// The running processes and the locks.
     pub snapshot: Snapshot,
-    /// What does not exist of all that should.
+    /// The missing files and folders.
     pub missing: HashSet<PathBuf>,
     /// The names of files that missing scripts were probably meant to be.
     pub near: HashMap<PathBuf, String>,

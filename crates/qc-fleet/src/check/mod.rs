@@ -46,15 +46,15 @@ impl Verdict {
     }
 }
 
-/// What a finding is about.
+/// The subject of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
-    /// What the config says as a whole.
+    /// The config as a whole.
     Config,
     /// Processes and locks that live.
     Running,
-    /// What forbids every start.
+    /// The latches.
     Latch,
     /// Account numbers.
     Accounts,
@@ -101,11 +101,11 @@ impl Subject {
 pub struct Check {
     /// How bad it is.
     pub verdict: Verdict,
-    /// What it is about.
+    /// Its subject.
     pub subject: Subject,
-    /// What was found.
+    /// The description.
     pub text: String,
-    /// What to do; empty if it is all right.
+    /// The next step; empty if there is none.
     pub advice: String,
 }
 

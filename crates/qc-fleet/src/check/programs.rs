@@ -1,4 +1,4 @@
-//! What must be there, and what must be free.
+//! The programs that must exist, and the ports that must be free.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What runs already, as the checklist shows it; [`Beside`] decides.
+//! The processes that run already, as the checklist shows them; [`Beside`] decides.
 
 use std::sync::Arc;
 

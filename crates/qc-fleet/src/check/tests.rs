@@ -45,7 +45,7 @@ fn facts() -> Facts {
     }
 }
 
-/// What is not all right.
+/// Returns the findings that are not all right.
 fn found(fleet: &Fleet, facts: &Facts) -> Vec<(Verdict, Subject, String)> {
     let checks = check(fleet, &enabled(fleet), facts);
     assert!(checks.iter().all(|it| (it.verdict == Verdict::Ok) == it.advice.is_empty()));

@@ -19,7 +19,7 @@ enum Step {
     Index(usize),
 }
 
-/// What of an entry is meant.
+/// The part of an entry that is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Key,

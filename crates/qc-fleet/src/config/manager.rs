@@ -47,7 +47,7 @@ pub(crate) struct Manager {
     /// A short form of `defaults.restart.cooldown`.
     #[schemars(extend("default" = 60))]
     pub(crate) restart_cooldown_seconds: Option<Span>,
-    /// What applies to every component, unless the key of its kind or `components` say otherwise.
+    /// The settings of every component, unless the key of its kind or `components` say otherwise.
     pub(crate) defaults: Object<Defaults>,
     /// The server, which starts first and stops last.
     pub(crate) server: Object<Server>,
@@ -59,9 +59,9 @@ pub(crate) struct Manager {
     /// name that is none of the others, with a `command` or `script`, is a component of its own.
     #[schemars(extend("examples" = [{ "BRIDGE": { "command": ["bin/bridge.exe", "--quiet"], "ready": { "port": 9000 } }, "BRAIN_ATLAS": { "depends_on": ["WATCHDOG_ATLAS", "BRIDGE"] } }]))]
     pub(crate) components: Entries<Object<One>>,
-    /// What is kept of the components' output.
+    /// The retention of the components' output.
     pub(crate) logs: Object<Logs>,
-    /// Who is told when something happens.
+    /// The recipients of notifications.
     pub(crate) notify: Object<Notify>,
     /// Where metrics are served as Prometheus text, such as `127.0.0.1:9464`. Without it, nowhere.
     #[schemars(extend("examples" = ["127.0.0.1:9464"]))]
@@ -72,7 +72,7 @@ pub(crate) struct Manager {
     pub(crate) allow_shared_terminal: bool,
 }
 
-/// What applies to every component.
+/// The settings of every component.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Defaults {

@@ -1,4 +1,4 @@
-//! What is wrong with the config, before it is known where in the file that stands.
+//! A mistake in the config, before its place in the file is known.
 
 use super::key_path::{KeyPath, Part};
 

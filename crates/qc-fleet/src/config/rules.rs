@@ -121,7 +121,7 @@ pub(crate) struct Stop {
     /// SIGTERM, else SIGTERM. Without effect on Windows, where every program gets Ctrl-C.
     #[schemars(extend("examples" = ["SIGTERM"]))]
     pub(crate) signal: Option<SignalName>,
-    /// What to do with a brain whose watchdog was given up: `stop` it, or `keep` it. One whose
+    /// The treatment of a brain whose watchdog was given up: `stop` it, or `keep` it. A brain whose
     /// watchdog is stopped on purpose is always stopped with it.
     #[schemars(extend("default" = "stop"))]
     without_watchdog: Option<Unguarded>,

@@ -32,7 +32,7 @@ impl JsonSchema for Written {
     }
 }
 
-/// What the names in a text stand for.
+/// The values of the names in a text.
 #[derive(Clone, Copy)]
 pub(crate) struct Meaning<'a> {
     pub(crate) variables: Variables<'a>,

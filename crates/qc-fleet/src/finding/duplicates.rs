@@ -9,7 +9,7 @@ use crate::{Instance, Place, Role, Snapshot};
 pub(super) struct Duplicates {
     /// Positions in the snapshot.
     pub(super) members: Vec<usize>,
-    /// What they share.
+    /// The shared resource.
     shared: Shared,
 }
 

@@ -1,4 +1,4 @@
-//! What to think of each thing that runs or is locked.
+//! The state of each instance and lock.
 
 use qc_control::StateWord;
 use qc_lock_core::{LockEntry, LockState};

@@ -24,7 +24,7 @@ const UNPACKING: Duration = Duration::from_secs(60);
 /// How soon it does where nothing shows that: a program may start a copy of itself later.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// What is known of all processes.
+/// The known facts about all processes.
 pub(super) struct Launching<'a> {
     pub(super) processes: &'a [ProcessInfo],
     pub(super) found: &'a [Option<Match>],

@@ -1,10 +1,10 @@
-//! Who started whom.
+//! The process tree.
 
 use std::collections::{HashMap, HashSet};
 
 use qc_process::ProcessInfo;
 
-/// Who started whom, as positions in the list of processes.
+/// The process tree, as positions in the list of processes.
 pub(crate) struct Tree {
     pub(super) parents: Vec<Option<usize>>,
 }

@@ -1,4 +1,4 @@
-//! What is in the way of a start, in words.
+//! The obstacles to a start, in words.
 
 use std::path::PathBuf;
 
@@ -20,9 +20,9 @@ pub struct Obstacle {
     pub is_elsewhere: bool,
     /// Whether it is an orchestrator.
     pub is_orchestrator: bool,
-    /// What to do where one of the two only reads its account.
+    /// The way out where one of the two only reads its account.
     pub(super) sharing: Option<String>,
-    /// What to do where the number of the account is that of two.
+    /// The way out where two brokers use the same number.
     pub(super) two_brokers: Option<String>,
     pub(super) text: String,
 }

@@ -1,4 +1,4 @@
-//! Who holds which lock.
+//! The holders of locks.
 
 use std::collections::HashMap;
 
@@ -70,7 +70,7 @@ impl<'a> Holders<'a> {
         let looks_like = |lock: &&LockEntry| {
             found.is_some_and(|found| lock.name.eq_ignore_ascii_case(&found.component))
         };
-        // Whatever name a user has given to a lock, the script of a component is that component.
+        // The script of a component is that component, whatever name the user has given to a lock.
         let is_of_config = |name: &str| {
             fleet.component(name).is_some()
                 || name.eq_ignore_ascii_case(fleet.orchestrator.as_str())
@@ -112,7 +112,7 @@ fn component_named(fleet: &Fleet, name: &str) -> Option<Match> {
     is_usual.then(|| found(name.to_owned(), role, key))
 }
 
-/// What a lock of this name is usually for.
+/// Returns the usual role of a lock of this name.
 fn role_of(name: &str) -> Role {
     match name.to_ascii_lowercase().as_str() {
         "master_launch" => Role::Orchestrator,

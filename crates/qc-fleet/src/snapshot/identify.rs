@@ -15,7 +15,7 @@ use crate::{Fleet, Role};
 /// Which component each process is.
 pub(super) struct Identified {
     pub(super) found: Vec<Option<Match>>,
-    /// Those that only their locks identify.
+    /// The ones that only their locks identify.
     pub(super) by_lock: HashSet<usize>,
     /// How many look like components of this fleet and may be another user's.
     pub(super) unclear: usize,
@@ -195,7 +195,7 @@ mod tests {
         let seen = holder(root.path(), "BRAIN_A", "sleep 50", &free);
         assert!(seen.instances.is_empty());
         assert_eq!(seen.loose_locks().count(), 1, "it still refuses a start");
-        // What its command line says holds all the same.
+        // Its command line still counts.
         let seen = holder(root.path(), "BRAIN_A", "python BRAIN_A.py", &free);
         assert_eq!(seen.instances[0].evidence, Evidence::CommandLine);
     }

@@ -1,4 +1,5 @@
-//! Who on this machine holds an account or a terminal for another folder than the fleet's.
+//! The processes on this machine that hold an account or a terminal for another folder than the
+//! fleet's.
 
 use std::collections::HashSet;
 use std::path::Path;

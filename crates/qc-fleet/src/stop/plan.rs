@@ -23,27 +23,28 @@ pub struct StopPlan {
     /// Orchestrators that run on: they are told to stop their part and not to start it again. An old
     /// launcher that can't be told is among the stages instead, unless it is spared.
     pub told: Vec<Target>,
-    /// What is meant but runs on, because the command that asks was started from it.
+    /// The processes that are meant but run on, because the command that asks was started from
+    /// them.
     pub spared: Vec<Target>,
-    /// What is taken for a component that is meant, and is never stopped.
+    /// The processes that look like a component and are never stopped.
     pub untouchable: Vec<Kept>,
-    /// What is meant but runs on, because it protects a brain that runs on.
+    /// The processes that are meant but run on, because they protect a brain that runs on.
     pub kept: Vec<Kept>,
     /// Components of this fleet that are meant and do not run: an orchestrator that runs on must not
     /// start them, either.
     pub withheld: Vec<String>,
-    /// What is left without protection.
+    /// The accounts left without protection.
     pub exposure: Exposure,
     /// The process that asks, and those it descends from.
     pub asked_by: Vec<Identity>,
-    /// What among the stages components have left behind that do not run any more, in words.
+    /// The programs among the stages that ended runs have left behind, each with a description.
     pub left_over: Vec<(Identity, String)>,
 }
 
 /// Processes that are stopped at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// What they do.
+    /// Their role.
     pub role: Role,
     /// The processes.
     pub targets: Vec<Target>,
@@ -58,7 +59,7 @@ pub struct Kept {
     pub reason: String,
 }
 
-/// What the accounts of what runs are left with; nobody here can see positions.
+/// The protection of the accounts of what runs; positions can't be seen here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Exposure {
     /// Accounts whose watchdog is stopped, so that nothing guards what is open there.

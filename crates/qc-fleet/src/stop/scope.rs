@@ -1,4 +1,4 @@
-//! What is to be stopped: everything, or what the user names.
+//! The scope of a stop: everything, or what the user names.
 
 use qc_lock_core::{Account, same_account};
 use qc_process::Identity;

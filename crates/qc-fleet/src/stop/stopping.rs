@@ -26,7 +26,7 @@ const MARGIN: Duration = Duration::from_millis(500);
 /// Open files beside those of the processes.
 const SPARE_FILES: u64 = 128;
 
-/// What is told while it happens.
+/// The progress of a stop.
 #[derive(Debug)]
 pub enum Progress<'a> {
     /// It is the turn of these.
@@ -63,7 +63,7 @@ pub struct Stopping<'a> {
     turn: Option<Role>,
     /// Tells how orchestrators have stopped what they were told to.
     witness: Option<Witness<'a>>,
-    /// Those that have ended, of which the witness has still to tell how.
+    /// The ended ones for which the witness has not reported how they ended.
     unsettled: Vec<usize>,
 }
 
@@ -74,7 +74,7 @@ struct Running {
     /// Whether it has ended, or nothing more is done about it.
     is_over: bool,
     step: Step,
-    /// What is to be done next, and when.
+    /// The next step, and when it is due.
     due: Option<(Step, Instant)>,
     began: Instant,
     ended: Option<Instant>,
@@ -84,7 +84,7 @@ struct Running {
     is_told: bool,
 }
 
-/// What was done to a process.
+/// The last step taken with a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Nothing,
@@ -448,7 +448,7 @@ impl<'a> Stopping<'a> {
                     self.unsettled.push(position);
                     continue;
                 }
-                // Whatever ended it, this program did not reach it.
+                // This program did not reach it, so another cause ended it.
                 Step::Asked | Step::AskedFirmly if one.unasked.is_some() => Outcome::ByItself,
                 Step::Asked | Step::AskedFirmly => Outcome::Stopped,
                 Step::Nothing => Outcome::ByItself,

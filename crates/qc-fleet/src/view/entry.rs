@@ -16,7 +16,7 @@ use crate::{
 pub struct ComponentView {
     /// Its name.
     pub name: String,
-    /// What it does.
+    /// Its role.
     pub role: Role,
     /// The key of its account.
     pub account_key: Option<String>,
@@ -85,7 +85,7 @@ pub(super) fn entries(
     entries
 }
 
-/// What is said of a component whose account is traded on paper.
+/// The remark about a component whose account is traded on paper.
 const ON_PAPER: &str = "on paper";
 
 struct Facts<'a> {

@@ -1,4 +1,4 @@
-//! What the running launcher says, and why it says nothing.
+//! The running launcher's answer, or the reason why there is none.
 
 use std::sync::mpsc;
 use std::thread;
@@ -15,7 +15,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// The pause before asking again a launcher that is just starting or ending.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What is known of the launcher of this fleet.
+/// The state of the launcher of this fleet.
 #[derive(Debug, Clone)]
 pub enum Launcher {
     /// None runs.

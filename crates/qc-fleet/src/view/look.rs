@@ -14,11 +14,11 @@ const ATTEMPTS: u32 = 3;
 /// Everything that a view is made from, seen at one moment.
 #[derive(Debug)]
 pub struct Look {
-    /// What runs.
+    /// The running processes.
     pub snapshot: Snapshot,
-    /// What the launcher says.
+    /// The launcher's answer.
     pub launcher: Launcher,
-    /// What the locks and the history say of components that no launcher speaks for.
+    /// The last state of components without a launcher, from the locks and the history.
     pub past: Past,
 }
 

@@ -1,4 +1,4 @@
-//! What the records and the history say of a fleet that no launcher speaks for.
+//! The last state of a fleet without a launcher, from its records and its history.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ pub enum LastEnd {
     Crashed,
 }
 
-/// What happened last to one component.
+/// The last event of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Last {
     Stopped,
@@ -24,7 +24,7 @@ pub(super) enum Last {
     Other,
 }
 
-/// What happened last.
+/// The last events.
 #[derive(Debug, Clone, Default)]
 pub struct Past {
     pub(super) launcher: LastEnd,

@@ -16,7 +16,7 @@ use crate::{Component, Fleet, Instance, Mask, Place, Role, State};
 pub struct Row {
     /// The name of its component.
     pub component: String,
-    /// What it does.
+    /// Its role.
     pub role: Role,
     /// The key of its account.
     pub account_key: Option<String>,
@@ -57,10 +57,10 @@ pub struct Row {
     pub restarts: Option<u32>,
     /// When it will be started again, RFC 3339.
     pub until: Option<String>,
-    /// What this row stands for.
+    /// The kind of the row.
     #[serde(skip)]
     pub kind: RowKind,
-    /// What was folded into it, with `--tree`.
+    /// The processes that were folded into it, with `--tree`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<Vec<TreePart>>,
 }
@@ -74,7 +74,7 @@ fn detail_of(instance: &Instance) -> Option<String> {
         .or_else(|| is_unknown.then(|| FOLDER_UNKNOWN.into()))
 }
 
-/// What a row stands for.
+/// The kind of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKind {
     /// A program that runs.
@@ -97,7 +97,7 @@ pub struct RowLock {
 /// One process of an instance.
 #[derive(Debug, Clone, Serialize)]
 pub struct TreePart {
-    /// What it does there.
+    /// Its part there.
     pub kind: TreePartKind,
     /// The name of its program.
     pub name: String,
@@ -115,7 +115,7 @@ pub struct TreePart {
     pub command: String,
 }
 
-/// What a process of an instance does.
+/// The part of a process in an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TreePartKind {

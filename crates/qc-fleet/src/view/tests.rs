@@ -1,4 +1,4 @@
-//! What the merged view says of each situation.
+//! The merged view of each situation.
 
 use std::path::Path;
 

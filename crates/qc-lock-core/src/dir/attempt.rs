@@ -147,7 +147,7 @@ fn elsewhere(request: &Request, resource: &Resource) -> Attempt {
     let holders = qc_process::machine_holders().unwrap_or_default();
     let living = holders.into_iter().find(|holder| holder.guard == guard);
     let pid = living.as_ref().map(|found| found.pid);
-    // What it has started may have inherited the guard from one that has ended.
+    // A child of an ended holder may have inherited the guard.
     let found = living.or_else(|| qc_process::machine_taker(&guard));
     let holder = Holder {
         pid,

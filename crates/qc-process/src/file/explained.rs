@@ -1,5 +1,5 @@
-//! What the system reports of a file, made plain: "Too many levels of symbolic links" is a link,
-//! "No such device or address" a FIFO, and whoever is denied learns by whom.
+//! Plain words for the system's file errors: "Too many levels of symbolic links" is a link, "No
+//! such device or address" a FIFO, and a denied access names the owner.
 
 use std::fs::{self, Metadata};
 use std::io;

@@ -242,7 +242,7 @@ pub(crate) fn openers(paths: &[&Path]) -> Vec<Vec<(u32, String)>> {
     vec![Vec::new(); paths.len()]
 }
 
-/// What is denied says why in the system's own words.
+/// The system's own words explain a denied access.
 pub(crate) fn other_owner(_path: &Path) -> Option<String> {
     None
 }
@@ -250,7 +250,7 @@ pub(crate) fn other_owner(_path: &Path) -> Option<String> {
 /// On Windows what is made in a folder inherits who may use it.
 pub(crate) fn open_to_writers(_file: &File, _found: &Metadata, _path: &Path) {}
 
-/// What is made in a folder inherits who may use it.
+/// A new file inherits its access rights from the folder.
 pub(crate) fn let_share(_file: &File, _path: &Path) {}
 
 /// The same for a folder.

@@ -1,4 +1,4 @@
-//! Who listens at a port.
+//! The process that listens at a port.
 
 use std::fs;
 use std::io;
@@ -40,7 +40,7 @@ fn owner(inode: u64) -> Option<u32> {
     let processes = fs::read_dir("/proc").ok()?;
     let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.into_iter().find(|pid: &u32| {
-        // Those of other users can't be read.
+        // The files of other users' processes can't be read.
         let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         files
             .into_iter()

@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, lstat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
-/// What stands between the parts of an object's name.
+/// The separator in an object's name.
 pub(crate) const MACHINE_PART: char = '/';
 
 /// How long the text of a name may be: an address has 108 bytes, the first one of an abstract socket
@@ -28,7 +28,7 @@ pub(crate) struct MachineLegs {
     names: Vec<OwnedFd>,
 }
 
-/// What became of one leg.
+/// The result of taking one leg.
 enum Leg {
     Taken(OwnedFd),
     Held,

@@ -27,7 +27,7 @@ pub(crate) fn is_open_in(pid: u32, path: &Path) -> Option<bool> {
 fn is_locked_in(pid: u32, path: &Path) -> bool {
     let has_lock = |descriptor: &OsString| {
         let info = Path::new("/proc").join(pid.to_string()).join("fdinfo").join(descriptor);
-        // What can't be looked at is taken for locked.
+        // A descriptor that can't be read counts as locked.
         fs::read_to_string(info).map_or(true, |info| info.lines().any(|it| it.starts_with("lock:")))
     };
     descriptors(pid, path).is_some_and(|(open, _)| open.iter().any(has_lock))

@@ -21,7 +21,7 @@ impl Relay {
         Ok(Self(SignalDelivery::with_pipe(reader, writer, SignalOnly, signals)?))
     }
 
-    /// What a child launches has inherited the lock, so nothing has to be passed on.
+    /// A child's children inherit the lock, so there is nothing to pass on.
     pub(crate) fn wait(
         mut self,
         child: &mut Child,

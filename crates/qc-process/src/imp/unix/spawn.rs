@@ -224,8 +224,8 @@ impl Drop for BlockedSignals {
     }
 }
 
-/// What the child does before it runs its program. It only makes system calls, and none that can
-/// fail before it has leave to go: until then the other thread that shares its memory may be using
+/// The child's steps before it runs its program. It only makes system calls, and none that can fail
+/// before it has leave to go: until then the other thread that shares its memory may be using
 /// `errno`, and from then on that one only waits.
 struct BeforeExec<'a> {
     program: &'a Prepared,

@@ -1,6 +1,6 @@
 //! `/proc/PID/stat`.
 
-/// What is needed of it.
+/// The needed fields.
 ///
 /// Source: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
 #[derive(Debug, Clone, PartialEq, Eq)]

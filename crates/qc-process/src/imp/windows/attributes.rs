@@ -1,4 +1,4 @@
-//! What a new process gets beyond its standard handles.
+//! The attributes of a new process beyond its standard handles.
 
 use std::{io, mem, ptr};
 

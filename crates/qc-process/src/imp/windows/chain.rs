@@ -71,7 +71,7 @@ impl Link {
 #[derive(Debug)]
 pub(super) struct Links {
     rules: Chain,
-    /// What each of them is to have open.
+    /// The handles that each of them gets.
     shared: Vec<OwnedHandle>,
     links: Vec<Link>,
     /// Children of theirs that are no links, with when they were started.
@@ -110,7 +110,7 @@ impl Links {
     ) -> io::Result<()> {
         let mut named = self.links[0].pid();
         loop {
-            // Whatever a process has started is on the list after its end.
+            // After its end, all children of a process are on the list.
             self.note_ends()?;
             self.look()?;
             self.take_in(job);

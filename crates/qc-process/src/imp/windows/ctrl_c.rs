@@ -34,7 +34,7 @@ const LEAVING: u32 = 1000;
 /// After so many consoles that do not answer, the rest is not asked either.
 const MOST_STUCK: usize = 2;
 
-/// What came of visiting a process's console.
+/// The result of visiting a process's console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Visit {
     /// Everybody there was sent Ctrl-C.
@@ -137,7 +137,7 @@ fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Res
     if let Some(output) = child.stdout.take() {
         thread::spawn(move || {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
-            // Who does not wait any more does not miss it.
+            // The receiver may have given up waiting.
             lines.for_each(|line| drop(sender.send(line)));
         });
     }
@@ -149,7 +149,7 @@ fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Res
     sys::wait_for_any(&[child.as_handle()], LEAVING)
 }
 
-/// What a helper prints before a pid.
+/// The word that a helper prints before a pid.
 const VISITS: &str = "visits";
 const REACHED: &str = "reached";
 const NOT_REACHED: &str = "not-reached";

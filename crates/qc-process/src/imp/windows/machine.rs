@@ -28,7 +28,7 @@ use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess};
 
 use super::sys;
 
-/// What stands between the parts of an object's name, in which `\` means a folder.
+/// The separator in an object's name, in which `\` means a folder.
 pub(crate) const MACHINE_PART: char = '.';
 
 /// How long the text of a name may be, in UTF-16: with `Global\` it stays below 260.
@@ -88,7 +88,7 @@ impl MachineLegs {
     }
 }
 
-/// What became of the wish to make an event.
+/// The result of creating an event.
 enum Event {
     Made(OwnedHandle),
     Exists,
@@ -253,7 +253,7 @@ struct Held;
 
 // --- Listing ---
 
-/// What `NtOpenDirectoryObject` is told to open.
+/// The attributes that `NtOpenDirectoryObject` takes.
 #[repr(C)]
 struct ObjectAttributes {
     length: u32,

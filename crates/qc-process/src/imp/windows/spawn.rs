@@ -46,7 +46,7 @@ pub(crate) struct ChildHandle {
     process: OwnedHandle,
     /// Closed with this program, however it ends; the system then ends what is in it.
     job: Option<Job>,
-    /// What it launches in its place, where that is to be known.
+    /// The links to the processes that it launches in its place, where they matter.
     links: Option<Links>,
 }
 

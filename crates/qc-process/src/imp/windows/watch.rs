@@ -29,7 +29,7 @@ pub(crate) struct Waker(Sender<Option<u64>>);
 #[derive(Debug)]
 struct Wait {
     wait: HANDLE,
-    /// What the callback gets a pointer to; owned by this wait.
+    /// The callback's context; owned by this wait.
     call: *mut Call,
     /// Must stay open while it is waited for.
     _process: OwnedHandle,

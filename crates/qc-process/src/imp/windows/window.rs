@@ -17,7 +17,7 @@ use crate::Process;
 /// Source: <https://github.com/microsoft/terminal/issues/11823>
 const CONSOLES: [&str; 2] = ["ConsoleWindowClass", "PseudoConsoleWindow"];
 
-/// What came of asking a program through its windows.
+/// The result of asking a program through its windows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Windows {
     /// A window that can be seen was asked. Hidden ones are helpers of libraries, which may take the
