@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Longer than any of them lives.
 const LIFETIME: Duration = Duration::from_secs(180);
 
-/// What a program prints once it holds its lock, before its pid.
+/// The line of a program that holds its lock, up to its pid.
 const HELD: &str = "held by PID ";
 
 /// A running program that takes a lock, prints `held by PID <pid>`, and gives the lock back when

@@ -1,4 +1,4 @@
-//! What happens at a desktop: windows are shown and closed, consoles close, users log off, machines shut
+//! Events of a desktop: windows are shown and closed, consoles close, users log off, machines shut
 //! down. Only for Windows.
 
 use std::io;
@@ -51,7 +51,7 @@ fn make_window(style: WINDOW_STYLE) -> HWND {
     }
 }
 
-/// What ends a program together with where it runs.
+/// The event that ends a program together with its surroundings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closing {
     /// The window of its console is closed.

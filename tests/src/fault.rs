@@ -9,10 +9,10 @@ use qc_process::fault;
 /// `hang at this`, where `at this` is its name.
 pub const FAULT_VARIABLE: &str = "QC_TEST_FAULT";
 
-/// What a program prints on standard error before it dies at a step.
+/// The line on standard error of a program that dies at a step.
 pub const DIES: &str = "dies at: ";
 
-/// What a program prints before it waits at a step for a line on its standard input.
+/// The line of a program that waits at a step for a line on its standard input.
 pub const WAITS: &str = "waits at: ";
 
 /// Arms the step that [`FAULT_VARIABLE`] names, if it is set. A test's copy of a program calls

@@ -194,7 +194,7 @@ impl Drop for SampleFleet {
 /// Returns a section PROCESS_MANAGER with short pauses, and `more`.
 pub fn section(more: &Value) -> Value {
     let mut section = json!({
-        // Whatever listens on this machine is no matter of the tests.
+        // The tests ignore listeners of this machine.
         "server": { "port": null },
         "server_settle_seconds": 0.2,
         "watchdog_stagger_seconds": 0.1,

@@ -1,5 +1,5 @@
-//! What the tests and the demo share: the tools, a sample fleet, a lock directory with all who
-//! speak its protocol, and programs whose output is awaited line by line.
+//! Shared parts of the tests and the demo: the tools, a sample fleet, a lock directory with all
+//! speakers of its protocol, and programs whose output is awaited line by line.
 
 #![deny(unsafe_code)]
 

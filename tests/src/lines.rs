@@ -1,4 +1,4 @@
-//! What a program prints, read as it comes.
+//! The output of a program, read as it comes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};

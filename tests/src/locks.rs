@@ -25,7 +25,7 @@ pub enum Speaker {
 /// The folder of the drop-in as it was under protocol version 1.
 const VERSION_1: &str = "version 1";
 
-/// What comes of asking for a lock.
+/// The result of asking for a lock.
 #[derive(Debug)]
 pub enum Attempt {
     /// Somebody else holds it; the text says who.

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const BASH: &str = if cfg!(windows) { r"Z:\usr\bin\bash" } else { "bash" };
 
-/// What starts a Windows program from below, with the environment of this one.
+/// The script that starts a Windows program from below, with the environment of this one.
 const WINE_RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/windows-lab/wine-run.sh");
 
 /// How the terminal is set: keys are Wine's business, which sees to that only when somebody reads.
@@ -30,7 +30,7 @@ const SETTINGS: &str = if cfg!(windows) {
     "stty cols 100 rows 20"
 };
 
-/// What Wine's console adds to each part that it passes on.
+/// The text that Wine's console adds to each part that it passes on.
 const FLICKER: &str = "\x1b[?25h\x1b[?25l";
 
 /// A terminal of 100 columns and 20 lines.

@@ -7,7 +7,8 @@ use qc_process::Identity;
 
 use crate::{python, run};
 
-/// What a Python for Windows is told. Nothing documented does it; debuggers do it like this.
+/// The script for a Python for Windows. Nothing documented suspends a process; debuggers do it like
+/// this.
 const SUSPEND: &str = "import ctypes, sys\n\
     handle = ctypes.windll.kernel32.OpenProcess(0x0800, False, int(sys.argv[2]))\n\
     sys.exit(handle == 0 or getattr(ctypes.windll.ntdll, sys.argv[1])(handle))\n";

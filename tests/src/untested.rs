@@ -1,4 +1,4 @@
-//! What can't be tested on this machine is said, never left out in silence.
+//! Tests report what can't be tested on this machine; nothing is left out in silence.
 
 use std::io::{self, Write};
 

@@ -62,7 +62,7 @@ fn code(dir: &Path) -> String {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            // What has a manifest of its own is another package.
+            // A folder with its own manifest is another package.
             if !path.join("Cargo.toml").exists() && path.file_name() != Some("target".as_ref()) {
                 all += &code(&path);
             }

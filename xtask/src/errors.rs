@@ -1,7 +1,7 @@
 //! Which error texts the tools can print, read from their sources, so that `docs/TROUBLESHOOTING.md`
 //! can be held to explain each.
 
-/// What stands for a value in a text.
+/// The placeholder of a value in a text.
 const VALUE: char = '…';
 
 /// Where a message begins in the sources.
@@ -19,7 +19,7 @@ const STARTS: [&str; 8] = [
 /// Further ones, in files about what is wrong with a fleet.
 const FINDINGS: [&str; 2] = ["let text =", "let mut text ="];
 
-/// Those whose text is the second argument.
+/// The calls whose text is the second argument.
 const SECOND: [&str; 3] = ["Failure::new(", "Check::error(", "Check::warning("];
 
 /// Returns the texts of the errors in a source file, with `…` for each value. What stands in its
@@ -36,7 +36,7 @@ pub(crate) fn texts(source: &str) -> Vec<String> {
             texts.extend(literal(argument).or_else(|| named(argument, &source[..position])));
         }
     }
-    // What consists of values only is said with other words elsewhere.
+    // A text that consists of values only is worded elsewhere.
     texts.retain(|text| text.chars().any(char::is_alphabetic) || text.contains(':'));
     texts.sort();
     texts.dedup();

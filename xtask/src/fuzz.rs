@@ -34,7 +34,7 @@ pub(crate) fn run(seconds: u64, target: Option<String>) -> Result<()> {
         println!("=== {target}, for {seconds} s");
         let (corpus, seeds) = (format!("corpus/{target}"), format!("seeds/{target}"));
         fs::create_dir_all(folder.join(&corpus))?;
-        // What is fuzzed is safe code, which needs no sanitizer and so no nightly compiler.
+        // The targets are safe code, which needs no sanitizer and so no nightly compiler.
         let mut fuzz = cargo();
         fuzz.current_dir(&folder).args(["fuzz", "run", "--sanitizer", "none", &target]);
         fuzz.args([&corpus, &seeds, "--", LARGEST]).arg(format!("-max_total_time={seconds}"));

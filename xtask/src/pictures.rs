@@ -13,7 +13,7 @@ use crate::demo;
 
 const TOOLS: [&str; 4] = ["qc-lock", "qc-ps", "qc-shutdown", "qc-launch"];
 
-/// What stands for the fleet's folder, for one in it, and for this machine.
+/// The placeholders of the fleet's folder, of one in it, and of this machine.
 const FOLDER: &str = r"C:\fleet";
 const LOGS: [&str; 2] = ["orchestrator_logs/", r"orchestrator_logs\"];
 const HOST: &str = "TRADER-PC";
@@ -40,7 +40,7 @@ fn picture(tool: &str) -> PathBuf {
     crate::workspace().join("docs").join("pictures").join(format!("{tool}.svg"))
 }
 
-/// What a terminal shows: commands, and what they print.
+/// The contents of a terminal: commands and their output.
 #[derive(Default)]
 struct Screen(String);
 

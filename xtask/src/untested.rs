@@ -6,13 +6,13 @@ use std::path::Path;
 
 use crate::errors::literal;
 
-/// What introduces a text that is said where something can't be tested.
+/// The calls that introduce a text about a thing that can't be tested.
 const SAID: [&str; 3] = ["cannot_test(", "can_trace(", "eprintln!("];
 
-/// What such a text begins with, where it is written in full.
+/// The beginnings of such a text where it is written in full.
 const FULL: [&str; 2] = ["NOT TESTED here: ", "NOT TESTED: "];
 
-/// What stands before an item that is built for Linux only.
+/// The attributes of an item that is built for Linux only.
 const FOR_LINUX: [&str; 2] = ["#[cfg(unix)]", "#[cfg(target_os = \"linux\")]"];
 
 /// A function in a source file.

@@ -20,7 +20,7 @@ const DETAIL: usize = 20;
 pub enum Column {
     /// The name of the component, which is its lock's, too
     Component,
-    /// What it does
+    /// The role
     Role,
     /// The key of its account
     Key,
@@ -28,7 +28,7 @@ pub enum Column {
     Account,
     /// Its processes
     Pid,
-    /// What to think of it
+    /// The state
     State,
     /// Its lock
     Lock,
@@ -53,7 +53,7 @@ pub enum Column {
 }
 
 impl Column {
-    /// What is shown where the user names no columns.
+    /// The columns where the user names none.
     pub const USUAL: [Self; 11] = [
         Self::Component,
         Self::Role,
@@ -68,7 +68,7 @@ impl Column {
         Self::Detail,
     ];
 
-    /// What of the usual columns is left out first where a terminal is too narrow for all.
+    /// The usual columns that are left out first where a terminal is too narrow for all.
     const SPARED: [Self; 5] = [Self::Memory, Self::Cpu, Self::Uptime, Self::Role, Self::Restarts];
 
     /// Leaves out of the usual columns what does not fit into `width` characters.

@@ -176,7 +176,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         };
         let exit = match error.kind() {
             io::ErrorKind::NotFound => Exit::NotFound,
-            // What the system says of a program that is none.
+            // The system's error for a file that is not a program.
             _ if error.raw_os_error().is_some() => Exit::NotRunnable,
             io::ErrorKind::InvalidInput => Exit::NotRunnable,
             _ => Exit::Failed,

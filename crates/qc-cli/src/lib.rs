@@ -1,4 +1,4 @@
-//! What the tools share: flags, exit codes, messages, tables, prompts, and running a command
+//! Shared parts of the tools: flags, exit codes, messages, tables, prompts, and running a command
 //! under a lock.
 
 #![forbid(unsafe_code)]

@@ -13,12 +13,12 @@ use crate::cli::Cli;
 
 /// One guard that is held, as it is shown.
 struct Row {
-    /// What is held, as the record in the holder's folder says; else only its kind.
+    /// The resource, as the record in the holder's folder names it; else only its kind.
     what: String,
     holder: Option<MachineHolder>,
-    /// Who has taken it and has ended since.
+    /// The process that has taken it and has ended since.
     taker: Option<MachineHolder>,
-    /// Who has it open, where nobody who lives says that it holds it.
+    /// The processes that have it open, where no living one claims to hold it.
     open_in: Vec<(u32, String)>,
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn run(
         }
     }
     let alive = stopped.iter().any(|one| one.outcome.is_alive());
-    // What the command was started from is not on the list.
+    // The list leaves out the processes that the command was started from.
     let entry = locks.status(name)?;
     let holder = entry.as_ref().filter(|entry| entry.state.is_live()).map(|entry| entry.pid);
     let open = locks.openers_of_lock(name, entry.as_ref());
@@ -156,7 +156,7 @@ fn note(locks: &LockDir, name: &LockName, stopped: &[Stopped]) {
             }
         };
         let entry = locks.entry(event, name.as_str()).pid(Some(one.target.identity.pid));
-        // What was ended has ended; the history is for people.
+        // The programs have ended, with or without a line in the history.
         let _ = locks.append(&entry.detail("kept the lock open after its holder had ended"));
     }
 }

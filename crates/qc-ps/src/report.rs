@@ -1,4 +1,4 @@
-//! What is shown, in the shape of the JSON that `--json` prints, and its other forms.
+//! The list, in the shape of the JSON that `--json` prints, and its other forms.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -34,7 +34,7 @@ pub(crate) struct Report {
     /// Whether the config is known and enables nothing.
     #[serde(skip)]
     is_nothing_enabled: bool,
-    /// What the rows are sorted by.
+    /// The sort keys.
     #[serde(skip)]
     orders: Vec<Order>,
     pub(crate) findings: Vec<Finding>,
@@ -42,7 +42,7 @@ pub(crate) struct Report {
     launcher: LauncherEntry,
     /// Why the config can't be read.
     config_error: Option<String>,
-    /// What forbids every start, if something does.
+    /// The latch that forbids every start, if there is one.
     latch: Option<Latch>,
     /// Processes that the system does not let us read.
     unreadable: usize,
@@ -53,7 +53,7 @@ pub(crate) struct Report {
     incomplete: Option<String>,
 }
 
-/// What is known of the launcher.
+/// The state of the launcher.
 #[derive(Debug, Serialize)]
 struct LauncherEntry {
     state: &'static str,

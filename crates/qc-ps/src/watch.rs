@@ -17,7 +17,7 @@ use qc_process::{OutputMode, on_hang_up, on_interrupt};
 
 use qc_fleet::Row;
 
-/// What is shown at one moment: the lines, or why there are none.
+/// The screen at one moment: the lines, or the reason why there are none.
 pub(crate) type Look<'a> = dyn FnMut(&mut Marks, &mut Vec<u8>) -> Result<(), Failure> + 'a;
 
 /// Shows what `look` writes every `pause`, until `q`, Escape or Ctrl-C.
@@ -136,7 +136,7 @@ fn give_back(mode: OutputMode) {
     mode.put_back();
 }
 
-/// What the rows were at the last look, to mark what has changed since.
+/// The rows of the last look, to mark changes since.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     /// By name and first pid.

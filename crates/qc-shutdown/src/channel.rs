@@ -28,7 +28,7 @@ const SILENT: Duration = Duration::from_millis(500);
 /// The pause before the next try.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What came of a request.
+/// The result of a request.
 pub(crate) enum Answer {
     /// It does what it was told; with those of the named components that it has.
     Obeys(Vec<String>),

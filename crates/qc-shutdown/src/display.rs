@@ -1,5 +1,5 @@
-//! What is shown while processes are being stopped: a line for each that has ended, and on a
-//! terminal one for each that is waited for.
+//! The output while processes are being stopped: a line for each that has ended, and on a terminal
+//! one for each that is waited for.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;

@@ -24,7 +24,7 @@ struct Group<'a> {
     is_scripted: bool,
     /// The name of their lock.
     lock: String,
-    /// What of their fleet is to be stopped, and is not to be started again, by name.
+    /// The names of the components that are to be stopped and not to be started again.
     names: Vec<String>,
     /// Components that asked for the stop themselves: they run on, and are not started again.
     run_on: Vec<String>,
@@ -104,7 +104,7 @@ pub(crate) fn stop(
     told.withheld.extend(here.map(|name| name.to_ascii_lowercase()));
     for group in &groups {
         if stopping.is_interrupted() {
-            // What it has written of those that it has stopped counts.
+            // Its written account of the components that it has stopped counts.
             told.obeyed(plan, group, &[]);
             continue;
         }
@@ -221,7 +221,7 @@ fn brains_first<'a>(
             }
         }
     }
-    // Those that still have brains come first.
+    // The groups that still have brains come first.
     mute.append(&mut obedient);
     let groups = mute;
     let is_known = |one: &Target| groups.iter().any(|group| group.knows(one));

@@ -1,4 +1,4 @@
-//! What is written down: a line of history for each process, and no record of the dead.
+//! Writes a line of history for each process, and clears the records of dead ones.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What is shown before and after.
+//! The output before and after.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ use crate::starters::Loop;
 pub(crate) struct Report {
     version: u32,
     dry_run: bool,
-    /// What forbids every start, when this ends.
+    /// The latch that forbids every start at the end.
     pub(crate) latch: Option<Latch>,
     /// Why the config could not be read; then only locks and usual names tell what runs.
     config_error: Option<String>,
@@ -23,20 +23,21 @@ pub(crate) struct Report {
     plan: Vec<PlannedStage>,
     /// Orchestrators that run on and are told to stop their part.
     told: Vec<Planned>,
-    /// What is meant but runs on, because this command was started from it.
+    /// The processes that are meant but run on, because this command was started from them.
     spared: Vec<Planned>,
-    /// What holds the lock of a component that is meant, and is never stopped.
+    /// The processes that hold the lock of a component that is meant, and are never stopped.
     untouchable: Vec<PlannedKept>,
-    /// What is meant but runs on, because it protects a brain that runs on.
+    /// The processes that are meant but run on, because they protect a brain that runs on.
     kept: Vec<PlannedKept>,
-    /// What is meant and does not run: an orchestrator that runs on is told not to start it.
+    /// The components that are meant and do not run: an orchestrator that runs on is asked not to
+    /// start them.
     withheld: Vec<String>,
     exposure: Exposure,
-    /// What components have left behind that do not run any more, in words; it is among the stages.
+    /// The programs among the stages that ended runs have left behind, in words.
     left_over: Vec<String>,
-    /// What is started again as often as it is stopped.
+    /// The components that are started again as often as they are stopped.
     pub(crate) loops: Vec<Loop>,
-    /// What has started a component, runs on without it, and may start it again.
+    /// The programs that have started a component, run on without it, and may start it again.
     pub(crate) lingering: Vec<Loop>,
     /// Whether an orchestrator that runs on was told what not to start again.
     is_told: bool,
@@ -255,7 +256,7 @@ impl Report {
         writeln!(output, "{what} has stopped. Open trades were NOT closed; terminals run on.")
     }
 
-    /// What an orchestrator that runs on does from now on.
+    /// Writes which components an orchestrator that runs on does not start from now on.
     fn write_told(&self, output: &mut dyn Write) -> io::Result<()> {
         if !self.is_told || self.not_again.is_empty() {
             return Ok(());
@@ -306,7 +307,7 @@ impl Report {
     }
 }
 
-/// What is said before, for a dry run and for the prompt.
+/// Writes the plan, for a dry run and for the prompt.
 pub(crate) fn write_plan(
     plan: &StopPlan,
     fleet: &Fleet,

@@ -23,7 +23,7 @@ const LOOKS: u32 = 10;
 /// starts again is a moment in which there is neither.
 pub(crate) const SECOND_LOOK: Duration = Duration::from_millis(200);
 
-/// What came of stopping.
+/// The result of stopping.
 pub(crate) struct Done {
     pub(crate) results: Vec<Stopped>,
     pub(crate) loops: Vec<Loop>,
@@ -39,7 +39,7 @@ struct Rounds<'a> {
     locks: &'a LockDir,
     /// The plan of the last look.
     latest: StopPlan,
-    /// What was told of programs that were left behind.
+    /// The reported left-over programs.
     told_left: HashSet<String>,
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Loop {
 /// A component of a folder, and the process that starts it again.
 type Key = (String, Option<PathBuf>, Option<Identity>);
 
-/// What has come again so far.
+/// The components that have come again so far.
 #[derive(Debug, Default)]
 pub(crate) struct Starters {
     seen: HashSet<Identity>,

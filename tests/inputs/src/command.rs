@@ -18,10 +18,10 @@ static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
 /// Where the fleet is. The folder does not exist, so that nothing of this machine is looked at.
 const ROOT: &str = if cfg!(windows) { r"Z:\no such fleet" } else { "/no such fleet" };
 
-/// What arguments begin with that run a script, the orchestrator or the program.
+/// The beginnings of arguments that run a script, the orchestrator or the program.
 const PROGRAMS: [&str; 4] = ["py", "pypy", "qc-launch", "bridge"];
 
-/// What starts one of those and waits for it.
+/// The programs that start one of those and wait for it.
 const WRAPPERS: [&str; 16] = [
     "bash", "cmd", "conda", "env", "flock", "nice", "nohup", "poetry", "pipenv", "rye", "sh",
     "sudo", "time", "timeout", "uv", "uvx",

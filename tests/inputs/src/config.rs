@@ -22,7 +22,7 @@ pub fn any_config(bytes: &[u8]) {
         );
         check(&fleet);
     }
-    // What Windows editors save means the same.
+    // A file as Windows editors save it means the same.
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let begins_with_ascii = text.starts_with(|c: char| c.is_ascii() && c != '\0');
     if begins_with_ascii && bytes.get(1).is_none_or(|&byte| byte != 0) {
@@ -67,7 +67,7 @@ fn check(fleet: &Fleet) {
         fleet.components.iter().map(|one| one.name.key()).chain(own).collect();
     assert_eq!(names.len(), fleet.components.len() + 1, "two have one name: {names:?}");
 
-    // Whatever is needed comes first, and a brain's watchdog always.
+    // Dependencies come first, and a brain's watchdog always.
     let position = |name: &str| {
         fleet.components.iter().position(|one| one.name.as_str().eq_ignore_ascii_case(name))
     };

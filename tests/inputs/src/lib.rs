@@ -1,6 +1,6 @@
-//! What must hold for any input: for each reader of what others have written, one function that
-//! reads bytes and panics if a rule is broken. The fuzz targets call it with what they invent, the
-//! tests with the seeds and with what `proptest` invents.
+//! The rules that hold for any input: for each reader of foreign files, one function that reads
+//! bytes and panics if a rule is broken. The fuzz targets call it with invented bytes, the tests
+//! with the seeds and with those of `proptest`.
 
 #![forbid(unsafe_code)]
 

@@ -335,7 +335,7 @@ fn promises_are_kept_when_the_wall_clock_is_moved_by_hours() {
     launch.wait_for("GAVE UP PART_0");
     assert_eq!(find("PART_1"), other, "who has nothing to do with it runs on");
 
-    // What was left running while the clock was moved is the same as before.
+    // The processes that ran while the clock was moved are the same as before.
     launch.kill();
     drop(launch);
     clock.set(-2);
@@ -409,7 +409,7 @@ fn a_full_disk_for_logs_does_not_stop_supervision() {
     };
     let launch = fleet.launch(&[], |_| ());
     let before = identities(&wait_for_launcher(&fleet));
-    // What is left of the disk goes.
+    // Fill the rest of the disk.
     let _ = std::fs::write(logs.join("filler"), vec![b'x'; 4 * 1024 * 1024]);
     kill(before.last().unwrap());
     wait_for(&fleet, "a restart", |components| {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Reads what the components have written down.
 pub(crate) struct Referee(PathBuf);
 
-/// What was seen.
+/// The observations.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) entered: usize,

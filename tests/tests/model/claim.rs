@@ -20,7 +20,7 @@ enum Step {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct State {
     steps: [Step; 2],
-    /// Who has the guard `claim`.
+    /// The holder of the guard `claim`.
     guard: Option<usize>,
     /// Whether the record still has the token.
     has_token: bool,

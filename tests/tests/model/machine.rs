@@ -12,7 +12,7 @@ type Process = usize;
 /// The two folders.
 const FOLDERS: usize = 2;
 
-/// Who asks, where, and in which version of the protocol.
+/// A process that asks, with its folder and its version of the protocol.
 #[derive(Debug, Clone, Copy)]
 struct Contender {
     folder: usize,
@@ -62,7 +62,7 @@ struct State {
     /// How often a folder may still be deleted.
     deletions: u8,
     is_latched: bool,
-    /// Those whom the shutdown has seen, once it has listed the records.
+    /// The processes that the shutdown has seen, once it has listed the records.
     listed: Option<Vec<Process>>,
 }
 
@@ -291,7 +291,7 @@ fn without_one_of_its_rules_the_protocol_of_the_machine_is_refuted() {
     }
 }
 
-/// What version 1 can't know. It is alone in its folder, and nothing more.
+/// Version 1 knows only its own folder. It is alone there, and nothing more.
 #[test]
 fn version_1_does_not_know_the_other_folder() {
     let contest = Contest::new(&[of(0), of_version_1(1)]);

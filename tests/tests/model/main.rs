@@ -80,9 +80,10 @@ struct File {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct State {
     steps: Vec<Step>,
-    /// What each contender has opened.
+    /// The inodes that each contender has opened.
     opened: Vec<Option<Inode>>,
-    /// Who has locked each guard file. The kernel frees it when that process ends or closes it.
+    /// The process that has locked each guard file. The kernel frees it when that process ends or
+    /// closes it.
     locks: Vec<Option<Process>>,
     /// The guard file that the path names; the last one, or none.
     guard: Option<Inode>,
@@ -124,11 +125,11 @@ struct Contest {
     contenders: Vec<Speaks>,
     /// Whether the dead ancestor has left a record.
     stale_record: bool,
-    /// What somebody deletes.
+    /// The deletions by an outsider.
     outsider: Outsider,
 }
 
-/// What somebody deletes by hand.
+/// An outsider's deletion by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outsider {
     Nothing,
@@ -390,8 +391,8 @@ fn an_old_contender_does_not_break_the_exclusion_of_the_others() {
     for contenders in
         [&[Speaks::New, Speaks::New, Speaks::Old][..], &[Speaks::New, Speaks::Old, Speaks::Old][..]]
     {
-        // Who speaks the old protocol deletes whatever record is there when it ends: an outsider of
-        // the first kind, so one of the second kind besides would be too many.
+        // A speaker of the old protocol deletes any record when it ends: an outsider of the first
+        // kind, so one of the second kind besides would be too many.
         for contest in contests(contenders, &[Outsider::Nothing, Outsider::Records]) {
             let checker = contest.check();
             checker.assert_no_discovery(ONE_NEW);

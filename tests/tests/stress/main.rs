@@ -19,7 +19,7 @@ use qc_process::{Identity, Process, identity_of};
 use qc_tests::{Random, SharedFiles, is_wine, own_account, python, stress_ports};
 use serde_json::{Value, json};
 
-/// What happened in one run.
+/// The events of one run.
 #[derive(Debug, Default)]
 struct Report {
     entered: usize,
@@ -33,7 +33,7 @@ struct Crowd {
     folders: Vec<PathBuf>,
     /// Referee and ports.
     args: [String; 2],
-    /// What the accounts begin with.
+    /// The prefix of the accounts.
     accounts: String,
     members: Vec<(Child, Identity)>,
     seed: u64,
@@ -278,7 +278,7 @@ fn judge(log: &str) -> Report {
         let [word, pid, resource] = words[..] else { panic!("a strange line: {line}") };
         let there = inside.entry(resource).or_default();
         match word {
-            // What it had said last may be heard after its death.
+            // Its last line may arrive after its death.
             "enter" if killed.contains(pid) => {}
             "enter" => {
                 report.entered += 1;

@@ -1,5 +1,5 @@
-//! What a user at 3 a.m. gives the tools: broken files, wrong words, odd places. Each gets one
-//! clear line and a hint, the documented exit code, and costs no living lock its record.
+//! The inputs of a user at 3 a.m.: broken files, wrong words, odd places. Each gets one clear line
+//! and a hint, the documented exit code, and costs no living lock its record.
 
 mod bench;
 mod disks;
@@ -266,7 +266,7 @@ fn qc_launch_answers_bad_input_with_one_line() {
     }
     bench.check("qc-launch", &rows);
 
-    // What is in the way of a start is a list, so it takes more than a line.
+    // The obstacles to a start are a list, so they take more than a line.
     put_all_records(bench.fleet.root(), &live);
     for args in [&["--dry-run"][..], &[]] {
         let refused = bench.fleet.run("qc-launch", args);
@@ -346,8 +346,8 @@ fn a_reader_that_goes_away_ends_a_tool_quietly() {
     }
 }
 
-/// What each tool that reads the config says to bad ones (typed `bad`) and to good ones (typed
-/// `good`, answered with `answer`).
+/// Each tool that reads the config, with bad ones (typed `bad`) and with good ones (typed `good`,
+/// answered with `answer`).
 fn rows_about_configs(bad: &[&str], good: &[&str], answer: &str) -> Vec<Row> {
     rows_about_configs_told(bad, "", good, answer)
 }
@@ -382,7 +382,7 @@ fn rows_about_configs_told(bad: &[&str], told: &str, good: &[&str], answer: &str
     refused.chain(read).chain(nowhere).chain(fifos).collect()
 }
 
-/// What each tool that works on locks says, typed `args`, where there can be none.
+/// Each tool that works on locks, typed `args`, where there can be none.
 fn rows_about_lock_dirs(args: &[&str]) -> Vec<Row> {
     let args = [args, &["--lock-dir", OTHER]].concat();
     bad_lock_dirs()
@@ -391,7 +391,7 @@ fn rows_about_lock_dirs(args: &[&str]) -> Vec<Row> {
         .collect()
 }
 
-/// What `qc-lock` is given to run the stand-in `done` under a lock.
+/// The arguments of `qc-lock` that run the stand-in `done` under a lock.
 fn run_done<'a>(name: &'a str, done: &'a str) -> [&'a str; 5] {
     ["run", name, "--", done, "done.py"]
 }

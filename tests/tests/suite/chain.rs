@@ -145,7 +145,7 @@ impl Folder {
 struct Held {
     wrapper: Program,
     brain: Identity,
-    /// What the wrapper has started, if that still runs.
+    /// The child of the wrapper, if that still runs.
     direct: Option<Identity>,
 }
 
@@ -187,7 +187,7 @@ fn the_lock_is_held_until_the_program_has_ended_that_does_the_work() {
         assert_eq!(folder.ask(), 75);
         assert_eq!(folder.ask_elsewhere(), 75);
         assert_eq!(liveness(&held.brain), Liveness::Alive);
-        // Who holds it is named, and found by what stops it.
+        // The holder is named, and found by the command that stops it.
         let status = folder.fleet.run("qc-lock", &["status", &folder.name]);
         assert!(status.stdout.contains(&held.brain.pid.to_string()), "{status:?}");
         kill(&held.brain);

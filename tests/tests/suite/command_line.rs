@@ -98,7 +98,7 @@ fn a_name_with_a_newline_or_an_escape_cannot_forge_a_line() {
         assert!(!printed.stdout.lines().any(forged), "{tool} {args:?}: {printed:?}");
         assert!(!printed.stderr.lines().any(forged), "{tool} {args:?}: {printed:?}");
     }
-    // Whoever may write the folder can write a record, a latch or the history.
+    // Any user who may write the folder can write a record, a latch or the history.
     let locks = fleet.locks();
     fs::create_dir_all(locks.path()).unwrap();
     let evil = r"x\nOK: all is well\u001b[2J";

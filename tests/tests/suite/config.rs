@@ -1,4 +1,4 @@
-//! What can be set beyond the three kinds of components, and what is never shown.
+//! Settings beyond the three kinds of components, and secrets that are never shown.
 
 use std::fs;
 

@@ -81,7 +81,7 @@ fn without(mut record: Value, key: &str) -> Value {
     record
 }
 
-/// What the old module wrote `ago` before now: local time without an offset.
+/// A record of the old module, written `ago` before now: local time without an offset.
 fn old_record(pid: u32, ago: TimeDelta) -> Value {
     let time = (Local::now() - ago).naive_local().format("%Y-%m-%dT%H:%M:%S%.6f");
     json!({
@@ -139,7 +139,7 @@ fn a_latch_refuses_everybody_until_it_is_removed_and_a_holder_goes_on() {
 #[test]
 fn a_latch_of_a_name_or_an_account_refuses_its_starts_alone() {
     let account = "latched-7311";
-    // What `printf account/latched-7311 | sha256sum` begins with.
+    // The beginning of `printf account/latched-7311 | sha256sum`.
     let file = "latches/dc1aa3550ac6326492e03cf7525966ad";
     let of_account =
         json!({ "version": 1, "scope": "account/latched-7311", "reason": "a wrong password" });
@@ -546,7 +546,7 @@ fn a_token_is_good_for_one_process() {
     }
     const OTHER: &str = "BRAIN_OTHER";
     const THIRD: &str = "BRAIN_THIRD";
-    // What the wrapper is told of the account, and the name that the script uses.
+    // The account that the wrapper gets, and the name that the script uses.
     for (account, name) in [(Some(own_account()), NAME), (Some(own_account()), OTHER), (None, NAME)]
     {
         println!("the wrapper has {account:?}, the script takes {name}");

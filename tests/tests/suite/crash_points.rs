@@ -19,7 +19,7 @@ use crate::tools;
 
 const NAME: &str = "BRAIN_ATLAS";
 
-/// What a holder finds: a name for it, and how it comes about.
+/// A situation that a holder finds: its name, and how it comes about.
 type Situation = (&'static str, fn(&SampleLocks));
 
 const SITUATIONS: [Situation; 5] = [

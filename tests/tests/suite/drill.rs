@@ -16,7 +16,7 @@ use crate::tools;
 /// The page that explains each row.
 const PAGE: &str = include_str!("../../../docs/WINDOWS.md");
 
-/// What Wine can't do, as the page says.
+/// The rows that Wine can't do, as the page lists them.
 const BLIND: [&str; 6] = [
     "mandatory locks",
     "Ctrl-Break",
@@ -26,7 +26,7 @@ const BLIND: [&str; 6] = [
     "PowerShell",
 ];
 
-/// What names the system's temporary place.
+/// The variables that name the system's temporary place.
 const PLACE: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
 fn is_wine() -> bool {

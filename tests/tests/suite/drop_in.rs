@@ -82,7 +82,7 @@ fn both_implementations_read_the_same_vectors() {
     succeeds(script(&locks, VECTORS, &[&files[0], &files[1], &files[2]]));
 }
 
-/// What the old module writes: the name of the machine as COMPUTERNAME has it, or no name at all.
+/// A record of the old module: the name of the machine as COMPUTERNAME has it, or no name at all.
 const OLD: &str = r#"
 import datetime, json, os, sys
 json.dump({"pid": os.getpid(), "name": "BRAIN_DROPIN", "account": "12004", "host": sys.argv[2],

@@ -15,7 +15,7 @@ use qc_tests::{Finished, SampleLocks, Speaker, run};
 
 const NAME: &str = "BRAIN_ATLAS";
 
-/// What comes of asking for a lock where things are odd.
+/// The result of asking for a lock in an odd place.
 struct Answer {
     who: Speaker,
     finished: Finished,

@@ -1,4 +1,4 @@
-//! What a tool inherits from whoever started it: signals ignored or blocked, a limit for files.
+//! The state that a tool inherits from its parent: signals ignored or blocked, a limit for files.
 //! Windows has none of these.
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! Whatever stands in a record, a history, a config or a command line: the seeds of the fuzz
-//! targets, and what nobody has thought of.
+//! Any contents of a record, a history, a config or a command line: the seeds of the fuzz targets,
+//! and random ones.
 
 use std::fs;
 use std::path::Path;
@@ -49,7 +49,7 @@ fn every_fuzz_target_has_its_seeds_and_its_reader() {
     assert_eq!(targets, READERS.map(|(reader, _)| reader));
 }
 
-/// What checks an input, and an input.
+/// A check of an input, and an input.
 type Case = (fn(&[u8]), Vec<u8>);
 
 /// A seed of any reader, with one byte changed and perhaps cut.

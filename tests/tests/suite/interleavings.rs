@@ -19,7 +19,7 @@ const NAME: &str = "BRAIN_ATLAS";
 /// How many are tried at a time: most of them wait.
 const AT_A_TIME: usize = 8;
 
-/// What an outsider deletes while one contender waits: what it is, and how it is done.
+/// An outsider's deletion while one contender waits: its object, and how it is done.
 type Deletion = (&'static str, fn(&SampleLocks));
 
 /// Not both: where the guards *and* the record of a holder are deleted, as Unix allows, nothing
@@ -91,7 +91,7 @@ fn round(who: Speaker, dead: bool, step: usize, (what, delete): Deletion) -> Str
         assert!(is_refusal(error, who, &seen), "{step}: {error:?}");
     }
     let holders = (first_holds, second.is_ok());
-    // Whoever holds it keeps others out, also when its record is deleted.
+    // A holder keeps others out, also when its record is deleted.
     if first_holds || second.is_ok() {
         for _ in 0..2 {
             let third = locks.attempt(Speaker::Tool, NAME, Some(own_account()));

@@ -1,5 +1,5 @@
-//! What the run of a component has left behind is ended before the next one starts: a helper may keep the
-//! lock, a worker may trade.
+//! The programs that a run of a component has left behind are ended before the next one starts: a
+//! helper may keep the lock, a worker may trade.
 
 use std::path::Path;
 use std::process::Command;

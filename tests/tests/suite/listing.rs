@@ -16,7 +16,7 @@ use crate::tools;
 const ONE: [(&str, u64); 1] = [("LEDA", 7_100_001)];
 const THREE: [(&str, u64); 3] = [("LEDA", 7_200_001), ("MAIA", 7_200_002), ("NYX", 7_200_003)];
 
-/// What a Python does that is to be looked at.
+/// The script of a Python that is to be looked at.
 const WAITING: &str = "import time\nprint('ready', flush=True)\ntime.sleep(100)\n";
 
 /// A fleet in whose folder real programs run: what names the folder is killed with it.

@@ -95,7 +95,7 @@ impl TwoFolders {
     }
 }
 
-/// Those who know the machine's guards. What is printed shows where a test has failed.
+/// The speakers that know the machine's guards. The output shows where a test has failed.
 fn speakers() -> impl Iterator<Item = Speaker> {
     let known = Speaker::all().into_iter().filter(|who| SPEAKERS.contains(who));
     known.inspect(|who| println!("{who:?}"))
@@ -138,7 +138,7 @@ fn another_account_role_or_name_is_free_in_another_folder() {
     }
 }
 
-/// Whatever is not a watchdog trades, unless it says that it only reads, or trades on paper.
+/// Every lock but a watchdog's trades, unless it declares that it only reads, or trades on paper.
 #[test]
 fn only_one_trades_an_account_whatever_it_is_called() {
     let asks = [

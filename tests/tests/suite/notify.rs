@@ -171,7 +171,7 @@ fn what_can_not_be_told_is_said_without_the_secret() {
     assert!(line.contains("it cannot be reached") && !line.contains("secret"), "{line}");
     assert_eq!(notifier.finish(PATIENCE), 0);
 
-    // What is given up in the end was said before the end.
+    // A component that is given up in the end was reported before the end.
     let (notifier, lines) = self::notifier(|settings| {
         settings.webhook = Some("http://no-such-host.invalid/secret".into());
     });

@@ -1,4 +1,5 @@
-//! What a running launcher tells: its log as JSON, notices, figures; and its care for the logs.
+//! The output of a running launcher: its log as JSON, notifications, metrics; and its care for the
+//! logs.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! What the repository says of itself is true.
+//! The repository's statements about itself are true.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -75,7 +75,7 @@ fn words_may_stand_in_quotes() {
     let fleet = installed();
     let elsewhere = SampleFleet::new(tools(), &[("BOREAS", 12)]);
     let root = elsewhere.root().display();
-    // What the command line says, the account that is seen, and whether a key is waited for.
+    // The command line, the account that is seen, and whether a key is waited for.
     for (line, account, pauses) in [
         (r#""--no-pause" --dry-run"#.to_owned(), "ATLAS", false),
         (r#"--dry-run "--no-pause""#.to_owned(), "ATLAS", false),

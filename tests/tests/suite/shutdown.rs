@@ -349,7 +349,7 @@ fn copies_in_other_folders_are_stopped_only_with_all_roots() {
         (SampleFleet::new(tools(), &accounts), SampleFleet::new(tools(), &accounts));
     let script = format!("BRAIN_{key}.py");
     let (ours, theirs) = (by_hand(&fleet, &[&script]), by_hand(&other, &[&script]));
-    // Whoever reads the plan sees that a copy in another folder is meant.
+    // The plan shows that a copy in another folder is meant.
     let args = ["--dry-run", "--account", &key, "--all-roots"];
     let plan = shutdown(&fleet, &args).stdout;
     let line = |brain: &Program, of: &SampleFleet, more: &str| {

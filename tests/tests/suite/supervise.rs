@@ -175,12 +175,12 @@ fn whoever_waits_hears_of_each_change() {
         assert_ne!(next.tag, seen.tag, "{next:?}");
         seen = next;
     }
-    // What was seen long ago is answered at once, and what was not seen shows there, too.
+    // An old state is answered at once, and the new one shows there, too.
     let now = client.ask(&Request::Wait { seen: "another".into() }).unwrap();
     assert_eq!(now.tag, seen.tag);
     watch.wait_for(&format!("{}", identity(&fleet, "BRAIN_ATLAS").pid));
 
-    // Who waits while everything ends is told, and so does not wait any longer.
+    // A client that waits while everything ends gets an answer.
     assert_ok(&fleet.run("qc-launch", &["stop"]));
     assert_eq!(fleet.run("qc-lock", &["list"]).stdout, "No active locks.\n");
     assert_eq!(watch.finish().0, Ended::Code(1));
@@ -281,7 +281,7 @@ fn a_stop_succeeds_though_programs_run_on_that_the_launcher_has_not_started() {
     assert_ok(&stopped);
     assert!(stopped.stdout.contains("The fleet is stopped"), "{stopped:?}");
     assert_eq!(liveness(other.identity()), Liveness::Alive);
-    // What is left under the lock of a component is named.
+    // A program that is left under the lock of a component is named.
     let brain_lock = fleet.locks().status(&"BRAIN_ATLAS".parse().unwrap()).unwrap();
     let said = "lock BRAIN_ATLAS is held by a program that qc-launch did not start";
     let is_left = brain_lock.is_some_and(|lock| lock.state.is_live());

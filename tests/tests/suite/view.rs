@@ -1,5 +1,5 @@
-//! What should run: the views compare the config, the launcher and the process list, and say what
-//! is not as it should be.
+//! The components that should run: the views compare the config, the launcher and the process list,
+//! and show what differs.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -349,7 +349,7 @@ fn a_config_that_is_broken_while_the_fleet_runs_blinds_no_view() {
         assert!(logs.stderr.contains("the config can't be read"), "{logs:?}");
     }
 
-    // What is wrong is found without the config, too.
+    // The findings are the same without the config.
     let stopped = fleet.run("qc-launch", &["stop", &fleet.brain]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
     let found = check(&fleet, &[]);

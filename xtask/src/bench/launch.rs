@@ -28,7 +28,7 @@ const MANY: usize = 1000;
 /// Open files of this program beside one for each child.
 const SPARE_FILES: u64 = 128;
 
-/// What is measured how often.
+/// The sizes and repetitions.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LaunchArgs {
     /// How many children

@@ -12,7 +12,7 @@ use super::{compile, keep, machine, median, python_with, quietly, release, time,
 /// How many of many are of the fleet, in the case where few are.
 const FEW: usize = 20;
 
-/// What a listing with psutil looks like in the scripts that qc replaces.
+/// A listing with psutil as in the scripts that qc replaces.
 const PSUTIL: &str = "import psutil\n\
     for p in psutil.process_iter(['pid', 'ppid', 'name', 'cmdline', 'create_time', 'cpu_times', 'memory_info', 'cwd']):\n    \
     print(p.info)\n";

@@ -17,10 +17,11 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How many stubborn ones there are.
 const STUBBORN: usize = 10;
 
-/// What `qc-shutdown` may take beyond the grace with stubborn ones.
+/// The time that `qc-shutdown` may take beyond the grace with stubborn processes.
 const SPARE: Duration = Duration::from_millis(50);
 
-/// What it may take of what the C programs for listing and for stopping take together.
+/// The limit, as a multiple of the time that the C programs for listing and for stopping take
+/// together.
 const GOAL: f64 = 1.3;
 
 /// How the old tool stopped: one after the other.
@@ -200,7 +201,7 @@ impl Sleepers {
         let began = Instant::now();
         let mut stop = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
         let mut input = stop.stdin.take().context("its input is a pipe")?;
-        // Who finds them by itself reads nothing.
+        // A program that finds them itself reads nothing.
         let _ = input.write_all(self.pids.as_bytes());
         drop(input);
         // The shell collects them all: it ends with the last. What a tool does afterwards, such as to

@@ -13,7 +13,7 @@ use zip::{DateTime, System, ZipWriter};
 pub(crate) struct File {
     /// Its path, with `/`.
     pub(crate) path: String,
-    /// What is in it.
+    /// Its contents.
     pub(crate) bytes: Vec<u8>,
 }
 

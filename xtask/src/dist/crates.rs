@@ -20,7 +20,7 @@ pub(crate) struct Crate {
     pub(crate) name: String,
     /// Its version.
     pub(crate) version: String,
-    /// What it is for.
+    /// Its purpose.
     pub(crate) description: Option<String>,
     /// Its licence, as an SPDX expression.
     pub(crate) license: String,

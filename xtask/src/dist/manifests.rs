@@ -1,4 +1,4 @@
-//! What the package managers of Windows read.
+//! The manifests for the package managers of Windows.
 
 use serde_json::{Value, json};
 

@@ -25,7 +25,7 @@ pub(crate) const TOOLS: [&str; 4] = ["qc-lock", "qc-ps", "qc-shutdown", "qc-laun
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What `cargo xtask dist` takes.
+/// The arguments of `cargo xtask dist`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DistArgs {
     /// Build only for these systems

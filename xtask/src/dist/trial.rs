@@ -104,7 +104,7 @@ fn in_fresh_prefix(place: &Path, root: &Path) -> Result<()> {
     day.env("QC_WINEPREFIX", &prefix).arg(bins.join("xtask.exe")).arg("day");
     day.args([windows::windows_path(root), windows::windows_path(&bins)]);
     let played = windows::finish(&mut day);
-    // Whatever came of it, its programs must not outlive the prefix.
+    // In any case, its programs must not outlive the prefix.
     windows::finish(windows::script("cargo-windows.sh").arg("stop").env("QC_WINEPREFIX", &prefix))?;
     played
 }

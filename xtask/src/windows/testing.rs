@@ -17,9 +17,9 @@ use super::{cannot_start, cargo, finish, python, script, set_up, windows_path};
 /// Longer than any test takes on a slow machine: a run that says nothing for so long hangs.
 const SILENCE: Duration = Duration::from_secs(420);
 
-/// What Wine prints, with more behind it, when a thread of a program can't reach Wine's server. Where
-/// that is because the program is just ending (`sendmsg: Bad file descriptor`), its process now and
-/// then stays for ever, with all that it had open.
+/// Wine's message when a thread of a program can't reach Wine's server. Where that is because the
+/// program is just ending (`sendmsg: Bad file descriptor`), its process now and then stays for
+/// ever, with all its open files.
 const WINE_FAILED: &str = "wine client error";
 
 /// Runs them, with further arguments of `cargo test`. A run that hangs is ended. If Wine itself had
@@ -81,7 +81,7 @@ pub(super) fn run(args: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// What a run of the tests came to.
+/// The result of a run of the tests.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Run {
     counts: Counts,

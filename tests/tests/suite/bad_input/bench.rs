@@ -16,7 +16,7 @@ pub(super) const LIVE: &str = "BRAIN_LIVE";
 /// The folder of locks that rows break; the living lock is not in there.
 pub(super) const OTHER: &str = "other locks";
 
-/// What is broken, what is typed, and what must come of it.
+/// A broken thing, a command, and the expected result.
 pub(super) struct Row {
     what: String,
     make: Box<dyn Fn(&Path)>,
@@ -27,7 +27,7 @@ pub(super) struct Row {
     stderr: Stderr,
 }
 
-/// What must stand on standard error.
+/// The expected text on standard error.
 enum Stderr {
     /// Nothing.
     Nothing,
@@ -91,7 +91,7 @@ pub(super) struct Bench {
     pub(super) locks: PathBuf,
     record: Vec<u8>,
     config: Vec<u8>,
-    /// What runs the tools, if they need help to see the lock directory.
+    /// The command that runs the tools, if they need help to see the lock directory.
     wrapper: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is broken: configs, records, lock directories, names.
+//! Broken configs, records, lock directories and names.
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -22,7 +22,7 @@ mod unix {
 
     const REPLACED: &str = include_str!("replaced.py");
 
-    /// What an ended bot has forked keeps its lock, and is named, also in another folder.
+    /// A child that an ended bot has forked keeps its lock, and is named, also in another folder.
     #[test]
     fn a_child_that_keeps_the_lock_of_an_ended_bot_is_named() {
         let text = r#"

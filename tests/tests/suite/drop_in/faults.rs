@@ -1,4 +1,5 @@
-//! What goes wrong around the drop-in: no answer changes, nothing is stuck, no lock is left without an owner.
+//! Faults around the drop-in: no answer changes, nothing is stuck, no lock is left without an
+//! owner.
 
 use super::works;
 

@@ -1,5 +1,5 @@
-//! What a lock takes is not to be had: open files, room on the disk, a disk that works. Then there
-//! is no lock, and one line says so; and nobody's lock is taken for a dead one's meanwhile.
+//! Missing resources: open files, room on the disk, a disk that works. Then there is no lock, and
+//! one line says so; and no living holder is taken for dead meanwhile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::{NAME, ask, wrapped};
 use crate::tools;
 use crate::tracing::{calls, can_trace, traced};
 
-/// Who holds the lock, and what tells of it.
+/// The holder of the lock, and the evidence of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
     /// Nobody.
@@ -64,7 +64,7 @@ fn try_under(held: Held, who: Speaker, what: &str, wrap: impl Fn(&Command) -> Co
     let finished = run(&mut wrap(&locks.command(who, NAME, None)), "");
     let taken = finished.stdout.lines().any(|line| line.starts_with("held by PID"));
     if held == Held::Not {
-        // Whatever came of it, nothing is left in the way of the next one.
+        // In any case, nothing is left in the way of the next one.
         locks.attempt(Speaker::Library, NAME, None).taken();
     } else {
         assert!(!taken, "{who:?} {what}: a second holder: {finished:?}");
@@ -118,7 +118,7 @@ fn a_process_without_files_to_open_says_so() {
     }
 }
 
-/// What each system call can fail for.
+/// The errors that each system call can fail with.
 const FAILURES: [(&str, &[&str]); 10] = [
     ("openat", &["EMFILE", "EIO"]),
     ("read", &["EIO"]),
@@ -215,7 +215,7 @@ impl Disk {
 
     /// The kernel finds an error on it, and from now on writes nothing to it, whoever uses it.
     fn fail(&self) -> Result<(), String> {
-        // What was written until now is not what fails.
+        // Earlier writes are not to fail.
         sh(r#"sync -f "$1""#, &[&self.path()])?;
         let trigger = format!("/sys/fs/ext4/{}/trigger_fs_error", self.device);
         fs::write(&trigger, "test").map_err(|error| format!("{trigger}: {error}"))

@@ -132,7 +132,7 @@ fn an_odd_guard_is_refused_and_not_touched() {
             answer.failed(what, why);
         });
     }
-    // What is only locked may have another name: nothing is written to it.
+    // A file that is only locked may have another name: nothing is written to it.
     try_all(GUARD, Odd::HardLink, false, |answer, what| answer.taken(what));
 }
 

@@ -261,7 +261,7 @@ fn another_user_who_deletes_records_or_guards_lets_no_duplicate_in() {
     }
 }
 
-/// Whoever can open a guard can lock it, and keep out everybody.
+/// A process that can open a guard can lock it, and keep out everyone.
 #[cfg(unix)]
 #[test]
 fn a_guard_is_open_to_those_who_may_write_its_folder_and_to_nobody_else() {

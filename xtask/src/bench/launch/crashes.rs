@@ -38,7 +38,7 @@ pub(super) fn run(peer: &Peer, child: &Path, count: usize) -> Result<Line> {
     let mut running = Running::start(&mut command)?;
     let last = running.take_born(&births, count)?;
     let start = last.map_or(Duration::ZERO, |last| last - began);
-    // Whatever it still does about the start, and the look of that, are over.
+    // The start and its look are over by then.
     thread::sleep(Duration::from_secs(2));
 
     let before = looks(address)?;

@@ -17,7 +17,7 @@ pub(super) const PEERS: [&str; 4] = ["supervisord", "circus", "s6", "runit"];
 pub(super) struct Peer {
     pub(super) name: &'static str,
     pub(super) version: Option<String>,
-    /// What stops it in order, unless it is SIGTERM.
+    /// The signal that stops it in order, unless it is SIGTERM.
     pub(super) stop_signal: Option<&'static str>,
     kind: Kind,
 }
@@ -31,7 +31,7 @@ enum Kind {
     Scanned(&'static str),
 }
 
-/// What is to be kept running.
+/// The programs to keep running.
 pub(super) struct Scene<'a> {
     pub(super) dir: &'a Path,
     pub(super) child: &'a Path,

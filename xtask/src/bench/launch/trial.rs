@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The longest that one supervisor is killed children of; the slow ones take a second for each.
 const KILLING: Duration = Duration::from_secs(10);
 
-/// What is measured besides start and stop.
+/// The measurements besides start and stop.
 #[derive(Clone, Copy)]
 pub(super) struct Depth {
     /// How long it is watched idle.
@@ -105,7 +105,7 @@ impl Running {
     }
 
     fn look_deep(&mut self, births: &Births, depth: Depth) -> Result<Deep> {
-        // Whatever it still does about the start is not idleness.
+        // The work after a start is not idleness.
         thread::sleep(Duration::from_secs(2));
         let children = self.children.iter().map(|child| child.identity().pid).collect();
         let own = Own::find(self.child.id(), &children)?;

@@ -1,4 +1,4 @@
-//! What the processes of a supervisor use, as `/proc` has it.
+//! The resources that the processes of a supervisor use, from `/proc`.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 /// The processes of a supervisor, its children excluded.
 pub(super) struct Own(Vec<u32>);
 
-/// What they have done since they were started.
+/// The totals since their start.
 #[derive(Clone, Copy)]
 pub(super) struct Work {
     pub(super) switches: u64,
@@ -85,7 +85,7 @@ fn parent(pid: u32) -> Option<u32> {
 }
 
 fn switches(thread: &Path) -> Result<u64> {
-    // Those that were not its own will only say that somebody else needed the processor.
+    // Involuntary switches only show that another process needed the processor.
     let status = fs::read_to_string(thread.join("status"))?;
     let own = number_after(&status, "\nvoluntary_ctxt_switches:");
     own.context("status has no context switches")
