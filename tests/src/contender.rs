@@ -55,7 +55,7 @@ impl Contender {
             if self.processes.last().is_some_and(|process| process.identity().pid == pid) {
                 continue;
             }
-            // One that was killed meanwhile is nobody any more.
+            // One that was killed meanwhile has no identity any more.
             self.worker = identity_of(pid).ok();
             let Some(identity) = self.worker.clone() else { continue };
             self.processes.extend(Process::open(&identity).expect("it may be opened"));
@@ -108,7 +108,7 @@ impl Contender {
     }
 
     /// Kills the program that was started, and waits until nothing of it is left that could print.
-    /// Works also where nobody here can open what does the work, as in another container.
+    /// Works also where the working process can't be opened, as in another container.
     pub fn crash(mut self) {
         self.child.kill().expect("it may be killed");
         while self.next_line().is_some() {}
@@ -172,7 +172,7 @@ impl Drop for Contender {
             let _ = process.kill();
         }
         let _ = self.child.wait();
-        // So that nobody writes into a folder that is about to be removed.
+        // No process may write into a folder that is about to be removed.
         for process in &self.processes {
             let _ = wait_any(&[process], PATIENCE);
         }

@@ -27,7 +27,7 @@ pub fn has_desktop() -> bool {
     !make_window(0).is_null()
 }
 
-/// Shows a window, calls `shown`, and returns when somebody has asked the window to close.
+/// Shows a window, calls `shown`, and returns when the window is asked to close.
 ///
 /// # Panics
 /// If no window can be made.
@@ -127,7 +127,7 @@ pub fn end_session(pid: u32) -> usize {
         assert_ne!(agreed, 0, "a window does not let the session end");
     }
     for &window in &windows {
-        // SAFETY: the message takes no pointers. Nobody waits for the answer, which never comes.
+        // SAFETY: the message takes no pointers. There is no wait for the answer, which never comes.
         unsafe { SendNotifyMessageW(window, WM_ENDSESSION, 1, 0) };
     }
     windows.len()

@@ -167,7 +167,7 @@ fn accounts_from() -> u64 {
 
 impl Drop for SampleFleet {
     /// Kills what a test has left running in this folder, and nothing else. It is gone before its
-    /// config is: a brain of which nobody can say which account it trades is a finding elsewhere.
+    /// config is: a brain without a known account is a finding elsewhere.
     fn drop(&mut self) {
         let _shared = SharedFiles(self.root().join(".locks"));
         let Ok(listing) = qc_process::list() else { return };

@@ -28,7 +28,7 @@ const VERSION_1: &str = "version 1";
 /// The result of asking for a lock.
 #[derive(Debug)]
 pub enum Attempt {
-    /// Somebody else holds it; the text says who.
+    /// Another process holds it; the text names it.
     Refused(String),
     /// It was taken and given back at once.
     Taken {

@@ -1,4 +1,4 @@
-//! Random numbers: some that a seed repeats, and accounts that nobody else has.
+//! Random numbers: some that a seed repeats, and accounts of their own.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -21,7 +21,7 @@ impl Random {
     }
 }
 
-/// Returns a number that nobody else on this machine is likely to have asked for, below `limit`.
+/// Returns a number that is probably unique on this machine, below `limit`.
 pub(crate) fn unlikely(limit: u64) -> u64 {
     RandomState::new().build_hasher().finish() % limit
 }

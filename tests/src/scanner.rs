@@ -15,8 +15,8 @@ const LOOK: Duration = Duration::from_millis(300);
 /// The pause between two looks at the folder.
 const PAUSE: Duration = Duration::from_millis(3);
 
-/// Opens every new or changed file in a folder and its `.guards` for a while, until it is dropped: on Windows without sharing, so that nobody else can open, replace or remove the file meanwhile.
-/// Elsewhere no open file keeps anybody from anything. What it can't open it tries again.
+/// Opens every new or changed file in a folder and its `.guards` for a while, until it is dropped: on Windows without sharing, so that no other process can open, replace or remove the file meanwhile.
+/// Elsewhere an open file blocks nothing. What it can't open it tries again.
 pub struct Scanner {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,

@@ -23,7 +23,7 @@ const BASH: &str = if cfg!(windows) { r"Z:\usr\bin\bash" } else { "bash" };
 /// The script that starts a Windows program from below, with the environment of this one.
 const WINE_RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/windows-lab/wine-run.sh");
 
-/// How the terminal is set: keys are Wine's business, which sees to that only when somebody reads.
+/// How the terminal is set: keys are Wine's business, which handles that only when a program reads.
 const SETTINGS: &str = if cfg!(windows) {
     "stty cols 100 rows 20 -icanon -icrnl -echo"
 } else {
@@ -78,7 +78,7 @@ impl Screen {
         bash.arg(file).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
         let script = bash.spawn().unwrap_or_else(|error| panic!("cannot start {BASH}: {error}"));
         let (sender, accepted) = mpsc::channel();
-        // It ends with the tests, should nobody come.
+        // It ends with the tests if there is no connection.
         thread::spawn(move || sender.send(listener.accept()));
         let accepted = accepted.recv_timeout(PATIENCE).expect("no terminal was made in time");
         let (stream, _) = accepted.expect("cannot accept");
@@ -121,7 +121,7 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         // Its terminal closes with it, which ends what runs there. From Wine it can't be killed, but
-        // ends as soon as it shows something that nobody reads.
+        // ends as soon as it shows something that is not read.
         let _ = self.script.kill();
         let _ = self.script.wait();
     }

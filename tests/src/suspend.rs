@@ -13,7 +13,7 @@ const SUSPEND: &str = "import ctypes, sys\n\
     handle = ctypes.windll.kernel32.OpenProcess(0x0800, False, int(sys.argv[2]))\n\
     sys.exit(handle == 0 or getattr(ctypes.windll.ntdll, sys.argv[1])(handle))\n";
 
-/// Lets a child of this test stand still, so that it answers nobody; `false` if there is nothing
+/// Lets a child of this test stand still, so that it answers no request; `false` if there is nothing
 /// here that could do it. Linux: SIGSTOP. Windows: through a Python, where there is one.
 ///
 /// # Panics

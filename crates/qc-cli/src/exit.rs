@@ -75,7 +75,7 @@ impl Failure {
         Self::new(exit, chain(error), hint)
     }
 
-    /// Makes a failure that has been told already, or that nobody is left to hear.
+    /// Makes a failure that was reported already, or that can't be reported any more.
     pub(crate) fn silent(exit: Exit) -> Self {
         Self::new(exit, "", "")
     }

@@ -219,7 +219,7 @@ fn folder_of_old_module(args: &[OsString], locks: &LockDir) -> Option<PathBuf> {
 fn open_output(path: &Path) -> io::Result<File> {
     file::open_output(path).or_else(|error| {
         let path = shown(path);
-        // Where nobody listens any more, there is nobody to tell.
+        // stderr is closed; ignore.
         let _ = writeln!(io::stderr(), "WARNING: its output is lost, as {path}: {error}");
         file::open_nowhere()
     })

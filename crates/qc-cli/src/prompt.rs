@@ -9,7 +9,7 @@ pub enum Answer {
     Yes,
     /// Something else.
     No,
-    /// Nothing: there is nobody to ask.
+    /// No answer: there is no terminal.
     Nobody,
 }
 

@@ -138,7 +138,7 @@ impl Client {
     }
 
     /// Waits until the asked `qc-launch` closes the connection: when it has ended, or after half a
-    /// minute in which nobody asked anything.
+    /// minute without a request.
     pub fn wait_for_end(mut self) {
         let mut ignored = [0; 1024];
         loop {

@@ -176,7 +176,7 @@ pub enum StateWord {
 }
 
 impl StateWord {
-    /// Whether it changes only when somebody wants it to, or something breaks.
+    /// Whether it changes only on request, or when something breaks.
     pub fn is_settled(self) -> bool {
         match self {
             Self::Running | Self::Stopped | Self::Finished | Self::GaveUp | Self::Blocked => true,

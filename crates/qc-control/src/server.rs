@@ -1,4 +1,4 @@
-//! Answering, on threads of its own: a client that is slow, or means ill, keeps nobody else waiting.
+//! The server, on threads of its own: a slow or hostile client keeps no other client waiting.
 
 use std::io::{self, BufReader};
 use std::path::Path;
@@ -78,12 +78,12 @@ fn admit(mut stream: LocalStream, handler: &Arc<Handler>, clients: &Arc<AtomicUs
     // Where there is no such limit, a silent client keeps its place until it goes.
     let _ = stream.set_timeout(if is_urgent { URGENT_PATIENCE } else { PATIENCE });
     if others >= CLIENTS + RESERVED {
-        // One that does not read it sees that nobody answers.
+        // A client that does not read it gets no answer.
         let _ = line::write(&mut stream, &busy());
         return;
     }
     let handler = Arc::clone(handler);
-    // Without a thread the client sees that nobody answers.
+    // Without a thread the client gets no answer.
     let _ = spawn("client", move || {
         let _place = place;
         // A client that breaks off has got what it wanted.

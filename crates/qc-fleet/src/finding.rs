@@ -105,7 +105,7 @@ impl Snapshot {
             let text = format!("{name} runs without its lock{where_from}: PID {pids}");
             about(FindingKind::Rogue, text, one)
         }));
-        // Where there never was an orchestrator, nobody expects to be looked after.
+        // Without any orchestrator so far, no component counts as unsupervised.
         let orchestrator = |name: &str| name.eq_ignore_ascii_case(fleet.orchestrator.as_str());
         let is_orchestrated = has_crashed
             || self.own().any(|one| one.role == Role::Orchestrator)
@@ -166,7 +166,7 @@ impl Snapshot {
     }
 }
 
-/// A copy in another folder is a danger where it trades an account of this fleet. Where nobody
+/// A copy in another folder is a danger where it trades an account of this fleet. Where nothing
 /// can say which account it trades, its name tells.
 fn foreign_copy(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
     let trades = matches!(instance.role, Role::Brain | Role::Watchdog);

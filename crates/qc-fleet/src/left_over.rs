@@ -195,7 +195,7 @@ fn judge(
             continue;
         };
         // Another program than a Python is in the way of the next run only where it keeps a lock, or starts
-        // such a Python again. Otherwise it may be anybody's: a browser, a database.
+        // such a Python again. Otherwise it may be any program: a browser, a database.
         if !in_the_way.contains(&process.identity) {
             continue;
         }

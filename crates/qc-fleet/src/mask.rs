@@ -5,7 +5,7 @@ use std::collections::HashSet;
 /// How many digits of an account stay.
 const SHOWN: usize = 3;
 
-/// Numbers of this many digits count as accounts where nobody says that they are.
+/// Numbers of this many digits count as accounts without being declared so.
 const ACCOUNT_DIGITS: usize = 5;
 
 /// Masks account numbers in texts, each one always in the same way.

@@ -225,7 +225,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// A component that is no Python script of the fleet: the same program with the same arguments in
-    /// the same folder, for anybody may use the program for something else.
+    /// the same folder, for the program may be used for something else.
     fn program(&mut self, args: &[String], current_dir: Option<&Path>) -> Option<Match> {
         let (program, rest) = args.split_first()?;
         let dir = current_dir?;
@@ -429,7 +429,7 @@ mod tests {
         }
     }
 
-    /// Opening a FIFO waits for somebody who writes.
+    /// Opening a FIFO waits for a writer.
     #[cfg(unix)]
     #[test]
     fn a_program_that_is_no_file_keeps_nobody_waiting() {

@@ -36,7 +36,7 @@ pub struct Target {
     /// The programs that started it and wait for it, the outermost first: they end with it.
     pub wrappers: Vec<u32>,
     /// Whether it is known that no orchestrator looks after it, such as a second copy that
-    /// somebody started by hand.
+    /// the user started by hand.
     pub is_stray: bool,
     /// Whether it works for the component's own process, which is to end it: it is only asked when
     /// that has ended, or after three quarters of its time.

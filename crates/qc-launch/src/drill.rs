@@ -102,7 +102,7 @@ fn on_a_thread(what: &'static str, check: Check, ground: Arc<Ground>) -> Outcome
         let outcome = check(&ground);
         // Before the outcome is told: who gets it may take the ground apart.
         drop(ground);
-        // Nobody waits any more for a row that came too late.
+        // The result of a row that came too late is dropped.
         let _ = sender.send(outcome);
     };
     thread::Builder::new().name(what.into()).spawn(run)?;

@@ -98,7 +98,7 @@ impl Looker {
                     })
             }
             // A log that can't be read now may be readable later. Where nothing can be written,
-            // nobody can say so in it, and must not be stopped for that.
+            // no sign of life fits in it, and the component must not be stopped for that.
             Self::Log(looker) => looker.read().unwrap_or(false) || is_full(looker.folder.path()),
             Self::Blind => true,
         }
@@ -157,7 +157,7 @@ impl LogLooker {
                     continue;
                 }
                 if length < self.position {
-                    // Somebody else has emptied it.
+                    // Another process has emptied it.
                     self.position = 0;
                     self.line.clear();
                     continue;

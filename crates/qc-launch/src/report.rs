@@ -205,7 +205,7 @@ impl Report {
     /// Serves figures where they are wanted; says how that went.
     fn serve(&mut self) -> String {
         if let Some(former) = self.server.take() {
-            // It may be answering somebody who is slow.
+            // It may be answering a slow client.
             let _ = thread::Builder::new().name("former metrics".into()).spawn(|| drop(former));
         }
         let wanted = match (self.served_at, self.applied.metrics) {

@@ -1,5 +1,5 @@
 //! Performing what the machine decides, and telling it what happened: one loop on one thread, which
-//! sleeps until a process ends, somebody asks for something, or something is due.
+//! sleeps until a process ends, a client asks for something, or something is due.
 
 mod beside;
 mod control;
@@ -70,7 +70,7 @@ pub(crate) enum Message {
     /// A wrapper says something.
     Said(Id, u32, Said),
     Interrupted(Interrupt),
-    /// Somebody was refused a lock.
+    /// A process was refused a lock.
     Refused(Entry),
     /// Stray brains were stopped.
     StraysEnded(io::Result<Vec<Stopped>>),
@@ -78,7 +78,7 @@ pub(crate) enum Message {
     ListenerEnded(Id, io::Result<Vec<Stopped>>),
     /// The programs that the last run of a component had left behind were ended.
     LeftOverEnded(LeftOverEnd, io::Result<Vec<Stopped>>),
-    /// Somebody asks for something, and waits for the answer.
+    /// A client's request; the client waits for the answer.
     Asked(Request, SyncSender<Answer>),
 }
 
@@ -300,7 +300,7 @@ impl<'a> Runtime<'a> {
     }
 
     /// Starts everything but those whose starts are forbidden: they were stopped by one of the fleet, and
-    /// wait until somebody starts them.
+    /// wait until the user starts them.
     fn start_free(&mut self) {
         let latched = self.latched();
         if latched.is_empty() {
@@ -331,7 +331,7 @@ impl<'a> Runtime<'a> {
     pub(crate) fn run(mut self) -> io::Result<End> {
         let post = self.post();
         self.interrupts.pass_to(move |interrupt| post.send(Message::Interrupted(interrupt)));
-        // Where it is not to be had there is no desktop, and so nobody who logs off.
+        // Without it there is no desktop, and so no log-off.
         let _ = watch_session();
         self.watch_refusals();
         self.start_free();
@@ -366,7 +366,7 @@ impl<'a> Runtime<'a> {
         self.end()
     }
 
-    /// Waits until processes end, somebody says something, or something is due; returns the tokens of
+    /// Waits until processes end, a message arrives, or something is due; returns the tokens of
     /// those that have ended. What has happened so far is written down when nothing else is to be
     /// done, all at once: a thousand may start or end together.
     fn wait(&mut self) -> io::Result<Vec<u64>> {

@@ -235,7 +235,7 @@ fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
 
 fn not_locked(error: LockError) -> NoStart {
     let why = match &error {
-        // Nobody is known to hold it: it may be free in a moment.
+        // No process is known to hold it: it may be free in a moment.
         LockError::Held { holder, .. } if holder.pid.is_none() && holder.elsewhere.is_none() => {
             NotStarted::Busy
         }
@@ -282,7 +282,7 @@ const PYTHON_OUTPUT: [(&str, &str); 2] =
     [("PYTHONUNBUFFERED", "1"), ("PYTHONIOENCODING", "utf-8:backslashreplace")];
 
 /// Listens to a wrapper until it has said that the component runs; what it writes later reaches
-/// nobody, and it does not mind.
+/// no process, and it does not matter.
 fn listen(pipe: PipeReader, hear: impl Fn(Said) + Send + 'static) -> io::Result<()> {
     let reader = thread::Builder::new().name("wrapper".into()).stack_size(READER_STACK);
     reader.spawn(move || {

@@ -10,7 +10,7 @@ pub enum AccountUse {
     Trades,
     /// It only reads, beside whoever trades.
     Shares,
-    /// It trades on paper: beside whoever trades, and beside nobody else who does it on paper.
+    /// It trades on paper: beside the program that trades, and beside no other one on paper.
     Paper,
 }
 

@@ -10,7 +10,7 @@ use crate::judge::is_of_a_script_that_runs_here;
 use crate::list::entry_of;
 use crate::{Event, LockDir, LockEntry, LockError, LockName, LockState, Resource};
 
-/// From this age a temporary file belongs to nobody.
+/// From this age a temporary file is abandoned.
 const LEFTOVER: Duration = Duration::from_secs(60);
 
 /// How many records are cleared one after the other before another processor is worth it.
@@ -56,7 +56,7 @@ impl LockDir {
     }
 
     /// Removes all records but those of processes that live on this machine: also those of other
-    /// machines and containers, of which nobody here can say that they have ended. One whose process is
+    /// machines and containers, which may live for all that is known here. One whose process is
     /// a Python that runs the lock's script here stays, whatever machine it names.
     ///
     /// # Errors
@@ -120,13 +120,13 @@ impl LockDir {
     }
 
     /// Removes the record of `name` if it may go, and says whether it did; `None` if there is none
-    /// any more. Judged with its guard in hand, so that nobody can be taking the lock meanwhile.
+    /// any more. Judged with its guard in hand, so that no process can be taking the lock meanwhile.
     fn clear_one(
         &self,
         name: &str,
         may_go: impl Fn(LockState) -> bool,
     ) -> Option<Result<(LockEntry, bool), LockError>> {
-        // A file whose name is no lock's has no guard and nobody takes it.
+        // A file whose name is no lock's has no guard and is taken by no process.
         let guard =
             name.parse::<LockName>().ok().map(|name| self.take_guard(&Resource::name(&name)));
         let found = self.store.find(name)?;

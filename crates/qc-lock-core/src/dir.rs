@@ -93,7 +93,7 @@ impl LockDir {
     /// Takes a lock, all it asks for or nothing.
     ///
     /// # Errors
-    /// [`LockError::Held`] if somebody else holds it, [`LockError::Latched`] if every start is
+    /// [`LockError::Held`] if another process holds it, [`LockError::Latched`] if every start is
     /// forbidden, or the error that kept it from being taken.
     /// In every case of doubt the lock is not taken.
     pub fn acquire(&self, request: &Request) -> Result<Lock, LockError> {
@@ -115,7 +115,7 @@ impl LockDir {
         self.take(request).map(LockForChild::new)
     }
 
-    /// Takes the guards of a lock; nobody is named as its holder yet.
+    /// Takes the guards of a lock, which has no named holder yet.
     pub(crate) fn take(&self, request: &Request) -> Result<Lock, LockError> {
         self.store.create()?;
         let began = Instant::now();
@@ -183,7 +183,7 @@ impl LockDir {
         (is_its && self.store.write(&claimed).is_ok()).then_some(claimed)
     }
 
-    /// Takes the guard of claims, which nobody holds for longer than a moment.
+    /// Takes the guard of claims, which is held for a moment only.
     fn claim_guard(&self) -> Option<Guard> {
         let began = Instant::now();
         loop {
@@ -194,7 +194,7 @@ impl LockDir {
         }
     }
 
-    /// Takes those of the machine's guards of `request` that nobody has, for its living `holder`, and names
+    /// Takes those of the machine's guards of `request` that are free, for its living `holder`, and names
     /// it. It lacks them if it was started under a version that knew none, or has closed what it had
     /// inherited; the caller keeps them until it has ended.
     pub fn cover(&self, request: &Request, holder: &Identity) -> Vec<MachineGuard> {

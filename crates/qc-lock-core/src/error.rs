@@ -12,7 +12,7 @@ use crate::{Holder, Latch, LockName, Resource, sharing_hint};
 /// Why an operation on locks failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Somebody else holds it.
+    /// Another process holds it.
     #[error(
         "lock `{name}` is held by {holder}{}{}",
         collision(name, resource, holder),
@@ -68,7 +68,7 @@ pub enum LockError {
         /// The system's error.
         source: io::Error,
     },
-    /// The system does not tell when this process was started, so that nobody could tell it from
+    /// The system does not tell when this process was started, so that it could not be told from
     /// another with its pid.
     #[error("cannot tell when this process was started")]
     Identity {
@@ -121,7 +121,7 @@ impl LockError {
             Self::Latch { .. } => {
                 "see who may write there and whether it is a file; while it is there, nothing starts"
             }
-            // Not another directory: a lock there keeps nobody out who looks here.
+            // Not another directory: a lock there keeps no one out here.
             Self::Directory { .. } | Self::Guard { .. } => {
                 "let all who share the locks write there, or run the command as the user who may"
             }

@@ -22,7 +22,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Takes the guard at `path`; `None` if somebody else holds it.
+    /// Takes the guard at `path`; `None` if another process holds it.
     ///
     /// # Errors
     /// Whatever the system reports.
@@ -33,7 +33,7 @@ impl Guard {
                 return Ok(None);
             }
             // Between opening and locking the file may have been deleted and made anew: then the
-            // lock is on a file that nobody else will ever see.
+            // lock is on a file that no other process will ever see.
             if file.is_at(path)? {
                 return Ok(Some(Self { file, path: path.into(), machine: None }));
             }
@@ -50,7 +50,7 @@ impl Guard {
             .map_err(|source| LockError::Guard { path: self.path.clone(), source })
     }
 
-    /// Takes the guard for the whole machine, too; `false` if somebody else holds it there.
+    /// Takes the guard for the whole machine, too; `false` if another process holds it there.
     ///
     /// # Errors
     /// Whatever the system reports.

@@ -26,7 +26,7 @@ pub enum Event {
     Acquired,
     /// A lock was given back.
     Released,
-    /// Somebody was refused a lock that is held.
+    /// A process was refused a lock that is held.
     Blocked,
     /// A lock was taken over from a holder that had ended.
     Reclaimed,

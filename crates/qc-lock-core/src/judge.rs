@@ -13,7 +13,7 @@ use crate::{Opener, openers_text};
 /// The state of the process behind a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is alive, or nobody can say that it is not.
+    /// It is alive, or may be.
     Held,
     /// It is alive and uses the old module, which knows no guards.
     HeldByOld,
@@ -21,7 +21,7 @@ pub(crate) enum Verdict {
     Foreign,
     /// It has ended.
     Stale,
-    /// The record names nobody.
+    /// The record names no process.
     Corrupt,
 }
 
@@ -30,7 +30,7 @@ pub(crate) enum Verdict {
 pub(crate) enum Suspect {
     /// There is none.
     Absent,
-    /// There is one, but nobody can say what it is.
+    /// There is one, but it is unknown what it is.
     Hidden,
     /// There is this one.
     Seen {
@@ -90,7 +90,7 @@ fn is_old_holder(record: &OldRecord, suspect: &Suspect) -> bool {
             let runs_it = record.name.as_deref().is_some_and(|name| runs_script_of(name, files));
             let written = record.timestamp.as_deref().and_then(parse_time);
             let slack = chrono::TimeDelta::seconds(CLOCK_SLACK_SECONDS);
-            // Without a time nobody can say that it is not the holder.
+            // Without a time it may be the holder.
             runs_it || written.is_none_or(|written| *since <= written + slack)
         }
     }
@@ -150,7 +150,7 @@ pub struct Holder {
     /// The folder whose lock it is, where that is another one on this machine: `None` inside if it is
     /// not known which.
     pub elsewhere: Option<Option<String>>,
-    /// The processes that have the guard open, where nobody who lives is known to hold the lock.
+    /// The processes that have the guard open, where no living process is known to hold the lock.
     pub open_in: Vec<Opener>,
 }
 

@@ -23,7 +23,7 @@ pub enum LockState {
     Stale,
     /// Its holder runs on another machine or in another container.
     Foreign,
-    /// The record names nobody.
+    /// The record names no process.
     Corrupt,
     /// Its holder is alive and uses the old module.
     Legacy,

@@ -92,7 +92,7 @@ impl Lock {
     }
 
     /// Whether an account or a terminal is protected in this lock directory alone, because the system
-    /// lets this program keep nobody out elsewhere.
+    /// lets this program keep no process out elsewhere.
     pub fn is_of_folder_only(&self) -> bool {
         self.record.machine.as_ref().is_some_and(|held| held.is_empty())
     }
@@ -123,8 +123,8 @@ impl Lock {
         counts
     }
 
-    /// Writes the record that names `holder`, and looks whether the guards still count: one that somebody deleted
-    /// before the record was there has kept nobody out. `false` if so; the record is gone then.
+    /// Writes the record that names `holder`, and looks whether the guards still count: one that was deleted
+    /// before the record was there has kept no process out. `false` if so; the record is gone then.
     /// The same goes for a latch that was set before the record was there, which is an error.
     ///
     /// Whoever took a new guard before this record was there finds its own guard current, and
@@ -169,7 +169,7 @@ impl Lock {
         }
     }
 
-    /// Removes the record, unless it is somebody else's by now.
+    /// Removes the record, unless it is another holder's by now.
     fn remove_record(&mut self) -> Result<(), LockError> {
         if !std::mem::take(&mut self.is_recorded) {
             return Ok(());
@@ -208,7 +208,7 @@ impl Lock {
         self.history_error = self.dir.append_here(&entry).err().or(self.history_error.take());
     }
 
-    /// The record goes first, so that nobody ever sees a free lock with a fresh record.
+    /// The record goes first, so that no process ever sees a free lock with a fresh record.
     fn give_back(&mut self) -> Result<(), LockError> {
         if self.guards.is_empty() {
             return Ok(());

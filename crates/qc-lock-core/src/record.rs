@@ -99,7 +99,7 @@ impl Record {
     }
 
     /// Whether the record was written on this machine, in this PID namespace: otherwise its pid
-    /// means nothing here, and nobody can say whether the holder lives.
+    /// means nothing here, and it can't be known whether the holder lives.
     pub fn is_local(&self, here: &Host) -> bool {
         let same_machine =
             here.is_boot(&self.boot_id) || self.host.eq_ignore_ascii_case(&here.name);
@@ -108,7 +108,7 @@ impl Record {
 
     /// Whether `guard` is the file that the holder had locked for `resource`, under this very kernel:
     /// whoever holds its lock now knows that the holder has closed it. Of a record that does not say
-    /// which files it means, nobody can tell.
+    /// which files it means is unknown.
     pub(crate) fn is_guard(&self, here: &Host, resource: &str, guard: Option<&str>) -> bool {
         let recorded = self.guards.as_ref().and_then(|guards| guards.get(resource));
         here.is_boot(&self.boot_id) && guard.is_some() && recorded.map(String::as_str) == guard

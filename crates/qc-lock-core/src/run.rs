@@ -30,7 +30,7 @@ pub fn run_held(
     Ok(ended)
 }
 
-/// Does the same for a command whose lock somebody else holds.
+/// Does the same for a command whose lock another process holds.
 ///
 /// # Errors
 /// If the command can't be started, or waited for.

@@ -163,7 +163,7 @@ impl Store {
             Ok(bytes) => Reading::from_bytes(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) if is_no_file(&path) => Reading::Corrupt(error.to_string()),
-            // It is another user's, or the system lacks what it takes: it may name somebody who
+            // It is another user's, or the system lacks what it takes: it may name a process that
             // lives.
             Err(error) => Reading::Hidden(error.to_string()),
         };

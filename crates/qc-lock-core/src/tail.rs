@@ -63,7 +63,7 @@ impl HistoryTail {
         if self.continues(&file, position)? {
             return self.go_on(&file, position, lines);
         }
-        // A new file was begun, and this one is the previous one; or somebody has removed it.
+        // A new file was begun, and this one is the previous one; or it was removed.
         if self.continues(&previous(&file), position)? {
             lines.extend(whole_lines(&previous(&file), position)?);
         }
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(names(&mut tail), ["A", "B"]);
         assert_eq!(names(&mut tail), [""; 0]);
 
-        // Two lines that nobody has read when the file is put aside.
+        // Two unread lines when the file is put aside.
         append("C");
         let file = tail.file.clone();
         fs::rename(&file, previous(&file)).unwrap();
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(names(&mut tail), ["E"]);
         assert_eq!(names(&mut locks.history_tail()), ["A", "B", "C", "D", "E"]);
 
-        // Somebody has removed it: what the previous one holds was read long ago.
+        // It was removed: what the previous one holds was read long ago.
         fs::remove_file(&file).unwrap();
         assert_eq!(names(&mut tail), [""; 0]);
         append("F");

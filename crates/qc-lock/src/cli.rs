@@ -78,7 +78,7 @@ pub(crate) enum Command {
     /// A program that a brain has started in the background can inherit its lock, and keeps it when the
     /// brain has ended. This shows such programs, asks, lets them stop, and kills them after a while.
     /// A living holder and a trading terminal are never ended. Exit codes: 0 nothing is left, 1 something is
-    /// left, 2 nobody can be asked and --yes is missing, 4 cancelled, 75 the holder lives.
+    /// left, 2 there is no terminal and --yes is missing, 4 cancelled, 75 the holder lives.
     ReleaseLeft(ReleaseLeftArgs),
     /// Show what happened to the locks
     History(HistoryArgs),

@@ -40,7 +40,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         Some(Command::Status { name }) => {
             let entry = locks.status(name)?;
             let entry = locks.with_openers(entry.into_iter().collect()).pop();
-            // Somebody may have removed the record.
+            // The record may have been removed.
             let open_in = match &entry {
                 Some(entry) => entry.open_in.clone(),
                 None => locks.openers_of_lock(name, None),

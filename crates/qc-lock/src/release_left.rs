@@ -85,7 +85,7 @@ pub(crate) fn run(
     Ok(Exit::Done)
 }
 
-/// Returns who keeps the lock open although nobody who lives holds it; `None` if nobody does.
+/// Returns who keeps the lock open although no living process holds it; `None` if there are none.
 fn left_open(locks: &LockDir, name: &LockName) -> Result<Option<Vec<Opener>>, Failure> {
     let look = || {
         let entry = locks.status(name)?;

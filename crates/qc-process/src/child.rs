@@ -25,7 +25,7 @@ pub enum Output<'a> {
 pub enum Console {
     /// This program's: Ctrl-C reaches both.
     Shared,
-    /// None that anybody sees: a session of its own on Unix, a console without a window on
+    /// None that is visible: a session of its own on Unix, a console without a window on
     /// Windows. Ctrl-C at this program's terminal does not reach the child.
     Own,
 }

@@ -74,7 +74,7 @@ pub fn read_limited_following(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Whatever the system reports; `InvalidInput` if `path` is no regular file, or a hard link: what
-/// else has that name, too, could be somebody else's.
+/// else has that name, too, could be another program's.
 pub fn append(path: &Path, bytes: &[u8]) -> io::Result<u64> {
     point("open for appending");
     let (mut file, before) = open_to_append(path)?;

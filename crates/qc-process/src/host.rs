@@ -22,14 +22,14 @@ pub struct Host {
 /// The end of a boot id that the system does not report.
 const UNKNOWN: &str = "unknown";
 
-/// Whether two boot ids are known and equal, or known and different; `None` if nobody can say.
+/// Whether two boot ids are known and equal, or known and different; `None` if unknown.
 pub(crate) fn same_boot(one: &str, other: &str) -> Option<bool> {
     let is_known = |id: &str| !id.is_empty() && !id.ends_with(UNKNOWN);
     (is_known(one) && is_known(other)).then_some(one == other)
 }
 
 impl Host {
-    /// Whether `boot_id` is that of this very boot; of one that nobody can tell it is not.
+    /// Whether `boot_id` is that of this very boot; an unknown one is not.
     pub fn is_boot(&self, boot_id: &str) -> bool {
         same_boot(boot_id, &self.boot_id) == Some(true)
     }

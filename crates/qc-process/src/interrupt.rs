@@ -4,7 +4,7 @@ use std::io;
 
 use crate::imp;
 
-/// Somebody wants this program to stop.
+/// A request to stop this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupt {
     /// Ctrl-C, or SIGINT.
@@ -27,7 +27,7 @@ impl Interrupt {
     }
 }
 
-/// Calls `act` on a thread of its own whenever somebody wants this program to stop, instead of
+/// Calls `act` on a thread of its own whenever this program is asked to stop, instead of
 /// ending it. What was ignored when the program started (`nohup`) stays ignored.
 ///
 /// On Windows the process ends when the handler of [`Interrupt::Close`] returns, so after `act`
@@ -54,16 +54,16 @@ pub fn on_hang_up(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// told that it has started. For those that look after others; [`on_interrupt`] comes first.
 ///
 /// Windows tells a program that looks at windows only through a window, and ends the programs of a
-/// session in no order that anybody knows. On Unix there is nothing to do: signals tell of it.
+/// session in an unspecified order. On Unix there is nothing to do: signals tell of it.
 ///
 /// # Errors
-/// On Windows whatever the system reports, as where there is no desktop. Then nobody can log off
+/// On Windows whatever the system reports, as where there is no desktop. Then no user can log off
 /// there either.
 pub fn watch_session() -> io::Result<()> {
     imp::watch_session()
 }
 
-/// Presses Ctrl-Break at this program's own console, to see that it is heard. Nobody else may sit
+/// Presses Ctrl-Break at this program's own console, to see that it arrives. No other program may sit
 /// there, as everybody hears it.
 ///
 /// # Errors

@@ -61,10 +61,10 @@ const MOST_SCANS: usize = 10;
 pub struct Listing {
     /// The readable ones, by pid.
     pub processes: Vec<ProcessInfo>,
-    /// How many exist whose command line is hidden from us, so that nobody can say what they are.
+    /// How many exist whose command line is hidden from us, so that it is unknown what they are.
     pub unreadable: usize,
     /// Whether the system shows us only part of the processes, so that there may be more than
-    /// anybody can count: Linux with `/proc` mounted `hidepid=invisible`.
+    /// can be counted: Linux with `/proc` mounted `hidepid=invisible`.
     pub hides_others: bool,
 }
 

@@ -11,7 +11,7 @@ pub struct Listener {
     pub pid: Option<u32>,
 }
 
-/// Returns who listens at TCP `port`, whatever the address; `None` if nobody does.
+/// Returns who listens at TCP `port`, whatever the address; `None` if there is none.
 ///
 /// # Errors
 /// If the system's list of sockets can't be read.

@@ -26,7 +26,7 @@ pub enum MachineReach {
     Machine,
     /// A container: the rest of the machine where it shares the network or `/dev/shm` with that.
     Container,
-    /// Nothing: the system forbids every object that could keep anybody out.
+    /// Nothing: the system forbids every object that could keep another process out.
     Nowhere,
 }
 
@@ -44,7 +44,7 @@ pub fn machine_reach() -> MachineReach {
 }
 
 /// Removes the file that a guard leaves behind where the system has one. For the accounts of tests, which
-/// nobody will ask for again: a guard that is held is not freed by it, but loses one of its legs.
+/// will not be asked for again: a guard that is held is not freed by it, but loses one of its legs.
 pub fn forget_machine_guard(guard: &str) {
     imp::forget_machine_guard(guard);
 }
@@ -73,7 +73,7 @@ impl MachineHolder {
 }
 
 impl MachineGuard {
-    /// Takes the guard called `guard`; `None` if somebody else on this machine holds it.
+    /// Takes the guard called `guard`; `None` if another process on this machine holds it.
     ///
     /// # Errors
     /// That the system has no room, as for open files. Where it offers no such guard, that is no error:
@@ -84,7 +84,7 @@ impl MachineGuard {
         Ok(legs.map(|legs| Self { guard: guard.into(), legs }))
     }
 
-    /// Whether anybody is kept out: not where the system forbids every object that could.
+    /// Whether other processes are kept out: not where the system forbids every object that could.
     pub fn holds(&self) -> bool {
         self.legs.holds()
     }
@@ -136,7 +136,7 @@ pub fn machine_holders() -> io::Result<Vec<MachineHolder>> {
 }
 
 /// Returns all guards of this machine that are held, sorted, with their holders as in
-/// [`machine_holders`]; `None` where nobody who lives says that it holds it.
+/// [`machine_holders`]; `None` where no living process claims to hold it.
 ///
 /// # Errors
 /// If the system does not show the objects.

@@ -12,7 +12,7 @@ use crate::{
 /// How many processes are opened one after the other before another processor is worth it.
 const OPENED_AT_ONCE: usize = 64;
 
-/// A running process that is held open, so that what is done reaches it or nobody.
+/// A running process that is held open, so that an action reaches it or no process.
 #[derive(Debug)]
 pub struct Process {
     identity: Identity,

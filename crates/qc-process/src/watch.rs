@@ -58,7 +58,7 @@ impl Watcher {
         self.0.watch(imp::child_handle(&child.handle), token)
     }
 
-    /// Watches a process of somebody else: its end is told once, with `token`. It has to live until
+    /// Watches a process that is no child: its end is reported once, with `token`. It has to live until
     /// then.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Watcher {
         Waker(self.0.waker())
     }
 
-    /// Waits until a process ends, somebody wakes, or `timeout` is over; returns the tokens of
+    /// Waits until a process ends, the waker is used, or `timeout` is over; returns the tokens of
     /// those that have ended.
     ///
     /// # Errors

@@ -125,7 +125,7 @@ fn one_of<T: Copy>(text: &str, all: &[T], word: fn(T) -> &'static str) -> Result
     })
 }
 
-/// The shortest pause between two looks; faster than that nobody reads.
+/// The shortest pause between two looks; a faster one can't be read.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 fn pause(text: &str) -> Result<Duration, String> {

@@ -122,7 +122,7 @@ fn latch(cli: &Cli, locks: &LockDir) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where a component asks, what it stops stays stopped until somebody starts it by name, whatever becomes
+/// Where a component asks, what it stops stays stopped until the user starts it by name, whatever becomes
 /// of the launcher meanwhile: a watchdog at its limit wants no brain back after a reboot.
 fn hold_back(
     planner: &Planner<'_>,

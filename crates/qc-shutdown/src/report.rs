@@ -47,7 +47,7 @@ pub(crate) struct Report {
     /// Components that the orchestrator of this folder, which runs on, does not start again.
     #[serde(skip)]
     not_again: Vec<String>,
-    /// Components that no launcher starts until somebody starts them by name.
+    /// Components that no launcher starts until the user starts them by name.
     pub(crate) held_back: Vec<String>,
     /// Whether stopping was interrupted.
     pub(crate) interrupted: bool,

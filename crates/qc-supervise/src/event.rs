@@ -93,10 +93,10 @@ pub enum Event {
 /// Why a process could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotStarted {
-    /// Somebody has its lock or its port; says who, as a sentence about "it". Trying again does
+    /// Another process has its lock or its port; says which, as a sentence about "it". Trying again does
     /// not change that.
     Refused(String),
-    /// Its lock is not free yet, and nobody living is known to hold it: it may be in a moment.
+    /// Its lock is not free yet, and no living process is known to hold it: it may be in a moment.
     Busy,
     /// Another copy of it runs; says which, as a sentence about "it". [`Event::Unblocked`] follows
     /// once that one has ended.
@@ -119,7 +119,7 @@ pub enum Exit {
     Code(i32),
     /// By this Unix signal.
     Signal(i32),
-    /// Nobody knows: it was adopted, and only a parent learns how its child ends.
+    /// Unknown: it was adopted, and only a parent learns how its child ends.
     Unknown,
 }
 
@@ -192,7 +192,7 @@ impl Exit {
         self == Self::Signal(KILL)
     }
 
-    /// Whether it says that all went well. What nobody knows is no success.
+    /// Whether it reports success. An unknown exit is no success.
     pub fn is_success(self) -> bool {
         self == Self::Code(0)
     }

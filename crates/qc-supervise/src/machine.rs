@@ -40,7 +40,7 @@ pub struct Machine {
     stop_limit: Option<Duration>,
     /// How many do, or will do, something by themselves.
     active: usize,
-    /// How many rest because somebody wanted that.
+    /// The number of components that rest on request.
     stopped: usize,
 }
 

@@ -71,7 +71,7 @@ pub enum Reason {
     NoRestart(Cause),
     /// It ended with this exit code, after which it is never started again.
     NeverAfter(i32),
-    /// Somebody has its lock or its port; says who.
+    /// Another process has its lock or its port; says which.
     Refused(String),
     /// It needs this one, which does not run.
     Needs(Id),
@@ -80,7 +80,7 @@ pub enum Reason {
 }
 
 impl Note {
-    /// Whether somebody should be woken for it.
+    /// Whether it is an alarm.
     pub fn is_alarm(&self) -> bool {
         match self {
             Self::Restarting(..)

@@ -1,5 +1,5 @@
 //! One account in two folders, as a state machine: the guards of the folders and of the machine, helpers
-//! that inherit them, a latch with a shutdown that lists what runs, folders that somebody deletes, and a
+//! that inherit them, a latch with a shutdown that lists what runs, folders that are deleted, and a
 //! contender of version 1, which knows only its folder.
 //!
 //! Users and sessions do not appear: whether a guard is held depends on none of them.
@@ -45,7 +45,7 @@ enum Step {
     Gone,
 }
 
-/// A guard: who has it open, in which life of its file. A deleted one is held by nobody who asks later.
+/// A guard: who has it open, in which life of its file. A deleted one excludes no later process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Guard {
     owners: Vec<Process>,
@@ -103,7 +103,7 @@ impl Contest {
         self.without == Some(rule)
     }
 
-    /// Whether nobody has the guard: neither those who took it, nor their helpers.
+    /// Whether no process has the guard: neither those who took it, nor their helpers.
     fn is_free(&self, state: &State, guard: &Guard) -> bool {
         let has = |&owner: &Process| {
             state.steps[owner] != Step::Gone

@@ -106,7 +106,7 @@ impl State {
     }
 }
 
-/// The number of somebody who died before the story begins.
+/// The number of a process that died before the run begins.
 const ANCESTOR: Process = 9;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,9 +115,9 @@ enum Act {
     Go(Process),
     /// A contender is killed.
     Kill(Process),
-    /// Somebody deletes the record by hand.
+    /// The record is deleted by hand.
     Delete,
-    /// Somebody deletes the guard by hand. Windows does not let him while it is open.
+    /// The guard is deleted by hand. Windows refuses that while it is open.
     DeleteGuard,
 }
 
@@ -403,7 +403,7 @@ fn an_old_contender_does_not_break_the_exclusion_of_the_others() {
 
 #[test]
 fn whoever_deletes_records_and_guards_together_breaks_the_exclusion() {
-    // Nothing is left then by which anybody could know; docs/LOCK_PROTOCOL.md says so.
+    // Nothing is left then by which a process could know; docs/LOCK_PROTOCOL.md says so.
     let contest = Contest {
         contenders: vec![Speaks::New; 2],
         stale_record: false,

@@ -88,7 +88,7 @@ fn a_component_with_an_account_takes_the_brains_place_unless_it_only_reads() {
 
     let fleet = with_news(&json!({ "shared_account": true }));
     let mut launch = fleet.launch(&[], |_| ());
-    // It waits for nobody.
+    // It does not wait.
     launch.wait_for("started NEWS_ATLAS");
     launch.wait_for("started BRAIN_ATLAS");
     let seen = fleet.run("qc-ps", &["--check"]);

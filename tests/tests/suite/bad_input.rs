@@ -356,7 +356,7 @@ fn rows_about_configs(bad: &[&str], good: &[&str], answer: &str) -> Vec<Row> {
 fn rows_about_configs_told(bad: &[&str], told: &str, good: &[&str], answer: &str) -> Vec<Row> {
     let at_config = |make: Make| move |root: &Path| make(&root.join(CONFIG));
     let refused = BAD_CONFIGS.iter().map(|&(what, make, why)| {
-        // Without one in this folder or above, nobody knows of which fleet there is talk.
+        // Without one in this folder or above, it is unknown which fleet is meant.
         let told = if what == "no config" { "" } else { told };
         Row::new(what, at_config(make), bad).refused(2, why).prints(told)
     });

@@ -260,7 +260,7 @@ fn a_killed_holder_is_reclaimed() {
 
 #[test]
 fn a_guard_that_is_freed_late_is_waited_for() {
-    // Windows frees what a dead process has locked some time after its death. Played by somebody
+    // Windows frees what a dead process has locked some time after its death. Played by a process
     // who holds the guard on, while the record names the dead.
     let hold_guard = |locks: &SampleLocks| {
         let guard = locks.dir().join(".guards").join(format!("name@{}", NAME.to_lowercase()));
@@ -282,7 +282,7 @@ fn a_guard_that_is_freed_late_is_waited_for() {
         assert!(began.elapsed() >= late * 9 / 10, "taken after {:?}", began.elapsed());
         freed.join().unwrap();
 
-        // One that stays locked is somebody's, such as a child that has inherited it.
+        // One that stays locked belongs to a process, such as a child that has inherited it.
         locks.leave_dead(NAME, Some(own_account()));
         let guard = hold_guard(&locks);
         let text = locks.attempt(asker, NAME, Some(own_account())).refused();
@@ -480,7 +480,7 @@ fn corrupt_records_are_reclaimed() {
         for (what, bytes) in &table {
             println!("{what}");
             fs::write(locks.record(NAME), bytes).unwrap();
-            // Nobody is writing it any more.
+            // It is not being written any more.
             let file = File::options().write(true).open(locks.record(NAME)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
             drop(file);

@@ -30,7 +30,7 @@ const SITUATIONS: [Situation; 5] = [
     }),
     ("a corrupt record", |locks| {
         locks.leave_dead(NAME, Some(own_account()));
-        // As a full disk or a power cut leaves one; nobody is writing it any more.
+        // As a full disk or a power cut leaves one; it is not being written any more.
         let file = File::create(locks.record(NAME)).expect("a record can be written");
         file.set_len(512).expect("a record can have a hole");
         let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);

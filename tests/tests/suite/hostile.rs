@@ -1,5 +1,5 @@
-//! A lock directory in which somebody has left something else than what belongs there, or that
-//! somebody else owns, or where the system runs out of what it takes. Whoever wants a lock gets it
+//! A lock directory that contains foreign things, or that
+//! another user owns, or where the system runs out of what it takes. Whoever wants a lock gets it
 //! alone, or one clear line that says why not; nothing outside the folder is touched.
 
 mod limits;

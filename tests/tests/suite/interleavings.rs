@@ -1,5 +1,5 @@
 //! Two contenders, interleaved on purpose: one waits before each step of taking its lock, one step
-//! after the other; meanwhile somebody deletes what there is, and the second one asks. Whatever
+//! after the other; meanwhile the files are deleted, and the second one asks. Whatever
 //! happens, at most one of them holds the lock, and afterwards it is free.
 //!
 //! The model explores all interleavings of the protocol; this walks through those of the programs.

@@ -567,7 +567,7 @@ fn await_daemon(fleet: &SampleFleet) -> Identity {
 }
 
 /// A brain that starts a worker without its variables and with all that it has open, and a program that
-/// may be anybody's.
+/// may be any program.
 #[cfg(unix)]
 const STARTER: &str = "
 import os, subprocess, sys, time

@@ -208,7 +208,7 @@ fn the_four_states_stand_side_by_side() {
     assert!(check.stdout.contains("BRAIN_LEDA is not supervised by a launcher"), "{check:?}");
     assert_eq!(states(&fleet), ["orphan"; 7]);
 
-    // One brain crashes, and somebody starts it by hand, without its lock.
+    // One brain crashes, and the user starts it by hand, without its lock.
     let row = fleet.processes().into_iter().find(|row| row["component"] == "BRAIN_LEDA").unwrap();
     let pid = u32::try_from(row["pids"][0].as_u64().unwrap()).unwrap();
     kill(pid);
@@ -544,7 +544,7 @@ fn a_watch_that_is_ended_from_outside_gives_the_terminal_back() {
 fn a_watch_whose_terminal_is_gone_ends() {
     let fleet = SampleFleet::new(tools(), &ONE);
     let qc_ps = fleet.tools.tool("qc-ps").display().to_string();
-    // Nobody tells it.
+    // It is not told.
     let command = format!("bash -c 'trap \"\" HUP; echo \"pid $$ \"; exec \"{qc_ps}\" --watch'");
     let mut screen = Screen::run(&command, fleet.root());
     screen.wait_for("pid ");

@@ -162,7 +162,7 @@ fn what_can_not_be_told_is_said_without_the_secret() {
         assert_eq!(line, format!("{beginning}{expected}"));
         assert_eq!(notifier.finish(PATIENCE), 0);
     }
-    // Nobody listens there.
+    // There is no listener.
     let gone = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("an address");
     let (notifier, lines) =
         notifier(|settings| settings.webhook = Some(format!("http://{gone}/secret")));

@@ -15,7 +15,7 @@ const REFUSED: i32 = 75;
 /// The longest that a round may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where contenders stand until all are there: a FIFO that nobody has opened for writing.
+/// Where contenders stand until all are there: a FIFO without a writer.
 pub(super) struct Contest {
     gate: PathBuf,
     contenders: usize,

@@ -14,7 +14,7 @@ use super::{compile, keep, machine, median, release, time, version};
 /// How often a program takes and releases a lock before it says how long one round took.
 const REPEATS: &str = "1000";
 
-/// A record of somebody who has ended.
+/// A record of an ended process.
 const STALE: &str = r#"{"pid": 4000000, "name": "X", "account": null, "timestamp": "2026-01-02T03:04:05.000001+00:00",
     "host": "gone", "version": 1, "started": 1, "boot_id": "BOOT", "pid_namespace": NAMESPACE, "resources": ["name/x"]}"#;
 

@@ -196,7 +196,7 @@ impl Sleepers {
 impl Drop for Sleepers {
     fn drop(&mut self) {
         for child in &mut self.children {
-            // A child that has not been waited for keeps its number, so nobody else is hit.
+            // A child that has not been waited for keeps its number, so no other process is hit.
             let _ = child.kill();
         }
         for child in &mut self.children {

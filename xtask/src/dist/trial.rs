@@ -95,7 +95,7 @@ fn installed(output: std::process::Output) -> Result<()> {
     Ok(())
 }
 
-/// Plays the day with Windows programs, in a Wine prefix that nobody has used.
+/// Plays the day with Windows programs, in a fresh Wine prefix.
 fn in_fresh_prefix(place: &Path, root: &Path) -> Result<()> {
     let bins = windows::build_demo()?;
     let prefix = place.join("wine");

@@ -1,4 +1,4 @@
-//! A display that nobody sees, for programs with windows.
+//! An invisible display, for programs with windows.
 
 use std::env;
 use std::ffi::OsString;

@@ -146,7 +146,7 @@ pub fn busy_ports(components: &[Arc<Component>]) -> Vec<BusyPort> {
     numbers.into_iter().filter_map(port).collect()
 }
 
-/// Returns who listens at a port; nobody, where the system does not say.
+/// Returns the listener at a port; `None` where the system does not show it.
 fn port(number: u16) -> Option<BusyPort> {
     let found = listener(number).ok().flatten()?;
     let process = found.pid.and_then(|pid| qc_process::describe(pid).ok().flatten());
@@ -159,7 +159,7 @@ fn old_scripts(root: &Path) -> Vec<&'static str> {
 }
 
 /// Whether the scripts of this fleet lock with the old module, which takes a lock held for its
-/// script for one held by somebody else.
+/// script for one that another process holds.
 pub fn has_old_module(root: &Path) -> bool {
     fs::read(root.join("process_lock.py"))
         .is_ok_and(|text| !String::from_utf8_lossy(&text).contains(qc_lock_core::TOKEN_VARIABLE))

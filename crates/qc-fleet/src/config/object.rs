@@ -98,7 +98,7 @@ impl<T: JsonSchema> JsonSchema for Entries<T> {
 }
 
 /// Walks through any JSON and fails at the second of two equal keys of one object: which of them
-/// counts is anybody's guess.
+/// counts is undefined.
 pub(crate) struct UniqueKeys;
 
 impl<'de> DeserializeSeed<'de> for UniqueKeys {

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 /// The state of an instance, of a component that should run, or of a lock that neither has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
-    /// It runs, holds its lock, and is looked after as far as anybody can tell.
+    /// It runs, holds its lock, and is supervised as far as is known.
     Running,
     /// Another copy runs beside it.
     Duplicate,

@@ -1,5 +1,5 @@
 //! Performing a plan. All its processes are held open from the beginning, so that what is done
-//! reaches them or nobody, and their ends are told by the system instead of being looked for.
+//! reaches them or no process, and the system reports their ends instead of being polled.
 
 use std::collections::HashSet;
 use std::io;
@@ -80,7 +80,7 @@ struct Running {
     ended: Option<Instant>,
     /// Why asking failed.
     unasked: Option<String>,
-    /// Whether somebody else was told to stop it.
+    /// Whether another program was asked to stop it.
     is_told: bool,
 }
 
@@ -139,7 +139,7 @@ impl<'a> Stopping<'a> {
         }
     }
 
-    /// Whether somebody has interrupted.
+    /// Whether the user has interrupted.
     pub fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::SeqCst)
     }
@@ -329,7 +329,7 @@ impl<'a> Stopping<'a> {
         [Role::Brain, Role::Watchdog, Role::Server, Role::Other].into_iter().map(longest).sum()
     }
 
-    /// Lets workers be asked at once when nobody is left who could end them.
+    /// Lets workers be asked at once when no process is left that could end them.
     fn release_workers(&mut self) {
         let pending = |one: &Running| !one.is_over && one.due.is_some();
         if self.running.iter().any(|one| pending(one) && !one.target.is_worker) {

@@ -66,7 +66,7 @@ impl Ground {
         Ok(locks_in(&self.folder(name)?))
     }
 
-    /// Whether somebody wants the drill to end.
+    /// Whether the user wants the drill to end.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }

@@ -120,7 +120,7 @@ impl Follower {
                 continue;
             }
             if length < self.offset {
-                // Somebody else has emptied it.
+                // Another process has emptied it.
                 self.offset = 0;
                 continue;
             }

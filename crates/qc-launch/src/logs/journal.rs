@@ -1,7 +1,7 @@
 //! The launcher's own log: one line per event, on the terminal and in a file.
 //!
 //! Nothing here stops supervision: not a full disk, not a folder that has vanished, not a terminal
-//! that is gone, nor one that stands still because somebody selects text in it.
+//! that is gone, nor one that stands still because the user selects text in it.
 
 mod line;
 mod terminal;
@@ -133,7 +133,7 @@ impl OwnFile {
         }
     }
 
-    /// Makes the folder and a file anew: somebody has removed them.
+    /// Makes the folder and a file anew: they were removed.
     fn reopen(&mut self) {
         self.file = None;
         if let Ok((file, path)) = self.folder.open(NAME) {

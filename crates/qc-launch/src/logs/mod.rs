@@ -1,7 +1,7 @@
 //! The fleet's logs: where children's output goes, and what the launcher itself says.
 //!
 //! A child writes into its file itself, through a handle that it was given when it was started, so
-//! its output goes on whether or not anybody supervises. A [`Keeper`] cuts files that have grown too
+//! its output goes on with or without a supervisor. A [`Keeper`] cuts files that have grown too
 //! large, removes old ones, and keeps `<name>_latest.log` pointing at the newest. A [`Follower`]
 //! reads along. The launcher's own log is the [`Journal`].
 

@@ -24,7 +24,7 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Shows the figures until it is dropped. One client at a time: one that is slow keeps the others
-/// waiting for two seconds, and nobody else.
+/// waiting for two seconds, and no other client.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,

@@ -1,4 +1,4 @@
-//! Telling somebody what happened: a command that gets the event as JSON, a webhook it is posted to.
+//! Notifications: a command that gets the event as JSON, a webhook it is posted to.
 //!
 //! [`Notifier::send`] only puts a notice into a queue; a command that hangs and a server that does
 //! not answer cost supervision nothing. Each way has a queue and a thread of its own, started when
@@ -41,7 +41,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Nobody is told; of everything, once.
+    /// No recipients; each event once.
     fn default() -> Self {
         Self {
             events: NotifyEvent::ALL.to_vec(),
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Settings {
     }
 }
 
-/// Tells somebody what happened.
+/// Sends notifications.
 #[derive(Debug)]
 pub struct Notifier {
     events: Vec<NotifyEvent>,
@@ -113,7 +113,7 @@ impl Notifier {
         Ok(Self { events: settings.events.clone(), mask_accounts: settings.mask_accounts, lanes })
     }
 
-    /// Whether anybody is told of this.
+    /// Whether there is a recipient for this event.
     pub fn wants(&self, event: NotifyEvent) -> bool {
         !self.lanes.is_empty() && self.events.contains(&event)
     }
@@ -129,7 +129,7 @@ impl Notifier {
         }
     }
 
-    /// Delivers what is waiting, without sparing anybody's time but for no longer than `limit`;
+    /// Delivers what is waiting, without pauses but for no longer than `limit`;
     /// returns how many notices are still waiting then. To be called before the program ends.
     pub fn finish(self, limit: Duration) -> usize {
         let deadline = Instant::now() + limit;

@@ -21,7 +21,7 @@ use crate::{Selected, selected};
 /// How long an answer may take: the loop is never busy for long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The longest that somebody waits for a change; far shorter than any limit of an answer.
+/// The longest wait of a client for a change; far shorter than any limit of an answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// The outcome of a reload, in words.
@@ -31,7 +31,7 @@ struct Reloaded {
     refused: Vec<String>,
 }
 
-/// Somebody who is answered when the state of a component changes.
+/// A client that gets an answer when the state of a component changes.
 pub(super) struct Waiting {
     seen: String,
     /// When to answer in any case.
@@ -162,7 +162,7 @@ impl Runtime<'_> {
         Ok(text)
     }
 
-    /// Allows the starts of one that was stopped until somebody starts it.
+    /// Allows the starts of one that was stopped until the user starts it.
     fn unlatch(&mut self, id: Id) {
         let Some(component) = self.roster.get(id) else { return };
         match self.locks.unlatch_of(&component.request()) {

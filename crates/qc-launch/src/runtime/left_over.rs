@@ -306,7 +306,7 @@ impl Runtime<'_> {
         self.note_end_of(one);
     }
 
-    /// The lock of a component is held although nobody who lives is known to hold it. What has it open
+    /// Handles a held lock without a known living holder. What has it open
     /// and can't be ended blocks the component; returns whether it does.
     pub(super) fn is_kept_open(&mut self, id: Id, life: u32) -> bool {
         let Some(component) = self.roster.get(id) else { return false };

@@ -1,4 +1,4 @@
-//! Second copies that somebody started and that were refused their lock: people are told of them.
+//! Reports second copies that were refused their lock.
 
 use std::thread;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Runtime<'_> {
         }
     }
 
-    /// Somebody was refused a lock.
+    /// A process was refused a lock.
     pub(super) fn tell_refused(&mut self, entry: &Entry) {
         // A second launcher tells people itself.
         if self.roster.id(&entry.name).is_none() {

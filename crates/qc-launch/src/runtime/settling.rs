@@ -158,7 +158,7 @@ impl Runtime<'_> {
         !name.is_some_and(|name| is_python_name(&name.to_string_lossy()))
     }
 
-    /// Asks what a program has left behind to stop. Where the supervisor has not asked, nobody else
+    /// Asks what a program has left behind to stop. Where the supervisor has not asked, nothing else
     /// sees to it that it ends.
     fn end_members(&mut self, id: Id) {
         let is_asked = self.is_asked(id);

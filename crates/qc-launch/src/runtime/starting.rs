@@ -85,7 +85,7 @@ impl Runtime<'_> {
         let Begun { child, is_wrapped, held_since, log, looker, heart, remarks, machine_guards } =
             begun;
         if let Err(error) = self.watcher.watch_child(&child, token(id, life)) {
-            // Nobody would notice its end, so it must not run.
+            // Its end would go unnoticed, so it must not run.
             if let Ok(Some(process)) = Process::open(child.identity()) {
                 let _ = process.kill();
             }

@@ -140,7 +140,7 @@ impl LockDir {
     }
 }
 
-/// Names who holds `resource` on this machine although nobody does in this lock directory. One who has
+/// Names who holds `resource` on this machine although no process does in this lock directory. One who has
 /// just been killed still has it for a moment.
 fn elsewhere(request: &Request, resource: &Resource) -> Attempt {
     let guard = resource.guard_file();
@@ -160,8 +160,8 @@ fn elsewhere(request: &Request, resource: &Resource) -> Attempt {
 
 /// Returns why a record refuses a lock whose guards are all in hand; `None` if it is left over.
 ///
-/// Nobody who speaks this protocol holds any of it. What is there comes from the dead, from the old
-/// module, from another machine, or from somebody who lost his guards.
+/// No speaker of this protocol holds any of it. What is there comes from the dead, from the old
+/// module, from another machine, or from a process that lost its guards.
 fn refusal(
     request: &Request,
     resource: &Resource,

@@ -72,7 +72,7 @@ pub enum StartError {
     /// The lock could not be completed.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// Somebody deleted a guard of the lock while it was being taken.
+    /// A guard of the lock was deleted while it was being taken.
     #[error("a guard of the lock was deleted while the lock was being taken")]
     GuardDeleted,
     /// The child could not be started, or waited for.

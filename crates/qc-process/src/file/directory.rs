@@ -20,7 +20,7 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             point("make directory");
             match fs::create_dir_all(path) {
-                // Somebody else was faster; whether it is a directory shows when it is used.
+                // Another process was faster; whether it is a directory shows when it is used.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                 Err(error) => Err(denied(error, path)),
                 Ok(()) => {

@@ -22,7 +22,7 @@ pub(super) fn not_regular(found: &Metadata) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
-/// Says to whom that belongs to which access was denied, if it is somebody else.
+/// Returns the owner of the thing to which access was denied, if that is another user.
 pub(super) fn denied(error: io::Error, path: &Path) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error;

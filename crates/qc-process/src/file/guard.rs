@@ -23,14 +23,14 @@ impl GuardFile {
     /// Symbolic links are not followed, nothing is truncated, and children do not inherit the file
     /// unless [`crate::Spawn::keep`] says so. On Windows it can't be deleted while it is open. On Unix,
     /// where whoever can open it can lock it, it is open to those who may write to its folder and to
-    /// nobody else; its owner narrows an old one.
+    /// no one else; its owner narrows an old one.
     ///
     /// # Errors
     /// Whatever the system reports; `InvalidInput` if `path` is no regular file.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = loop {
             match opened(|| open_guard(path)) {
-                // Made or deleted by somebody else meanwhile.
+                // Created or deleted by another process meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 opened => break opened.map_err(|error| explained(error, path))?,
             }

@@ -1,4 +1,4 @@
-//! Trying again what somebody else's open file keeps from being done.
+//! Retries of operations that another process's open file blocks for a moment.
 
 use std::time::Duration;
 use std::{io, thread};
@@ -10,7 +10,7 @@ use crate::imp;
 /// the other.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How often opening is tried while somebody has the file open without sharing it.
+/// The attempts to open a file that another process has open without sharing it.
 const OPEN_TRIES: u32 = 200;
 
 /// How often opening is tried where access is denied: a file that is being deleted looks like this,
@@ -21,13 +21,13 @@ const DENIED_TRIES: u32 = 40;
 /// may look at the file at once.
 const CHANGE_TRIES: u32 = 300;
 
-/// Opens a file that somebody else may have open for a moment.
+/// Opens a file that another process may have open for a moment.
 pub(super) fn opened<T>(operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
     with_retries(|error| if is_denied(error) { DENIED_TRIES } else { OPEN_TRIES }, operation)
 }
 
-/// Replaces or removes a file that somebody else may have open for a moment.
+/// Replaces or removes a file that another process may have open for a moment.
 pub(super) fn changed<T>(operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     with_retries(|_| CHANGE_TRIES, operation)
 }

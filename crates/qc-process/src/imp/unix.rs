@@ -296,7 +296,7 @@ pub(crate) fn let_share(file: &File, path: &Path) {
     }
 }
 
-/// Opens a guard to those who may write to its folder, and to nobody else: whoever can open it can lock
+/// Opens a guard to those who may write to its folder, and to no one else: a process that can open it can lock
 /// it. Only its owner and root can, and do so with old ones, too.
 pub(crate) fn open_to_writers(file: &File, found: &fs::Metadata, path: &Path) {
     let Some(Ok(folder)) = path.parent().map(fs::metadata) else { return };

@@ -101,7 +101,7 @@ pub(crate) fn is_same_variable(one: &OsStr, other: &OsStr) -> bool {
 /// `NotFound` if there is none or it has ended, `PermissionDenied` if it exists but is protected.
 pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
     let process = sys::open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION)?;
-    // A process that has ended can still be opened while somebody holds a handle to it.
+    // A process that has ended can still be opened while another process holds a handle to it.
     if sys::has_ended(process.as_handle())? {
         return Err(io::ErrorKind::NotFound.into());
     }

@@ -8,7 +8,7 @@ use crate::component::{Phase, Rest, Silence, Start, Then};
 use crate::machine::Machine;
 use crate::{Action, Cause, Id, NotStarted, Note, Probe, Reason};
 
-/// How long a lock may stay busy although nobody living is known to hold it.
+/// How long a lock may stay busy without a known living holder.
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The pause between two tries to take such a lock.

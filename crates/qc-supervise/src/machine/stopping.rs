@@ -61,7 +61,7 @@ impl Machine {
                 }
             }
             Phase::Spawning(_, wanted) => {
-                // Nobody has asked it yet, so it can take its turn.
+                // It was not asked yet, so it can take its turn.
                 *wanted = None;
                 self.agenda.set(id, None);
                 self.stops.remove(turn);

@@ -13,11 +13,11 @@ use crate::world::World;
 #[derive(Debug, Default)]
 struct Dossier {
     spec: Option<Spec>,
-    /// Somebody wants it to be stopped, and nobody has wanted it to be started since.
+    /// It was asked to stop, and not to start since.
     unwanted: bool,
     /// It runs on, and no start has been asked for since.
     withheld: bool,
-    /// Somebody has wanted it to be started: the next start is no restart.
+    /// It was asked to start: the next start is no restart.
     by_hand: bool,
     /// The last start was no restart.
     first: bool,

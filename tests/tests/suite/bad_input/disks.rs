@@ -233,7 +233,7 @@ fn as_nobody(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
     // A copy beside the locks, where that user may start it.
     let tool = bench.locks.join("qc-lock-copy");
     // Not copied by this program: a child that another test starts meanwhile would hold the copy open
-    // for writing, and nobody could run it.
+    // for writing, and it could not be run.
     let copied = Command::new("cp").arg(bench.fleet.tools.tool("qc-lock")).arg(&tool).status();
     assert!(copied.is_ok_and(|status| status.success()), "it can't be copied");
     command.args(["--reuid", "65534", "--clear-groups"]).arg(&tool);

@@ -235,7 +235,7 @@ pub(super) const GOOD_CONFIGS: [(&str, Make); 5] = [
 pub(super) const GOOD: &str = r#"{"$schema": "x", "NEWS": [1], "ACCOUNTS": {"LIVE": {"account": 1, "enabled": true, "extra": {}}},
     "PROCESS_MANAGER": {"// a comment": 1, "server": {"port": null}}}"#;
 
-/// Records that name nobody, made from one that names somebody: the keys of their accounts, so that
+/// Records that name no process, made from one that names one: the keys of their accounts, so that
 /// each is the record of a brain.
 pub(super) const BAD_RECORDS: [BadRecord; 14] = [
     ("EMPTY", |_| Vec::new()),

@@ -17,13 +17,13 @@ use crate::tracing::{calls, can_trace, traced};
 /// The holder of the lock, and the evidence of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
-    /// Nobody.
+    /// No process.
     Not,
     /// This test, as usual.
     Here,
-    /// This test, whose guards somebody has deleted: only its record is left.
+    /// This test, whose guards were deleted: only its record is left.
     ByRecord,
-    /// Somebody on another machine, or so its record says.
+    /// A process on another machine, according to its record.
     Elsewhere,
 }
 

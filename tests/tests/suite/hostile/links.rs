@@ -18,7 +18,7 @@ const RECORD: &str = ".locks/BRAIN_ATLAS.lock";
 const HISTORY: &str = ".locks/history.jsonl";
 const OLD_HISTORY: &str = ".locks/history.1.jsonl";
 
-/// A file of somebody else, outside of the lock directory.
+/// Another user's file, outside of the lock directory.
 struct Victim {
     folder: PathBuf,
     path: PathBuf,
@@ -62,9 +62,9 @@ enum Odd {
     LinkToFolder,
     /// A hard link to the victim.
     HardLink,
-    /// A FIFO that nobody reads.
+    /// A FIFO without a reader.
     Fifo,
-    /// A FIFO that somebody reads.
+    /// A FIFO with a reader.
     FifoWithReader,
     /// A folder with something in it.
     Folder,
@@ -217,7 +217,7 @@ fn what_only_looks_or_clears_follows_no_link() {
     for word in ["list", "clear-stale", "clear-all", "history"] {
         let mut command = Command::new(tools().tool("qc-lock"));
         let finished = qc_tests::run(command.args([word, "--lock-dir", elsewhere]), "");
-        // The history is only read, and a link in the path above a file is nobody's business.
+        // The history is only read, and a link in the path above a file does not matter.
         assert_eq!(finished.code, i32::from(word != "history"), "{word}: {finished:?}");
     }
     for flag in ["--list", "--clear-stale", "--clear-all"] {

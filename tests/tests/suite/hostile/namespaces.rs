@@ -61,7 +61,7 @@ fn a_holder_in_a_container_is_never_stale_outside_or_in_another() {
             all_are_refused(&locks, inside, "asks for the lock of a container");
         }
         held.crash();
-        // Its first process had pid 1, as the next one's has. Of the record alone nobody can tell.
+        // Its first process had pid 1, as the next one's has. The record alone does not tell.
         assert_eq!(locks.qc_lock(&["clear-stale"]).code, 0);
         assert_eq!(state(&locks), Some(LockState::Foreign), "it was taken for stale");
         ask(&locks, holder, &CONTAINER).taken("asks in the next container");
@@ -116,7 +116,7 @@ fn a_holder_outside_is_never_stale_in_a_container() {
     }
 }
 
-/// Nobody can say of a record without a boot id whether it is of this boot; its process decides.
+/// A record without a boot id may be of this boot or not; its process decides.
 #[test]
 fn a_boot_that_nobody_can_tell_makes_no_record_stale() {
     for asker in Speaker::all() {

@@ -1,5 +1,5 @@
-//! A virus scanner that opens every file as soon as it is there, and lets nobody else use it for
-//! 300 ms. Linux refuses nobody a file for that; there the rest is tested all the same.
+//! A virus scanner that opens every file as soon as it is there, and blocks every other use of it for
+//! 300 ms. Linux does not block a file for that; there the rest is tested all the same.
 
 use std::fs;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn empty() -> SampleLocks {
     locks
 }
 
-/// Lets a holder give its lock back; nobody complains of anything, and nothing stays.
+/// Lets a holder release its lock; there are no complaints, and nothing stays.
 #[track_caller]
 fn finish(held: Contender, locks: &SampleLocks, scanner: &Scanner) {
     let finished = held.finish();
@@ -163,7 +163,7 @@ fn a_lock_that_a_script_takes_over_is_kept_under_a_scanner() {
     }
 }
 
-/// One scan that follows another, or a slow one: longer than anybody waits where access is denied.
+/// One scan that follows another, or a slow one: longer than any wait where access is denied.
 #[test]
 fn a_scan_that_takes_longer_stops_nobody_either() {
     let locks = empty();

@@ -50,7 +50,7 @@ impl Births {
         self.told.recv_timeout(PATIENCE).context("a child did not start in time")
     }
 
-    /// Returns whether a child has told of itself that nobody has waited for.
+    /// Returns whether an unexpected child has reported.
     pub(super) fn is_another(&self) -> bool {
         self.told.try_recv().is_ok()
     }

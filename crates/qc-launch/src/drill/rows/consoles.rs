@@ -47,7 +47,7 @@ pub(crate) fn ctrl_c(ground: &Ground) -> Outcome {
         .into())
 }
 
-/// Nobody but the user closes a window or logs off.
+/// Only the user closes a window or logs off.
 pub(crate) fn closing(_ground: &Ground) -> Outcome {
     skipped("by hand, as docs/WINDOWS.md says: a program can neither close its window nor log off")
 }

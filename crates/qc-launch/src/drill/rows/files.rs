@@ -9,7 +9,7 @@ use qc_process::Ended;
 use crate::drill::ground::{Ground, ON_WINDOWS, free, lock_name, locks_in, refused};
 use crate::drill::outcome::{Outcome, failed};
 
-/// A record that somebody reads is replaced all the same.
+/// A record can be replaced while another process reads it.
 pub(crate) fn replaced_while_read(ground: &Ground) -> Outcome {
     const READING: u64 = 300;
     let (locks, name) = (ground.locks("replaced")?, lock_name("BRAIN_DRILL")?);
@@ -32,7 +32,7 @@ pub(crate) fn replaced_while_read(ground: &Ground) -> Outcome {
     }
 }
 
-/// Nobody gets a lock by deleting what describes it or what carries it.
+/// No process gets a lock by deleting what describes it or what carries it.
 pub(crate) fn deleted_from_outside(ground: &Ground) -> Outcome {
     let locks = ground.locks("deleted")?;
     let (one, other) = (lock_name("BRAIN_DRILL")?, lock_name("BRAIN_OTHER")?);

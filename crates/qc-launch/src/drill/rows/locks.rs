@@ -64,7 +64,7 @@ pub(crate) fn late_release(ground: &Ground) -> Outcome {
 pub(crate) fn machine(ground: &Ground) -> Outcome {
     let (here, there) = (ground.locks("machine")?, ground.locks("another folder")?);
     let (name, other) = (lock_name("BRAIN_DRILL")?, lock_name("BRAIN_OTHER")?);
-    // Of nobody else: an account is one for the whole machine.
+    // An account of its own: it is one for the whole machine.
     let account = format!("T-drill-{}-{}", std::process::id(), own_identity().started);
     let Ok(number) = account.parse() else { return failed(format!("{account} is not an account")) };
     let request = Request::new(other).account(number);

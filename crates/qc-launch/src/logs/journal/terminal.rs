@@ -1,4 +1,4 @@
-//! The terminal, which may stand still because somebody selects text in it.
+//! The terminal, which may stand still because the user selects text in it.
 
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         let Some(stat) = Stat::parse(&self.bytes) else { return Ok(None) };
         let (exe, current_dir) = (self.link(pid, "exe"), self.link(pid, "cwd"));
         // An open file belongs to one process for good, and says so when that is gone: as long as
-        // it does not, nobody else has had the number. Far behind its end there is nothing to copy.
+        // it does not, no other process has had the number. Far behind its end there is nothing to copy.
         let still_there = file.read_at(&mut [0], FAR_BEHIND).is_ok();
         if stat.has_ended() || !still_there {
             return Ok(None);

@@ -78,7 +78,7 @@ fn address(text: &str) -> Result<SocketAddrUnix, Errno> {
     SocketAddrUnix::new_abstract_name(format!("{LEAD}{text}").as_bytes())
 }
 
-/// The socket: its address is the lock. It never listens, and nobody connects.
+/// The socket: its address is the lock. It never listens, so there are no connections.
 fn take_socket(guard: &str) -> io::Result<Leg> {
     let socket = match new_socket() {
         Ok(socket) => socket,
@@ -145,7 +145,7 @@ fn take_file(guard: &str) -> io::Result<Leg> {
     }
 }
 
-/// Opens the file and says whether it can be written; `None` if somebody made it meanwhile.
+/// Opens the file and says whether it can be written; `None` if it was created meanwhile.
 ///
 /// Another user's file in a sticky folder must not be opened with the wish to make it
 /// (`fs.protected_regular`).
@@ -205,7 +205,7 @@ pub(crate) fn machine_file(guard: &str) -> Option<PathBuf> {
     Some(PathBuf::from(format!("{FOLDER}/qc2.{guard}")))
 }
 
-/// Removes what a guard has left behind that nobody needs again.
+/// Removes what a guard has left behind that is not needed again.
 pub(crate) fn forget_machine_guard(guard: &str) {
     let _ = std::fs::remove_file(format!("{FOLDER}/qc2.{guard}"));
 }

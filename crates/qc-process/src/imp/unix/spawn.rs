@@ -54,7 +54,7 @@ impl ChildHandle {
         &self.program
     }
 
-    /// Whether it was waited for: its number may be somebody else's.
+    /// Whether it was waited for: its number may be another process's.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.is_some()
     }
@@ -175,7 +175,7 @@ impl<'a> Waiting<'a> {
         let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) else {
             return Err(io::Error::last_os_error());
         };
-        // SAFETY: the kernel has just opened it for this process, and nobody else owns it.
+        // SAFETY: the kernel has just opened it for this process, and nothing else owns it.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
         Ok(Self { pid, pidfd: Some(pidfd), _stack: stack, _before: before })
     }
@@ -243,12 +243,12 @@ struct BeforeExec<'a> {
 impl BeforeExec<'_> {
     extern "C" fn start(this: *mut c_void) -> c_int {
         // SAFETY: `Waiting::start` passes a pointer to a value that lives as long as the child may
-        // use it, and that nobody changes.
+        // use it, and that does not change.
         let this = unsafe { &*this.cast::<BeforeExec<'_>>() };
         if this.has_leave() {
             let reason = this.run().to_ne_bytes();
             // SAFETY: the descriptor is the child's end, and the bytes are a live local. Where it
-            // fails there is nobody to tell.
+            // fails there can't be reported.
             unsafe { libc::write(this.theirs, reason.as_ptr().cast(), reason.len()) };
         }
         127

@@ -119,7 +119,7 @@ pub(crate) fn pass_on(process: &Process, interrupt: Interrupt) {
         Interrupt::Terminate => Signal::TERM,
         Interrupt::Close => Signal::HUP,
     };
-    // It fails for one that runs as another user, which nobody here can reach.
+    // It fails for one that runs as another user, which can't be reached here.
     let _ = send(&process.handle, signal);
 }
 

@@ -129,7 +129,7 @@ fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Res
         .stderr(Stdio::null());
     let mut child = spawn::by_itself(&mut command)?;
     if let Some(mut input) = child.stdin.take() {
-        // The terminals that only the config knows. A helper that can't be told visits nobody.
+        // The terminals that only the config knows. A helper that can't be reached visits no process.
         let paths: String = spared_paths().into_iter().map(|path| path + "\n").collect();
         let _ = input.write_all(paths.as_bytes());
     }
@@ -144,7 +144,7 @@ fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Res
     while let Ok(line) = lines.recv_timeout(PATIENCE) {
         visits.extend(parse(&line));
     }
-    // It has ended, or waits for a console. One that does not go keeps nobody waiting, either.
+    // It has ended, or waits for a console. One that does not go blocks nothing, either.
     let _ = child.kill();
     sys::wait_for_any(&[child.as_handle()], LEAVING)
 }
@@ -223,7 +223,7 @@ fn visit(identity: &Identity) -> Result<Vec<u32>, Visit> {
         return Err(Visit::NotReached);
     }
     // A trading terminal has windows and no console. One that sits here all the same would hear
-    // the event, too: then nobody is asked.
+    // the event, too: then no process is asked.
     if let Some(&terminal) = neighbours.iter().find(|&&pid| may_be_terminal(pid)) {
         return Err(Visit::Terminal(terminal));
     }

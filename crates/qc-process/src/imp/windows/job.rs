@@ -91,7 +91,7 @@ pub(super) enum Hold {
 }
 
 /// Tells how the job that this program is in holds what it starts. Where that can't be seen, nothing
-/// is held as far as anybody knows.
+/// is held as far as is known.
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/procthread/job-objects>
 pub(super) fn hold_of_this_program() -> Hold {

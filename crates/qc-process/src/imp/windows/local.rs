@@ -35,7 +35,7 @@ pub(crate) fn clear_left_over(_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Full access for this user, and for nobody else.
+/// Full access for this user, and for no other user.
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format>
 pub(crate) fn for_this_user(options: ListenerOptions<'_>) -> io::Result<ListenerOptions<'_>> {

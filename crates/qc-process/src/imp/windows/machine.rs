@@ -119,7 +119,7 @@ fn is(error: &io::Error, code: u32) -> bool {
     error.raw_os_error() == Some(code.cast_signed())
 }
 
-/// Makes a named event that nobody may open, so that no glance of another keeps it alive; `None` if it
+/// Creates a named event that no process may open, so that no other handle keeps it alive; `None` if it
 /// is there already.
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-createeventw>
@@ -138,12 +138,12 @@ fn create_event(name: &str) -> io::Result<Option<OwnedHandle>> {
     if handle.is_null() {
         return Err(error);
     }
-    // SAFETY: the handle was just made and nobody else owns it.
+    // SAFETY: the handle was just made and nothing else owns it.
     let event = unsafe { OwnedHandle::from_raw_handle(handle) };
     Ok((!is(&error, ERROR_ALREADY_EXISTS)).then_some(event))
 }
 
-/// The security descriptor that lets nobody in.
+/// The security descriptor that denies all access.
 struct Nobody(PSECURITY_DESCRIPTOR);
 
 impl Nobody {
@@ -164,7 +164,7 @@ impl Nobody {
 
 impl Drop for Nobody {
     fn drop(&mut self) {
-        // SAFETY: the system allocated it for us, and nobody uses it any more.
+        // SAFETY: the system allocated it for us, and nothing uses it any more.
         unsafe { LocalFree(self.0) };
     }
 }
@@ -229,7 +229,7 @@ fn is_wine() -> bool {
 }
 
 /// Locks the file that Linux programs on this machine lock, where it can be reached. An error means
-/// that somebody else has it.
+/// that another process has it.
 fn lock_file(guard: &str) -> Result<Option<File>, Held> {
     let path = format!("{WINE_FOLDER}qc2.{guard}");
     let mut options = OpenOptions::new();
@@ -248,7 +248,7 @@ fn lock_file(guard: &str) -> Result<Option<File>, Held> {
     Ok(None)
 }
 
-/// Somebody else has it.
+/// Another process has it.
 struct Held;
 
 // --- Listing ---
@@ -358,7 +358,7 @@ fn open_objects() -> io::Result<OwnedHandle> {
             "the system's objects can't be listed ({status:#x})"
         )));
     }
-    // SAFETY: the handle was just opened and nobody else owns it.
+    // SAFETY: the handle was just opened and nothing else owns it.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
@@ -373,7 +373,7 @@ pub(crate) fn machine_file(_guard: &str) -> Option<PathBuf> {
     None
 }
 
-/// Removes what a guard has left behind that nobody needs again.
+/// Removes what a guard has left behind that is not needed again.
 pub(crate) fn forget_machine_guard(guard: &str) {
     if is_wine() {
         let _ = std::fs::remove_file(format!("{WINE_FOLDER}qc2.{guard}"));

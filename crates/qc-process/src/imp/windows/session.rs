@@ -1,8 +1,8 @@
-//! The end of the session: somebody logs off, or the machine shuts down.
+//! The end of the session: the user logs off, or the machine shuts down.
 //!
 //! Windows tells a console program of neither through its handler once it has loaded `user32.dll`, as
 //! this one has, to look at the windows of others. It tells the windows of such a program instead, so
-//! there is one that nobody sees. It also takes WM_CLOSE, as `taskkill` without `/F` sends it.
+//! there is an invisible one. It also takes WM_CLOSE, as `taskkill` without `/F` sends it.
 //!
 //! Source: <https://learn.microsoft.com/windows/console/setconsolectrlhandler#remarks>
 

@@ -55,7 +55,7 @@ pub(super) fn open_process(pid: u32, access: PROCESS_ACCESS_RIGHTS) -> io::Resul
         let absent = error.raw_os_error() == Some(ERROR_INVALID_PARAMETER.cast_signed());
         return Err(if absent { io::ErrorKind::NotFound.into() } else { error });
     }
-    // SAFETY: the handle was just opened and nobody else owns it.
+    // SAFETY: the handle was just opened and nothing else owns it.
     let process = unsafe { OwnedHandle::from_raw_handle(handle) };
     // The two lowest bits of a pid are not looked at, so 5 opens process 4.
     // SAFETY: `process` keeps the handle open.
@@ -267,7 +267,7 @@ pub(super) fn user_sid() -> io::Result<String> {
     let own = unsafe { GetCurrentProcess() };
     // SAFETY: the pseudo handle is always valid, and the out-pointer is a live local.
     checked(unsafe { OpenProcessToken(own, TOKEN_QUERY, &mut token) })?;
-    // SAFETY: the handle was just opened and nobody else owns it.
+    // SAFETY: the handle was just opened and nothing else owns it.
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
     // In words, so that it is aligned; larger than any user with its identifier.
     let mut buffer = [0_u64; 64];

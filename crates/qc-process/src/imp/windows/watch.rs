@@ -110,7 +110,7 @@ impl Drop for Wait {
 
 impl Waker {
     pub(crate) fn wake(&self) {
-        // The watcher is gone only when nobody waits any more.
+        // The watcher is gone only when no thread waits any more.
         let _ = self.0.send(None);
     }
 }
@@ -120,6 +120,6 @@ unsafe extern "system" fn has_ended(call: *mut c_void, _timed_out: bool) {
     // SAFETY: the pointer is that of `Wait::call`, which lives until the wait is unregistered, and
     // unregistering waits for this function to return.
     let call = unsafe { &*call.cast::<Call>() };
-    // The watcher is gone only when nobody waits any more.
+    // The watcher is gone only when no thread waits any more.
     let _ = call.sender.send(Some(call.token));
 }

@@ -42,7 +42,7 @@ unsafe extern "system" fn close_if_theirs(window: HWND, argument: LPARAM) -> i32
     let mut pid = 0;
     // SAFETY: the out-pointer is a live local; a window that is gone leaves 0.
     unsafe { GetWindowThreadProcessId(window, &mut pid) };
-    // SAFETY: `argument` is the map that `close_all` passes, borrowed by nobody else.
+    // SAFETY: `argument` is the map that `close_all` passes, borrowed by nothing else.
     let windows = unsafe { &mut *(argument as *mut HashMap<u32, Windows>) };
     if let Some(found) = windows.get_mut(&pid)
         && !is_console(&class(window))
