@@ -48,6 +48,12 @@ pub fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>>
     imp::with_variables(names)
 }
 
+/// Returns the values of both of these variables in the first environment of the process; `None` if it
+/// lacks one of them, or does not show them.
+pub fn variables_of(pid: u32, names: [&str; 2]) -> Option<[OsString; 2]> {
+    imp::variables_of(pid, names)
+}
+
 /// Whether `path`, as the process sees it, is the same file or folder as `own`. On Unix, a process can
 /// have another root directory, as in a container.
 pub fn sees_same(pid: u32, path: &Path, own: &Path) -> bool {
@@ -142,6 +148,9 @@ mod tests {
         let values = &found.iter().find(|(pid, _)| *pid == both.id()).unwrap().1;
         assert_eq!(values, &[OsString::from(&value), OsString::from(&value)]);
         assert!(!found.iter().any(|(pid, _)| *pid == one.id()));
+        assert_eq!(variables_of(both.id(), names).as_ref(), Some(values));
+        assert_eq!(variables_of(one.id(), names), None);
+        assert_eq!(variables_of(u32::MAX - 3, names), None);
         for child in [&mut both, &mut one] {
             child.kill().unwrap();
             child.wait().unwrap();

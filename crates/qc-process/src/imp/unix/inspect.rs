@@ -51,13 +51,13 @@ pub(crate) fn first_folder(pid: u32) -> Option<PathBuf> {
 pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>> {
     let pids = super::pids()?;
     let read = |pids: &[u32]| {
-        let found = pids.iter().filter_map(|&pid| Some((pid, variables(pid, names)?)));
+        let found = pids.iter().filter_map(|&pid| Some((pid, variables_of(pid, names)?)));
         found.collect::<Vec<_>>()
     };
     Ok(in_parts(&pids, READ_AT_ONCE, read).into_iter().flatten().collect())
 }
 
-fn variables(pid: u32, names: [&str; 2]) -> Option<[OsString; 2]> {
+pub(crate) fn variables_of(pid: u32, names: [&str; 2]) -> Option<[OsString; 2]> {
     let environment = read_at_once(&format!("/proc/{pid}/environ")).ok()?;
     let value = |name: &str| {
         let mut variables = environment.split(|&byte| byte == 0);

@@ -35,6 +35,10 @@ pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString
     super::list::with_variables(names)
 }
 
+pub(crate) fn variables_of(pid: u32, names: [&str; 2]) -> Option<[OsString; 2]> {
+    super::list::variables_of(pid, names)
+}
+
 pub(crate) fn sees_same(_pid: u32, path: &Path, own: &Path) -> bool {
     let same = [path, own].map(|path| std::fs::canonicalize(path).ok());
     same[0].is_some() && same[0] == same[1]

@@ -115,22 +115,35 @@ pub(crate) fn describe(pids: &[u32]) -> io::Result<Listing> {
 
 /// Returns the pids of the processes whose environment has both of these variables, with their values.
 pub(crate) fn with_variables(names: [&str; 2]) -> io::Result<Vec<(u32, [OsString; 2])>> {
+    let system = with_environments(ProcessesToUpdate::All)?;
+    let all = system.processes().iter();
+    Ok(all.filter_map(|(pid, process)| Some((pid.as_u32(), values(process, names)?))).collect())
+}
+
+/// Returns the values of both of these variables in the environment of one process.
+pub(crate) fn variables_of(pid: u32, names: [&str; 2]) -> Option<[OsString; 2]> {
+    let pid = Pid::from_u32(pid);
+    let system = with_environments(ProcessesToUpdate::Some(&[pid])).ok()?;
+    values(system.process(pid)?, names)
+}
+
+fn with_environments(which: ProcessesToUpdate<'_>) -> io::Result<System> {
     let mut system = new_system()?;
     let environments =
         ProcessRefreshKind::nothing().with_environ(UpdateKind::Always).without_tasks();
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, environments);
-    let values = |process: &sysinfo::Process| {
-        let value = |name: &str| {
-            let of = |variable: &OsString| {
-                let variable = variable.to_str()?;
-                Some(OsString::from(variable.strip_prefix(name)?.strip_prefix('=')?))
-            };
-            process.environ().iter().find_map(of)
+    system.refresh_processes_specifics(which, true, environments);
+    Ok(system)
+}
+
+fn values(process: &sysinfo::Process, names: [&str; 2]) -> Option<[OsString; 2]> {
+    let value = |name: &str| {
+        let of = |variable: &OsString| {
+            let variable = variable.to_str()?;
+            Some(OsString::from(variable.strip_prefix(name)?.strip_prefix('=')?))
         };
-        Some([value(names[0])?, value(names[1])?])
+        process.environ().iter().find_map(of)
     };
-    let all = system.processes().iter();
-    Ok(all.filter_map(|(pid, process)| Some((pid.as_u32(), values(process)?))).collect())
+    Some([value(names[0])?, value(names[1])?])
 }
 
 fn refresh(system: &mut System, pids: &[Pid]) {
