@@ -1,10 +1,12 @@
 //! Command lines taken apart: which script a Python runs, and which programs only start another.
 
+mod imports;
 mod runners;
 mod wrappers;
 
 use std::path::Path;
 
+pub(crate) use self::imports::imported_calls;
 pub use self::wrappers::starts_another;
 pub(crate) use self::wrappers::{
     is_shell, is_wrapper, is_wrapper_of_qc, is_wrapper_program, names_call, names_whole_call,
@@ -49,20 +51,6 @@ fn direct_call(args: &[String]) -> Option<ScriptCall<'_>> {
         Told::Script(call) => Some(call),
         Told::Code(..) => None,
     }
-}
-
-/// Returns the modules that the statements of `python -c` import, as calls of their files. An import
-/// runs a script.
-pub(crate) fn imported_calls(args: &[String]) -> Vec<ScriptCall<'_>> {
-    let Some(Told::Code(code, rest)) = told(args) else { return Vec::new() };
-    let statements = code.split([';', '\n']).map(str::trim);
-    let modules = statements.flat_map(|statement| match statement.split_once(' ') {
-        Some(("import", names)) => names.split(',').collect(),
-        Some(("from", rest)) => vec![rest],
-        _ => Vec::new(),
-    });
-    let words = modules.filter_map(|module| module.split_whitespace().next());
-    words.map(|word| ScriptCall { script: script_of_module(word), word, rest }).collect()
 }
 
 /// Returns the script that a file was compiled from: `BRAIN_ATLAS.pyc` and
@@ -211,21 +199,6 @@ mod tests {
         ] {
             assert_eq!(source_of(file), source);
         }
-    }
-
-    #[test]
-    fn an_import_names_its_script() {
-        let imported = |code: &str| {
-            let args = ["python", "-uc", code, "--live"].map(str::to_owned);
-            let calls = imported_calls(&args);
-            assert!(calls.iter().all(|call| call.rest == ["--live"]), "{code}");
-            calls.into_iter().map(|call| call.script).collect::<Vec<_>>()
-        };
-        assert_eq!(imported("import BRAIN_A"), ["BRAIN_A.py"]);
-        assert_eq!(imported("import sys, BRAIN_A as b; b.run()"), ["sys.py", "BRAIN_A.py"]);
-        assert_eq!(imported("x = 1\nfrom bots.BRAIN_A import run"), ["bots/BRAIN_A.py"]);
-        assert_eq!(imported("print('import BRAIN_A')"), [""; 0]);
-        assert!(imported_calls(&words("python BRAIN_A.py -c import")).is_empty());
     }
 
     #[test]

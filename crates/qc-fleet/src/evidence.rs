@@ -7,6 +7,8 @@ use qc_process::{
     Identity, LOCKS_ARE_INHERITED, Liveness, ProcessInfo, identity_of, inspect, liveness,
 };
 
+use crate::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE};
+
 /// Why a process is taken for a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
@@ -54,6 +56,9 @@ pub(crate) trait Sight {
     fn is_of_another_user(&self, process: &ProcessInfo) -> bool;
     /// The folder that a process was started in, as its environment names it.
     fn first_folder(&self, process: &ProcessInfo) -> Option<PathBuf>;
+    /// The folder of the locks of the fleet whose component has started the process, itself or through
+    /// others, as its environment names it.
+    fn locks_of_origin(&self, process: &ProcessInfo) -> Option<PathBuf>;
     /// Whether a file exists where a process sees it.
     fn sees_file(&self, process: &ProcessInfo, file: &Path) -> bool;
     /// This process, and those it descends from.
@@ -123,6 +128,12 @@ impl Sight for Machine {
 
     fn first_folder(&self, process: &ProcessInfo) -> Option<PathBuf> {
         inspect::first_folder(process.identity.pid)
+    }
+
+    fn locks_of_origin(&self, process: &ProcessInfo) -> Option<PathBuf> {
+        let names = [COMPONENT_VARIABLE, COMPONENT_LOCKS_VARIABLE];
+        let [_, folder] = inspect::variables_of(process.identity.pid, names)?;
+        Some(PathBuf::from(folder?)).filter(|folder| folder.is_absolute())
     }
 
     fn sees_file(&self, process: &ProcessInfo, file: &Path) -> bool {

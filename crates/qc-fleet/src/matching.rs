@@ -37,6 +37,9 @@ pub struct Match {
     /// Whether several components run this script and its arguments fit none of them, or a title may
     /// only read like it.
     pub is_vague: bool,
+    /// Whether only its script's name says which component it is: the config starts that one, if it
+    /// knows it, with another command.
+    pub is_by_name: bool,
 }
 
 /// Where a script lies.
@@ -135,22 +138,19 @@ impl<'a> Matcher<'a> {
         let call = self.wrapped_call(args).or_else(|| call_of(process));
         let call = match call {
             Some(call) if self.scripts.is_one(&call.script) => call,
-            Some(call) if runs_python(process) => {
-                let link =
-                    process.current_dir.as_deref().unwrap_or(Path::new("")).join(&call.script);
-                // Most are no links, which is cheaper to ask.
-                let script = link.read_link().and_then(|_| link.canonicalize()).ok()?;
-                let script = script.to_string_lossy().into_owned();
-                ScriptCall { script, ..call }
-            }
-            Some(_) => return None,
-            None => {
-                let imported = imported_calls(args).into_iter().filter(|_| runs_python(process));
-                imported.into_iter().find(|call| self.scripts.is_one(&call.script))?
-            }
+            _ if !runs_python(process) => return None,
+            call => match self.imported_call(args) {
+                Some(imported) => imported,
+                None => behind_link(call?, process.current_dir.as_deref())?,
+            },
         };
         let call = Some(call).filter(|call| self.scripts.is_one(&call.script))?;
         Some(ScriptCall { script: self.scripts.source_of(call.script), ..call })
+    }
+
+    /// Returns the import of one of the scripts that are looked for by a Python's command line.
+    fn imported_call<'b>(&self, args: &'b [String]) -> Option<ScriptCall<'b>> {
+        imported_calls(args).into_iter().find(|call| self.scripts.is_one(&call.script))
     }
 
     /// Returns the relative path by which a Python was told to run one of the scripts that are looked
@@ -159,7 +159,8 @@ impl<'a> Matcher<'a> {
         if self.wrapped_call(&process.args).is_some() {
             return None;
         }
-        let call = call_of(process).filter(|call| self.scripts.is_one(&call.script))?;
+        let direct = call_of(process).filter(|call| self.scripts.is_one(&call.script));
+        let call = direct.or_else(|| self.imported_call(&process.args))?;
         // A path of Windows is absolute also where another system shows it.
         let is_relative = Path::new(&call.script).is_relative() && !call.script.contains(':');
         is_relative.then(|| PathBuf::from(call.script))
@@ -220,8 +221,13 @@ impl<'a> Matcher<'a> {
         }
         // A brain whose account was taken out of the config still trades.
         let key = upper.strip_prefix("BRAIN_")?.to_owned();
+        if let Some(one) = self.fleet.component(stem) {
+            let found = self.found_as(one, folder, &home, current_dir);
+            return Some(Match { is_by_name: true, ..found });
+        }
         let name = stem.to_owned();
-        Some(self.found(name, Role::Brain, Some(key), folder, &home, current_dir))
+        let found = self.found(name, Role::Brain, Some(key), folder, &home, current_dir);
+        Some(Match { is_by_name: true, ..found })
     }
 
     /// A component that is no Python script of the fleet: the same program with the same arguments in
@@ -266,7 +272,7 @@ impl<'a> Matcher<'a> {
                 || current_dir.is_some_and(|dir| was_renamed(dir) && self.is_same(dir, home))
         });
         let place = if is_home { Place::Fleet } else { Place::Foreign };
-        Match { component, role, account_key, place, folder, is_vague: false }
+        Match { component, role, account_key, place, folder, is_vague: false, is_by_name: false }
     }
 
     fn is_same(&mut self, one: &Path, other: &Path) -> bool {
@@ -275,6 +281,14 @@ impl<'a> Matcher<'a> {
             same_folder(one, other) || is_same_in_letters(one, other)
         })
     }
+}
+
+/// Returns the call of the script that a link of this name leads to.
+fn behind_link<'a>(call: ScriptCall<'a>, current_dir: Option<&Path>) -> Option<ScriptCall<'a>> {
+    let link = current_dir.unwrap_or(Path::new("")).join(&call.script);
+    // Most are no links, which is cheaper to ask.
+    let script = link.read_link().and_then(|_| link.canonicalize()).ok()?;
+    Some(ScriptCall { script: script.to_string_lossy().into_owned(), ..call })
 }
 
 /// Whether two folders are the same as far as letters show: what a command line says in bytes that
@@ -334,7 +348,15 @@ mod tests {
     use super::*;
 
     fn found(component: String, role: Role, account_key: Option<String>, place: Place) -> Match {
-        Match { component, role, account_key, place, folder: None, is_vague: false }
+        Match {
+            component,
+            role,
+            account_key,
+            place,
+            folder: None,
+            is_vague: false,
+            is_by_name: false,
+        }
     }
 
     fn fleet(root: &Path) -> Fleet {
@@ -378,6 +400,7 @@ mod tests {
             found(format!("WATCHDOG_{key}"), Role::Watchdog, Some(key.into()), Place::Fleet)
         };
         let gone = found("BRAIN_GONE".into(), Role::Brain, Some("GONE".into()), Place::Fleet);
+        let gone = Match { is_by_name: true, ..gone };
         let cases = [
             (process(&["python", "BRAIN_ATLAS.py"], here), Some(brain(Place::Fleet))),
             (process(&["python", "brain_atlas.py"], here), Some(brain(Place::Fleet))),

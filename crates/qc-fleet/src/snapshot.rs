@@ -296,6 +296,8 @@ pub(crate) mod tests {
         pub(crate) lineage: Vec<Identity>,
         /// First folders, by pid.
         pub(crate) first: HashMap<u32, PathBuf>,
+        /// The folders of locks that environments name, by pid.
+        pub(crate) origin: HashMap<u32, PathBuf>,
         /// The only folder that has files; all have without it.
         pub(crate) only_in: Option<PathBuf>,
     }
@@ -319,6 +321,10 @@ pub(crate) mod tests {
 
         fn first_folder(&self, process: &ProcessInfo) -> Option<PathBuf> {
             self.first.get(&process.identity.pid).cloned()
+        }
+
+        fn locks_of_origin(&self, process: &ProcessInfo) -> Option<PathBuf> {
+            self.origin.get(&process.identity.pid).cloned()
         }
 
         fn sees_file(&self, _process: &ProcessInfo, file: &Path) -> bool {

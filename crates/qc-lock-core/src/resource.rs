@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -16,17 +16,11 @@ const PROGRAMS: [&str; 2] = ["terminal64.exe", "terminal.exe"];
 pub struct Terminal(String);
 
 impl Terminal {
-    /// Normalises `path`, which names the terminal's folder or its program. Links and short names
-    /// are resolved where the path exists, or of a program that does not, its folder.
+    /// Normalises `path`, which names the terminal's folder or its program. Links and short names are
+    /// resolved as far as the path exists, so that it stays the same when the terminal is installed.
     pub fn new(path: &str) -> Self {
-        let resolved = fs::canonicalize(path).or_else(|error| {
-            let path = Path::new(path);
-            let is_program = path.file_name().is_some_and(|name| {
-                PROGRAMS.iter().any(|program| name.eq_ignore_ascii_case(program))
-            });
-            path.parent().filter(|_| is_program).map_or(Err(error), fs::canonicalize)
-        });
-        let resolved = resolved.ok();
+        let path = without_quotes(path);
+        let resolved = resolved(Path::new(path), MOST_LINKS);
         let resolved = resolved.as_ref().and_then(|path| path.to_str()).unwrap_or(path);
         Self(normalised(resolved))
     }
@@ -37,11 +31,34 @@ impl Terminal {
     }
 }
 
+/// More links than any system follows.
+const MOST_LINKS: usize = 40;
+
+/// Resolves the longest part of a path that exists; `None` if no part of it does. A link that leads to
+/// where nothing is yet is followed as well.
+fn resolved(path: &Path, most_links: usize) -> Option<PathBuf> {
+    let mut parts = path.ancestors().filter(|part| !part.as_os_str().is_empty());
+    let (found, rest) = parts
+        .find_map(|part| Some((fs::canonicalize(part).ok()?, path.strip_prefix(part).ok()?)))?;
+    let mut behind = rest.components();
+    let missing = behind.next().map(|part| found.join(part));
+    match missing.and_then(|missing| missing.read_link().ok()) {
+        Some(target) if most_links > 0 => {
+            resolved(&found.join(target).join(behind.as_path()), most_links - 1)
+        }
+        _ => Some(found.join(rest)),
+    }
+}
+
+fn without_quotes(path: &str) -> &str {
+    path.trim().trim_matches(['"', '\'']).trim()
+}
+
 /// Forward slashes, none doubled or trailing, lower case, without quotes, without `//?/` or `//./` in
 /// front, `.` and `..` folded, no dot or blank at the end of a part (Windows drops them), and without the
 /// terminal's program at the end.
 fn normalised(path: &str) -> String {
-    let path = path.trim().trim_matches(['"', '\'']).trim().replace('\\', "/").to_lowercase();
+    let path = without_quotes(path).replace('\\', "/").to_lowercase();
     let device = path.strip_prefix("//?/").or_else(|| path.strip_prefix("//./"));
     let (path, is_share) = match device {
         Some(rest) => match rest.strip_prefix("unc/") {
@@ -183,6 +200,17 @@ mod tests {
         let below = dir.path().join("..").join(dir.path().file_name().unwrap());
         let program = below.join("Terminal64.exe");
         assert_eq!(Terminal::new(program.to_str().unwrap()), folder);
+    }
+
+    #[test]
+    fn what_is_not_installed_yet_is_resolved_as_far_as_it_exists() {
+        let dir = tempfile::tempdir().unwrap();
+        let below = dir.path().join("..").join(dir.path().file_name().unwrap()).join("x/y");
+        let before = Terminal::new(below.to_str().unwrap());
+        assert!(!before.as_str().contains(".."), "{before:?}");
+        fs::create_dir_all(dir.path().join("x/y")).unwrap();
+        assert_eq!(Terminal::new(below.to_str().unwrap()), before);
+        assert_eq!(Terminal::new(&format!(" \"{}\" ", below.display())), before);
     }
 
     #[test]

@@ -65,6 +65,12 @@ pub fn folder_id(folder: &Path) -> Option<String> {
     imp::folder_id(folder)
 }
 
+/// Returns the values of these variables in the first environment of the process; `None` if it lacks the
+/// first one, or does not show them.
+pub fn variables_of<const N: usize>(pid: u32, names: [&str; N]) -> Option<[Option<OsString>; N]> {
+    imp::variables_of(pid, names)
+}
+
 /// Whether `path`, as the process sees it, is the same file or folder as `own`. On Unix, a process can
 /// have another root directory, as in a container.
 pub fn sees_same(pid: u32, path: &Path, own: &Path) -> bool {
@@ -161,6 +167,9 @@ mod tests {
         let others = found.iter().find(|(pid, _)| *pid == one.id()).map(|(_, values)| values);
         assert_eq!(others, Some(&[Some(OsString::from(&value)), None]));
         assert!(!with_variables(["QC_TEST_OTHER"]).unwrap().iter().any(|it| it.0 == one.id()));
+        assert_eq!(variables_of(both.id(), names).as_ref(), Some(values));
+        assert_eq!(variables_of(one.id(), names).as_ref(), others);
+        assert_eq!(variables_of(u32::MAX - 3, names), None);
         for child in [&mut both, &mut one] {
             child.kill().unwrap();
             child.wait().unwrap();

@@ -34,6 +34,7 @@ mod programs;
 mod report;
 mod repository;
 mod run;
+mod runners;
 #[cfg(windows)]
 mod scripts;
 mod shutdown;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use qc_fleet::{CONFIG_FILE, Fleet};
+use qc_lock_core::Terminal;
 use qc_process::{Process, StopError};
-use qc_tests::{Program, SampleFleet, copy_program};
+use qc_tests::{Program, SampleFleet, cannot_test, copy_program, link};
 use serde_json::json;
 
 use crate::tools;
@@ -80,4 +81,38 @@ fn a_bot_whose_name_begins_like_a_terminals_can_be_stopped() {
     copy_program(&fleet.tools.stand_in(), &bot);
     let bot = start(&bot, &fleet);
     assert!(Process::open(bot.identity()).unwrap().is_some());
+}
+
+#[test]
+fn a_terminal_below_a_link_is_the_same_before_and_after_it_is_installed() {
+    let dir = tempfile::tempdir().unwrap();
+    let [real, folder, dangling] = ["real", "link", "dangling"].map(|name| dir.path().join(name));
+    fs::create_dir(&real).unwrap();
+    for (to, at) in [(&real, &folder), (&real.join("later"), &dangling)] {
+        if let Err(error) = link(to, at) {
+            return cannot_test("a terminal behind a link", &error.to_string());
+        }
+    }
+    let seen = || {
+        let below = |path: &Path| path.join("mt5").join("terminal64.exe");
+        let paths = [&real.join("later"), &folder.join("later"), &dangling];
+        paths.map(|path| Terminal::new(below(path).to_str().unwrap()))
+    };
+    let before = seen();
+    assert!(before.iter().all(|one| *one == before[0]), "{before:?}");
+    fs::create_dir_all(real.join("later").join("mt5")).unwrap();
+    assert_eq!(seen(), before);
+    fs::write(real.join("later").join("mt5").join("terminal64.exe"), "").unwrap();
+    assert_eq!(seen(), before);
+}
+
+#[test]
+fn links_that_lead_to_each_other_keep_no_terminal_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
+    if let Err(error) = link(&one, &other).and_then(|()| link(&other, &one)) {
+        return cannot_test("a terminal behind a circle of links", &error.to_string());
+    }
+    let terminal = Terminal::new(one.join("mt5").to_str().unwrap());
+    assert!(terminal.as_str().ends_with("/mt5"), "{terminal:?}");
 }

@@ -13,7 +13,7 @@ use crate::call::{
     ScriptCall, file_name, is_shell, is_wrapper, is_wrapper_of_qc, names_call, wrapped_call,
 };
 use crate::evidence::{Machine, Sight};
-use crate::matching::{Match, call_of, runs_python};
+use crate::matching::{Match, Place, call_of, runs_python};
 
 /// How soon a launcher starts what it is there for.
 const MOMENTS: Duration = Duration::from_secs(10);
@@ -58,10 +58,12 @@ impl Launching<'_> {
         // A server that watches its own files runs itself again, and serves in that second process
         // alone. Two brains may both trade.
         let is_server = component.is_some_and(|component| component.role == Role::Server);
+        let is_command = self.is_command_of(parent, program);
         let [parent, child, program] = [parent, child, program].map(|one| &self.processes[one]);
         if runs_python(parent) && !is_wrapper(&parent.args) {
             return is_component
-                && (self.is_launcher_of_python(parent, child)
+                && (is_command
+                    || self.is_launcher_of_python(parent, child)
                     || is_runner_of(parent, child)
                     || is_server && is_same_call(parent, child));
         }
@@ -80,6 +82,13 @@ impl Launching<'_> {
         }
     }
 
+    /// Whether `parent` is the command with which the config starts a component, and `program` is that
+    /// component by the name of its script alone: the command runs it, whenever that was.
+    pub(super) fn is_command_of(&self, parent: usize, program: usize) -> bool {
+        let [command, found] = [parent, program].map(|one| self.found[one].as_ref());
+        command.zip(found).is_some_and(|(command, found)| is_command_of(command, found))
+    }
+
     /// Whether what is between two processes of one component, such as the shell that `conda run`
     /// starts or the `xargs` of a shell, is part of how one launches the other. A Python is only if it
     /// names the script.
@@ -96,7 +105,9 @@ impl Launching<'_> {
         is_part(between)
             && above.is_some_and(|above| {
                 let is_component = self.found[above].is_some() && self.is_of(above, program);
-                is_component && is_wrapper(&self.processes[above].args)
+                is_component
+                    && (is_wrapper(&self.processes[above].args)
+                        || self.is_command_of(above, program))
             })
     }
 
@@ -208,6 +219,32 @@ pub(super) fn pass_on(processes: &[ProcessInfo], tree: &Tree, found: &mut [Optio
             found[python] = found[wrapper].clone();
         }
     }
+}
+
+/// Puts what the command of a component runs below its folder, or in a folder that can't be told, into
+/// the command's fleet: `python runner.py` starts `bots/BRAIN_ATLAS.py`.
+pub(super) fn take_home(tree: &Tree, found: &mut [Option<Match>]) {
+    for one in 0..found.len() {
+        let above = tree.ancestors(one).find_map(|above| found[above].clone());
+        let (Some(found), Some(command)) = (&mut found[one], above) else { continue };
+        let is_below = match (&found.folder, &command.folder) {
+            (Some(folder), Some(home)) => folder.starts_with(home),
+            _ => found.place == Place::Unknown,
+        };
+        if is_command_of(&command, found) && is_below {
+            found.place = Place::Fleet;
+        }
+    }
+}
+
+/// Whether a process that is `command` is started by the config, and `found` is only named like its
+/// component.
+fn is_command_of(command: &Match, found: &Match) -> bool {
+    !command.is_by_name
+        && found.is_by_name
+        && command.place == Place::Fleet
+        && command.role != Role::Orchestrator
+        && command.component == found.component
 }
 
 /// Returns the script that a process runs, or that it is about to run.

@@ -1,16 +1,22 @@
 //! The holders of locks.
 
 use std::collections::HashMap;
+use std::path::Path;
 
-use qc_lock_core::{LockEntry, LockState};
+use qc_lock_core::{LOCK_FOLDER, LockEntry, LockState};
 use qc_process::ProcessInfo;
 
 use crate::evidence::{Sight, identity_in};
 use crate::matching::{Match, Place};
-use crate::{Fleet, Instance, Role};
+use crate::{Fleet, Instance, Role, same_folder};
 
 /// Living locks by the pid of their holders.
-pub(super) struct Holders<'a>(HashMap<u32, Vec<&'a LockEntry>>);
+#[derive(Debug)]
+pub(super) struct Holders<'a> {
+    by_pid: HashMap<u32, Vec<&'a LockEntry>>,
+    /// The folder of the locks, as far as a lock shows it.
+    folder: Option<&'a Path>,
+}
 
 impl<'a> Holders<'a> {
     pub(super) fn new(locks: &'a [LockEntry]) -> Self {
@@ -20,21 +26,31 @@ impl<'a> Holders<'a> {
                 holders.entry(pid).or_default().push(lock);
             }
         }
-        Self(holders)
+        let folder = locks.iter().find_map(|lock| lock.evidence.guard.as_ref()?.parent()?.parent());
+        Self { by_pid: holders, folder }
+    }
+
+    /// Whether `folder` holds the locks of the fleet in `root`.
+    pub(super) fn is_of_fleet(&self, folder: &Path, root: &Path) -> bool {
+        let is_it = |own: &Path| same_folder(folder, own);
+        self.folder.is_some_and(is_it) || is_it(&root.join(LOCK_FOLDER))
     }
 
     /// The instance's own lock, or else one that it holds under another name.
     pub(super) fn lock_of(&self, instance: &Instance) -> Option<&'a LockEntry> {
         let members = instance.processes.iter().chain(&instance.wrappers).chain(&instance.workers);
-        let mine: Vec<&LockEntry> =
-            members.filter_map(|one| self.0.get(&one.identity.pid)).flatten().copied().collect();
+        let mine: Vec<&LockEntry> = members
+            .filter_map(|one| self.by_pid.get(&one.identity.pid))
+            .flatten()
+            .copied()
+            .collect();
         let named = mine.iter().find(|lock| lock.name.eq_ignore_ascii_case(&instance.component));
         named.or(mine.first()).copied()
     }
 
     /// Whether the process holds the lock of the component that it looks like.
     pub(super) fn holds(&self, process: &ProcessInfo, component: &str) -> bool {
-        let held = self.0.get(&process.identity.pid).into_iter().flatten();
+        let held = self.by_pid.get(&process.identity.pid).into_iter().flatten();
         held.into_iter().any(|lock| lock.name.eq_ignore_ascii_case(component))
     }
 
@@ -46,7 +62,7 @@ impl<'a> Holders<'a> {
         component: &str,
         sight: &dyn Sight,
     ) -> bool {
-        let held = self.0.get(&process.identity.pid).into_iter().flatten();
+        let held = self.by_pid.get(&process.identity.pid).into_iter().flatten();
         let mut own = held.filter(|lock| lock.name.eq_ignore_ascii_case(component));
         own.any(|lock| sight.holds(lock))
     }
@@ -60,7 +76,7 @@ impl<'a> Holders<'a> {
         fleet: &Fleet,
         sight: &dyn Sight,
     ) -> Option<Match> {
-        let held = self.0.get(&process.identity.pid)?;
+        let held = self.by_pid.get(&process.identity.pid)?;
         let is_at_home = found.is_some_and(|found| found.place == Place::Fleet);
         if found.is_some_and(|found| is_at_home && self.holds(process, &found.component)) {
             return None;
@@ -96,6 +112,7 @@ fn component_named(fleet: &Fleet, name: &str) -> Option<Match> {
         place: Place::Fleet,
         folder: None,
         is_vague: false,
+        is_by_name: false,
     };
     if name.eq_ignore_ascii_case(fleet.orchestrator.as_str()) {
         return Some(found(fleet.orchestrator.to_string(), Role::Orchestrator, None));

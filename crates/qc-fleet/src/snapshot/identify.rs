@@ -10,7 +10,7 @@ use super::holders::Holders;
 use super::origin::{Origin, origin_of};
 use crate::evidence::Sight;
 use crate::matching::{Match, Matcher, Place};
-use crate::{Fleet, Role};
+use crate::{CONFIG_FILE, Fleet, Role};
 
 /// Which component each process is.
 pub(super) struct Identified {
@@ -31,7 +31,7 @@ pub(super) fn identify(
     let mut matcher = Matcher::new(fleet);
     let mut identified = Identified { found: Vec::new(), by_lock: HashSet::new(), unclear: 0 };
     for (position, process) in processes.iter().enumerate() {
-        let by_words = by_words(&mut matcher, process, processes, sight);
+        let by_words = by_words(&mut matcher, fleet, process, processes, holders, sight);
         let found = match holders.component_of(process, by_words.as_ref(), fleet, sight) {
             Some(by_lock) => {
                 let is_it = |found: &&Match| found.component == by_lock.component;
@@ -59,8 +59,10 @@ pub(super) fn identify(
 /// of a relative script only if the script is there.
 fn by_words(
     matcher: &mut Matcher<'_>,
+    fleet: &Fleet,
     process: &ProcessInfo,
     processes: &[ProcessInfo],
+    holders: &Holders<'_>,
     sight: &dyn Sight,
 ) -> Option<Match> {
     let found = matcher.find(process)?;
@@ -74,8 +76,27 @@ fn by_words(
             let process = ProcessInfo { current_dir: Some(folder), ..process.clone() };
             matcher.find(&process)
         }
-        Origin::Unknown => Some(Match { place: Place::Unknown, folder: None, ..found }),
+        Origin::Unknown => {
+            let unknown = Match { place: Place::Unknown, folder: None, ..found };
+            // A component that starts itself again keeps its environment.
+            Some(match sight.locks_of_origin(process) {
+                Some(locks) if holders.is_of_fleet(&locks, &fleet.root) => {
+                    Match { place: Place::Fleet, ..unknown }
+                }
+                Some(locks) => {
+                    let folder = locks.parent().filter(|folder| is_fleet(folder));
+                    let place = folder.map_or(Place::Unknown, |_| Place::Foreign);
+                    Match { place, folder: folder.map(Path::to_path_buf), ..unknown }
+                }
+                None => unknown,
+            })
+        }
     }
+}
+
+/// Whether a folder is that of a fleet.
+fn is_fleet(folder: &Path) -> bool {
+    folder.join(CONFIG_FILE).exists()
 }
 
 /// Looks whose a process is that looks like a component of this fleet and does not hold its lock.
@@ -297,6 +318,33 @@ mod tests {
         let locked = Shown { elsewhere, ..Shown::default() };
         let locked = seen(line, root.path(), locked);
         assert_eq!(locked, (Some((Place::Foreign, false)), 0), "its lock says whose it is");
+    }
+
+    #[test]
+    fn a_script_whose_folder_cannot_be_told_is_of_the_fleet_that_its_environment_names() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(other.path().join("MASTER_CONFIG.json"), "{}").unwrap();
+        let nowhere = tempfile::tempdir().unwrap();
+        for (locks, place) in [
+            (root.path().join(".locks"), Place::Fleet),
+            (other.path().join(".locks"), Place::Foreign),
+            (nowhere.path().join("locks"), Place::Unknown),
+        ] {
+            for line in ["python -m BRAIN_A", "python -c import@BRAIN_A", "python BRAIN_A.py"] {
+                let mut moved = process(Path::new("/"), 10, 1, line);
+                moved.args.iter_mut().for_each(|word| *word = word.replace('@', " "));
+                let listing = Listing { processes: vec![moved], ..Listing::default() };
+                let sight = Shown {
+                    only_in: Some(root.path().into()),
+                    origin: [(10, locks.clone())].into(),
+                    ..Shown::default()
+                };
+                let seen =
+                    Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &sight);
+                let found: Vec<Place> = seen.instances.iter().map(|one| one.place).collect();
+                assert_eq!(found, [place], "{line} {locks:?}");
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod command;
 pub(crate) mod inspect;
 mod list;
 mod listener;
+mod loader;
 mod local;
 mod machine;
 mod open_files;

@@ -70,13 +70,16 @@ pub(crate) fn with_variables<const N: usize>(
 ) -> io::Result<Vec<(u32, [Option<OsString>; N])>> {
     let pids = super::pids()?;
     let read = |pids: &[u32]| {
-        let found = pids.iter().filter_map(|&pid| Some((pid, variables(pid, names)?)));
+        let found = pids.iter().filter_map(|&pid| Some((pid, variables_of(pid, names)?)));
         found.collect::<Vec<_>>()
     };
     Ok(in_parts(&pids, READ_AT_ONCE, read).into_iter().flatten().collect())
 }
 
-fn variables<const N: usize>(pid: u32, names: [&str; N]) -> Option<[Option<OsString>; N]> {
+pub(crate) fn variables_of<const N: usize>(
+    pid: u32,
+    names: [&str; N],
+) -> Option<[Option<OsString>; N]> {
     let environment = read_at_once(&format!("/proc/{pid}/environ")).ok()?;
     let value = |name: &str| {
         let mut variables = environment.split(|&byte| byte == 0);

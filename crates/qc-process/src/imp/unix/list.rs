@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
 
+use super::loader::without_loader;
 use super::stat::Stat;
 use crate::list::Sought;
 use crate::{Identity, Listing, ProcessInfo, here, in_parts};
@@ -161,8 +162,13 @@ impl<'a> Reader<'a> {
     fn command_line(&mut self, pid: u32) -> io::Result<(File, Vec<String>)> {
         let file = self.read(pid, "cmdline")?;
         let bytes = self.bytes.strip_suffix(&[0]).unwrap_or(&self.bytes);
+        if self.bytes.is_empty() {
+            return Ok((file, Vec::new()));
+        }
         let words = bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into());
-        Ok((file, if self.bytes.is_empty() { Vec::new() } else { words.collect() }))
+        let mut words = words.collect();
+        without_loader(&mut words);
+        Ok((file, words))
     }
 
     /// Reads the rest of a process whose command line `file` stands for; `None` if it has ended.

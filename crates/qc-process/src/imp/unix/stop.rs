@@ -40,8 +40,10 @@ impl ProcessHandle {
             images.push(exe);
         }
         if let Ok(command) = super::read_at_once(&format!("/proc/{pid}/cmdline")) {
-            let program = command.split(|&byte| byte == 0).next().unwrap_or_default();
-            images.push(String::from_utf8_lossy(program).into_owned());
+            let words = command.split(|&byte| byte == 0);
+            let mut words = words.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            super::loader::without_loader(&mut words);
+            images.extend(words.into_iter().next());
         }
         Ok(images)
     }

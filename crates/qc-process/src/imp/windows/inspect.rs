@@ -47,6 +47,13 @@ pub(crate) fn folder_id(_folder: &Path) -> Option<String> {
     None
 }
 
+pub(crate) fn variables_of<const N: usize>(
+    pid: u32,
+    names: [&str; N],
+) -> Option<[Option<OsString>; N]> {
+    super::list::variables_of(pid, names)
+}
+
 pub(crate) fn sees_same(_pid: u32, path: &Path, own: &Path) -> bool {
     let same = [path, own].map(|path| std::fs::canonicalize(path).ok());
     same[0].is_some() && same[0] == same[1]

@@ -118,23 +118,42 @@ pub(crate) fn describe(pids: &[u32]) -> io::Result<Listing> {
 pub(crate) fn with_variables<const N: usize>(
     names: [&str; N],
 ) -> io::Result<Vec<(u32, [Option<OsString>; N])>> {
+    let system = with_environments(ProcessesToUpdate::All)?;
+    let all = system.processes().iter();
+    Ok(all.filter_map(|(pid, process)| Some((pid.as_u32(), values(process, names)?))).collect())
+}
+
+/// Returns the same for one process.
+pub(crate) fn variables_of<const N: usize>(
+    pid: u32,
+    names: [&str; N],
+) -> Option<[Option<OsString>; N]> {
+    let pid = Pid::from_u32(pid);
+    let system = with_environments(ProcessesToUpdate::Some(&[pid])).ok()?;
+    values(system.process(pid)?, names)
+}
+
+fn with_environments(which: ProcessesToUpdate<'_>) -> io::Result<System> {
     let mut system = new_system()?;
     let environments =
         ProcessRefreshKind::nothing().with_environ(UpdateKind::Always).without_tasks();
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, environments);
-    let values = |process: &sysinfo::Process| {
-        let value = |name: &str| {
-            let of = |variable: &OsString| {
-                let variable = variable.to_str()?;
-                Some(OsString::from(variable.strip_prefix(name)?.strip_prefix('=')?))
-            };
-            process.environ().iter().find_map(of)
+    system.refresh_processes_specifics(which, true, environments);
+    Ok(system)
+}
+
+fn values<const N: usize>(
+    process: &sysinfo::Process,
+    names: [&str; N],
+) -> Option<[Option<OsString>; N]> {
+    let value = |name: &str| {
+        let of = |variable: &OsString| {
+            let variable = variable.to_str()?;
+            Some(OsString::from(variable.strip_prefix(name)?.strip_prefix('=')?))
         };
-        let values = names.map(value);
-        values.first()?.is_some().then_some(values)
+        process.environ().iter().find_map(of)
     };
-    let all = system.processes().iter();
-    Ok(all.filter_map(|(pid, process)| Some((pid.as_u32(), values(process)?))).collect())
+    let values = names.map(value);
+    values.first()?.is_some().then_some(values)
 }
 
 fn refresh(system: &mut System, pids: &[Pid]) {
