@@ -79,6 +79,47 @@ fn each_place_that_the_architecture_names_exists() {
     assert!(seen > 30, "only {seen} places were found");
 }
 
+/// Returns the command lines of the tools in the examples of a text: in `--help` indented, on pages
+/// behind a prompt.
+fn examples(text: &str) -> impl Iterator<Item = &str> {
+    let starts = ["  qc-", "$ qc-"];
+    let commands = text.lines().filter(move |line| starts.iter().any(|one| line.starts_with(one)));
+    commands.map(|line| line[2..].split(" #").next().unwrap_or(line).trim())
+}
+
+/// Splits a command line at its spaces, apart from those in quotes.
+fn words(line: &str) -> Vec<String> {
+    let mut in_quotes = false;
+    let words = line.split(|character| {
+        in_quotes ^= character == '"';
+        character == ' ' && !in_quotes
+    });
+    words.map(|word| word.replace('"', "")).collect()
+}
+
+#[test]
+fn each_example_is_understood_by_its_tool() {
+    let commands = crate::dist::commands();
+    let mut texts: Vec<String> = pages().iter().map(|page| read(page)).collect();
+    for command in &commands {
+        let help = command.clone().render_long_help().to_string();
+        assert!(help.starts_with("Examples:\n"), "{help}");
+        assert_eq!(examples(&help).count(), 2, "{help}");
+        texts.push(help);
+    }
+    let mut seen = 0;
+    for example in texts.iter().flat_map(|text| examples(text)) {
+        let words = words(example);
+        let command = commands.iter().find(|command| command.get_name() == words[0]);
+        let command = command.unwrap_or_else(|| panic!("{example}"));
+        if let Err(error) = command.clone().try_get_matches_from(words) {
+            panic!("{example}: {error}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 20, "only {seen} examples were found");
+}
+
 #[test]
 fn lines_of_prose_are_short() {
     let mut long = Vec::new();
