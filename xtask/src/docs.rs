@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use qc_fleet::{Group, Key, Kind, reference};
 
 use crate::workspace;
+use crate::wrapped::wrapped;
 
 /// Writes the page anew.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -25,24 +26,22 @@ fn config() -> String {
     let mut page = String::from(
         "# MASTER_CONFIG.json\n\n\
          <!-- Written by `cargo xtask docs` from the types that read the config; change those. -->\n\n\
-         Everything qc does is decided by this file. `qc-launch check` says what is wrong with it, \
-         `qc-launch init` writes one to begin with, in which every key is explained, and \
-         `qc-launch schema` prints its JSON Schema, with which editors complete keys and underline \
-         mistakes.\n\n\
-         What is said nearer to a component goes before what is said of all: the entry in \
-         `components`, then `server`, `watchdogs` or `brains`, then `defaults`, then the keys with \
-         `_seconds`, then the defaults shown here. `ready` is the exception: the five things that \
-         show readiness are one choice.\n\n\
-         What stands in the environment may be a secret: a command with `${VAR}` is shown as it is \
-         written, and values in `env` and `webhook` are never shown. Paths of scripts, folders and \
-         files are shown as they are. Any user of the machine can see the arguments of a process, so \
-         a secret belongs into `env`. A variable that is not set is an error of `qc-launch`; \
-         `qc-ps` and `qc-shutdown` do without it.\n",
+         This file decides everything that qc does. `qc-launch check` reports its mistakes, \
+         `qc-launch init` writes a commented starter config, and `qc-launch schema` prints its JSON \
+         Schema, with which editors complete keys and underline mistakes.\n\n\
+         The more specific setting wins: the entry in `components`, then `server`, `watchdogs` or \
+         `brains`, then `defaults`, then the keys with `_seconds`, then the defaults shown here. \
+         `ready` is the exception: its five kinds of readiness are one choice.\n\n\
+         An environment variable may be a secret. A command with `${VAR}` is shown as it is written, \
+         and values in `env` and `webhook` are never shown. Paths of scripts, folders and files are \
+         shown. Every user of the machine can see the arguments of a process, so put secrets into \
+         `env`. A variable that is not set is an error of `qc-launch`; `qc-ps` and `qc-shutdown` work \
+         without it.\n",
     );
     for group in reference() {
         section(&mut page, &group);
     }
-    page
+    wrapped(&page)
 }
 
 fn section(page: &mut String, group: &Group) {

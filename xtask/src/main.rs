@@ -12,11 +12,14 @@ mod docs;
 #[cfg(test)]
 mod errors;
 mod fuzz;
+#[cfg(test)]
+mod pages;
 mod pictures;
 mod release;
 #[cfg(test)]
 mod untested;
 mod windows;
+mod wrapped;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

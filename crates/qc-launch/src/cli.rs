@@ -8,13 +8,19 @@ use crate::drill::{DrillArgs, PartArgs};
 use crate::logs::{Format, LogsArgs};
 use crate::metrics::LocalAddress;
 
+/// The examples that `--help` opens with.
+const EXAMPLES: &str = "\
+Examples:
+  qc-launch up --detach
+  qc-launch logs -f BRAIN_ATLAS";
+
 /// Start the fleet, keep it running, and stop it in order on Ctrl-C
 ///
 /// Starts the server, the watchdogs and the brains of MASTER_CONFIG.json, each under its lock, and
 /// restarts what ends. Refuses to start beside a fleet that already runs. Exit codes: 0 stopped as
 /// asked, 1 failed, 2 wrong usage or config, 75 something is running already.
 #[derive(Debug, Parser)]
-#[command(name = "qc-launch", version)]
+#[command(name = "qc-launch", version, before_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

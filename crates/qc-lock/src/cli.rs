@@ -6,13 +6,25 @@ use clap::{Args, Parser, Subcommand};
 use qc_cli::{ColorChoice, HoldArgs, PlaceArgs, parse_duration};
 use qc_lock_core::LockName;
 
+/// The examples that `--help` opens with.
+const EXAMPLES: &str = "\
+Examples:
+  qc-lock run BRAIN_ATLAS --account 730100411 -- python BRAIN_ATLAS.py
+  qc-lock list";
+
+/// The examples of `run`.
+const RUN_EXAMPLES: &str = "\
+Examples:
+  qc-lock run BRAIN_ATLAS --account 730100411 -- python BRAIN_ATLAS.py
+  qc-lock run BACKUP --wait 30s -- ./backup.sh";
+
 /// Keep a program from running twice
 ///
 /// A lock is held exactly as long as the process that took it lives; after a crash it is free
 /// again by itself. Exit codes: 0 done, 1 failed, 2 wrong usage, 75 lock held (`run`), 126 and 127
 /// command not runnable and not found; otherwise `run` returns the command's own code.
 #[derive(Debug, Parser)]
-#[command(name = "qc-lock", version, arg_required_else_help = true)]
+#[command(name = "qc-lock", version, arg_required_else_help = true, before_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -53,6 +65,7 @@ pub(crate) struct OldFlags {
 #[command(defer = true)]
 pub(crate) enum Command {
     /// Run a command while holding a lock
+    #[command(before_long_help = RUN_EXAMPLES)]
     Run(HoldArgs),
     /// List the locks
     List {

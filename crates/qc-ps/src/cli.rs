@@ -8,6 +8,12 @@ use qc_fleet::{Role, State};
 
 use qc_cli::{Column, Order};
 
+/// The examples that `--help` opens with.
+const EXAMPLES: &str = "\
+Examples:
+  qc-ps
+  qc-ps --check";
+
 /// Show what runs of the fleet, what should run and does not, and what is wrong
 ///
 /// One line for each program that runs, however many processes it takes to run it, one for each
@@ -28,7 +34,7 @@ use qc_cli::{Column, Order};
 /// `not traded`, its account is not enabled; `stale`, a lock whose holder has ended; `elsewhere`, a
 /// lock that another program or another machine holds.
 #[derive(Debug, Parser)]
-#[command(name = "qc-ps", version)]
+#[command(name = "qc-ps", version, before_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,

@@ -6,6 +6,12 @@ use clap::{Args, Parser};
 use qc_cli::{PlaceArgs, parse_duration};
 use qc_fleet::Role;
 
+/// The examples that `--help` opens with.
+const EXAMPLES: &str = "\
+Examples:
+  qc-shutdown --dry-run
+  qc-shutdown --account ATLAS --yes";
+
 /// Stop the fleet gracefully: brains, watchdogs, server, orchestrator
 ///
 /// Open trades are not closed and terminals are not touched. A running qc-launch is told to stop
@@ -14,7 +20,7 @@ use qc_fleet::Role;
 /// is stopped. Exit codes: 0 everything has stopped, 1 something survived, 2 wrong usage or config,
 /// 4 cancelled, 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "qc-shutdown", version)]
+#[command(name = "qc-shutdown", version, before_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::wrapped::wrapped;
+
 /// Measure against others in one run, and keep the table in docs/BENCHMARKS.md
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum BenchCommand {
@@ -172,12 +174,14 @@ pub(crate) fn machine() -> String {
 pub(crate) fn keep(heading: &str, text: &str) -> Result<()> {
     let path = crate::workspace().join("docs/BENCHMARKS.md");
     let old = fs::read_to_string(&path).unwrap_or_else(|_| INTRODUCTION.to_owned());
-    fs::write(&path, replaced(&old, heading, text)).context("cannot write docs/BENCHMARKS.md")
+    fs::write(&path, replaced(&old, heading, &wrapped(text)))
+        .context("cannot write docs/BENCHMARKS.md")
 }
 
 const INTRODUCTION: &str = "# Benchmarks\n\n\
-    Everything here is measured by `cargo xtask bench`, which keeps its tables in this file. Programs run in turn, so that each round\n\
-    sees one state of the machine; times are medians, ratios are medians of the rounds' ratios. Only ratios mean anything on another machine.\n";
+    `cargo xtask bench` measures everything here and keeps its tables in this file. Programs run in\n\
+    turn, so that each round sees the same state of the machine. Times are medians, ratios are medians\n\
+    of the rounds' ratios. On another machine only ratios mean anything.\n";
 
 fn replaced(old: &str, heading: &str, text: &str) -> String {
     let head = format!("## {heading}\n");

@@ -5,6 +5,7 @@ mod bill;
 mod crates;
 mod licences;
 mod manifests;
+mod manual;
 mod pages;
 mod programs;
 mod trial;
@@ -124,7 +125,7 @@ fn contents(programs: Vec<File>, target: Target) -> Result<Vec<File>> {
 }
 
 /// Returns the command lines of the tools.
-fn commands() -> [clap::Command; TOOLS.len()] {
+pub(crate) fn commands() -> [clap::Command; TOOLS.len()] {
     [qc_lock::command(), qc_ps::command(), qc_shutdown::command(), qc_launch::command()]
 }
 

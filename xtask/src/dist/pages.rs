@@ -6,6 +6,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::archive::File;
+use super::manual;
 
 /// Returns the completions of each tool for each shell.
 pub(crate) fn completions(commands: &[Command]) -> Vec<File> {
@@ -22,27 +23,30 @@ pub(crate) fn completions(commands: &[Command]) -> Vec<File> {
     files
 }
 
-/// Returns the man pages of each tool and each of its commands.
+/// Returns the man pages of each tool and each of its commands, with sections from `docs`.
 ///
 /// # Errors
 /// If a page can't be written.
 pub(crate) fn man(commands: &[Command]) -> Result<Vec<File>> {
     let mut files = Vec::new();
+    let tools: Vec<&str> = commands.iter().map(Command::get_name).collect();
     for command in commands {
         let mut command = command.clone().disable_help_subcommand(true);
         command.build();
-        pages(&command, &mut files)?;
+        pages(&command, &tools, &mut files)?;
     }
     Ok(files)
 }
 
-fn pages(command: &Command, files: &mut Vec<File>) -> Result<()> {
+fn pages(command: &Command, tools: &[&str], files: &mut Vec<File>) -> Result<()> {
     for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
-        pages(inner, files)?;
+        pages(inner, tools, files)?;
     }
     let man = Man::new(command.clone()).source(format!("qc {}", super::VERSION)).manual("qc");
     let mut text = Vec::new();
     man.render(&mut text)?;
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    text.extend(manual::sections(name, tools)?.into_bytes());
     files.push(File::new(format!("man/{}", man.get_filename()), text));
     Ok(())
 }
@@ -64,6 +68,14 @@ mod tests {
             for name in names.map(|one| format!("{}-{}", built.get_name(), one.get_name())) {
                 let path = format!("man/{name}.1");
                 assert!(man.iter().any(|page| page.path == path), "{path} is missing");
+            }
+        }
+        for section in ["EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO"] {
+            for command in &commands {
+                let path = format!("man/{}.1", command.get_name());
+                let page = man.iter().find(|page| page.path == path).expect("it was made");
+                let text = String::from_utf8_lossy(&page.bytes);
+                assert!(text.contains(&format!(".SH \"{section}\"\n")), "{path}: {section}");
             }
         }
         for file in completions.iter().chain(&man) {
