@@ -24,7 +24,7 @@ function Stop-With([string]$message, [int]$code) {
 }
 function Get-Sum([string]$path) { (Get-FileHash -LiteralPath $path -Algorithm SHA256).Hash.ToLowerInvariant() }
 
-# Whoever stops in between leaves each file either as it was or as it will be.
+# Each file is either old or new at any moment, even after an interruption.
 function Copy-Over([string]$from, [string]$to) {
     Copy-Item -LiteralPath $from -Destination "$to.qc-new" -Force
     Move-Item -LiteralPath "$to.qc-new" -Destination $to -Force
@@ -94,7 +94,7 @@ try {
             if (Test-Path -LiteralPath $saved) { Copy-Over $saved $path }
             elseif (Test-Path -LiteralPath $path) { Remove-Item -LiteralPath $path -Force }
         }
-        # Only now, so that whoever stops in between can begin again.
+        # Only now, so that an interrupted run can begin again.
         foreach ($name in $installed.Keys) {
             $saved = Join-Path $backup $name
             if (Test-Path -LiteralPath $saved) { Remove-Item -LiteralPath $saved -Force }

@@ -4,7 +4,7 @@
 #   ./install.sh FOLDER               FOLDER is the one with MASTER_CONFIG.json
 #   ./install.sh --uninstall FOLDER
 #
-# What is replaced is kept in FOLDER/qc-backup, and --uninstall puts it back. So are SAFE_SHUTDOWN.py and
+# Replaced files are kept in FOLDER/qc-backup, and --uninstall puts it back. So are SAFE_SHUTDOWN.py and
 # MASTER_LAUNCH.py: the old shutdown beside the new launcher ends processes that are started again at
 # once. A file that was changed after it had been installed is kept as NAME.changed. Stop the fleet
 # first. Run again to upgrade.
@@ -28,7 +28,7 @@ old_scripts='SAFE_SHUTDOWN.py MASTER_LAUNCH.py' # what is moved aside
 sum() { sha256sum <"$1" | cut -d' ' -f1; }
 was_installed() { [ -f "$list" ] && grep -q "^[0-9a-f]*  $1\$" "$list"; }
 
-# Whoever stops in between leaves each file either as it was or as it will be.
+# Each file is either old or new at any moment, even after an interruption.
 place() {
   cp -p -- "$1" "$2.qc-new"
   mv -f -- "$2.qc-new" "$2"
@@ -49,7 +49,7 @@ if [ "$uninstall" ]; then
     keep_if_changed "$name"
     if [ -f "$backup/$name" ]; then place "$backup/$name" "$folder/$name"; else rm -f -- "$folder/$name"; fi
   done <"$list"
-  # Only now, so that whoever stops in between can begin again.
+  # Only now, so that an interrupted run can begin again.
   while read -r _ name; do rm -f -- "$backup/$name"; done <"$list"
   rm -- "$list"
   rmdir -- "$backup" 2>/dev/null || echo "left $backup, as there are other files in it"

@@ -6,7 +6,7 @@
         trade()
 
 A lock is held exactly as long as an operating-system file lock is held by a living process, so a
-crash leaves nothing to clean up and a duplicate is refused even after somebody has deleted every
+crash leaves nothing to clean up and a duplicate is refused even after a user has deleted every
 `.lock` file. Speaks the same protocol as qc-lock and qc-launch (LOCK_PROTOCOL.md of the suite).
 
 One file, standard library only, Python 3.8 or later, Linux and Windows.
@@ -47,7 +47,7 @@ SETTLE = 0.25  # how long a record may take to appear after its guard was locked
 LATE_RELEASE = 2.0  # how long Windows may take to free the lock of a process that has ended
 LONG_WAIT = 0.5  # from then on it is said what is waited for
 PAUSE, LONGEST_PAUSE = 0.005, 0.05  # between two looks: doubled each time
-LEFTOVER = 60.0  # from this age a temporary file belongs to nobody
+LEFTOVER = 60.0  # from this age a temporary file is abandoned
 CLOCK_SLACK = 5.0  # a start is read to the second, and the clock may have been set a little since
 LONGEST_FOLDER = 150  # with what is in it, Windows still takes the path as it is
 TOKEN_VARIABLE = "QC_LOCK_TOKEN"
@@ -68,7 +68,7 @@ class LockNameError(LockError, ValueError):
 
 
 class LockHeldError(LockError):
-    """Somebody else holds the lock. Its text says who, and what to do."""
+    """Another process holds the lock. The text names it, and the next step."""
 
     told = ()  # what the history says of it
     reason = ""
@@ -266,7 +266,7 @@ if os.name == "nt":
             raise _Gone() if ctypes.get_last_error() == 87 else _Hidden()
         try:
             # The two lowest bits of a pid are not looked at, so 5 opens process 4. A process that
-            # has ended can be opened while somebody holds a handle to it.
+            # has ended can be opened while another process holds a handle to it.
             if _get_process_id(handle) != pid or _wait(handle, 0) == 0:
                 raise _Gone()
             return use(handle)
@@ -478,7 +478,7 @@ if os.name == "nt":
         return True
 
     def _let_share(_fd, _path):
-        """What is made in a folder inherits who may use it."""
+        """A new file inherits its access rights from its folder."""
 
     def _is_inherited(_path):
         """No lock is inherited."""
@@ -605,7 +605,7 @@ else:
             os.close(fd)
 
     def _open_to_the_folders_writers(fd, path):
-        """Opens a guard to those who may write to its folder, and to nobody else: whoever can open it can
+        """Opens a guard to those who may write to its folder, and to no other user: a process that can open it can
         lock it. Only its owner can, and does so with old ones, too."""
         try:
             folder, guard = os.stat(os.path.dirname(path)), os.fstat(fd)
@@ -865,7 +865,7 @@ else:
 
 
 def _open_file(fd):
-    """What a descriptor is open on: a file's device and inode, which a socket has as well."""
+    """The file behind a descriptor: its device and inode, which a socket has as well."""
     try:
         found = os.fstat(fd)
         return found.st_dev, found.st_ino
@@ -898,7 +898,7 @@ def _is_link(found):
 
 
 def _why(error, path):
-    """What an operation on a file failed for, made plain: "Too many levels of symbolic links" is a
+    """A plain reason for a failed operation on a file: "Too many levels of symbolic links" is a
     link, "No such device or address" a FIFO, and whoever is denied learns by whom."""
     text = error.strerror or str(error)
     try:
@@ -909,7 +909,7 @@ def _why(error, path):
         if is_odd and not isinstance(error, NotADirectoryError):
             return "it is not a regular file"
     except OSError:
-        pass  # it is not there, or nobody lets us see
+        pass  # it is not there, or can't be seen
     if isinstance(error, PermissionError):
         for one in (path, *path.parents):
             try:
@@ -1063,7 +1063,7 @@ def _resources(name, account, shared_account=False, paper=False):
 
 
 def _sharing(resource, *names):
-    """What to write where one of two programs that ask for a trader's place only reads."""
+    """The way out where one of two programs that ask for a trader's place only reads."""
     others = [name for name in names if name and _role(name.lower()) != "brain"]
     if not (resource.startswith("account/") and resource.endswith("/brain") and others):
         return ""
@@ -1104,7 +1104,7 @@ class _Found:
             raise
         except OSError as error:
             # Another user's record, or one for which the system lacks what it takes, may name
-            # somebody who lives. What is no file names nobody.
+            # a living process. A non-file names no process.
             self.is_hidden = True
             self.why_hidden = _why(error, path)
             try:
@@ -1151,7 +1151,7 @@ class _Found:
                 return "foreign"
             return "legacy" if self._is_old_holder() else "stale"
         same_host = (self.host() or "").lower() == socket.gethostname().lower()
-        # What can't be read is neither ours nor another's.
+        # A record that can't be read is neither ours nor another's.
         here, there = _boot_id(), self.record["boot_id"]
         is_known = all(id and not id.endswith("unknown") for id in (here, there))
         same_boot = is_known and here == there
@@ -1169,7 +1169,7 @@ class _Found:
     def _is_old_holder(self):
         """An old record knows no start time: its holder is a Python that was started before the
         record was written; one that runs the script of that name is it whatever the clock says.
-        Only a program that is no Python for certain is somebody else."""
+        Only a program that is certainly no Python is another process."""
         try:
             program, files, since = _describe(self.record["pid"])
         except _Gone:
@@ -1420,7 +1420,7 @@ def _write(folder, record):
 
 
 def _latch(folder, resources):
-    """What forbids a lock on `resources`, and who said so; None if nothing forbids it."""
+    """The latch that forbids a lock on `resources`, in words; None if there is none."""
     scopes = [(None, folder / "LATCH")]
     if os.path.lexists(folder / "latches"):
         scopes += [(scope, folder / "latches" / hashlib.sha256(scope.encode()).hexdigest()[:32])
@@ -1444,7 +1444,7 @@ def _scope(resource):
 
 
 def _read_latch(path):
-    """What a latch says; None if it is not there. One that is there but can't be read counts."""
+    """The text of a latch; None if there is none. A latch that can't be read counts."""
     try:
         with open(_retried(_open_for_reading, path), "rb") as file:
             data = file.read(RECORD_LIMIT + 1)
@@ -1482,7 +1482,7 @@ def _tell(folder, event, name, pid=None, account=None, detail=None):
         try:
             before = os.fstat(fd)
             if before.st_nlink > 1:
-                # What else has that name, too, could be somebody else's.
+                # Another file of that name could be another program's.
                 raise OSError(errno.EINVAL, "it is a hard link, so it may be another file; remove it", str(path))
             if before.st_size == 0:
                 _let_share(fd, path)
@@ -1549,7 +1549,7 @@ class _Guard:
                         self.close()
                         return False
                     # Between opening and locking the file may have been deleted and made anew: then
-                    # the lock is on a file that nobody else will ever see.
+                    # the lock is on a file that no other process will ever see.
                     if self.is_current():
                         self._note()
                         return True
@@ -1675,7 +1675,7 @@ def _claim(folder, resources):
     """Takes over the lock that qc-lock or qc-launch holds for this process, if it protects one of the
     `resources`: of another lock, the token is not this one's to take."""
     global _token
-    _token = os.environ.pop(TOKEN_VARIABLE, _token)  # for nobody that we start
+    _token = os.environ.pop(TOKEN_VARIABLE, _token)  # not for our children
     if _claimed.get(str(folder)):
         _keep_from_helpers(folder, _claimed[str(folder)])  # again, after an interrupt
         return
@@ -1766,7 +1766,7 @@ class ProcessLock:
         return Path(self._folder or LOCK_DIR) / f"{self.name}.lock"
 
     def acquire(self) -> bool:
-        """Takes the lock. Says why on standard error and returns False if somebody else holds it."""
+        """Takes the lock. Reports the holder on standard error and returns False if another process holds it."""
         try:
             return self._acquire() is self
         except LockHeldError as refusal:
@@ -1784,7 +1784,7 @@ class ProcessLock:
         """Undoes all that an acquire has done, as far as it came."""
         with _mutex:
             try:
-                # First the record, so that nobody ever sees a free lock with a fresh record.
+                # First the record, so that no process ever sees a free lock with a fresh record.
                 self._give_back()
             except LockError:
                 self._close_guards()
@@ -1803,7 +1803,7 @@ class ProcessLock:
             if self._owns_record:
                 self._remove_record()
             elif self._owns_record is False:
-                # What the wrapper holds stays; what this lock had added to it goes.
+                # The wrapper's guards stay; the ones that this lock has added go.
                 _write(self._folder, _claimed[str(self._folder)])
         except LockError as error:
             failure = error
@@ -1928,7 +1928,7 @@ class ProcessLock:
             return self._forbidden(latch), 0
         left_over = []
         for found in _records(folder):
-            # What this process was granted stands in the records of its wrappers, too.
+            # The records of its wrappers list the granted resources, too.
             resource = next((one for one in resources if one in found.resources() and one not in granted), None)
             if resource is None:
                 continue
@@ -1952,7 +1952,7 @@ class ProcessLock:
         if latch is not None:
             return self._forbidden(latch), 0
         if not all(guard.is_current() for guard in taken.values()):
-            # Deleted before the record was there, a guard has kept nobody out. Whoever took a new
+            # Deleted before the record was there, a guard has kept no process out. A process that took a new
             # one meanwhile holds the lock; whoever takes one from now on finds the record.
             return self._refused(folder, resources[0], None), SETTLE
         self._resources = resources
@@ -1964,7 +1964,7 @@ class ProcessLock:
         return None, 0
 
     def _asked(self, claimed):
-        """What to lock. A wrapper that holds this very lock has said how the account is used."""
+        """The request. A wrapper that holds this very lock has declared how the account is used."""
         asked = _resources(self.name, self.account, **self._use)
         if self.account is None or not claimed or "machine" not in claimed or claimed["name"].lower() != self.name.lower():
             return asked
@@ -1990,7 +1990,7 @@ class ProcessLock:
             added["resources"] = sorted({*claimed["resources"], *resources})
             if guards:
                 added["guards"] = {**(claimed.get("guards") or {}), **guards}
-            # What an old wrapper's child holds itself is not listed: after `os.execv` it has to take it anew.
+            # The guards that an old wrapper's child holds itself are not listed: after `os.execv` it has to take it anew.
             if "machine" in claimed:
                 added["machine"] = sorted({*handed_down, *machine})
             _write(folder, {**claimed, **added})
@@ -2135,13 +2135,13 @@ def _watch_exec():
 
 
 def _at_audit(event, _arguments):
-    """Lets the next program of this process have the guards (`os.execv`), and nobody else."""
+    """Lets the next program of this process have the guards (`os.execv`), and no other one."""
     global _is_handed_on
     if event == "os.exec":
         _is_handed_on = True
         _let_inherit(True)
     elif _is_handed_on:
-        # Whatever comes after it: it has failed.
+        # It has failed, in any case.
         _is_handed_on = False
         _let_inherit(False)
 
@@ -2280,7 +2280,7 @@ def _may_go(found, states):
 
 
 def _remove_if(folder, found, states):
-    """Removes a record with its guard in hand, so that nobody can be taking the lock meanwhile."""
+    """Removes a record with its guard in hand, so that no process can be taking the lock meanwhile."""
     with _Guard(_guard_path(folder, f"name/{found.name.lower()}")) as guard:
         try:
             _check_name(found.name)

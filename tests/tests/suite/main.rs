@@ -43,6 +43,7 @@ mod supervise;
 mod terminals;
 mod tracing;
 mod view;
+mod words;
 #[cfg(unix)]
 mod wrapped;
 
