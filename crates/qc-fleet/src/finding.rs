@@ -3,7 +3,7 @@
 mod duplicates;
 mod state;
 
-use qc_lock_core::{LockState, openers_text};
+use qc_lock_core::{LockState, openers_text, same_account};
 use qc_process::visible;
 use serde::Serialize;
 
@@ -25,6 +25,8 @@ pub enum FindingKind {
     Foreign,
     /// It runs without its lock, so nothing keeps a second copy from starting.
     Rogue,
+    /// It runs under the lock of another account than the config's.
+    OtherAccount,
     /// A brain runs, and the watchdog that should guard it does not.
     Unguarded,
     /// The launcher does not start it again.
@@ -105,6 +107,7 @@ impl Snapshot {
             let text = format!("{name} runs without its lock{where_from}: PID {pids}");
             about(FindingKind::Rogue, text, one)
         }));
+        findings.extend(self.own().filter_map(|one| other_account(one, fleet)));
         // Without any orchestrator so far, no component counts as unsupervised.
         let orchestrator = |name: &str| name.eq_ignore_ascii_case(fleet.orchestrator.as_str());
         let is_orchestrated = has_crashed
@@ -164,6 +167,22 @@ impl Snapshot {
             (count, _) => Some(format!("at least {seen} run; {count} processes could not be read")),
         }
     }
+}
+
+/// A component that was started before its account was changed in the config trades the old one.
+fn other_account(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
+    let lock = instance.lock.as_ref()?;
+    let component = fleet.component(&lock.name)?;
+    let (held, ours) = (lock.account.as_deref()?, component.account.as_ref()?);
+    if same_account(ours.as_str(), held) {
+        return None;
+    }
+    let (name, pids) = (&component.name, join(&instance.pids()));
+    let text = format!(
+        "{name} runs for account {held}, and the config says {ours}: PID {pids}; \
+         `qc-launch reload` applies the config"
+    );
+    Some(about(FindingKind::OtherAccount, text, instance))
 }
 
 /// A copy in another folder is a danger where it trades an account of this fleet. Where nothing
@@ -294,6 +313,24 @@ mod tests {
             let seen = snapshot(root.path(), processes(), locks);
             assert_eq!(texts(&seen, root.path()), [expected]);
             assert_eq!(seen.states(), [State::Duplicate, State::Duplicate, State::Orphan]);
+        }
+    }
+
+    #[test]
+    fn a_component_that_runs_for_another_account_than_the_configs_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let of = |account: Option<&str>| LockEntry {
+            account: account.map(str::to_owned),
+            ..lock("BRAIN_A", 10, LockState::Held)
+        };
+        let changed = "BRAIN_A runs for account 7, and the config says 1: PID 10; \
+                       `qc-launch reload` applies the config";
+        for (held, expected) in
+            [(Some("7"), vec![changed]), (Some("1"), vec![]), (Some("001"), vec![]), (None, vec![])]
+        {
+            let brain = process(root.path(), 10, 1, "python BRAIN_A.py");
+            let seen = snapshot(root.path(), vec![brain], vec![of(held)]);
+            assert_eq!(texts(&seen, root.path()), expected, "{held:?}");
         }
     }
 

@@ -120,7 +120,7 @@ impl FindingKind {
             Self::Duplicate => 0,
             Self::Foreign => 1,
             Self::Rogue => 2,
-            Self::Unguarded => 3,
+            Self::OtherAccount | Self::Unguarded => 3,
             Self::GaveUp => 4,
             Self::Blocked => 5,
             Self::Missing => 6,
