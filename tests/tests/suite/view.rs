@@ -150,6 +150,24 @@ fn a_fleet_whose_launcher_was_stopped_is_stopped_and_a_crashed_one_is_missing() 
 }
 
 #[test]
+fn a_component_that_has_finished_stays_finished_after_a_crash_of_the_launcher() {
+    let script = json!({ "script": "report.py", "restart": { "when": "on-failure" } });
+    let fleet = fleet(&json!({ "components": { "REPORT": script } }));
+    fleet.script("report.py", "exit 0");
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("REPORT has finished with exit code 0");
+    launch.kill();
+    drop(launch);
+    let seen = fleet.run("qc-ps", &["--json"]).json();
+    let rows = seen["instances"].as_array().expect("a list");
+    let report = rows.iter().find(|one| one["component"] == "REPORT").expect("it has a row");
+    assert_eq!(
+        (&report["state"], &report["detail"]),
+        (&json!("finished"), &json!("with exit code 0"))
+    );
+}
+
+#[test]
 fn a_start_that_is_refused_leaves_a_crash_of_the_launcher_in_view() {
     let fleet = fleet(&json!({}));
     let launch = start(&fleet);

@@ -2,6 +2,7 @@
 
 use qc_control::{ComponentStatus, Status};
 use qc_lock_core::{AccountUse, LockEntry};
+use qc_supervise::RestartWhen;
 use serde::Serialize;
 
 use super::past::Last;
@@ -226,16 +227,19 @@ impl Facts<'_> {
         match (self.past.of(component.name.as_str()), self.past.launcher) {
             (Last::GaveUp(why), _) => Judged::new(State::GaveUp, why.clone()),
             (Last::Stopped, _) => Judged::new(State::Stopped, text("as asked")),
-            (Last::Other, LastEnd::Never) => {
+            (Last::Succeeded, LastEnd::Crashed) if may_finish(component) => {
+                Judged::new(State::Finished, text("with exit code 0"))
+            }
+            (Last::Other | Last::Succeeded, LastEnd::Never) => {
                 Judged::new(State::Stopped, text("the fleet was never started"))
             }
-            (Last::Other, LastEnd::Clean) => {
+            (Last::Other | Last::Succeeded, LastEnd::Clean) => {
                 Judged::new(State::Stopped, text("the launcher was stopped"))
             }
-            (Last::Other, LastEnd::Crashed) if self.is_launcher_alive() => {
+            (Last::Other | Last::Succeeded, LastEnd::Crashed) if self.is_launcher_alive() => {
                 Judged::new(State::Missing, text("the launcher can't be asked"))
             }
-            (Last::Other, LastEnd::Crashed) => {
+            (Last::Other | Last::Succeeded, LastEnd::Crashed) => {
                 Judged::new(State::Missing, text("the launcher crashed"))
             }
         }
@@ -352,4 +356,9 @@ impl ComponentView {
             [self.detail.clone(), next, adopted].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
+}
+
+/// Whether `component` has finished once it has reported success.
+fn may_finish(component: &Component) -> bool {
+    component.settings.restart.when != RestartWhen::Always
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use qc_lock_core::{Entry, Event, LockDir, LockName};
+use qc_supervise::Exit;
 
 /// How the last launcher has ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum LastEnd {
 pub(super) enum Last {
     Stopped,
     GaveUp(Option<String>),
+    /// It ended by its own will and reported success.
+    Succeeded,
     Other,
 }
 
@@ -132,6 +135,7 @@ fn last_of(entry: &Entry) -> Option<Last> {
         Event::Stopped => Some(Last::Stopped),
         Event::Killed if is_by_shutdown(entry) => Some(Last::Stopped),
         Event::GaveUp => Some(Last::GaveUp(entry.detail.clone())),
+        Event::Exited if entry.detail == Some(Exit::Code(0).to_string()) => Some(Last::Succeeded),
         Event::Acquired
         | Event::Started
         | Event::Restarting
@@ -203,6 +207,22 @@ mod tests {
             let entries: Vec<Entry> = events.iter().map(entry).collect();
             let name = "MASTER_LAUNCH".parse().unwrap();
             assert_eq!(Past::new(false, &name, &entries).launcher, expected, "{events:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_component_that_reported_success_at_the_end_has_succeeded() {
+        let entry = |event, code: i32| {
+            Entry::new(event, "BRAIN_A", "test").detail(Exit::Code(code).to_string())
+        };
+        for (events, expected) in [
+            (vec![entry(Event::Exited, 0)], Last::Succeeded),
+            (vec![entry(Event::Exited, 1)], Last::Other),
+            (vec![entry(Event::Stopped, 0)], Last::Stopped),
+            (vec![entry(Event::Exited, 0), entry(Event::Started, 0)], Last::Other),
+        ] {
+            let name = "MASTER_LAUNCH".parse().unwrap();
+            assert_eq!(*Past::new(true, &name, &events).of("brain_a"), expected, "{events:?}");
         }
     }
 
