@@ -159,8 +159,8 @@ fn a_component_that_has_finished_stays_finished_after_a_crash_of_the_launcher() 
     launch.kill();
     drop(launch);
     let seen = fleet.run("qc-ps", &["--json"]).json();
-    let rows = seen["instances"].as_array().expect("a list");
-    let report = rows.iter().find(|one| one["component"] == "REPORT").expect("it has a row");
+    let rows = seen["components"].as_array().expect("a list");
+    let report = rows.iter().find(|one| one["name"] == "REPORT").expect("it has a row");
     assert_eq!(
         (&report["state"], &report["detail"]),
         (&json!("finished"), &json!("with exit code 0"))
