@@ -136,7 +136,8 @@ pub fn machine_holders() -> io::Result<Vec<MachineHolder>> {
 }
 
 /// Returns all guards of this machine that are held, sorted, with their holders as in
-/// [`machine_holders`]; `None` where nobody who lives says that it holds it.
+/// [`machine_holders`]; `None` where nobody who lives says that it holds it, or where what it says is
+/// not seen, as in another network namespace.
 ///
 /// # Errors
 /// If the system does not show the objects.
@@ -145,6 +146,10 @@ pub fn machine_guards() -> io::Result<Vec<(String, Option<MachineHolder>)>> {
     let plain = names.iter().filter(|name| !name.contains(imp::MACHINE_PART));
     let mut guards: BTreeMap<&str, Option<MachineHolder>> =
         plain.map(|name| (name.as_str(), None)).collect();
+    let locked = imp::machine_locked();
+    guards.extend(
+        locked.iter().filter(|guard| !names.contains(guard)).map(|guard| (guard.as_str(), None)),
+    );
     let folders: HashMap<&str, &str> = names.iter().filter_map(|name| part(name, "in")).collect();
     for holder in names.iter().filter_map(|name| holder(name)) {
         let folder = folders.get(&*holder.guard).map(|&folder| folder.to_owned());
@@ -153,6 +158,21 @@ pub fn machine_guards() -> io::Result<Vec<(String, Option<MachineHolder>)>> {
         }
     }
     Ok(guards.into_iter().map(|(guard, holder)| (guard.to_owned(), holder)).collect())
+}
+
+/// Returns what stands in the place of a guard's file and can't be locked by this program, such as a
+/// folder or a link: such a guard is seen by its socket alone, and by no program in another network
+/// namespace. None on Windows, which has no such files.
+pub fn machine_unusable() -> Vec<PathBuf> {
+    let mut found = imp::machine_unusable();
+    found.sort();
+    found
+}
+
+/// Whether this program may not see all guards of the machine: it is in namespaces of its own, and sees
+/// only what shares its network or its `/dev/shm`.
+pub fn machine_is_partly_hidden() -> bool {
+    imp::has_own_namespaces()
 }
 
 /// Returns for each of these guards the processes that have its file open, as far as the system shows:

@@ -292,6 +292,21 @@ unsafe extern "system" {
     ) -> i32;
 }
 
+/// A guard has no file of its own here.
+pub(crate) fn machine_locked() -> Vec<String> {
+    Vec::new()
+}
+
+/// See [`machine_locked`].
+pub(crate) fn machine_unusable() -> Vec<PathBuf> {
+    Vec::new()
+}
+
+/// The names of events in `Global\\` are the same for all of the machine.
+pub(crate) fn has_own_namespaces() -> bool {
+    false
+}
+
 /// Returns the names of all objects of ours, without what they begin with.
 pub(crate) fn machine_names() -> io::Result<Vec<String>> {
     let folder = open_objects()?;
