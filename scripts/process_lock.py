@@ -1628,12 +1628,22 @@ class _MachineGuard(_Guard):
 
     def holder(self):
         """Returns PID and name of the holder and its folder, as far as they are known."""
-        by = (re.fullmatch(r"([1-9]\d{0,9})\.(\d{1,20})\.(\d{1,20})[./](.*)", text) for text in _announced(self._start("by")))
-        alive = (found for found in by if found and _is_alive(*map(int, found.groups()[:3])))
+        alive = (found for found in self._takers() if _is_alive(*map(int, found.groups()[:3])))
         found = next(alive, None)
-        if found is None:
-            return None
-        return int(found[1]), found[4], next(iter(_announced(self._start("in"))), None)
+        return None if found is None else (int(found[1]), found[4], self._folder())
+
+    def taker(self):
+        """Returns name and folder of a program of this container that has taken the guard and has ended;
+        what it had started may have inherited the guard."""
+        found = next((one for one in self._takers() if int(one[3]) == (_pid_namespace() or 0)), None)
+        return None if found is None else (found[4], self._folder())
+
+    def _takers(self):
+        by = (re.fullmatch(r"([1-9]\d{0,9})\.(\d{1,20})\.(\d{1,20})[./](.*)", text) for text in _announced(self._start("by")))
+        return [found for found in by if found]
+
+    def _folder(self):
+        return next(iter(_announced(self._start("in"))), None)
 
     def _start(self, kind):
         return _MARK.join(("qc2", self.name, kind, ""))
@@ -2043,14 +2053,17 @@ class ProcessLock:
         """The refusal by a holder in another folder, of another user, or in a container."""
         holder, hint = "another program on this machine", f"An administrator sees it with: {_FIND_HOLDER}"
         pid, name, root = guard.holder() or (None, None, None)
-        open_in = [] if pid is not None else _open_in(Path(f"/dev/shm/qc2.{guard.name}"))
-        if open_in:
-            holder += "; its guard is open in " + ", ".join(open_in)
         if pid is not None:
             holder = f"PID {pid} ({_visible(name)} in {_visible(root or 'another folder')})"
             hint = f"Stop it with qc-shutdown in {_visible(root or 'its folder')}."
-        elif open_in:
-            holder += "; its guard is open in " + ", ".join(open_in)
+        else:
+            name, root = guard.taker() or (None, None)
+            if name is not None:
+                holder = f"what {_visible(name)} in {_visible(root or 'another folder')}, which has ended, has left behind"
+            if open_in:
+                holder += "; its guard is open in " + ", ".join(open_in)
+            if open_in and name is not None and root is not None:
+                hint = f"`qc-lock release-left {_visible(name)} --root \"{_visible(root)}\"` ends that; see first what it is."
         refusal = LockHeldError(
             f"Lock '{self.name}' is held by {holder}; " + _visible(f"both need '{resource}' on this machine")
             + f"\n{hint}" + _sharing(resource, self.name, name))

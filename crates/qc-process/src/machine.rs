@@ -175,12 +175,20 @@ pub fn machine_is_partly_hidden() -> bool {
     imp::has_own_namespaces()
 }
 
-/// Returns for each of these guards the processes that have its file open, as far as the system shows:
-/// pid and name. None on Windows, where each guard dies with the one process that has it.
+/// Returns for each of these guards the processes that have its file or its socket open, as far as the
+/// system shows: pid and name. None on Windows, where each guard dies with the one process that has it.
 pub fn machine_openers(guards: &[&str]) -> Vec<Vec<(u32, String)>> {
     let files: Vec<PathBuf> =
         guards.iter().map(|guard| imp::machine_file(guard).unwrap_or_default()).collect();
-    imp::openers(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+    let mut found = imp::openers(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+    // Where the file can't be used, the socket is all there is.
+    let is_open = found.iter().map(|open| !open.is_empty());
+    let closed: Vec<usize> = is_open.enumerate().filter(|one| !one.1).map(|one| one.0).collect();
+    let names: Vec<&str> = closed.iter().map(|&at| guards[at]).collect();
+    for (at, open) in closed.into_iter().zip(imp::socket_openers(&names)) {
+        found[at] = open;
+    }
+    found
 }
 
 /// Returns who took a guard that is held, also if it has ended since: what it has started may have
@@ -256,6 +264,24 @@ mod tests {
         drop(held);
         assert_eq!(of_it(), []);
         imp::forget_machine_guard(&name);
+    }
+
+    /// Windows has no files of guards.
+    #[cfg(unix)]
+    #[test]
+    fn without_its_file_a_guard_is_known_by_its_socket() {
+        let name = unique("folder");
+        let folder = imp::machine_file(&name).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        let held = MachineGuard::take(&name).unwrap();
+        let openers = machine_openers(&[&name]);
+        let unusable = machine_unusable();
+        let is_second_refused = MachineGuard::take(&name).unwrap().is_none();
+        std::fs::remove_dir(&folder).unwrap();
+        assert!(held.is_some_and(|held| held.holds()) && is_second_refused);
+        assert!(openers[0].iter().any(|(pid, _)| *pid == std::process::id()), "{openers:?}");
+        assert!(unusable.contains(&folder), "{unusable:?}");
+        assert!(!machine_unusable().contains(&folder));
     }
 
     #[test]

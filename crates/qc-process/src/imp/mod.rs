@@ -30,8 +30,8 @@ pub(crate) use system::{
     machine_unusable, may_run, on_hang_up, on_interrupt, open_child, open_process, open_to_writers,
     openers, other_owner, output_mode, owner, pass_on, pid_namespace, pids, prepare,
     press_ctrl_break, process_handle, program_at, reset_inherited, return_memory, run_helper, scan,
-    set_output_mode, spawn, spawn_detached, start_time, user_name, volume, wait_any, watch_session,
-    whole_blocks,
+    set_output_mode, socket_openers, spawn, spawn_detached, start_time, user_name, volume,
+    wait_any, watch_session, whole_blocks,
 };
 pub(crate) use system::{prepare_following, spawn_apart};
 

@@ -38,7 +38,9 @@ pub(crate) use machine::{
     MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, is_container,
     machine_file, machine_names,
 };
-pub(crate) use machine_view::{has_own_namespaces, machine_locked, machine_unusable};
+pub(crate) use machine_view::{
+    has_own_namespaces, machine_locked, machine_unusable, socket_openers,
+};
 pub(crate) use open_files::{is_open_in, openers};
 pub(crate) use relay::Relay;
 pub(crate) use signals::{on_interrupt, reset_inherited};

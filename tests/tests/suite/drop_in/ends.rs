@@ -41,8 +41,18 @@ os._exit(0)
         let child = bot.seen().iter().find_map(|line| line.strip_prefix("child "));
         let named = format!("its guard is open in PID {} (python", child.expect("it was read"));
         for (locks, name) in [(&locks, "BRAIN_DROPIN"), (&other, "BRAIN_OTHER")] {
-            let refused = locks.attempt(Speaker::Python, name, Some(own_account())).refused();
-            assert!(refused.contains(&named), "no `{named}`: {refused}");
+            let refusals = [Speaker::Python, Speaker::Tool].map(|speaker| {
+                let refused = locks.attempt(speaker, name, Some(own_account())).refused();
+                assert!(refused.contains(&named), "no `{named}`: {refused}");
+                assert_eq!(refused.matches(&named).count(), 1, "{refused}");
+                assert!(refused.contains("qc-lock release-left BRAIN_DROPIN"), "{refused}");
+                let (_, holder) = refused.split_once(" is held by ").expect("it names the holder");
+                holder.split("; both need").next().unwrap_or_default().to_owned()
+            });
+            if name == "BRAIN_OTHER" {
+                assert_eq!(refusals[0], refusals[1]);
+                assert!(refusals[0].contains("which has ended, has left behind"), "{refusals:?}");
+            }
         }
         bot.tell("end");
         assert_eq!(bot.finish().code, 0);

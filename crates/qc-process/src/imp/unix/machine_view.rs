@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, major, minor};
 
-use super::machine::FOLDER;
+use super::machine::{FOLDER, LEAD};
+use super::open_files::openers_of_sockets;
 
 /// What the name of each file begins with.
 const FILE: &str = "qc2.";
@@ -18,6 +19,27 @@ const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
 /// More than any process has; a list that changes meanwhile could have no end.
 const MOST_ANCESTORS: usize = 256;
+
+/// Returns for each of these guards the processes that have its socket open: pid and name.
+///
+/// Source: <https://man7.org/linux/man-pages/man5/proc_pid_net.5.html>
+pub(crate) fn socket_openers(guards: &[&str]) -> Vec<Vec<(u32, String)>> {
+    if guards.is_empty() {
+        return Vec::new();
+    }
+    let text = fs::read("/proc/net/unix").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let inodes = |guard: &&str| {
+        let end = format!(" @{LEAD}{guard}");
+        let lines = text.lines().filter_map(|line| line.strip_suffix(&end));
+        lines.filter_map(|line| line.split_ascii_whitespace().last()?.parse().ok()).collect()
+    };
+    let sockets: Vec<Vec<u64>> = guards.iter().map(inodes).collect();
+    if sockets.iter().all(Vec::is_empty) {
+        return vec![Vec::new(); guards.len()];
+    }
+    openers_of_sockets(&sockets)
+}
 
 /// Returns the guards whose files are locked, by whatever process. The kernel shows that also of processes
 /// in another network namespace, whose sockets it does not show.

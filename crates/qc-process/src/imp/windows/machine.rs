@@ -302,6 +302,11 @@ pub(crate) fn machine_unusable() -> Vec<PathBuf> {
     Vec::new()
 }
 
+/// See [`machine_locked`].
+pub(crate) fn socket_openers(guards: &[&str]) -> Vec<Vec<(u32, String)>> {
+    vec![Vec::new(); guards.len()]
+}
+
 /// The names of events in `Global\\` are the same for all of the machine.
 pub(crate) fn has_own_namespaces() -> bool {
     false
