@@ -12,6 +12,21 @@ fn a_release_closes_only_what_is_the_locks() {
     works(include_str!("closed.py"), &[]);
 }
 
+#[test]
+fn what_a_library_writes_to_a_closed_standard_output_hits_no_lock() {
+    works(include_str!("standard.py"), &[]);
+}
+
+#[test]
+fn a_lock_is_held_by_the_process_and_by_one_object() {
+    works(include_str!("threads.py"), &[]);
+}
+
+#[test]
+fn a_file_without_a_descriptor_is_closed_again() {
+    works(include_str!("handles.py"), &[]);
+}
+
 #[cfg(unix)]
 mod unix {
     use qc_process::{Process, identity_of};
