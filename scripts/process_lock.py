@@ -222,6 +222,28 @@ def _close_last(close, numbers):
     next(map(close, map(list.pop, [numbers])))
 
 
+def _lift(fds):
+    """Moves the last descriptor above 2. Where standard input, output or error is closed, it would get
+    their number, and whatever writes there or opens them again would hit a lock's file."""
+    while fds[-1] <= 2:
+        _add(fds, os.dup, fds[-1])
+    while len(fds) > 1 and fds[-2] <= 2:
+        next(map(os.close, map(list.pop, [fds], [-2])))
+
+
+def _opened(path, flags, mode=0o666):
+    """Opens a file above the standard descriptors."""
+    fds = []
+    try:
+        _add(fds, os.open, path, flags, mode)
+        _lift(fds)
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+    return fds[0]
+
+
 if os.name == "nt":
     import ctypes
     import msvcrt
@@ -338,14 +360,21 @@ if os.name == "nt":
         return buffer.value if _get_user_name(buffer, ctypes.byref(size)) else "unknown"
 
     def _open_shared(path, access, share, how=_OPEN_ALWAYS):
-        handles = []
+        handles, fds = [], []
         try:
             _add(handles, _create_file, str(path), access, share, None, how, _OPEN_REPARSE_POINT, None)
             if handles[0] in (None, _INVALID_HANDLE):
+                handles.clear()
                 raise ctypes.WinError(ctypes.get_last_error())
-            return _regular(msvcrt.open_osfhandle(handles.pop(), os.O_NOINHERIT), path)
+            _add(fds, msvcrt.open_osfhandle, handles[0], os.O_NOINHERIT)
+            _lift(fds)
+            _check_regular(fds[0], path)
+            return fds[0]
         except BaseException:
-            for handle in handles:
+            # A descriptor owns its handle.
+            for fd in fds:
+                os.close(fd)
+            for handle in [] if fds else handles:
                 _close_handle(handle)
             raise
 
@@ -725,6 +754,11 @@ else:
         """Opens a file to lock it, or creates it; returns whether it was created."""
         if str(path) in _kept and _take_over(path, fds):
             return False
+        is_new = _open_as_may_be(path, fds, mode)
+        _lift(fds)
+        return is_new
+
+    def _open_as_may_be(path, fds, mode):
         while True:
             try:
                 _add(fds, os.open, path, os.O_RDWR | _SAFE)
@@ -750,7 +784,7 @@ else:
         _open_to_the_folders_writers(fds[-1], path)
 
     def _open_for_append(path):
-        return _regular(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFE, 0o666), path)
+        return _regular(_opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFE), path)
 
     def _open_for_reading(path):
         return _regular(os.open(path, os.O_RDONLY | _SAFE), path)
@@ -783,6 +817,7 @@ else:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bound:
             bound.bind(b"\0" + address)
             _add(fds, socket.SocketType.detach, bound)
+        _lift(fds)
 
     def _socket_of(guard):
         return f"\0qc2/{guard}".encode()
@@ -1403,7 +1438,7 @@ def _write(folder, record):
             _retried(os.unlink, temporary)  # left by a process that had this pid before and is gone
         except FileNotFoundError:
             pass
-        with open(temporary, "x", encoding="utf-8") as file:
+        with open(temporary, "x", encoding="utf-8", opener=_opened) as file:
             _let_share(file.fileno(), temporary)
             file.write(_json(record, indent=2))
         _retried(os.replace, temporary, path)
@@ -1628,12 +1663,22 @@ class _MachineGuard(_Guard):
 
     def holder(self):
         """Returns PID and name of the holder and its folder, as far as they are known."""
-        by = (re.fullmatch(r"([1-9]\d{0,9})\.(\d{1,20})\.(\d{1,20})[./](.*)", text) for text in _announced(self._start("by")))
-        alive = (found for found in by if found and _is_alive(*map(int, found.groups()[:3])))
+        alive = (found for found in self._takers() if _is_alive(*map(int, found.groups()[:3])))
         found = next(alive, None)
-        if found is None:
-            return None
-        return int(found[1]), found[4], next(iter(_announced(self._start("in"))), None)
+        return None if found is None else (int(found[1]), found[4], self._folder())
+
+    def taker(self):
+        """Returns name and folder of a program of this container that has taken the guard and has ended;
+        what it had started may have inherited the guard."""
+        found = next((one for one in self._takers() if int(one[3]) == (_pid_namespace() or 0)), None)
+        return None if found is None else (found[4], self._folder())
+
+    def _takers(self):
+        by = (re.fullmatch(r"([1-9]\d{0,9})\.(\d{1,20})\.(\d{1,20})[./](.*)", text) for text in _announced(self._start("by")))
+        return [found for found in by if found]
+
+    def _folder(self):
+        return next(iter(_announced(self._start("in"))), None)
 
     def _start(self, kind):
         return _MARK.join(("qc2", self.name, kind, ""))
@@ -1735,6 +1780,10 @@ class ProcessLock:
 
     `shared_account`: this program only reads the account, beside whoever trades it.
     `paper`: it trades on paper, beside whoever trades the account.
+
+    The process holds the lock, and not a thread: while this object holds it, `acquire` returns True at
+    once, in whichever thread, and one `release` gives it back. A second object of the same name is
+    refused, also in the same process. Use a `threading.Lock` to keep threads apart.
     """
 
     def __init__(self, name: str, account: Any = None, shared_account: bool = False, paper: bool = False) -> None:
@@ -1766,7 +1815,8 @@ class ProcessLock:
         return Path(self._folder or LOCK_DIR) / f"{self.name}.lock"
 
     def acquire(self) -> bool:
-        """Takes the lock. Reports the holder on standard error and returns False if another process holds it."""
+        """Takes the lock, or keeps it if this object holds it already. Reports the holder on standard error and
+        returns False if another process or object holds it."""
         try:
             return self._acquire() is self
         except LockHeldError as refusal:
@@ -2043,14 +2093,17 @@ class ProcessLock:
         """The refusal by a holder in another folder, of another user, or in a container."""
         holder, hint = "another program on this machine", f"An administrator sees it with: {_FIND_HOLDER}"
         pid, name, root = guard.holder() or (None, None, None)
-        open_in = [] if pid is not None else _open_in(Path(f"/dev/shm/qc2.{guard.name}"))
-        if open_in:
-            holder += "; its guard is open in " + ", ".join(open_in)
         if pid is not None:
             holder = f"PID {pid} ({_visible(name)} in {_visible(root or 'another folder')})"
             hint = f"Stop it with qc-shutdown in {_visible(root or 'its folder')}."
-        elif open_in:
-            holder += "; its guard is open in " + ", ".join(open_in)
+        else:
+            name, root = guard.taker() or (None, None)
+            if name is not None:
+                holder = f"what {_visible(name)} in {_visible(root or 'another folder')}, which has ended, has left behind"
+            if open_in:
+                holder += "; its guard is open in " + ", ".join(open_in)
+            if open_in and name is not None and root is not None:
+                hint = f"`qc-lock release-left {_visible(name)} --root \"{_visible(root)}\"` ends that; see first what it is."
         refusal = LockHeldError(
             f"Lock '{self.name}' is held by {holder}; " + _visible(f"both need '{resource}' on this machine")
             + f"\n{hint}" + _sharing(resource, self.name, name))

@@ -77,6 +77,10 @@ pub const FOLDER_ONLY: &str = if cfg!(windows) {
     "accounts and terminals are locked in this folder only: this program may use neither Unix sockets nor /dev/shm"
 };
 
+/// The warning about a thing that stands where a guard of the machine should have its file.
+pub const UNUSABLE_GUARD: &str = "is not a file that this program can lock, so another network namespace does not see \
+     who holds what it stands for";
+
 /// The environment variable that tells a program that it trades on paper: it is `1` then.
 pub const PAPER_VARIABLE: &str = "QC_PAPER";
 

@@ -4,12 +4,19 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-use qc_cli::{Exit, Failure, Text, print_json, table};
-use qc_lock_core::{LOCK_FOLDER, LockDir, LockEntry};
-use qc_process::{MachineHolder, machine_guards, machine_openers, machine_taker};
+use qc_cli::{Exit, Failure, Text, print_json, table, warn_text};
+use qc_lock_core::{LOCK_FOLDER, LockDir, LockEntry, UNUSABLE_GUARD};
+use qc_process::{
+    MachineHolder, machine_guards, machine_is_partly_hidden, machine_openers, machine_taker,
+    machine_unusable, visible,
+};
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
+
+/// Said where this program does not see all guards.
+const PARTLY_HIDDEN: &str = "this program is in namespaces of its own, as in a container: it sees \
+     holders outside only where it shares their network or /dev/shm";
 
 /// One guard that is held, as it is shown.
 struct Row {
@@ -36,15 +43,28 @@ pub(crate) fn list(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         Row { what, holder: holder.clone(), taker, open_in }
     };
     let rows: Vec<Row> = guards.iter().map(row).collect();
+    let (is_hidden, unusable) = (machine_is_partly_hidden(), machine_unusable());
+    for path in &unusable {
+        warn_text(&format!("{} {UNUSABLE_GUARD}; remove it", visible(&path.to_string_lossy())));
+    }
     if cli.shared.json {
         let holders: Vec<Value> = rows.iter().map(Row::to_json).collect();
-        print_json(output, &json!({ "version": 1, "machine": holders }))?;
+        let unusable: Vec<_> = unusable.iter().map(|path| path.to_string_lossy()).collect();
+        let answer = json!({
+            "version": 1, "machine": holders, "partly_hidden": is_hidden, "unusable": unusable,
+        });
+        print_json(output, &answer)?;
+    } else if rows.is_empty() && is_hidden {
+        writeln!(output, "No account and no terminal is locked, as far as can be seen from here.")?;
     } else if rows.is_empty() {
         writeln!(output, "No account and no terminal is locked on this machine.")?;
     } else {
         let header = ["NAME", "PID", "WHAT", "FOLDER"];
         let cells = rows.iter().map(Row::cells).collect();
         writeln!(output, "{}", table(&header, cells, cli.shared.color))?;
+    }
+    if is_hidden && !cli.shared.json {
+        warn_text(PARTLY_HIDDEN);
     }
     Ok(Exit::Done)
 }

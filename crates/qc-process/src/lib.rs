@@ -47,7 +47,8 @@ pub use listener::{Listener, listener};
 pub use local::{LocalListener, LocalStream};
 pub use machine::{
     MachineGuard, MachineHolder, MachineReach, forget_machine_guard, machine_guards,
-    machine_holders, machine_openers, machine_reach, machine_taker,
+    machine_holders, machine_is_partly_hidden, machine_openers, machine_reach, machine_taker,
+    machine_unusable,
 };
 pub use parts::in_parts;
 pub use program::{find_program, is_bare, is_interpreter, is_path_variable, is_same_variable};

@@ -136,7 +136,8 @@ pub fn machine_holders() -> io::Result<Vec<MachineHolder>> {
 }
 
 /// Returns all guards of this machine that are held, sorted, with their holders as in
-/// [`machine_holders`]; `None` where no living process claims to hold it.
+/// [`machine_holders`]; `None` where no living process claims to hold it, or where its claim is not seen,
+/// as in another network namespace.
 ///
 /// # Errors
 /// If the system does not show the objects.
@@ -145,6 +146,10 @@ pub fn machine_guards() -> io::Result<Vec<(String, Option<MachineHolder>)>> {
     let plain = names.iter().filter(|name| !name.contains(imp::MACHINE_PART));
     let mut guards: BTreeMap<&str, Option<MachineHolder>> =
         plain.map(|name| (name.as_str(), None)).collect();
+    let locked = imp::machine_locked();
+    guards.extend(
+        locked.iter().filter(|guard| !names.contains(guard)).map(|guard| (guard.as_str(), None)),
+    );
     let folders: HashMap<&str, &str> = names.iter().filter_map(|name| part(name, "in")).collect();
     for holder in names.iter().filter_map(|name| holder(name)) {
         let folder = folders.get(&*holder.guard).map(|&folder| folder.to_owned());
@@ -155,12 +160,35 @@ pub fn machine_guards() -> io::Result<Vec<(String, Option<MachineHolder>)>> {
     Ok(guards.into_iter().map(|(guard, holder)| (guard.to_owned(), holder)).collect())
 }
 
-/// Returns for each of these guards the processes that have its file open, as far as the system shows:
-/// pid and name. None on Windows, where each guard dies with the one process that has it.
+/// Returns what stands in the place of a guard's file and can't be locked by this program, such as a
+/// folder or a link: such a guard is seen by its socket alone, and by no program in another network
+/// namespace. None on Windows, which has no such files.
+pub fn machine_unusable() -> Vec<PathBuf> {
+    let mut found = imp::machine_unusable();
+    found.sort();
+    found
+}
+
+/// Whether this program may not see all guards of the machine: it is in namespaces of its own, and sees
+/// only what shares its network or its `/dev/shm`.
+pub fn machine_is_partly_hidden() -> bool {
+    imp::has_own_namespaces()
+}
+
+/// Returns for each of these guards the processes that have its file or its socket open, as far as the
+/// system shows: pid and name. None on Windows, where each guard dies with the one process that has it.
 pub fn machine_openers(guards: &[&str]) -> Vec<Vec<(u32, String)>> {
     let files: Vec<PathBuf> =
         guards.iter().map(|guard| imp::machine_file(guard).unwrap_or_default()).collect();
-    imp::openers(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+    let mut found = imp::openers(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+    // Where the file can't be used, the socket is all there is.
+    let is_open = found.iter().map(|open| !open.is_empty());
+    let closed: Vec<usize> = is_open.enumerate().filter(|one| !one.1).map(|one| one.0).collect();
+    let names: Vec<&str> = closed.iter().map(|&at| guards[at]).collect();
+    for (at, open) in closed.into_iter().zip(imp::socket_openers(&names)) {
+        found[at] = open;
+    }
+    found
 }
 
 /// Returns who took a guard that is held, also if it has ended since: what it has started may have
@@ -236,6 +264,24 @@ mod tests {
         drop(held);
         assert_eq!(of_it(), []);
         imp::forget_machine_guard(&name);
+    }
+
+    /// Windows has no files of guards.
+    #[cfg(unix)]
+    #[test]
+    fn without_its_file_a_guard_is_known_by_its_socket() {
+        let name = unique("folder");
+        let folder = imp::machine_file(&name).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        let held = MachineGuard::take(&name).unwrap();
+        let openers = machine_openers(&[&name]);
+        let unusable = machine_unusable();
+        let is_second_refused = MachineGuard::take(&name).unwrap().is_none();
+        std::fs::remove_dir(&folder).unwrap();
+        assert!(held.is_some_and(|held| held.holds()) && is_second_refused);
+        assert!(openers[0].iter().any(|(pid, _)| *pid == std::process::id()), "{openers:?}");
+        assert!(unusable.contains(&folder), "{unusable:?}");
+        assert!(!machine_unusable().contains(&folder));
     }
 
     #[test]

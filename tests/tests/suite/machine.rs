@@ -459,6 +459,60 @@ mod namespaces {
     }
 
     #[test]
+    fn what_is_held_in_another_network_is_listed_and_what_is_not_seen_is_said() {
+        let wrapper = ["unshare", "--net"];
+        if let Err(why) = can_run(&wrapper, Path::new("env")) {
+            return cannot_test("an account held in another namespace", &why);
+        }
+        let two = TwoFolders::new();
+        let held = two.hold(Speaker::Library);
+        let list = |wrapper: &[&str], json: bool| {
+            let mut command = Command::new(tools().tool("qc-lock"));
+            command.args(["list", "--machine"]).args(json.then_some("--json"));
+            command.arg("--lock-dir").arg(two.there.dir());
+            run(wrapped(wrapper, &command).current_dir("/"), "")
+        };
+        let outside = list(&["env"], true).json();
+        let seen = list(&wrapper, true).json();
+        assert_eq!(seen["partly_hidden"], true, "{seen:#}");
+        let pid = outside["machine"].as_array().unwrap().iter().find_map(|row| {
+            let is_its = row["what"] == two.resource();
+            is_its.then(|| row["pid"].clone())
+        });
+        let pid = pid.unwrap_or_else(|| panic!("{outside:#}"));
+        let rows = seen["machine"].as_array().unwrap();
+        let openers = rows.iter().flat_map(|row| row["open_in"].as_array().unwrap());
+        let is_listed = openers.into_iter().any(|one| one["pid"] == pid);
+        assert!(is_listed, "{pid} {seen:#}");
+        let said = list(&wrapper, false);
+        assert!(said.stderr.contains("namespaces of its own"), "{said:?}");
+        finish(held);
+        assert_eq!(outside["partly_hidden"], false, "{outside:#}");
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_a_guard_is_named() {
+        let fleet = SampleFleet::new(tools(), &[("RHEA", 7_312_001)]);
+        let account = fleet.account(7_312_001).to_string();
+        let name = "BRAIN_RHEA".parse().unwrap();
+        let request = qc_lock_core::Request::new(name).account(account.parse().unwrap());
+        let resources = request.resources();
+        let wide = resources.iter().filter(|one| one.is_machine_wide());
+        let files: Vec<_> = wide
+            .map(|one| Path::new("/dev/shm").join(format!("qc2.{}", one.guard_file())))
+            .collect();
+        std::fs::create_dir(&files[0]).unwrap();
+        let check = fleet.run("qc-launch", &["check"]);
+        let list = fleet.run("qc-lock", &["list", "--machine"]);
+        std::fs::remove_dir(&files[0]).unwrap();
+        let file = files[0].to_str().unwrap();
+        assert!(check.stdout.contains(file), "{check:?}");
+        assert!(list.stderr.contains(file), "{list:?}");
+        let check = fleet.run("qc-launch", &["check"]);
+        assert!(!check.stdout.contains(file), "{check:?}");
+    }
+
+    #[test]
     fn another_users_holder_refuses_and_is_named() {
         let other = ["setpriv", "--reuid=61001", "--regid=61001", "--clear-groups"];
         let candidates = python().map(Path::to_owned).into_iter();

@@ -68,7 +68,7 @@ fn modules(statement: &str) -> Vec<(&str, String)> {
         ("from", Some(package)) => {
             let behind = rest.trim_start()[package.len()..].trim_start();
             let names = behind.strip_prefix("import").unwrap_or_default().split(['(', ')', ',']);
-            // What is imported from a package may be a module of it.
+            // A name that is imported from a package may be a module of it.
             let below =
                 names.filter_map(first_word).map(|name| (name, format!("{package}.{name}")));
             std::iter::once((package, package.to_owned())).chain(below).collect()

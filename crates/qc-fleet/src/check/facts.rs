@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qc_process::{MachineReach, Volume, listener, machine_reach, volume};
+use qc_process::{MachineReach, Volume, listener, machine_reach, machine_unusable, volume};
 
 use super::executables::{self, ProgramFiles};
 use super::{near_file, sync};
@@ -36,6 +36,8 @@ pub struct Facts {
     pub has_old_module: bool,
     /// How far a lock on an account reaches.
     pub reach: MachineReach,
+    /// The things that stand in the place of files of the machine's guards and can't be locked.
+    pub unusable_guards: Vec<PathBuf>,
     /// The folder of the locks.
     pub lock_dir: Folder,
     /// The folder of the logs.
@@ -106,6 +108,7 @@ impl Facts {
             ports,
             has_old_module: has_old_module(&fleet.root),
             reach: machine_reach(),
+            unusable_guards: unusable_guards(components),
             lock_dir: Folder::look(lock_dir, variables),
             logs: Folder::look(&fleet.logs.folder, variables),
         }
@@ -114,6 +117,21 @@ impl Facts {
     pub(super) fn lacks(&self, path: &Path) -> bool {
         self.missing.contains(path)
     }
+}
+
+/// Returns what stands in the place of the guards that these components would ask for.
+fn unusable_guards(components: &[Arc<Component>]) -> Vec<PathBuf> {
+    let found = machine_unusable();
+    if found.is_empty() {
+        return found;
+    }
+    let resources = components.iter().flat_map(|one| one.request().resources());
+    let guards: Vec<String> = resources.map(|one| one.guard_file()).collect();
+    let is_asked = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        guards.iter().any(|guard| name.ends_with(guard.as_str()))
+    };
+    found.into_iter().filter(is_asked).collect()
 }
 
 impl Folder {

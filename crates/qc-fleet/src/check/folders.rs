@@ -1,8 +1,9 @@
 //! Where the locks and logs lie.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use qc_lock_core::FOLDER_ONLY;
+use qc_lock_core::{FOLDER_ONLY, UNUSABLE_GUARD};
 use qc_process::{LAUNCH_COMMAND, MachineReach, SHUTDOWN_COMMAND, VolumePlace};
 
 use super::facts::OLD_LAUNCHER;
@@ -22,7 +23,7 @@ pub(super) fn lock_module(facts: &Facts) -> Vec<Check> {
 }
 
 /// How far a lock on an account reaches, where that is not the whole machine.
-pub(super) fn reach(components: &[Arc<Component>], facts: &Facts) -> Option<Check> {
+fn reach(components: &[Arc<Component>], facts: &Facts) -> Option<Check> {
     if components.iter().all(|one| one.account.is_none()) {
         return None;
     }
@@ -38,6 +39,20 @@ pub(super) fn reach(components: &[Arc<Component>], facts: &Facts) -> Option<Chec
         ),
     };
     Some(Check::warning(Subject::Accounts, text, advice))
+}
+
+/// Where a lock on an account, or on a terminal, does not reach as far as it should.
+pub(super) fn machine_guards(components: &[Arc<Component>], facts: &Facts) -> Vec<Check> {
+    let warned = |path: &PathBuf| {
+        let text = format!("{} {UNUSABLE_GUARD}", path.display());
+        Check::warning(
+            Subject::Accounts,
+            text,
+            "remove it, or let its owner or an administrator do so",
+        )
+    };
+    let unusable = facts.unusable_guards.iter().map(warned);
+    reach(components, facts).into_iter().chain(unusable).collect()
 }
 
 /// The old shutdown kills what runs, and the launcher starts it again; the old launcher starts

@@ -156,7 +156,7 @@ pub fn check(fleet: &Fleet, components: &[Arc<Component>], facts: &Facts) -> Vec
     about(Subject::Terminals, terminals, "each account has its own");
     about(Subject::Accounts, accounts::same_resource(components), "");
     about(Subject::Accounts, accounts::special(fleet, components), "");
-    about(Subject::Accounts, folders::reach(components, facts).into_iter().collect(), "");
+    about(Subject::Accounts, folders::machine_guards(components, facts), "");
     let mut scripts = programs::missing_scripts(components, facts);
     scripts.extend(programs::same_script(components));
     about(Subject::Scripts, scripts, "all are there");

@@ -40,6 +40,7 @@ fn facts() -> Facts {
         ports: Vec::new(),
         has_old_module: false,
         reach: qc_process::MachineReach::Machine,
+        unusable_guards: Vec::new(),
         lock_dir: folder("/fleet/.locks"),
         logs: folder("/fleet/orchestrator_logs"),
     }
@@ -176,7 +177,7 @@ fn what_is_missing_or_in_the_way_is_named() {
     }
     let one = r#""A": {"account": 1, "enabled": true, "terminal_path": "/mt5"}"#;
     type Expected = Vec<(Verdict, Subject, &'static str)>;
-    let cases: [(&str, Change, Expected); 20] = [
+    let cases: [(&str, Change, Expected); 21] = [
         (
             "",
             |facts| lacking(facts, "/fleet/BRAIN_A.py"),
@@ -298,6 +299,16 @@ fn what_is_missing_or_in_the_way_is_named() {
             "",
             |facts| facts.reach = qc_process::MachineReach::Nowhere,
             vec![(Warning, Accounts, qc_lock_core::FOLDER_ONLY)],
+        ),
+        (
+            "",
+            |facts| facts.unusable_guards = vec!["/dev/shm/qc2.account@1".into()],
+            vec![(
+                Warning,
+                Accounts,
+                "/dev/shm/qc2.account@1 is not a file that this program can lock, so another \
+                 network namespace does not see who holds what it stands for",
+            )],
         ),
         (
             "",

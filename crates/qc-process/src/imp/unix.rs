@@ -7,6 +7,7 @@ mod listener;
 mod loader;
 mod local;
 mod machine;
+mod machine_view;
 mod open_files;
 mod relay;
 mod signals;
@@ -36,6 +37,9 @@ pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use machine::{
     MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, is_container,
     machine_file, machine_names,
+};
+pub(crate) use machine_view::{
+    has_own_namespaces, machine_locked, machine_unusable, socket_openers,
 };
 pub(crate) use open_files::{is_open_in, openers};
 pub(crate) use relay::Relay;

@@ -51,8 +51,8 @@ pub(crate) use list::{describe, pids, scan};
 pub(crate) use listener::listener;
 pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
 pub(crate) use machine::{
-    MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, is_container,
-    machine_file, machine_names,
+    MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, has_own_namespaces,
+    is_container, machine_file, machine_locked, machine_names, machine_unusable, socket_openers,
 };
 pub(crate) use relay::Relay;
 pub(crate) use session::watch_session;

@@ -12,6 +12,21 @@ fn a_release_closes_only_what_is_the_locks() {
     works(include_str!("closed.py"), &[]);
 }
 
+#[test]
+fn what_a_library_writes_to_a_closed_standard_output_hits_no_lock() {
+    works(include_str!("standard.py"), &[]);
+}
+
+#[test]
+fn a_lock_is_held_by_the_process_and_by_one_object() {
+    works(include_str!("threads.py"), &[]);
+}
+
+#[test]
+fn a_file_without_a_descriptor_is_closed_again() {
+    works(include_str!("handles.py"), &[]);
+}
+
 #[cfg(unix)]
 mod unix {
     use qc_process::{Process, identity_of};
@@ -41,8 +56,18 @@ os._exit(0)
         let child = bot.seen().iter().find_map(|line| line.strip_prefix("child "));
         let named = format!("its guard is open in PID {} (python", child.expect("it was read"));
         for (locks, name) in [(&locks, "BRAIN_DROPIN"), (&other, "BRAIN_OTHER")] {
-            let refused = locks.attempt(Speaker::Python, name, Some(own_account())).refused();
-            assert!(refused.contains(&named), "no `{named}`: {refused}");
+            let refusals = [Speaker::Python, Speaker::Tool].map(|speaker| {
+                let refused = locks.attempt(speaker, name, Some(own_account())).refused();
+                assert!(refused.contains(&named), "no `{named}`: {refused}");
+                assert_eq!(refused.matches(&named).count(), 1, "{refused}");
+                assert!(refused.contains("qc-lock release-left BRAIN_DROPIN"), "{refused}");
+                let (_, holder) = refused.split_once(" is held by ").expect("it names the holder");
+                holder.split("; both need").next().unwrap_or_default().to_owned()
+            });
+            if name == "BRAIN_OTHER" {
+                assert_eq!(refusals[0], refusals[1]);
+                assert!(refusals[0].contains("which has ended, has left behind"), "{refusals:?}");
+            }
         }
         bot.tell("end");
         assert_eq!(bot.finish().code, 0);

@@ -16,8 +16,8 @@ pub(crate) const MACHINE_PART: char = '/';
 pub(crate) const MACHINE_TEXT: super::super::Measure =
     super::super::Measure { most: 107 - LEAD.len(), length: |text| text.len() };
 
-const LEAD: &str = "qc2/";
-const FOLDER: &str = "/dev/shm";
+pub(super) const LEAD: &str = "qc2/";
+pub(super) const FOLDER: &str = "/dev/shm";
 
 /// The descriptors that carry a guard. Who inherits one of them holds it, too.
 #[derive(Debug)]

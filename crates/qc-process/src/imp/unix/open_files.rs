@@ -85,6 +85,24 @@ pub(crate) fn openers(paths: &[&Path]) -> Vec<Vec<(u32, String)>> {
     found
 }
 
+/// Returns for each of these inodes of sockets the processes that have one of them open: pid and name.
+pub(super) fn openers_of_sockets(sockets: &[Vec<u64>]) -> Vec<Vec<(u32, String)>> {
+    let mut found = vec![Vec::new(); sockets.len()];
+    let mut pids = super::pids().unwrap_or_default();
+    pids.sort_unstable();
+    for pid in pids {
+        let names = names_of_open_files(pid);
+        for (at, inodes) in sockets.iter().enumerate() {
+            let is_open = |inode: &u64| names.iter().any(|it| *it == *format!("socket:[{inode}]"));
+            if inodes.iter().any(is_open) {
+                let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                found[at].push((pid, name.trim().to_owned()));
+            }
+        }
+    }
+    found
+}
+
 /// Returns the file names of what a process has open, without what `/proc` adds to those of deleted files.
 fn names_of_open_files(pid: u32) -> Vec<OsString> {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();

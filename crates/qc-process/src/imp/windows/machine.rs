@@ -292,6 +292,26 @@ unsafe extern "system" {
     ) -> i32;
 }
 
+/// A guard has no file of its own here.
+pub(crate) fn machine_locked() -> Vec<String> {
+    Vec::new()
+}
+
+/// See [`machine_locked`].
+pub(crate) fn machine_unusable() -> Vec<PathBuf> {
+    Vec::new()
+}
+
+/// See [`machine_locked`].
+pub(crate) fn socket_openers(guards: &[&str]) -> Vec<Vec<(u32, String)>> {
+    vec![Vec::new(); guards.len()]
+}
+
+/// The names of events in `Global\\` are the same for all of the machine.
+pub(crate) fn has_own_namespaces() -> bool {
+    false
+}
+
 /// Returns the names of all objects of ours, without what they begin with.
 pub(crate) fn machine_names() -> io::Result<Vec<String>> {
     let folder = open_objects()?;
