@@ -60,7 +60,7 @@ impl fmt::Display for Role {
 /// One program of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
-    /// Its name, which is its lock's, too.
+    /// Its name, which is also the name of its lock.
     pub name: LockName,
     /// What it does.
     pub role: Role,
@@ -212,9 +212,9 @@ pub struct Fleet {
     pub timing: Timing,
     /// The name under which the orchestrator locks.
     pub orchestrator: LockName,
-    /// What is kept of the components' output.
+    /// The log files of the components.
     pub logs: LogSettings,
-    /// Who is told when something happens.
+    /// Notifications by a command or a webhook.
     pub notify: NotifySettings,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,

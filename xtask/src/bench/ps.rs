@@ -35,8 +35,8 @@ pub(crate) fn run(counts: &[usize], rounds: usize) -> Result<()> {
     };
     let mut text = format!(
         "`cargo xtask bench ps`: {rounds} rounds on {}. {}.\n\n\
-         The C program (`xtask/src/bench/c/list.c`) reads of every process what `qc-ps` reads of one that it shows: `cmdline`, `stat`, `exe`, `cwd`.\n\
-         *C, few files* is the same program, reading of all others only `cmdline`, which is what `qc-ps` does.\n\n",
+         The C program (`xtask/src/bench/c/list.c`) reads for every process what `qc-ps` reads for one that it shows: `cmdline`, `stat`, `exe`, `cwd`.\n\
+         *C, few files* is the same program, but for all other processes it reads only `cmdline`, as `qc-ps` does.\n\n",
         machine(),
         bench.versions()
     );
