@@ -59,6 +59,9 @@ enum Command {
         /// Folder with the programs, instead of building them
         #[arg(long, value_name = "DIR")]
         bin_dir: Option<PathBuf>,
+        /// Write nothing, and fail if the pictures show something else than the tools print now
+        #[arg(long)]
+        check: bool,
     },
     /// Let many processes contend for locks, with kills and deletions, watched by two referees
     Stress {
@@ -92,7 +95,7 @@ fn main() -> ExitCode {
         Command::Dist(args) => dist::run(&args),
         Command::Day { root, bin_dir } => dist::day(&root, &bin_dir),
         Command::Docs => docs::run(),
-        Command::Pictures { bin_dir } => pictures::run(bin_dir),
+        Command::Pictures { bin_dir, check } => pictures::run(bin_dir, check),
         Command::Stress { seconds, contenders } => stress(seconds, contenders),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target),
         Command::Bench(command) => bench::run(command),

@@ -15,10 +15,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 /// The notes below the table of supervising.
-const SUPERVISING: &str = "\nThe child tells that it runs over a connection to the benchmark, and ends when asked. *Plain* starts as many children with a log file each, and knows nothing else.\n\
-    As Windows has no locks that a child inherits, each component has a wrapper, a copy of `qc-launch`, which holds its lock and ends with it; *memory* is the working set of the launcher.\n\
-    There are no goals: under Wine each start of a process, each lock and each wait is a question to Wine's server, a single thread, and a process of Wine takes tens of MiB, so 1000 children and their wrappers do not fit.\n\
-    What they use while idle can't be measured: Wine tells whoever asks for the processor time of a process its own.\n";
+const SUPERVISING: &str = "\nThe child reports its start over a connection to the benchmark, and ends when asked. *Plain* starts as many children with a log file each, and nothing else.\n\
+    Windows has no locks that a child inherits, so each component has a wrapper, a copy of `qc-launch`, which holds its lock and ends with it; *memory* is the working set of the launcher.\n\
+    There are no goals: under Wine each start of a process, each lock and each wait is a request to Wine's server, a single thread, and a process takes tens of MiB, so 1000 children and their wrappers do not fit.\n\
+    Their processor time while idle cannot be measured: Wine returns the caller's own.\n";
 
 /// Build and test for Windows, on Debian under Wine
 ///

@@ -60,7 +60,7 @@ impl fmt::Display for Role {
 /// One program of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
-    /// Its name, which is its lock's, too.
+    /// Its name, which is also the name of its lock.
     pub name: LockName,
     /// Its role.
     pub role: Role,
@@ -124,9 +124,17 @@ impl Component {
         file.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
+    /// Returns its script, if its command names the file. A module (`python -m http.server`) may be
+    /// installed in any folder, which only its Python knows.
+    pub(crate) fn named_script(&self) -> Option<&Path> {
+        let script = self.script.as_deref()?;
+        let is_named = |word: &Text| word.path().file_name() == script.file_name();
+        self.command.iter().any(is_named).then_some(script)
+    }
+
     /// Returns its script, if it has one that does not exist.
     pub fn missing_script(&self) -> Option<&Path> {
-        self.script.as_deref().filter(|script| !script.exists())
+        self.named_script().filter(|script| !script.exists())
     }
 
     /// Returns the arguments of its script, or else of its program.
@@ -213,9 +221,9 @@ pub struct Fleet {
     pub timing: Timing,
     /// The name under which the orchestrator locks.
     pub orchestrator: LockName,
-    /// The retention of the components' output.
+    /// The log files of the components.
     pub logs: LogSettings,
-    /// The recipients of notifications.
+    /// Notifications by a command or a webhook.
     pub notify: NotifySettings,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
@@ -386,6 +394,19 @@ mod tests {
             ["account/1/watchdog", "name/watchdog_atlas", "terminal/c:/mt5/watchdog"]
         );
         assert!(!fleet.component("BRAIN_GETLEVERAGED").unwrap().enabled);
+    }
+
+    #[test]
+    fn a_module_is_no_missing_script() {
+        let fleet = load(
+            r#"{"ACCOUNTS": {}, "PROCESS_MANAGER": {"server": {"enabled": false}, "components": {
+                "MODULE": {"command": ["python3", "-m", "http.server"]},
+                "FILE": {"command": ["python3", "nowhere.py"]}}}}"#,
+        )
+        .unwrap();
+        assert_eq!(fleet.component("MODULE").unwrap().missing_script(), None);
+        let file = fleet.component("FILE").unwrap();
+        assert!(file.missing_script().is_some_and(|script| script.ends_with("nowhere.py")));
     }
 
     #[test]

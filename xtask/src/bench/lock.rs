@@ -90,8 +90,8 @@ pub(crate) fn run(pairs: usize, rounds: usize, contenders: usize) -> Result<()> 
     if mebibytes > 3.0 {
         missed.push(format!("peak memory: {mebibytes:.1} MiB instead of 3"));
     }
-    text.push_str("\nThe C program of the first two rows (`xtask/src/bench/c/acquire.c`) makes the same system calls; the one of the last rows (`flock.c`)\n\
-         only opens and locks a file. A contest is decided when all but one have been refused and have ended; in every round there was exactly one winner.\n");
+    text.push_str("\nThe C program of the first two rows (`xtask/src/bench/c/acquire.c`) makes the same system calls; that of the last rows (`flock.c`)\n\
+         only opens and locks a file. A contest ends when all contenders but one have been refused and have ended. Every round had exactly one winner.\n");
     text.push_str(&match missed.is_empty() {
         true => "All goals are met.\n".to_owned(),
         false => format!("Missed: {}.\n", missed.join("; ")),

@@ -18,9 +18,9 @@ const PSUTIL: &str = "import psutil\n\
     print(p.info)\n";
 
 /// Measured once, when the list was moved from one to the other.
-const WITHOUT_SYSINFO: &str = "\n\nWhy not `sysinfo` on Linux: `qc-ps` read the list through it until 2026-11-25, with only the fields it needs. In processor time, which a busy machine disturbs less than the\n\
-    clock, that was 3.3 times the C program with 200 of 200 and 3.2 times with 20 of 1000; reading `/proc` itself, with the command lines first, 1.1 and 0.4 times. A cheaper first question than the\n\
-    command line does not exist: `comm` costs 4.3 us, `cmdline` 5.8 us, `stat` 6.7 us, `exe` 2.3 us (each open, read, close), and a name that a process gives itself proves nothing.";
+const WITHOUT_SYSINFO: &str = "\n\n`sysinfo` is not used on Linux. `qc-ps` read the list through it until 2026-11-25, with only the fields it needs. In processor time, which depends less on the load of the machine than the\n\
+    clock, that was 3.3 times the C program with 200 of 200 and 3.2 times with 20 of 1000. Reading `/proc` itself, with the command lines first, takes 1.1 and 0.4 times. No cheaper first check\n\
+    exists: `comm` costs 4.3 us, `cmdline` 5.8 us, `stat` 6.7 us, `exe` 2.3 us (each open, read, close), and the name that a process gives itself proves nothing.";
 
 pub(crate) fn run(counts: &[usize], rounds: usize) -> Result<()> {
     ensure!(cfg!(target_os = "linux"), "the other programs read /proc, so this runs on Linux");
@@ -35,8 +35,8 @@ pub(crate) fn run(counts: &[usize], rounds: usize) -> Result<()> {
     };
     let mut text = format!(
         "`cargo xtask bench ps`: {rounds} rounds on {}. {}.\n\n\
-         The C program (`xtask/src/bench/c/list.c`) reads of every process what `qc-ps` reads of one that it shows: `cmdline`, `stat`, `exe`, `cwd`.\n\
-         *C, few files* is the same program, reading of all others only `cmdline`, which is what `qc-ps` does.\n\n",
+         The C program (`xtask/src/bench/c/list.c`) reads for every process what `qc-ps` reads for one that it shows: `cmdline`, `stat`, `exe`, `cwd`.\n\
+         *C, few files* is the same program, but for all other processes it reads only `cmdline`, as `qc-ps` does.\n\n",
         machine(),
         bench.versions()
     );

@@ -56,8 +56,8 @@ pub(crate) fn run(counts: &[usize], rounds: usize) -> Result<()> {
     };
     let mut text = format!(
         "`cargo xtask bench shutdown`: {rounds} rounds on {}. {}.\n\n\
-         *C* is `list.c`, which finds them, and then `stop.c`, which is told their pids, asks all with SIGINT and polls their pidfds. *psutil* is the loop of the old tool,\n\
-         told the pids, with a grace of {} s instead of its 10. `qc-shutdown --yes` finds them, plans, stops, looks again, and writes the history. Measured until the last process has ended.\n\n\
+         *C* is `list.c`, which finds the processes, and then `stop.c`, which gets their pids, sends SIGINT to all and polls their pidfds. *psutil* is the loop of the old tool\n\
+         with their pids and a grace of {} s instead of its 10. `qc-shutdown --yes` finds them, plans, stops, checks again, and writes the history. Measured until the last process has ended.\n\n\
          | processes | program | median | ratio to C |\n| --- | --- | ---: | ---: |\n",
         machine(),
         bench.versions(),

@@ -85,7 +85,7 @@ pub(super) fn missing_programs(
     facts: &Facts,
 ) -> Vec<Check> {
     let mut checks: Vec<Check> = Vec::new();
-    let starts = |one: &&Arc<Component>| one.script.as_ref().is_none_or(|path| !facts.lacks(path));
+    let starts = |one: &&Arc<Component>| one.named_script().is_none_or(|path| !facts.lacks(path));
     for one in components.iter().filter(starts) {
         let check = key_of(one).and_then(|key| judge(fleet, one, facts.programs.get(&key)?));
         checks.extend(check.filter(|check| !checks.contains(check)));

@@ -20,7 +20,7 @@ pub(super) fn gather(
 ) -> HashMap<PathBuf, String> {
     let used: HashSet<&Path> =
         fleet.components.iter().filter_map(|one| one.script.as_deref()).collect();
-    let scripts = components.iter().filter_map(|one| one.script.as_deref());
+    let scripts = components.iter().filter_map(|one| one.named_script());
     let mut near = HashMap::new();
     for script in scripts.filter(|script| missing.contains(*script)).take(MOST) {
         let Some(name) = script.file_name().and_then(|name| name.to_str()) else { continue };
@@ -51,7 +51,7 @@ fn nearest(wanted: &str, names: impl Iterator<Item = String>) -> Option<String> 
 /// Names the file that a missing script was probably meant to be.
 pub(super) fn misnamed_scripts(components: &[Arc<Component>], facts: &Facts) -> Vec<Check> {
     let mut seen = HashSet::new();
-    let scripts = components.iter().filter_map(|one| one.script.as_deref());
+    let scripts = components.iter().filter_map(|one| one.named_script());
     scripts
         .filter(|script| seen.insert(script.to_path_buf()))
         .filter_map(|script| Some((script.file_name()?, facts.near.get(script)?)))

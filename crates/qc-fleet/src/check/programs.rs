@@ -12,7 +12,7 @@ use crate::matching::is_shell_of;
 use crate::{Component, Fleet, Role};
 
 pub(super) fn missing_scripts(components: &[Arc<Component>], facts: &Facts) -> Vec<Check> {
-    let lacks_script = |one: &Component| one.script.as_ref().is_some_and(|path| facts.lacks(path));
+    let lacks_script = |one: &Component| one.named_script().is_some_and(|path| facts.lacks(path));
     components
         .iter()
         .filter(|one| lacks_script(one))

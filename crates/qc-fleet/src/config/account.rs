@@ -53,7 +53,8 @@ pub(crate) struct AccountConfig {
     /// The number that marks its orders. No two enabled accounts may have the same.
     #[serde(default)]
     pub(crate) magic: Option<serde_json::Value>,
-    /// The broker's server, which the scripts log in to. One number is one account on all servers; a number
+    /// The broker's server, which the scripts log in to. One number is one account on all servers;
+    /// a number
     /// that is two accounts, at two brokers, is written `"account": "NUMBER@BROKER"`.
     #[serde(default)]
     pub(crate) server: Option<serde_json::Value>,
@@ -63,7 +64,7 @@ pub(crate) struct AccountConfig {
     #[schemars(extend("default" = false))]
     pub(crate) enabled: Option<bool>,
     /// Whether it is traded on paper: its programs run beside those that trade the same number, in
-    /// whatever folder, and find `QC_PAPER=1` in their environment. They have to place no orders then.
+    /// any folder, and find `QC_PAPER=1` in their environment. They must not place orders.
     #[serde(default)]
     pub(crate) paper: bool,
 }

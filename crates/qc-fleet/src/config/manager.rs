@@ -13,7 +13,8 @@ use super::written::Written;
 
 /// How the fleet is started, supervised and stopped. Every key may be left out. In paths, commands,
 /// arguments, `env` and `webhook`, `${VAR}` stands for an environment variable and `$${` for `${`;
-/// `%`, `$` and `$$` mean themselves. Keys that begin with `//` are comments. A time span is a number of seconds or a text such as
+/// `%`, `$` and `$$` mean themselves. Keys that begin with `//` are comments. A time span is a
+/// number of seconds or a text such as
 /// `500ms`, `30s`, `5m`; at most a day.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -47,7 +48,7 @@ pub(crate) struct Manager {
     /// A short form of `defaults.restart.cooldown`.
     #[schemars(extend("default" = 60))]
     pub(crate) restart_cooldown_seconds: Option<Span>,
-    /// The settings of every component, unless the key of its kind or `components` say otherwise.
+    /// Defaults for every component. The key of its kind and `components` override them.
     pub(crate) defaults: Object<Defaults>,
     /// The server, which starts first and stops last.
     pub(crate) server: Object<Server>,
@@ -55,31 +56,33 @@ pub(crate) struct Manager {
     pub(crate) watchdogs: Object<Watchdogs>,
     /// The brains, one for each account.
     pub(crate) brains: Object<Brains>,
-    /// Single components by name, such as `BRAIN_ATLAS`: what is said here goes before all else. A
+    /// Single components by name, such as `BRAIN_ATLAS`: these settings override all others. A
     /// name that is none of the others, with a `command` or `script`, is a component of its own.
     #[schemars(extend("examples" = [{ "BRIDGE": { "command": ["bin/bridge.exe", "--quiet"], "ready": { "port": 9000 } }, "BRAIN_ATLAS": { "depends_on": ["WATCHDOG_ATLAS", "BRIDGE"] } }]))]
     pub(crate) components: Entries<Object<One>>,
-    /// The retention of the components' output.
+    /// The log files of the components.
     pub(crate) logs: Object<Logs>,
-    /// The recipients of notifications.
+    /// Notifications by a command or a webhook.
     pub(crate) notify: Object<Notify>,
-    /// Where metrics are served as Prometheus text, such as `127.0.0.1:9464`. Without it, nowhere.
+    /// The address of the metrics for Prometheus, such as `127.0.0.1:9464`. Without it, none are
+    /// served.
     #[schemars(extend("examples" = ["127.0.0.1:9464"]))]
     pub(crate) metrics: Option<LocalAddress>,
-    /// Whether accounts may share a terminal, as with `--allow-shared-terminal`. Such a terminal is
-    /// locked by none of them.
+    /// Whether accounts may share a terminal, as with `--allow-shared-terminal`. None of them locks
+    /// such a terminal.
     #[schemars(extend("default" = false))]
     pub(crate) allow_shared_terminal: bool,
 }
 
-/// The settings of every component.
+/// Defaults for every component.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Defaults {
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
-    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for
+    /// the
     /// start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     start_seconds: Option<Span>,
@@ -93,10 +96,10 @@ pub(crate) struct Defaults {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Server {
-    /// Whether there is one.
+    /// Whether the fleet has a server.
     #[schemars(extend("default" = true))]
     pub(crate) enabled: Option<bool>,
-    /// Its name, which is its lock's, too.
+    /// Its name, which is also the name of its lock.
     #[schemars(extend("default" = "quantum_server"))]
     pub(crate) name: Option<String>,
     /// Its script. A relative path starts in the fleet's folder.
@@ -105,7 +108,7 @@ pub(crate) struct Server {
     /// The script's arguments.
     #[schemars(extend("default" = []))]
     pub(crate) args: Option<Vec<Written>>,
-    /// The port at which it will listen, which must be free before it starts; null if at none.
+    /// The port it listens at, which must be free before it starts; null for none.
     #[serde(deserialize_with = "nullable")]
     #[schemars(extend("default" = 8000))]
     pub(crate) port: Option<Option<Port>>,
@@ -115,7 +118,8 @@ pub(crate) struct Server {
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
-    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for
+    /// the
     /// start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     start_seconds: Option<Span>,
@@ -136,8 +140,7 @@ pub(crate) struct Watchdogs {
     /// The scripts of single accounts, by the account's key.
     #[schemars(extend("default" = {}))]
     pub(crate) scripts: Entries<Written>,
-    /// The script's arguments. Where the config has no WATCHDOG_LIMIT, the default has no
-    /// `--limit`.
+    /// The script's arguments. If the config has no WATCHDOG_LIMIT, the default has no `--limit`.
     #[schemars(extend("default" = ["--account", "{KEY}", "--limit", "{LIMIT}"]))]
     pub(crate) args: Option<Vec<Written>>,
     /// Their working folder. Without it, the fleet's folder.
@@ -146,7 +149,8 @@ pub(crate) struct Watchdogs {
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
-    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for
+    /// the
     /// start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     start_seconds: Option<Span>,
@@ -177,7 +181,8 @@ pub(crate) struct Brains {
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
-    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for
+    /// the
     /// start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     start_seconds: Option<Span>,
@@ -192,7 +197,7 @@ pub(crate) struct Brains {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Component")]
 pub(crate) struct One {
-    /// Whether it is to run.
+    /// Whether it runs.
     #[schemars(extend("default" = true))]
     pub(crate) enabled: Option<bool>,
     /// The program and its arguments: a path, which may start in the fleet's folder, or a name on
@@ -215,7 +220,7 @@ pub(crate) struct One {
     /// watchdog the server, for a brain its watchdog, for all others none.
     #[schemars(extend("examples" = [["quantum_server"]]))]
     pub(crate) depends_on: Option<Vec<String>>,
-    /// The port at which it will listen, which must be free before it starts; null if at none.
+    /// The port it listens at, which must be free before it starts; null for none.
     #[serde(deserialize_with = "nullable")]
     #[schemars(extend("examples" = [9000]))]
     pub(crate) port: Option<Option<Port>>,
@@ -225,16 +230,19 @@ pub(crate) struct One {
     /// The folder of the terminal that it uses. Only for a component of its own.
     #[schemars(extend("examples" = ["C:/MT5/Atlas"]))]
     pub(crate) terminal: Option<Written>,
-    /// Whether it only reads its account, and runs beside the brain. Without this, a component with an
-    /// account trades it, and no brain can run there besides. Only for a component of its own.
+    /// Whether it only reads its account, and runs beside the brain. Without this, a component with
+    /// an
+    /// account trades it, and no brain can run there. Only for a component of its own.
     #[schemars(extend("default" = false))]
     pub(crate) shared_account: bool,
-    /// How long it must stay up for its start to have succeeded. Only the command that asked for the
+    /// How long it must stay up for its start to have succeeded. Only the command that asked for
+    /// the
     /// start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     pub(crate) start_seconds: Option<Span>,
-    /// Whether its script keeps a PID record of its own in `.locks` under the component's name, such as
-    /// `.locks/BRIDGE.lock`. The component is locked all the same, and qc writes no record there.
+    /// Whether its script keeps a PID record of its own in `.locks` under the component's name,
+    /// such as
+    /// `.locks/BRIDGE.lock`. The component is still locked, and qc writes no record there.
     #[schemars(extend("default" = false))]
     pub(crate) own_record: bool,
     pub(crate) restart: Object<Restart>,

@@ -13,7 +13,7 @@ use super::value::Span;
 use super::written::{Meaning, Written};
 use crate::text::{Secret, Text};
 
-/// The retention of the components' output.
+/// The log files of the components.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Logs {
@@ -29,12 +29,12 @@ pub(crate) struct Logs {
     /// How many files are kept for each component.
     #[schemars(extend("default" = 20), range(min = 1))]
     keep_files: Option<u32>,
-    /// How many MiB all logs together may have; the oldest go first.
+    /// The most MiB of all logs together; the oldest are removed first.
     #[schemars(extend("default" = 1024), range(min = 1))]
     total_mib: Option<u64>,
 }
 
-/// The retention of the components' output.
+/// The log files of the components.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
     /// The folder of the logs; by default `orchestrator_logs` in the fleet's folder.
@@ -80,7 +80,7 @@ impl Logs {
     }
 }
 
-/// The recipients of notifications. Without `command` and `webhook`, none are sent.
+/// Notifications about the fleet. Without `command` and `webhook`, none are sent.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Notify {
@@ -90,7 +90,7 @@ pub(crate) struct Notify {
     /// An http or https address, to which the event is posted as JSON. It is never shown.
     #[schemars(extend("examples" = ["${WEBHOOK}"]))]
     webhook: Option<Written>,
-    /// Which events.
+    /// The events that are sent.
     #[schemars(extend("default" = ["crash", "gave-up", "blocked", "hung", "stopped"]))]
     events: Option<Vec<NotifyEvent>>,
     /// The shortest time between two notifications about one event of one component.
@@ -121,7 +121,7 @@ impl NotifyEvent {
         [Self::Crash, Self::GaveUp, Self::Blocked, Self::Hung, Self::Stopped];
 }
 
-/// The recipients of notifications.
+/// Notifications by a command or a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotifySettings {
     /// A program and its arguments, which gets the event on its standard input; empty for none.

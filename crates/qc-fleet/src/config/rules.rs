@@ -17,35 +17,36 @@ use super::signal_name::SignalName;
 use super::value::{Port, Span};
 use super::written::Written;
 
-/// When a component is started again after it ended.
+/// When a component that has ended is restarted.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Restart {
-    /// After which ends: `always`, `on-failure` (not after exit code 0), `never`.
+    /// The exits after which it is restarted: `always`, `on-failure` (not after exit code 0),
+    /// `never`.
     #[schemars(extend("default" = "always"))]
     when: Option<When>,
-    /// How many restarts are allowed within `window`; at the next end the component is given up.
+    /// How many restarts are allowed within `window`; at the next exit the component is given up.
     #[schemars(extend("default" = 5))]
     max_restarts: Option<u32>,
-    /// The span in which restarts are counted; 0 counts all since it last ran stably.
+    /// The time in which restarts are counted; 0 counts all since it last ran stably.
     #[schemars(extend("default" = 0))]
     window: Option<Span>,
     /// The first restart comes at once, each further one no sooner than this after the one before.
     /// Not beside `backoff`.
     #[schemars(extend("default" = 60))]
     cooldown: Option<Span>,
-    /// Waits a random time instead, whose bound doubles with each restart. Not beside `cooldown`.
+    /// A random delay instead, whose bound doubles with each restart. Not beside `cooldown`.
     #[schemars(extend("examples" = [{ "initial": "1s", "cap": "60s" }]))]
     backoff: Option<Object<Backoff>>,
     /// How long a component must run for its restarts to be forgotten.
     #[schemars(extend("default" = "10m"))]
     stable_after: Option<Span>,
-    /// Exit codes after which it is never started again. 75: its lock is held.
+    /// Exit codes after which it is never restarted. 75: its lock is held.
     #[schemars(extend("default" = [75]))]
     never_after: Option<Vec<i32>>,
 }
 
-/// A wait before restarts whose bound doubles with each.
+/// A random delay before restarts, whose bound doubles with each.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Backoff {
@@ -67,7 +68,8 @@ enum When {
 }
 
 /// When a component counts as ready, so that what depends on it may start: one of `delay`, `port`,
-/// `file`, `lock`, `log`. Without any, as soon as it runs; the server, after `server_settle_seconds`.
+/// `file`, `lock`, `log`. Without any, as soon as it runs; the server, after
+/// `server_settle_seconds`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Ready {
@@ -77,7 +79,7 @@ pub(crate) struct Ready {
     /// It accepts connections at this port of 127.0.0.1.
     #[schemars(extend("examples" = [8000]))]
     port: Option<Port>,
-    /// It has made, or written anew, this file. A relative path starts in the fleet's folder.
+    /// It has created or rewritten this file. A relative path starts in the fleet's folder.
     #[schemars(extend("examples" = ["state/ready"]))]
     file: Option<Written>,
     /// It holds its own lock.
@@ -86,25 +88,24 @@ pub(crate) struct Ready {
     /// It has printed a line that this regular expression matches.
     #[schemars(extend("examples" = ["^connected to "]))]
     log: Option<String>,
-    /// How long that may take; afterwards the start has failed.
+    /// The time to become ready; after it the start has failed.
     #[schemars(extend("default" = "60s"))]
     timeout: Option<Span>,
 }
 
-/// By what a component shows that it is not hung: one of `file` and `output`. Without any, nothing
-/// is expected.
+/// The sign of life of a component: one of `file` and `output`. Without any, none is expected.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Heartbeat")]
 pub(crate) struct Beat {
-    /// It writes this file anew. A relative path starts in the fleet's folder.
+    /// It rewrites this file. A relative path starts in the fleet's folder.
     #[schemars(extend("examples" = ["state/heartbeat"]))]
     file: Option<Written>,
     /// It prints something.
     #[schemars(extend("examples" = [true]))]
     output: Option<bool>,
-    /// The longest silence; after that it counts as hung and is restarted. Without it, 60 s. 0:
-    /// nothing is expected.
+    /// The longest silence; after it the component counts as hung and is restarted. Without it, 60
+    /// s. 0: none is expected.
     #[schemars(extend("examples" = ["60s"]))]
     within: Option<Span>,
 }
@@ -113,10 +114,11 @@ pub(crate) struct Beat {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Stop {
-    /// How long it gets to end after it was asked to, before it is killed.
+    /// The time to end after it was asked, before it is killed.
     #[schemars(extend("default" = "10s"))]
     timeout: Option<Span>,
-    /// The Unix signal that asks it: `SIGINT`, `SIGTERM`, `SIGQUIT`, `SIGHUP`, `SIGUSR1`, `SIGUSR2`.
+    /// The Unix signal that asks it: `SIGINT`, `SIGTERM`, `SIGQUIT`, `SIGHUP`, `SIGUSR1`,
+    /// `SIGUSR2`.
     /// Without it, what the program understands: SIGINT for a Python that has no handler for
     /// SIGTERM, else SIGTERM. Without effect on Windows, where every program gets Ctrl-C.
     #[schemars(extend("examples" = ["SIGTERM"]))]
