@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// What the table of supervising says.
+/// The notes below the table of supervising.
 const SUPERVISING: &str = "\nThe child reports its start over a connection to the benchmark, and ends when asked. *Plain* starts as many children with a log file each, and nothing else.\n\
     Windows has no locks that a child inherits, so each component has a wrapper, a copy of `qc-launch`, which holds its lock and ends with it; *memory* is the working set of the launcher.\n\
     There are no goals: under Wine each start of a process, each lock and each wait is a request to Wine's server, a single thread, and a process takes tens of MiB, so 1000 children and their wrappers do not fit.\n\

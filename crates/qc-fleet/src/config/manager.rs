@@ -48,7 +48,7 @@ pub(crate) struct Manager {
     /// A short form of `defaults.restart.cooldown`.
     #[schemars(extend("default" = 60))]
     pub(crate) restart_cooldown_seconds: Option<Span>,
-    /// Defaults for every component. The key of its kind and `components` override them.
+    /// The settings of every component, unless the key of its kind or `components` say otherwise.
     pub(crate) defaults: Object<Defaults>,
     /// The server, which starts first and stops last.
     pub(crate) server: Object<Server>,
@@ -60,9 +60,9 @@ pub(crate) struct Manager {
     /// name that is none of the others, with a `command` or `script`, is a component of its own.
     #[schemars(extend("examples" = [{ "BRIDGE": { "command": ["bin/bridge.exe", "--quiet"], "ready": { "port": 9000 } }, "BRAIN_ATLAS": { "depends_on": ["WATCHDOG_ATLAS", "BRIDGE"] } }]))]
     pub(crate) components: Entries<Object<One>>,
-    /// The log files of the components.
+    /// The retention of the components' output.
     pub(crate) logs: Object<Logs>,
-    /// Notifications by a command or a webhook.
+    /// The recipients of notifications.
     pub(crate) notify: Object<Notify>,
     /// The address of the metrics for Prometheus, such as `127.0.0.1:9464`. Without it, none are
     /// served.
@@ -74,7 +74,7 @@ pub(crate) struct Manager {
     pub(crate) allow_shared_terminal: bool,
 }
 
-/// Defaults for every component.
+/// The settings of every component.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Defaults {
