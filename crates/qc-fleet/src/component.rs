@@ -221,9 +221,9 @@ pub struct Fleet {
     pub timing: Timing,
     /// The name under which the orchestrator locks.
     pub orchestrator: LockName,
-    /// The log files of the components.
+    /// The retention of the components' output.
     pub logs: LogSettings,
-    /// Notifications by a command or a webhook.
+    /// The recipients of notifications.
     pub notify: NotifySettings,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,

@@ -54,8 +54,7 @@ pub(crate) struct AccountConfig {
     #[serde(default)]
     pub(crate) magic: Option<serde_json::Value>,
     /// The broker's server, which the scripts log in to. One number is one account on all servers;
-    /// a number
-    /// that is two accounts, at two brokers, is written `"account": "NUMBER@BROKER"`.
+    /// a number that is two accounts, at two brokers, is written `"account": "NUMBER@BROKER"`.
     #[serde(default)]
     pub(crate) server: Option<serde_json::Value>,
     /// Whether it is traded. An account without this key is not traded, and `qc-launch check` warns

@@ -48,7 +48,7 @@ pub(crate) struct Manager {
     /// A short form of `defaults.restart.cooldown`.
     #[schemars(extend("default" = 60))]
     pub(crate) restart_cooldown_seconds: Option<Span>,
-    /// Defaults for every component. The key of its kind and `components` override them.
+    /// The settings of every component, unless the key of its kind or `components` say otherwise.
     pub(crate) defaults: Object<Defaults>,
     /// The server, which starts first and stops last.
     pub(crate) server: Object<Server>,
@@ -60,9 +60,9 @@ pub(crate) struct Manager {
     /// name that is none of the others, with a `command` or `script`, is a component of its own.
     #[schemars(extend("examples" = [{ "BRIDGE": { "command": ["bin/bridge.exe", "--quiet"], "ready": { "port": 9000 } }, "BRAIN_ATLAS": { "depends_on": ["WATCHDOG_ATLAS", "BRIDGE"] } }]))]
     pub(crate) components: Entries<Object<One>>,
-    /// The log files of the components.
+    /// The retention of the components' output.
     pub(crate) logs: Object<Logs>,
-    /// Notifications by a command or a webhook.
+    /// The recipients of notifications.
     pub(crate) notify: Object<Notify>,
     /// The address of the metrics for Prometheus, such as `127.0.0.1:9464`. Without it, none are
     /// served.
@@ -74,7 +74,7 @@ pub(crate) struct Manager {
     pub(crate) allow_shared_terminal: bool,
 }
 
-/// Defaults for every component.
+/// The settings of every component.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Defaults {
@@ -82,8 +82,7 @@ pub(crate) struct Defaults {
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
-    /// the
-    /// start waits for that, and a brain for its watchdog's.
+    /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     start_seconds: Option<Span>,
     restart: Object<Restart>,
@@ -119,8 +118,7 @@ pub(crate) struct Server {
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
-    /// the
-    /// start waits for that, and a brain for its watchdog's.
+    /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     start_seconds: Option<Span>,
     restart: Object<Restart>,
@@ -150,8 +148,7 @@ pub(crate) struct Watchdogs {
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
-    /// the
-    /// start waits for that, and a brain for its watchdog's.
+    /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     start_seconds: Option<Span>,
     restart: Object<Restart>,
@@ -182,8 +179,7 @@ pub(crate) struct Brains {
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
     pub(crate) env: Entries<Written>,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
-    /// the
-    /// start waits for that, and a brain for its watchdog's.
+    /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     start_seconds: Option<Span>,
     restart: Object<Restart>,
@@ -231,18 +227,15 @@ pub(crate) struct One {
     #[schemars(extend("examples" = ["C:/MT5/Atlas"]))]
     pub(crate) terminal: Option<Written>,
     /// Whether it only reads its account, and runs beside the brain. Without this, a component with
-    /// an
-    /// account trades it, and no brain can run there. Only for a component of its own.
+    /// an account trades it, and no brain can run there. Only for a component of its own.
     #[schemars(extend("default" = false))]
     pub(crate) shared_account: bool,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
-    /// the
-    /// start waits for that, and a brain for its watchdog's.
+    /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
     pub(crate) start_seconds: Option<Span>,
     /// Whether its script keeps a PID record of its own in `.locks` under the component's name,
-    /// such as
-    /// `.locks/BRIDGE.lock`. The component is still locked, and qc writes no record there.
+    /// such as `.locks/BRIDGE.lock`. The component is still locked, and qc writes no record there.
     #[schemars(extend("default" = false))]
     pub(crate) own_record: bool,
     pub(crate) restart: Object<Restart>,

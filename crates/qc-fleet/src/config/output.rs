@@ -13,7 +13,7 @@ use super::value::Span;
 use super::written::{Meaning, Written};
 use crate::text::{Secret, Text};
 
-/// The log files of the components.
+/// The retention of the components' output.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Logs {
@@ -34,7 +34,7 @@ pub(crate) struct Logs {
     total_mib: Option<u64>,
 }
 
-/// The log files of the components.
+/// The retention of the components' output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
     /// The folder of the logs; by default `orchestrator_logs` in the fleet's folder.
@@ -80,7 +80,7 @@ impl Logs {
     }
 }
 
-/// Notifications about the fleet. Without `command` and `webhook`, none are sent.
+/// The recipients of notifications. Without `command` and `webhook`, none are sent.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Notify {
@@ -121,7 +121,7 @@ impl NotifyEvent {
         [Self::Crash, Self::GaveUp, Self::Blocked, Self::Hung, Self::Stopped];
 }
 
-/// Notifications by a command or a webhook.
+/// The recipients of notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotifySettings {
     /// A program and its arguments, which gets the event on its standard input; empty for none.

@@ -118,9 +118,8 @@ pub(crate) struct Stop {
     #[schemars(extend("default" = "10s"))]
     timeout: Option<Span>,
     /// The Unix signal that asks it: `SIGINT`, `SIGTERM`, `SIGQUIT`, `SIGHUP`, `SIGUSR1`,
-    /// `SIGUSR2`.
-    /// Without it, what the program understands: SIGINT for a Python that has no handler for
-    /// SIGTERM, else SIGTERM. Without effect on Windows, where every program gets Ctrl-C.
+    /// `SIGUSR2`. Without it, what the program understands: SIGINT for a Python that has no handler
+    /// for SIGTERM, else SIGTERM. Without effect on Windows, where every program gets Ctrl-C.
     #[schemars(extend("examples" = ["SIGTERM"]))]
     pub(crate) signal: Option<SignalName>,
     /// The treatment of a brain whose watchdog was given up: `stop` it, or `keep` it. A brain whose
