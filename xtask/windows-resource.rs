@@ -18,6 +18,20 @@ fn main() {
     }
 }
 
+/// A program path or a folder may have more than 260 characters, where the system is set up so. The level
+/// keeps Windows from guessing by the program's name that it needs an administrator.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/sbscs/application-manifests>
+const MANIFEST: &str = r#"<assembly xmlns="urn:schemas-microsoft-com:asm.v1" manifestVersion="1.0">
+<trustInfo xmlns="urn:schemas-microsoft-com:asm.v3"><security><requestedPrivileges>
+<requestedExecutionLevel level="asInvoker" uiAccess="false"/>
+</requestedPrivileges></security></trustInfo>
+<application xmlns="urn:schemas-microsoft-com:asm.v3"><windowsSettings>
+<longPathAware xmlns="http://schemas.microsoft.com/SMI/2016/WindowsSettings">true</longPathAware>
+</windowsSettings></application>
+</assembly>
+"#;
+
 fn embed() -> io::Result<()> {
     let variable = |name: &str| env::var(name).map_err(io::Error::other);
     let name = variable("CARGO_PKG_NAME")?;
@@ -30,6 +44,7 @@ fn embed() -> io::Result<()> {
         .set("InternalName", &name)
         .set("OriginalFilename", &format!("{name}.exe"))
         .set("LegalCopyright", "MIT license")
+        .set_manifest(MANIFEST)
         .set_icon(icon.to_str().ok_or_else(|| io::Error::other("the folder's name is no text"))?);
     resource.compile_for(&name)
 }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use qc_process::{Process, identity_of};
 use qc_tests::{Finished, Program, SampleFleet, python};
