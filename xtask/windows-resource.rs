@@ -1,4 +1,5 @@
-//! The build script of the four tools: gives a Windows program its version and its icon.
+//! The build script of the four tools: gives a Windows program its version, its icon and its
+//! manifest.
 //!
 //! Elsewhere it does nothing, nor for MSVC on another system, where programs can be checked but not
 //! linked. Without a resource compiler the program works all the same; `cargo xtask dist` refuses it.
@@ -14,7 +15,7 @@ fn main() {
         return;
     }
     if let Err(error) = embed() {
-        println!("cargo::warning=the program has no version and no icon: {error}");
+        println!("cargo::warning=the program has no version, no icon and no manifest: {error}");
     }
 }
 
