@@ -1,4 +1,5 @@
-//! The build script of the four tools: gives a Windows program its version and its icon.
+//! The build script of the four tools: gives a Windows program its version, its icon and its
+//! manifest.
 //!
 //! Elsewhere it does nothing, nor for MSVC on another system, where programs can be checked but not
 //! linked. Without a resource compiler the program works all the same; `cargo xtask dist` refuses it.
@@ -14,9 +15,23 @@ fn main() {
         return;
     }
     if let Err(error) = embed() {
-        println!("cargo::warning=the program has no version and no icon: {error}");
+        println!("cargo::warning=the program has no version, no icon and no manifest: {error}");
     }
 }
+
+/// A program path or a folder may have more than 260 characters, where the system is set up so. The level
+/// keeps Windows from guessing by the program's name that it needs an administrator.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/sbscs/application-manifests>
+const MANIFEST: &str = r#"<assembly xmlns="urn:schemas-microsoft-com:asm.v1" manifestVersion="1.0">
+<trustInfo xmlns="urn:schemas-microsoft-com:asm.v3"><security><requestedPrivileges>
+<requestedExecutionLevel level="asInvoker" uiAccess="false"/>
+</requestedPrivileges></security></trustInfo>
+<application xmlns="urn:schemas-microsoft-com:asm.v3"><windowsSettings>
+<longPathAware xmlns="http://schemas.microsoft.com/SMI/2016/WindowsSettings">true</longPathAware>
+</windowsSettings></application>
+</assembly>
+"#;
 
 fn embed() -> io::Result<()> {
     let variable = |name: &str| env::var(name).map_err(io::Error::other);
@@ -30,6 +45,7 @@ fn embed() -> io::Result<()> {
         .set("InternalName", &name)
         .set("OriginalFilename", &format!("{name}.exe"))
         .set("LegalCopyright", "MIT license")
+        .set_manifest(MANIFEST)
         .set_icon(icon.to_str().ok_or_else(|| io::Error::other("the folder's name is no text"))?);
     resource.compile_for(&name)
 }

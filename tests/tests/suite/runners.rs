@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use qc_process::{Process, identity_of};
 use qc_tests::{Finished, Program, SampleFleet, python};
@@ -155,6 +154,8 @@ fn is_the_brain_and_stopped(fleet: &SampleFleet, args: &[&str]) -> Finished {
 #[cfg(unix)]
 #[test]
 fn a_brain_that_the_dynamic_loader_runs_is_that_brain_and_may_clean_up() {
+    use std::process::Command;
+
     let Some(python) = python() else { return };
     let found =
         Command::new("sh").args(["-c", "ls /lib*/ld-*.so* /lib/*/ld-*.so* 2>/dev/null"]).output();

@@ -36,7 +36,7 @@ const SYSTEM: [&str; 19] = [
 /// Reads the programs for `target` from `dir`.
 ///
 /// # Errors
-/// If one is missing, or on Windows has no version and icon or needs what not every Windows has.
+/// If one is missing, or on Windows has no version, icon and manifest or needs what not every Windows has.
 pub(crate) fn read(dir: &Path, target: Target) -> Result<Vec<File>> {
     let suffix = if target == Target::Windows { ".exe" } else { "" };
     let mut programs = Vec::new();
@@ -58,8 +58,11 @@ fn check_resources(tool: &str, program: &[u8]) -> Result<()> {
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let icon = [40_u32, 16, 32].map(u32::to_le_bytes).concat();
     ensure!(
-        holds(&utf16("ProductVersion")) && holds(&utf16(&format!("{tool}.exe"))) && holds(&icon),
-        "{tool}.exe has no version or no icon; see the warnings of its build script"
+        holds(&utf16("ProductVersion"))
+            && holds(&utf16(&format!("{tool}.exe")))
+            && holds(&icon)
+            && holds(b"longPathAware"),
+        "{tool}.exe has no version, no icon or no manifest; see the warnings of its build script"
     );
     Ok(())
 }

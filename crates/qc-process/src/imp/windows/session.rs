@@ -11,6 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use windows_sys::Win32::Foundation::{HWND, LPARAM, LRESULT, WPARAM};
+use windows_sys::Win32::System::Shutdown::ShutdownBlockReasonCreate;
 use windows_sys::Win32::System::Threading::SetProcessShutdownParameters;
 use windows_sys::Win32::UI::WindowsAndMessaging::{
     CreateWindowExW, DefWindowProcW, DispatchMessageW, GetMessageW, MSG, RegisterClassW, WM_CLOSE,
@@ -22,6 +23,10 @@ use super::{console, sys};
 use crate::Interrupt;
 
 const CLASS: PCWSTR = w!("qc session");
+
+/// What the system shows while it waits.
+const REASON: PCWSTR =
+    w!("The fleet is being stopped: brains first, then what guards their positions.");
 
 /// The first place in the order in which programs are told; all begin at 0x280.
 ///
@@ -37,7 +42,7 @@ pub(crate) fn watch_session() -> io::Result<()> {
         let made = make_window();
         let is_made = made.is_ok();
         // The receiver waits for this.
-        let _ = sender.send(made);
+        let _ = sender.send(made.map(drop));
         if is_made {
             pass_messages();
         }
@@ -45,7 +50,7 @@ pub(crate) fn watch_session() -> io::Result<()> {
     receiver.recv().unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-fn make_window() -> io::Result<()> {
+fn make_window() -> io::Result<HWND> {
     let class =
         WNDCLASSW { lpfnWndProc: Some(handle_message), lpszClassName: CLASS, ..Default::default() };
     // SAFETY: `class` is a live local, and its name and function live as long as the program.
@@ -57,7 +62,7 @@ fn make_window() -> io::Result<()> {
     let window = unsafe {
         CreateWindowExW(0, CLASS, CLASS, 0, 0, 0, 0, 0, none, none, none, std::ptr::null())
     };
-    if window.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if window.is_null() { Err(io::Error::last_os_error()) } else { Ok(window) }
 }
 
 /// Gives each message to `handle_message`, for as long as the program runs.
@@ -80,6 +85,8 @@ unsafe extern "system" fn handle_message(
         // Zero says that the session goes on after all. To return would say that the program may be
         // ended.
         WM_ENDSESSION if wide != 0 => {
+            // Without it the user sees a program that does not answer, and may end it.
+            let _ = give_reason(window);
             console::heard(Interrupt::Close);
             0
         }
@@ -92,8 +99,20 @@ unsafe extern "system" fn handle_message(
     }
 }
 
+/// Shows the user what the end of the session waits for.
+///
+/// # Errors
+/// Whatever the system reports; Wine shows nothing.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/winuser/nf-winuser-shutdownblockreasoncreate>
+fn give_reason(window: HWND) -> io::Result<()> {
+    // SAFETY: the window is this thread's, and the text is a constant that ends in zero.
+    sys::checked(unsafe { ShutdownBlockReasonCreate(window, REASON) })
+}
+
 #[cfg(test)]
 mod tests {
+    use windows_sys::Win32::System::Shutdown::ShutdownBlockReasonQuery;
     use windows_sys::Win32::System::Threading::GetProcessShutdownParameters;
 
     use super::*;
@@ -106,5 +125,22 @@ mod tests {
         // SAFETY: both out-pointers are live locals.
         assert_ne!(unsafe { GetProcessShutdownParameters(&mut level, &mut flags) }, 0);
         assert_eq!(level, FIRST);
+    }
+
+    #[test]
+    fn the_user_sees_what_the_end_of_the_session_waits_for() {
+        let Ok(window) = make_window() else {
+            eprintln!("NOT TESTED here: the reason for a late end of the session: no window");
+            return;
+        };
+        if let Err(error) = give_reason(window) {
+            // Wine has no such call.
+            eprintln!("NOT TESTED here: the reason for a late end of the session: {error}");
+            return;
+        }
+        let mut length = 0;
+        // SAFETY: without a buffer, the call only writes the length, a live local.
+        unsafe { ShutdownBlockReasonQuery(window, std::ptr::null_mut(), &mut length) };
+        assert!(length > 0, "{length}");
     }
 }
