@@ -24,7 +24,7 @@ use crate::Interrupt;
 
 const CLASS: PCWSTR = w!("qc session");
 
-/// What the system shows while it waits.
+/// The text that the system shows while it waits.
 const REASON: PCWSTR =
     w!("The fleet is being stopped: brains first, then what guards their positions.");
 
