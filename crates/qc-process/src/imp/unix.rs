@@ -7,6 +7,7 @@ mod listener;
 mod loader;
 mod local;
 mod machine;
+mod mark;
 mod open_files;
 mod relay;
 mod signals;
