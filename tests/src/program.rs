@@ -47,6 +47,7 @@ impl Program {
             keep: Vec::new(),
             machine_guards: Vec::new(),
             end_with_parent: false,
+            mark: None,
             chain: None,
         };
         let child = spawn

@@ -142,6 +142,7 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
         keep: Vec::new(),
         machine_guards: Vec::new(),
         end_with_parent: true,
+        mark: None,
         chain: Some(qc_fleet::CHAIN),
     };
     let started = |lock: &Lock| {

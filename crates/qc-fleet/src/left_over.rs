@@ -1,7 +1,7 @@
 //! The programs that a run of a component has started and that live on after it.
 //!
 //! They are known by the variables that `qc-launch` gives to each component, which whatever it starts
-//! inherits. A program that runs a component's script is a copy of that and never counts as left over.
+//! inherits, and by the component's mark, which a program can't lose. A program that runs a component's script is a copy of that and never counts as left over.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -17,7 +17,8 @@ use qc_process::{
 use crate::evidence::{Untouchable, identity_in};
 use crate::matching::runs_python;
 use crate::program::{shown_program, untouchable};
-use crate::title::is_overwritten;
+use crate::run_mark::with_run_marks;
+use crate::title::has_own_title;
 use crate::{Fleet, Role, Snapshot, Target, without_false_title};
 
 /// The environment variable by which a component, and what it starts, knows its name.
@@ -97,8 +98,8 @@ impl LeftOver {
 
 /// Finds what the runs of the components that `is_meant` accepts have started and that runs now,
 /// whether or not they have ended. `locks` is the folder of the fleet's locks; `known` are processes
-/// that are known to be of a component's run, whatever their environment; the processes `spared` are left
-/// out.
+/// that are known to be of a component's run, whatever their environment; `former` are components that
+/// the config names no longer; the processes `spared` are left out.
 ///
 /// # Errors
 /// If the system's process list can't be read.
@@ -107,8 +108,10 @@ pub fn left_over(
     locks: &Path,
     is_meant: impl Fn(&str) -> bool,
     known: &HashMap<Identity, String>,
+    former: &[String],
     spared: &[Identity],
 ) -> io::Result<Vec<LeftOver>> {
+    let held = LockDir::new(locks).list().unwrap_or_default();
     let id = inspect::folder_id(locks);
     let of_fleet = |(pid, [component, folder, its_id]): (u32, [Option<OsString>; 3])| {
         let component = component?.into_string().ok().filter(|name| is_meant(name))?;
@@ -127,8 +130,13 @@ pub fn left_over(
             marked.entry(process.pid).or_insert_with(|| component.clone());
         }
     }
+    let names = fleet.components.iter().map(|one| one.name.as_str());
+    let names = names.chain(former.iter().map(String::as_str));
+    let names = names.chain(held.iter().map(|lock| lock.name.as_str()));
+    for (pid, component) in with_run_marks(locks, names.filter(|name| is_meant(name)))? {
+        marked.entry(pid).or_insert(component);
+    }
     let mut found = judge(fleet, &marked, spared, &has_guard)?;
-    let held = LockDir::new(locks).list().unwrap_or_default();
     for one in found.iter_mut().filter(|one| one.fate == Fate::Ends) {
         let is_its = |lock: &&LockEntry| identity_in(lock) == Some(&one.process.identity);
         let other =
@@ -209,7 +217,7 @@ fn judge(
             Fate::Spared("part of what trading terminals run on")
         } else if let Some(copy) = copy {
             Fate::Copy(copy.clone())
-        } else if runs_python(process) && is_overwritten(&process.args) {
+        } else if runs_python(process) && has_own_title(process) {
             // With a title of its own, the component itself would look like this.
             Fate::Copy(component.clone())
         } else if line().skip(1).any(|one| tool_pids.contains(&one.identity.pid)) {

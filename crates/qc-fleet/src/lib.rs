@@ -41,6 +41,7 @@ mod order;
 mod program;
 mod reference;
 mod root;
+mod run_mark;
 mod schema;
 mod snapshot;
 mod stop;
@@ -71,6 +72,7 @@ pub use matching::{Match, Matcher, Place};
 pub use may_start::{Beside, MayStart, Obstacle, Survey};
 pub use reference::{Group, Key, Kind, reference};
 pub use root::{CONFIG_FILE, find_root, same_folder};
+pub use run_mark::run_mark;
 pub use schema::schema;
 pub use snapshot::Snapshot;
 pub use stop::{

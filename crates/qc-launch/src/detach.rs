@@ -41,6 +41,7 @@ pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure>
         keep: Vec::new(),
         machine_guards: Vec::new(),
         end_with_parent: false,
+        mark: None,
         chain: None,
     };
     let (mut child, ends_with_session) = spawn.start_detached()?;

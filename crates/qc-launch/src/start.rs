@@ -7,7 +7,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use qc_fleet::{
-    COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Component,
+    COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Component, run_mark,
 };
 use qc_lock_core::{AccountUse, LockDir, LockError, LockForChild, PAPER_VARIABLE, StartError};
 use qc_process::{
@@ -179,6 +179,7 @@ impl Starter<'_> {
             keep: Vec::new(),
             machine_guards: Vec::new(),
             end_with_parent: false,
+            mark: run_mark(self.locks.path(), component.name.as_str()),
             chain: None,
         }
     }

@@ -150,6 +150,7 @@ impl<'a> Copies<'a> {
             self.locks.path(),
             is_meant,
             &HashMap::new(),
+            &[],
             &self.scope.spared,
         )?;
         let has_helper =

@@ -74,6 +74,9 @@ pub struct Spawn<'a> {
     /// On Windows: end it when this program ends, however that happens. What the child itself
     /// starts is free, unless `chain` says otherwise. Without meaning on Unix.
     pub end_with_parent: bool,
+    /// The number by which it and all that it starts are found again whatever they do, see
+    /// [`crate::inspect::with_marks`]. A component has one for each fleet. Without meaning on Windows.
+    pub mark: Option<u64>,
     /// On Windows, with `end_with_parent`: what the child launches in its place ends with this program,
     /// too, holds the guards, and is waited for by [`crate::Relay::wait`]. Without meaning on Unix, where
     /// processes inherit what they hold.

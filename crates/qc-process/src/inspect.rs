@@ -50,6 +50,16 @@ pub fn with_variables<const N: usize>(
     imp::with_variables(names)
 }
 
+/// Returns the processes that were started with a [`crate::Spawn::mark`], or by such a process, each with
+/// the number. Processes that do not show it, such as those of other users, are left out; so are those
+/// whose number an administrator's limit has not let through. Empty on Windows.
+///
+/// # Errors
+/// If the system's process list can't be read at all.
+pub fn with_marks() -> io::Result<Vec<(u32, u64)>> {
+    imp::with_marks()
+}
+
 /// Returns the processes of these sessions, each with the session. Windows has no such sessions, and
 /// returns none.
 ///
@@ -174,6 +184,43 @@ mod tests {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// Windows has no such number.
+    #[cfg(unix)]
+    #[test]
+    fn what_a_marked_process_starts_is_marked_whatever_it_does() {
+        use std::io::Read;
+
+        use crate::{Console, Output, Process, Spawn};
+
+        let (mut lines, output) = std::io::pipe().unwrap();
+        let mark = 0x5143_0000_0000_0000 | u64::from(std::process::id());
+        let script = "setsid env -i sleep 30 >/dev/null 2>&1 & echo $!";
+        let spawn = Spawn {
+            program: "sh".into(),
+            args: vec!["-c".into(), script.into()],
+            current_dir: None,
+            env: Vec::new(),
+            output: Output::Pipe(&output),
+            console: Console::Own,
+            keep: Vec::new(),
+            machine_guards: Vec::new(),
+            end_with_parent: false,
+            mark: Some(mark),
+            chain: None,
+        };
+        let mut child = spawn.start(|_| Ok(())).unwrap();
+        drop(output);
+        let mut pid = String::new();
+        lines.read_to_string(&mut pid).unwrap();
+        child.wait().unwrap();
+        let pid: u32 = pid.trim().parse().unwrap();
+        let found = with_marks().unwrap();
+        assert!(found.contains(&(pid, mark)), "{found:?}");
+        assert!(!found.iter().any(|one| one.0 == std::process::id()));
+        let sleeper = crate::identity_of(pid).unwrap();
+        Process::open(&sleeper).unwrap().expect("it runs").kill().unwrap();
     }
 
     #[cfg(unix)]

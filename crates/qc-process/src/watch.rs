@@ -120,6 +120,7 @@ mod tests {
             keep: Vec::new(),
             machine_guards: Vec::new(),
             end_with_parent: false,
+            mark: None,
             chain: None,
         };
         spawn.start(|_| Ok(())).unwrap()

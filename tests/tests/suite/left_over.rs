@@ -448,6 +448,69 @@ fn a_brain_that_becomes_a_daemon_without_its_lock_runs_once_and_is_stopped_with_
     assert_eq!(daemons(&fleet).len(), 1, "it ran more than once");
 }
 
+/// A brain that becomes a daemon as libraries make one: nothing open, a title over its command line, no
+/// variables, a session that is not its launcher's.
+#[cfg(unix)]
+const HIDDEN_DAEMON: &str = "
+import ctypes, os, sys, time
+if os.fork():
+    while not any(it.startswith('daemon-') for it in os.listdir(FOLDER)): time.sleep(0.02)
+    os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+os.chdir('/')
+os.closerange(0, 4096)
+begin, end = [int(it) for it in open('/proc/self/stat').read().rsplit(')', 1)[1].split()[45:49:3]]
+title = TITLE[:end - begin - 1]
+ctypes.memset(begin, 0, end - begin)
+ctypes.memmove(begin, title, len(title))
+with open(os.path.join(FOLDER, 'daemon-%d' % os.getpid()), 'w'): pass
+while True: time.sleep(0.1)
+";
+
+#[cfg(unix)]
+fn hidden_daemon(fleet: &SampleFleet, title: &str) {
+    let Some(python) = qc_tests::python() else { return };
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
+    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    let folder = format!("FOLDER = {:?}\nTITLE = b'{title}'\n", fleet.root().to_str().unwrap());
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), folder + HIDDEN_DAEMON).unwrap();
+}
+
+/// Windows programs don't fork, and can't change their command lines.
+#[cfg(unix)]
+#[test]
+fn a_daemon_without_files_variables_and_command_line_runs_once_and_is_stopped_with_the_fleet() {
+    if qc_tests::python().is_none() {
+        return;
+    }
+    // A short title leaves empty words behind it; a long one leaves none.
+    for title in ["t", "trades the first account all day and all night long, with no end"] {
+        let fleet = fleet("");
+        hidden_daemon(&fleet, title);
+        let mut launch = fleet.launch(&[], |_| ());
+        let daemon = await_daemon(&fleet);
+        assert!(qc_process::inspect::variables_of(daemon.pid, ["QC_COMPONENT"]).is_none());
+        let pid = format!("(PID {})", daemon.pid);
+        launch.wait_until("the daemon blocks it", |line| {
+            line.contains("BLOCKED BRAIN_LARISSA: its last run goes on as ") && line.contains(&pid)
+        });
+        // Another launcher knows it, too.
+        launch.kill();
+        let _ = launch.finish();
+        let mut launch = fleet.launch(&[], |_| ());
+        launch.wait_until("the daemon blocks it again", |line| {
+            line.contains("BLOCKED BRAIN_LARISSA: its last run goes on as ") && line.contains(&pid)
+        });
+        let stopped = fleet.run("qc-shutdown", &["--yes", "--timeout", "3s"]);
+        assert_eq!(stopped.code, 0, "{stopped:?}");
+        assert!(!is_alive(&daemon), "{stopped:?}");
+        assert_eq!(daemons(&fleet).len(), 1, "it ran more than once");
+    }
+}
+
 /// A brain that starts a worker without its variables, and without anything that it has open.
 #[cfg(unix)]
 const CLEAN: &str = "
@@ -477,6 +540,35 @@ fn a_worker_of_a_crashed_brains_session_is_ended_whatever_its_environment() {
         json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
     fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
     std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), CLEAN).unwrap();
+    std::fs::write(fleet.root().join("worker.py"), WORKER).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_LARISSA");
+    let worker = await_daemon(&fleet);
+    kill(&brain(&fleet));
+    launch.wait_for(&format!("worker.py (PID {}), left behind by BRAIN_LARISSA", worker.pid));
+    launch.wait_for("started BRAIN_LARISSA");
+    assert!(!is_alive(&worker));
+}
+
+/// A brain that starts a worker without its variables and files, and outside of its session.
+#[cfg(unix)]
+const APART: &str = "
+import subprocess, sys, time
+subprocess.Popen([sys.executable, 'worker.py'], env={}, start_new_session=True)
+while True: time.sleep(0.1)
+";
+
+#[cfg(unix)]
+#[test]
+fn a_worker_without_variables_in_a_session_of_its_own_is_ended_before_the_brain_comes_back() {
+    let Some(python) = qc_tests::python() else { return };
+    let fleet = fleet("");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
+    let more =
+        json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), APART).unwrap();
     std::fs::write(fleet.root().join("worker.py"), WORKER).unwrap();
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");

@@ -71,6 +71,7 @@ fn a_child_that_is_cut_while_it_writes_loses_nothing_it_need_not_lose() {
         keep: Vec::new(),
         machine_guards: Vec::new(),
         end_with_parent: true,
+        mark: None,
         chain: None,
     };
     let mut child = spawn.start(|_| Ok(())).expect("it can be started");

@@ -44,7 +44,7 @@ pub fn plan_seen(
 ) -> io::Result<StopPlan> {
     let plan = StopPlan::new(fleet, snapshot, scope, timeout);
     let is_meant = |name: &str| scope.means_left_over(fleet, snapshot, name);
-    let mut left = left_over(fleet, locks.path(), is_meant, &HashMap::new(), &scope.spared)?;
+    let mut left = left_over(fleet, locks.path(), is_meant, &HashMap::new(), &[], &scope.spared)?;
     let keepers = keepers(locks, entries, snapshot, is_meant, &left);
     left.extend(judge_left_over(fleet, &keepers, &scope.spared)?);
     left.retain(LeftOver::ends_with_fleet);

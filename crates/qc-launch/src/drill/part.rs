@@ -179,6 +179,7 @@ fn start(
         keep: Vec::new(),
         machine_guards: Vec::new(),
         end_with_parent: true,
+        mark: None,
         chain: None,
     };
     let child = spawn.start(|_| Ok(()))?;

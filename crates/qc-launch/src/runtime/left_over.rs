@@ -83,7 +83,7 @@ impl Runtime<'_> {
         let ids: HashSet<Id> = lives.iter().map(|(id, _)| *id).collect();
         let is_meant = |name: &str| self.roster.id(name).is_some_and(|id| ids.contains(&id));
         let found = match self.spared_of_left_over() {
-            Ok(spared) => self.found_left_over(is_meant, &spared),
+            Ok(spared) => self.found_left_over(is_meant, &[], &spared),
             Err(error) => Err(error),
         };
         let found = match found {
@@ -115,11 +115,12 @@ impl Runtime<'_> {
     fn found_left_over(
         &self,
         is_meant: impl Fn(&str) -> bool,
+        former: &[String],
         spared: &[Identity],
     ) -> io::Result<Vec<LeftOver>> {
         let seen = self.left_overs.seen.iter();
         let known = seen.map(|(process, (_, name))| (process.clone(), name.clone())).collect();
-        left_over(&self.fleet, self.locks.path(), is_meant, &known, spared)
+        left_over(&self.fleet, self.locks.path(), is_meant, &known, former, spared)
     }
 
     /// Notes what is in the sessions of these, whose runs have just ended, so that their number is
@@ -248,8 +249,10 @@ impl Runtime<'_> {
             return;
         }
         let is_meant = |name: &str| removed.contains_key(&name.to_lowercase());
-        let found =
-            self.spared_of_left_over().and_then(|spared| self.found_left_over(is_meant, &spared));
+        let former: Vec<String> = removed.keys().cloned().collect();
+        let found = self
+            .spared_of_left_over()
+            .and_then(|spared| self.found_left_over(is_meant, &former, &spared));
         match found {
             Ok(found) => {
                 for one in found.into_iter().filter(LeftOver::ends_with_fleet) {
@@ -286,7 +289,7 @@ impl Runtime<'_> {
     fn end_all_left_over(&mut self) -> io::Result<bool> {
         let spared = self.spared_of_left_over()?;
         let is_meant = |name: &str| self.roster.id(name).is_some();
-        let mut left = self.found_left_over(is_meant, &spared)?;
+        let mut left = self.found_left_over(is_meant, &[], &spared)?;
         left.retain(|one| one.ends_with_fleet() && !self.is_in_own_session(&one.process));
         let names: HashMap<Identity, String> =
             left.iter().map(|one| (one.process.identity.clone(), one.text())).collect();

@@ -16,7 +16,7 @@ use windows as system;
 pub(crate) use system::die;
 pub(crate) use system::inspect::{
     children_with_titles, first_folder, folder_id, in_sessions, loads_python, open_in, sees_file,
-    sees_same, user_of, variables_of, with_variables,
+    sees_same, user_of, variables_of, with_marks, with_variables,
 };
 pub(crate) use system::{
     AT_LOG_ON, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LAUNCH_COMMAND,

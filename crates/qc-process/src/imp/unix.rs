@@ -8,6 +8,7 @@ mod loader;
 mod local;
 mod machine;
 mod machine_view;
+mod mark;
 mod open_files;
 mod relay;
 mod signals;

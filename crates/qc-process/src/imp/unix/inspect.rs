@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use super::mark::with_marks;
 use super::{file_id, read_at_once};
 use crate::{Identity, identity_of, in_parts};
 

@@ -114,6 +114,7 @@ pub(crate) fn spawn(
                 .collect()
         },
         own_session: spawn.console == Console::Own,
+        mark: spawn.mark,
         to_default: signals::to_default(spawn.console == Console::Own),
         mask: signals::empty_set(),
         ours: ours.as_raw_fd(),
@@ -234,6 +235,7 @@ struct BeforeExec<'a> {
     output: Option<RawFd>,
     kept: Vec<RawFd>,
     own_session: bool,
+    mark: Option<u64>,
     to_default: Vec<c_int>,
     mask: libc::sigset_t,
     ours: RawFd,
@@ -278,6 +280,9 @@ impl BeforeExec<'_> {
         if self.own_session {
             // SAFETY: takes nothing.
             checked(unsafe { libc::setsid() })?;
+        }
+        if let Some(mark) = self.mark {
+            super::mark::set(mark);
         }
         let targets = [(self.input, 0), (self.output, 1), (self.output, 2)];
         for (from, to) in targets {
