@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 
 use crate::tools;
 
-/// An account that no other test uses.
-const RHEA: [(&str, u64); 1] = [("RHEA", 7_311_001)];
+/// The account of each test: tests of one machine see each other's brains.
+const COMMAND: [(&str, u64); 1] = [("COMMAND", 7_311_001)];
+const AGAIN_ELSEWHERE: [(&str, u64); 1] = [("AGAIN", 7_311_002)];
+const IMPORTED: [(&str, u64); 1] = [("IMPORTED", 7_311_003)];
+#[cfg(unix)]
+const LOADED: [(&str, u64); 1] = [("LOADED", 7_311_004)];
 
 /// A brain that runs until it is asked.
 const WAITING: &str = "import time\nprint('ready', flush=True)\ntime.sleep(100)\n";
@@ -20,7 +24,7 @@ const WAITING: &str = "import time\nprint('ready', flush=True)\ntime.sleep(100)\
 const RUNNER: &str = "import os, subprocess, sys
 environment = {**os.environ, 'PYTHONPATH': os.getcwd()}
 try:
-    sys.exit(subprocess.call([sys.executable, *sys.argv[1:], 'BRAIN_RHEA.py'], env=environment))
+    sys.exit(subprocess.call([sys.executable, *sys.argv[1:], 'BRAIN_COMMAND.py'], env=environment))
 except KeyboardInterrupt:
     pass
 ";
@@ -31,14 +35,14 @@ if 'AGAIN' in os.environ:
     print('ready %d' % os.getpid(), flush=True)
     time.sleep(100)
 environment = {**os.environ, 'AGAIN': '1', 'PYTHONPATH': os.getcwd()}
-subprocess.Popen([sys.executable, '-m', 'BRAIN_RHEA'], cwd=os.environ['ELSEWHERE'], env=environment)
+subprocess.Popen([sys.executable, '-m', 'BRAIN_AGAIN'], cwd=os.environ['ELSEWHERE'], env=environment)
 ";
 
 /// Takes the brain's lock as the drop-in does, and waits.
 const LOCKED: &str = "import os, sys, time
 sys.path.insert(0, os.environ['DROP_IN'])
 from process_lock import ProcessLock
-with ProcessLock('BRAIN_RHEA'):
+with ProcessLock('BRAIN_COMMAND'):
     print('ready', flush=True)
     time.sleep(100)
 ";
@@ -49,9 +53,9 @@ fn own(fleet: &SampleFleet) -> Vec<Value> {
 
 /// A fleet whose brain is started by `python runner.py`.
 fn with_runner(python: &Path, args: &[&str], script: &str) -> SampleFleet {
-    let fleet = SampleFleet::new(tools(), &RHEA);
+    let fleet = SampleFleet::new(tools(), &COMMAND);
     fs::write(fleet.root().join("runner.py"), RUNNER).unwrap();
-    fs::write(fleet.root().join("BRAIN_RHEA.py"), script).unwrap();
+    fs::write(fleet.root().join("BRAIN_COMMAND.py"), script).unwrap();
     let command: Vec<&str> =
         [python.to_str().unwrap(), "runner.py"].into_iter().chain(args.iter().copied()).collect();
     let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts");
@@ -59,11 +63,11 @@ fn with_runner(python: &Path, args: &[&str], script: &str) -> SampleFleet {
         "command": command, "ready": { "log": "^ready" }, "env": { "DROP_IN": drop_in },
     });
     fleet.configure(&json!({
-        "ACCOUNTS": { "RHEA": { "account": RHEA[0].1, "enabled": true } },
+        "ACCOUNTS": { "COMMAND": { "account": COMMAND[0].1, "enabled": true } },
         "PROCESS_MANAGER": {
             "server": { "enabled": false }, "watchdog_stagger_seconds": 0,
             "brain_stagger_seconds": 0, "restart_cooldown_seconds": 0,
-            "components": { "BRAIN_RHEA": brain },
+            "components": { "BRAIN_COMMAND": brain },
         },
     }));
     fleet
@@ -75,14 +79,14 @@ fn a_command_and_the_brain_that_it_runs_are_one_and_are_adopted() {
     for (args, script) in [(&[][..], WAITING), (&["-u"], LOCKED)] {
         let fleet = with_runner(python, args, script);
         let mut launch = fleet.launch(&[], |_| ());
-        launch.wait_for("BRAIN_RHEA is ready");
+        launch.wait_for("BRAIN_COMMAND is ready");
         let check = fleet.run("qc-ps", &["--check"]);
         assert_eq!(check.code, 0, "{check:?}");
         launch.kill();
         drop(launch);
         let mut launch = fleet.launch(&[], |_| ());
-        launch.wait_for("adopted BRAIN_RHEA");
-        let stopped = fleet.run("qc-launch", &["stop", "BRAIN_RHEA"]);
+        launch.wait_for("adopted BRAIN_COMMAND");
+        let stopped = fleet.run("qc-launch", &["stop", "BRAIN_COMMAND"]);
         assert_eq!(stopped.code, 0, "{stopped:?}");
         let left: Vec<Value> = own(&fleet)
             .into_iter()
@@ -97,22 +101,22 @@ fn a_command_and_the_brain_that_it_runs_are_one_and_are_adopted() {
 #[test]
 fn a_brain_that_has_started_itself_again_from_elsewhere_is_stopped() {
     let Some(python) = python() else { return };
-    let fleet = SampleFleet::new(tools(), &RHEA);
+    let fleet = SampleFleet::new(tools(), &AGAIN_ELSEWHERE);
     let elsewhere = tempfile::tempdir().unwrap();
-    fs::write(fleet.root().join("BRAIN_RHEA.py"), AGAIN).unwrap();
+    fs::write(fleet.root().join("BRAIN_AGAIN.py"), AGAIN).unwrap();
     let locks = fleet.root().join(".locks");
     let env = [
-        ("QC_COMPONENT", "BRAIN_RHEA"),
+        ("QC_COMPONENT", "BRAIN_AGAIN"),
         ("QC_COMPONENT_LOCKS", locks.to_str().unwrap()),
         ("ELSEWHERE", elsewhere.path().to_str().unwrap()),
     ];
-    let mut first = Program::start(python, &["BRAIN_RHEA.py"], fleet.root(), &env, |_| ());
+    let mut first = Program::start(python, &["BRAIN_AGAIN.py"], fleet.root(), &env, |_| ());
     let line = first.wait_for("ready");
     let pid: u32 = line.trim().trim_start_matches("ready ").parse().unwrap();
     let again = identity_of(pid).unwrap();
     let rows = own(&fleet);
     let shown: Vec<_> = rows.iter().map(|row| (&row["component"], &row["pids"])).collect();
-    assert_eq!(shown, [(&json!("BRAIN_RHEA"), &json!([pid]))], "{rows:#?}");
+    assert_eq!(shown, [(&json!("BRAIN_AGAIN"), &json!([pid]))], "{rows:#?}");
     let stopped = fleet.run("qc-shutdown", &["--yes"]);
     let is_left = Process::open(&again).unwrap().is_some();
     if let Some(left) = Process::open(&again).unwrap() {
@@ -125,25 +129,25 @@ fn a_brain_that_has_started_itself_again_from_elsewhere_is_stopped() {
 #[test]
 fn a_brain_that_code_imports_is_that_brain() {
     let Some(python) = python() else { return };
-    let fleet = SampleFleet::new(tools(), &RHEA);
-    fs::write(fleet.root().join("BRAIN_RHEA.py"), WAITING).unwrap();
+    let fleet = SampleFleet::new(tools(), &IMPORTED);
+    fs::write(fleet.root().join("BRAIN_IMPORTED.py"), WAITING).unwrap();
     for args in [
-        &["-c", "__import__('BRAIN_RHEA')"][..],
-        &["-c", "import importlib; importlib.import_module('BRAIN_RHEA')"],
-        &["-c", "exec(open('BRAIN_RHEA.py').read())"],
-        &["-m", "timeit", "-n", "1", "import BRAIN_RHEA"],
-        &["-m", "unittest", "BRAIN_RHEA"],
+        &["-c", "__import__('BRAIN_IMPORTED')"][..],
+        &["-c", "import importlib; importlib.import_module('BRAIN_IMPORTED')"],
+        &["-c", "exec(open('BRAIN_IMPORTED.py').read())"],
+        &["-m", "timeit", "-n", "1", "import BRAIN_IMPORTED"],
+        &["-m", "unittest", "BRAIN_IMPORTED"],
     ] {
         let mut brain = Program::start(python, args, fleet.root(), &[], |_| ());
         brain.wait_for("ready");
-        is_the_brain_and_stopped(&fleet, args);
+        is_the_brain_and_stopped(&fleet, "BRAIN_IMPORTED", args);
     }
 }
 
-fn is_the_brain_and_stopped(fleet: &SampleFleet, args: &[&str]) -> Finished {
+fn is_the_brain_and_stopped(fleet: &SampleFleet, brain: &str, args: &[&str]) -> Finished {
     let rows = own(fleet);
     assert_eq!(rows.len(), 1, "{args:?}: {rows:#?}");
-    assert_eq!(rows[0]["component"], "BRAIN_RHEA", "{args:?}");
+    assert_eq!(rows[0]["component"], brain, "{args:?}");
     let stopped = fleet.run("qc-shutdown", &["--yes"]);
     assert_eq!(stopped.code, 0, "{args:?}: {stopped:?}");
     assert_eq!(own(fleet), Vec::<Value>::new(), "{args:?}");
@@ -167,15 +171,15 @@ fn a_brain_that_the_dynamic_loader_runs_is_that_brain_and_may_clean_up() {
     let Some(loader) = found.lines().find(can_run) else {
         return qc_tests::cannot_test("a dynamic loader", "no loader here runs the Python");
     };
-    let fleet = SampleFleet::new(tools(), &RHEA);
+    let fleet = SampleFleet::new(tools(), &LOADED);
     let brain = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(100)\nfinally:\n    open('clean', 'w').close()\n";
-    fs::write(fleet.root().join("BRAIN_RHEA.py"), brain).unwrap();
-    for args in [&["BRAIN_RHEA.py"][..], &["-m", "BRAIN_RHEA"]] {
+    fs::write(fleet.root().join("BRAIN_LOADED.py"), brain).unwrap();
+    for args in [&["BRAIN_LOADED.py"][..], &["-m", "BRAIN_LOADED"]] {
         let args: Vec<&str> =
             [python.to_str().unwrap()].into_iter().chain(args.iter().copied()).collect();
         let mut brain = Program::start(Path::new(loader), &args, fleet.root(), &[], |_| ());
         brain.wait_for("ready");
-        let stopped = is_the_brain_and_stopped(&fleet, &args);
+        let stopped = is_the_brain_and_stopped(&fleet, "BRAIN_LOADED", &args);
         let cleaned = fs::remove_file(fleet.root().join("clean"));
         assert!(cleaned.is_ok(), "it was not asked to end: {args:?} {stopped:?}");
     }
