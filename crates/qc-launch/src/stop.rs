@@ -8,7 +8,7 @@ use std::time::Duration;
 use qc_cli::{Exit, Failure, Place, origin, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{
-    Component, Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target,
+    Component, Fate, Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target,
     left_over, perform, plan_seen,
 };
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
@@ -153,8 +153,11 @@ impl<'a> Copies<'a> {
             &[],
             &self.scope.spared,
         )?;
-        let has_helper =
-            |name: &str| helpers.iter().any(|one| one.component.eq_ignore_ascii_case(name));
+        let has_helper = |name: &str| {
+            helpers
+                .iter()
+                .any(|one| one.fate == Fate::Ends && one.component.eq_ignore_ascii_case(name))
+        };
         let is_copied = |one: &&ComponentStatus| {
             copies.targets().any(|target| is_named(one, &target.component))
                 || one.role == Role::Brain.word() && has_helper(&one.name)

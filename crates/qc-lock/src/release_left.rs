@@ -27,7 +27,11 @@ pub(crate) fn run(
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let name = &args.name;
-    let Some(openers) = left_open(locks, name)? else {
+    let (fleet, _) = place.fleet_to_show()?;
+    // A launcher that waits for the lock keeps the guards that it could take for its component.
+    let launcher = locks.status(&fleet.orchestrator)?.filter(|it| it.state.is_live());
+    let launcher = launcher.and_then(|entry| entry.pid);
+    let Some(openers) = left_open(locks, name, launcher)? else {
         let text = format!("{name} is not kept open by anything that this user can see");
         if json {
             print_json(output, &json!({ "version": 1, "name": name.as_str(), "left": [] }))?;
@@ -36,7 +40,6 @@ pub(crate) fn run(
         }
         return Ok(Exit::Done);
     };
-    let (fleet, _) = place.fleet_to_show()?;
     let pids: HashMap<u32, String> =
         openers.iter().map(|one| (one.pid, name.to_string())).collect();
     let left = judge_left_over(&fleet, &pids, &lineage()?)?;
@@ -65,7 +68,8 @@ pub(crate) fn run(
     // The list leaves out the processes that the command was started from.
     let entry = locks.status(name)?;
     let holder = entry.as_ref().filter(|entry| entry.state.is_live()).map(|entry| entry.pid);
-    let open = locks.openers_of_lock(name, entry.as_ref());
+    let mut open = locks.openers_of_lock(name, entry.as_ref());
+    open.retain(|one| Some(one.pid) != launcher);
     if alive || !kept.is_empty() || (holder.is_none() && !open.is_empty()) {
         let message = format!("{name} is still kept open");
         let hint =
@@ -86,7 +90,11 @@ pub(crate) fn run(
 }
 
 /// Returns who keeps the lock open although no living process holds it; `None` if there are none.
-fn left_open(locks: &LockDir, name: &LockName) -> Result<Option<Vec<Opener>>, Failure> {
+fn left_open(
+    locks: &LockDir,
+    name: &LockName,
+    launcher: Option<u32>,
+) -> Result<Option<Vec<Opener>>, Failure> {
     let look = || {
         let entry = locks.status(name)?;
         if let Some(entry) = entry.as_ref().filter(|entry| entry.state.is_live()) {
@@ -96,7 +104,9 @@ fn left_open(locks: &LockDir, name: &LockName) -> Result<Option<Vec<Opener>>, Fa
             let hint = format!("stop it with `qc-shutdown --name {name}`");
             return Err(Failure::new(Exit::Held, message, hint));
         }
-        Ok(locks.openers_of_lock(name, entry.as_ref()))
+        let mut openers = locks.openers_of_lock(name, entry.as_ref());
+        openers.retain(|one| Some(one.pid) != launcher);
+        Ok(openers)
     };
     let mut openers: Vec<Opener> = look()?;
     if openers.is_empty() {

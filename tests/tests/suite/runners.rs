@@ -24,7 +24,9 @@ const WAITING: &str = "import time\nprint('ready', flush=True)\ntime.sleep(100)\
 const RUNNER: &str = "import os, subprocess, sys
 environment = {**os.environ, 'PYTHONPATH': os.getcwd()}
 try:
-    sys.exit(subprocess.call([sys.executable, *sys.argv[1:], 'BRAIN_COMMAND.py'], env=environment))
+    # Wine hands no redirected output down by itself.
+    command = [sys.executable, *sys.argv[1:], 'BRAIN_COMMAND.py']
+    sys.exit(subprocess.call(command, env=environment, stdout=sys.stdout, stderr=sys.stderr))
 except KeyboardInterrupt:
     pass
 ";
@@ -38,9 +40,10 @@ environment = {**os.environ, 'AGAIN': '1', 'PYTHONPATH': os.getcwd()}
 subprocess.Popen([sys.executable, '-m', 'BRAIN_AGAIN'], cwd=os.environ['ELSEWHERE'], env=environment)
 ";
 
+const DROP_IN: &str = include_str!("../../../scripts/process_lock.py");
+
 /// Takes the brain's lock as the drop-in does, and waits.
-const LOCKED: &str = "import os, sys, time
-sys.path.insert(0, os.environ['DROP_IN'])
+const LOCKED: &str = "import time
 from process_lock import ProcessLock
 with ProcessLock('BRAIN_COMMAND'):
     print('ready', flush=True)
@@ -56,11 +59,11 @@ fn with_runner(python: &Path, args: &[&str], script: &str) -> SampleFleet {
     let fleet = SampleFleet::new(tools(), &COMMAND);
     fs::write(fleet.root().join("runner.py"), RUNNER).unwrap();
     fs::write(fleet.root().join("BRAIN_COMMAND.py"), script).unwrap();
+    fs::write(fleet.root().join("process_lock.py"), DROP_IN).unwrap();
     let command: Vec<&str> =
         [python.to_str().unwrap(), "runner.py"].into_iter().chain(args.iter().copied()).collect();
-    let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts");
     let brain = json!({
-        "command": command, "ready": { "log": "^ready" }, "env": { "DROP_IN": drop_in },
+        "command": command, "ready": { "log": "^ready" },
     });
     fleet.configure(&json!({
         "ACCOUNTS": { "COMMAND": { "account": COMMAND[0].1, "enabled": true } },
@@ -79,7 +82,11 @@ fn a_command_and_the_brain_that_it_runs_are_one_and_are_adopted() {
     for (args, script) in [(&[][..], WAITING), (&["-u"], LOCKED)] {
         let fleet = with_runner(python, args, script);
         let mut launch = fleet.launch(&[], |_| ());
-        launch.wait_for("BRAIN_COMMAND is ready");
+        let has_come = |line: &str| line.contains("BRAIN_COMMAND is ready");
+        let has_gone = |line: &str| line.contains("BRAIN_COMMAND ended");
+        let line = launch.wait_until("its start", |line| has_come(line) || has_gone(line));
+        let log = || fleet.run("qc-launch", &["logs", "BRAIN_COMMAND"]);
+        assert!(has_come(&line), "{line} {:?}", log());
         let check = fleet.run("qc-ps", &["--check"]);
         assert_eq!(check.code, 0, "{check:?}");
         launch.kill();

@@ -189,7 +189,7 @@ fn a_part_is_stopped_by_the_orchestrator_which_runs_on_and_does_not_start_it_aga
     let plan = shutdown(&fleet, &["--account", "atlas", "--dry-run"]);
     for text in [
         "MASTER_LAUNCH (PID ",
-        "runs on: it is told",
+        "runs on: it is asked",
         "1 account loses its stop-loss watchdog: ATLAS.",
     ] {
         assert!(plan.stdout.contains(text), "no `{text}`: {plan:?}");
