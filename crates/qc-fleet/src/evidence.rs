@@ -52,6 +52,8 @@ pub(crate) trait Sight {
     fn locks_elsewhere(&self, process: &ProcessInfo, root: &Path) -> Option<PathBuf>;
     /// Whether a process has loaded a Python interpreter.
     fn loads_python(&self, process: &ProcessInfo) -> Option<bool>;
+    /// Whether a process has ended since it was listed.
+    fn has_ended(&self, process: &ProcessInfo) -> bool;
     /// Whether a process belongs to another user, where the system shows it.
     fn is_of_another_user(&self, process: &ProcessInfo) -> bool;
     /// The folder that a process was started in, as its environment names it.
@@ -119,6 +121,10 @@ impl Sight for Machine {
         let pid = process.identity.pid;
         let loads = inspect::loads_python(pid);
         loads.filter(|_| identity_of(pid).is_ok_and(|now| now == process.identity))
+    }
+
+    fn has_ended(&self, process: &ProcessInfo) -> bool {
+        liveness(&process.identity) == Liveness::Dead
     }
 
     fn is_of_another_user(&self, process: &ProcessInfo) -> bool {

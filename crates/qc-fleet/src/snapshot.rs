@@ -292,6 +292,8 @@ pub(crate) mod tests {
         /// Whether processes have loaded Python, by their pids.
         pub(crate) python: HashMap<u32, bool>,
         pub(crate) others: Vec<u32>,
+        /// Those that have ended since they were listed.
+        pub(crate) ended: Vec<u32>,
         pub(crate) elsewhere: HashMap<u32, PathBuf>,
         pub(crate) lineage: Vec<Identity>,
         /// First folders, by pid.
@@ -313,6 +315,10 @@ pub(crate) mod tests {
 
         fn loads_python(&self, process: &ProcessInfo) -> Option<bool> {
             self.python.get(&process.identity.pid).copied()
+        }
+
+        fn has_ended(&self, process: &ProcessInfo) -> bool {
+            self.ended.contains(&process.identity.pid)
         }
 
         fn is_of_another_user(&self, process: &ProcessInfo) -> bool {

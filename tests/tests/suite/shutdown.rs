@@ -122,11 +122,17 @@ fn copies_that_the_orchestrator_knows_nothing_of_end_before_any_watchdog() {
         ),
     ] {
         let fleet = SampleFleet::new(tools(), &TWO);
-        let _launch = launch(&fleet);
+        let launch = launch(&fleet);
         let copies = [(); 2].map(|()| by_hand(&fleet, &["BRAIN_ATLAS.py"]));
-        assert_copies_end_before_watchdogs(&shutdown(&fleet, args), &copies);
-        assert_eq!(running(&fleet), left);
+        let stopped = shutdown(&fleet, args);
+        assert_copies_end_before_watchdogs(&stopped, &copies);
+        let rows = fleet.processes();
         shutdown(&fleet, &["--yes"]);
+        let (_, lines) = launch.finish();
+        let mut names: Vec<&str> =
+            rows.iter().map(|row| row["component"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, left, "{rows:#?}\n{lines:#?}\n{stopped:#?}");
     }
 }
 

@@ -114,6 +114,10 @@ fn without_lock(
     if found.folder.is_some() {
         return Some(found);
     }
+    // One that has ended meanwhile has no folder that could be told.
+    if sight.has_ended(process) {
+        return None;
+    }
     let is_known = fleet.component(&found.component).is_some();
     if found.place == Place::Unknown && !is_known {
         return Some(Match { place: Place::Foreign, ..found });
@@ -314,6 +318,14 @@ mod tests {
         );
         let hidden = Shown { others: vec![10], ..Shown::default() };
         assert_eq!(seen(line, root.path(), hidden), (None, 1), "another user's is counted");
+        for others in [vec![10], vec![]] {
+            let ended = Shown { others, ended: vec![10], ..Shown::default() };
+            assert_eq!(
+                seen(line, root.path(), ended),
+                (None, 0),
+                "it ended while it was looked at"
+            );
+        }
         let elsewhere = [(10, other.path().join(".locks"))].into();
         let locked = Shown { elsewhere, ..Shown::default() };
         let locked = seen(line, root.path(), locked);

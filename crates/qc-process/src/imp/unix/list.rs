@@ -23,9 +23,6 @@ use crate::{Identity, Listing, ProcessInfo, here, in_parts};
 /// How many processes are read one after the other before another processor is worth it.
 const READ_AT_ONCE: usize = 64;
 
-/// No command line is that long.
-const FAR_BEHIND: u64 = 1 << 40;
-
 /// Reads the command line of every process that is not in `seen`, and everything else of those that are
 /// sought. A command line can be read or not; the name of the program makes no difference here.
 ///
@@ -128,6 +125,17 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
 
+/// Whether what was read so far is that of the process whose command line `file` stands for. An open
+/// file belongs to one process for good, and says so when that is gone: as long as it does not, no
+/// other process has had the number. One that ends loses its command line before it loses its folder,
+/// and is then still there without both until its parent asks for its exit code.
+fn is_still_there(file: &File, args: &[String]) -> bool {
+    match file.read_at(&mut [0], 0) {
+        Ok(read) => read > 0 || args.is_empty(),
+        Err(_) => false,
+    }
+}
+
 /// The folder with all processes.
 struct Proc {
     dir: File,
@@ -181,10 +189,7 @@ impl<'a> Reader<'a> {
         drop(self.read(pid, "stat")?);
         let Some(stat) = Stat::parse(&self.bytes) else { return Ok(None) };
         let (exe, current_dir) = (self.link(pid, "exe"), self.link(pid, "cwd"));
-        // An open file belongs to one process for good, and says so when that is gone: as long as
-        // it does not, no other process has had the number. Far behind its end there is nothing to copy.
-        let still_there = file.read_at(&mut [0], FAR_BEHIND).is_ok();
-        if stat.has_ended() || !still_there {
+        if stat.has_ended() || !is_still_there(file, &args) {
             return Ok(None);
         }
         let per_second = rustix::param::clock_ticks_per_second();
@@ -232,5 +237,36 @@ impl<'a> Reader<'a> {
         self.path.clear();
         // Writing to a string never fails.
         let _ = write!(self.path, "{pid}/{name}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn one_that_ends_while_it_is_read_is_not_listed_without_its_folder() {
+        let system = Proc::open().unwrap();
+        let mut reader = Reader::new(&system);
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let (file, args) = loop {
+            let (file, args) = reader.command_line(child.id()).unwrap();
+            if args.first().is_some_and(|first| first == "sleep") {
+                break (file, args);
+            }
+        };
+        let read = reader.process(child.id(), args.clone(), &file).unwrap();
+        assert!(read.is_some_and(|process| process.current_dir.is_some()));
+        assert!(is_still_there(&file, &args));
+        child.kill().unwrap();
+        // It has ended once it has no folder any more, and is nobody's to clean up but ours.
+        while reader.link(child.id(), "cwd").is_some() {
+            std::thread::yield_now();
+        }
+        assert!(!is_still_there(&file, &args));
+        child.wait().unwrap();
+        assert!(!is_still_there(&file, &args));
     }
 }
