@@ -5,7 +5,7 @@ use qc_cli::{ColorChoice, HoldArgs, PlaceArgs};
 
 use crate::autostart::AutostartArgs;
 use crate::drill::{DrillArgs, PartArgs};
-use crate::logs::{Format, LogsArgs};
+use crate::logs::LogsArgs;
 use crate::metrics::LocalAddress;
 
 /// The examples that `--help` opens with.
@@ -60,13 +60,32 @@ pub(crate) struct UpArgs {
     pub(crate) allow_shared_terminal: bool,
     /// How to write the log, in the file and on the terminal
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub(crate) log_format: Format,
+    pub(crate) log_format: LogFormat,
     /// Serve metrics for Prometheus at ADDRESS, such as 127.0.0.1:9464
     ///
     /// Only this machine can ask, at http://ADDRESS/metrics. Without this flag, at the address that
     /// the config names as PROCESS_MANAGER.metrics, if it does.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics: Option<LocalAddress>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// `[time] text`
+    #[default]
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+impl From<LogFormat> for qc_logs::Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -6,8 +6,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use qc_cli::{Place, visible};
-
-use crate::logs::{Follower, LogFolder, LogName};
+use qc_logs::{Follower, LogFolder, LogName};
 
 /// How many lines are shown.
 const LINES: usize = 5;

@@ -12,10 +12,9 @@ mod drill;
 mod init;
 mod interrupts;
 mod last_words;
-pub mod logs;
+mod logs;
 mod look;
 pub mod metrics;
-pub mod notify;
 mod preflight;
 mod probe;
 mod report;
@@ -39,11 +38,12 @@ use qc_cli::{
 use qc_fleet::check::has_old_module;
 use qc_fleet::{Component, Fleet, Launcher, NotifyEvent, share_terminals, with_scripts};
 use qc_lock_core::{LockDir, LockError, LockState, Request};
+use qc_logs::LogFolder;
+use qc_notify::Notice;
 
 use crate::interrupts::Interrupts;
-use crate::logs::{LogFolder, LogsArgs};
+use crate::logs::LogsArgs;
 use crate::look::Look;
-use crate::notify::Notice;
 use crate::preflight::wanted;
 use crate::report::{Report, tell_refusal};
 use crate::runtime::{End, Run, Runtime};

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use qc_cli::{Exit, Failure, shown};
-
-use crate::logs::{Follower, LogFolder};
+use qc_logs::{Follower, LogFolder};
 
 /// How often a log that is followed is looked at.
 const PAUSE: Duration = Duration::from_millis(200);

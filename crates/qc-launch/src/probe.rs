@@ -8,10 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use qc_fleet::Component;
 use qc_lock_core::LockDir;
+use qc_logs::{LogFolder, LogName, is_being_cut, read_from, was_cut};
 use qc_supervise::{Probe, Pulse};
 use regex::Regex;
-
-use crate::logs::{LogFolder, LogName, is_being_cut, read_from, was_cut};
 
 /// How long a connection to this machine may take.
 const CONNECT: Duration = Duration::from_millis(200);
@@ -234,7 +233,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::logs::cut;
+    use qc_logs::cut;
 
     #[test]
     fn a_line_counts_once_it_is_complete_and_only_if_it_is_new() {

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use qc_cli::{Exit, Failure};
 use qc_fleet::{Fleet, LogSettings, NotifySettings};
+use qc_logs::{Journal, Keeper, Level, Line, Lines, LogFolder, Retention};
+use qc_notify::{BadAddress, Notice, Notifier};
 
 use crate::cli::UpArgs;
-use crate::logs::{Journal, Keeper, Level, Line, Lines, LogFolder};
 use crate::metrics::{LocalAddress, Metrics, Server};
-use crate::notify::{BadAddress, Notice, Notifier};
 
 /// How long the terminal may take to show the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -72,9 +72,9 @@ impl Report {
                 "see whether the folder of the logs may be written to and whether the disk is full";
             Failure::from_error(Exit::Failed, &error, hint)
         };
-        let journal = Journal::open(&folder, args.log_format, true).map_err(unwritable)?;
+        let journal = Journal::open(&folder, args.log_format.into(), true).map_err(unwritable)?;
         let telling = tell(&journal, "log");
-        let keeper = Keeper::start(folder.clone(), (&fleet.logs).into(), telling)?;
+        let keeper = Keeper::start(folder.clone(), settings(&fleet.logs), telling)?;
         let journal_path = journal.path();
         keeper.changed(vec![journal_path.clone()], Vec::new());
         let notifier =
@@ -173,7 +173,7 @@ impl Report {
         let before = std::mem::replace(&mut self.applied, Applied::of(fleet));
         let after = self.applied.clone();
         if before.logs != after.logs {
-            self.keeper.change((&after.logs).into());
+            self.keeper.change(settings(&after.logs));
             text.push("logs are kept by the new settings".into());
         }
         if before.logs.folder != after.logs.folder {
@@ -263,6 +263,16 @@ pub(crate) fn tell_refusal(fleet: &Fleet, notice: Notice) {
         notifier.send(notice);
         notifier.finish(LAST_NOTICES);
     }
+}
+
+/// Returns what the config says about the logs, as their keeper takes it.
+fn settings(config: &LogSettings) -> qc_logs::Settings {
+    let retention = Retention {
+        max_age: Some(config.keep_for),
+        max_files: usize::try_from(config.keep_files).ok(),
+        max_bytes: Some(config.total_bytes),
+    };
+    qc_logs::Settings { cut_at: Some(config.rotate_bytes), retention }
 }
 
 fn notifier(

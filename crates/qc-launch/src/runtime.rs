@@ -27,6 +27,7 @@ use qc_cli::Place;
 use qc_control::{Answer, Request};
 use qc_fleet::{Fleet, Stopped};
 use qc_lock_core::{Entry, LockDir};
+use qc_logs::Level;
 use qc_process::{
     Ask, Child, Identity, Interrupt, MachineGuard, Process, Waker, Watcher, close_limit,
     watch_session,
@@ -36,7 +37,6 @@ use qc_supervise::{Action, Event, Exit, Id, Machine};
 use crate::adopt::Adopted;
 use crate::cli::UpArgs;
 use crate::interrupts::Interrupts;
-use crate::logs::Level;
 use crate::look::Look;
 use crate::probe::{Heart, Looker};
 use crate::report::Report;

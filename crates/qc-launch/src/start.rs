@@ -10,13 +10,13 @@ use qc_fleet::{
     COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Component, run_mark,
 };
 use qc_lock_core::{AccountUse, LockDir, LockError, LockForChild, PAPER_VARIABLE, StartError};
+use qc_logs::LogFolder;
 use qc_process::{
     Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, Output, Spawn, here, inspect,
     listener,
 };
 use qc_supervise::NotStarted;
 
-use crate::logs::LogFolder;
 use crate::probe::{Heart, Looker};
 
 /// A thread that reads a line or two needs no large stack.

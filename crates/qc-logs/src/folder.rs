@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 use chrono::Local;
 use qc_process::file;
 
-use crate::logs::LogName;
+use crate::LogName;
 
 /// Endings of parts that are being made.
-pub(super) const COPYING: &str = ".copying";
-pub(super) const CUTTING: &str = ".cutting";
+pub(crate) const COPYING: &str = ".copying";
+pub(crate) const CUTTING: &str = ".cutting";
 
 /// How many seconds from now on may be taken by the names of other starts.
 const MOST_TAKEN: u32 = 2 * 3600;
@@ -146,7 +146,7 @@ impl LogFolder {
     }
 
     /// Returns the names of everything in the folder; one that is not Unicode is not ours.
-    pub(super) fn file_names(&self) -> io::Result<Vec<String>> {
+    pub(crate) fn file_names(&self) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::last_lines::last_lines;
-use crate::logs::cut::{is_being_cut, was_cut};
-use crate::logs::{Found, LogFolder, LogName};
+use crate::rotate::{is_being_cut, was_cut};
+use crate::{Found, LogFolder, LogName};
 
 /// The most that is returned at once.
 const CHUNK: u64 = 1024 * 1024;
@@ -59,7 +59,7 @@ impl Follower {
     }
 
     /// Does the same with those of the component's files that `is_wanted` accepts.
-    pub(crate) fn start_among(
+    pub fn start_among(
         folder: &LogFolder,
         component: &str,
         lines: usize,
@@ -221,7 +221,7 @@ fn last_part(files: &[Found], start: &LogName) -> u32 {
 
 /// Reads at most `most` bytes from `offset` on; also returns how long the file is. A file that is gone
 /// has nothing more to say.
-pub(crate) fn read_from(path: &Path, offset: u64, most: u64) -> io::Result<(Vec<u8>, u64)> {
+pub fn read_from(path: &Path, offset: u64, most: u64) -> io::Result<(Vec<u8>, u64)> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), offset)),
@@ -243,7 +243,7 @@ mod tests {
     use qc_process::file;
 
     use super::*;
-    use crate::logs::cut;
+    use crate::cut;
 
     const FIRST: &str = "A_20260101_000000.log";
 

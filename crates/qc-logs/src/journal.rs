@@ -16,7 +16,7 @@ use chrono::Local;
 
 pub use self::line::{Format, Level, Line};
 use self::terminal::Terminal;
-use crate::logs::LogFolder;
+use crate::LogFolder;
 
 /// The launcher's own log. Clones write to the same.
 #[derive(Debug, Clone)]

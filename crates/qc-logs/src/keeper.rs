@@ -9,14 +9,13 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use qc_fleet::LogSettings;
 use qc_process::file;
 
-use crate::logs::cut::{Durability, cut_with, recover};
-use crate::logs::limiter::Limiter;
-use crate::logs::pace::{self, Look, next_look};
-use crate::logs::retention::{Candidate, Retention, plan};
-use crate::logs::{LogFolder, LogName};
+use crate::limiter::Limiter;
+use crate::pace::{self, Look, next_look};
+use crate::retention::{Candidate, Retention, plan};
+use crate::rotate::{Durability, cut_with, recover};
+use crate::{LogFolder, LogName};
 
 /// How often files are looked at for their age.
 const AGE_LOOK: Duration = Duration::from_secs(3600);
@@ -40,17 +39,6 @@ pub struct Settings {
     pub cut_at: Option<u64>,
     /// The retention.
     pub retention: Retention,
-}
-
-impl From<&LogSettings> for Settings {
-    fn from(config: &LogSettings) -> Self {
-        let retention = Retention {
-            max_age: Some(config.keep_for),
-            max_files: usize::try_from(config.keep_files).ok(),
-            max_bytes: Some(config.total_bytes),
-        };
-        Self { cut_at: Some(config.rotate_bytes), retention }
-    }
 }
 
 /// Looks after the log files until it is dropped.

@@ -5,8 +5,8 @@
 //! large, removes old ones, and keeps `<name>_latest.log` pointing at the newest. A [`Follower`]
 //! reads along. The launcher's own log is the [`Journal`].
 
-mod cli;
-mod cut;
+#![forbid(unsafe_code)]
+
 mod folder;
 mod follow;
 mod journal;
@@ -15,14 +15,12 @@ mod limiter;
 mod name;
 mod pace;
 mod retention;
+mod rotate;
 
-pub(crate) use cli::{LogsArgs, logs};
-pub use cut::{Cut, cut, recover};
-pub(crate) use cut::{is_being_cut, was_cut};
 pub use folder::{Found, LogFolder};
-pub use follow::Follower;
-pub(crate) use follow::read_from;
+pub use follow::{Follower, read_from};
 pub use journal::{Format, Journal, Level, Line, Lines};
 pub use keeper::{Keeper, Settings};
 pub use name::LogName;
 pub use retention::{Candidate, Retention, plan};
+pub use rotate::{Cut, cut, is_being_cut, recover, was_cut};

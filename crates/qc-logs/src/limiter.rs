@@ -12,7 +12,7 @@ const SPAN: Duration = Duration::from_secs(60);
 
 /// Counts lines by kind.
 #[derive(Debug)]
-pub(super) struct Limiter<K> {
+pub(crate) struct Limiter<K> {
     kinds: HashMap<K, Counted>,
 }
 
@@ -24,12 +24,12 @@ struct Counted {
 }
 
 impl<K: Hash + Eq> Limiter<K> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { kinds: HashMap::new() }
     }
 
     /// Counts a line; returns how many were left out before it, or `None` if it is to be left out, too.
-    pub(super) fn count(&mut self, kind: K, now: Instant) -> Option<u32> {
+    pub(crate) fn count(&mut self, kind: K, now: Instant) -> Option<u32> {
         let is_over = |one: &Counted| now.saturating_duration_since(one.since) >= SPAN;
         self.kinds.retain(|_, one| one.left_out > 0 || !is_over(one));
         let new = Counted { since: now, lines: 0, left_out: 0 };

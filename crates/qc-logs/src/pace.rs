@@ -3,28 +3,28 @@
 use std::time::{Duration, Instant};
 
 /// The longest time between two looks at a file that is written to.
-pub(super) const LONGEST: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 
 /// The time to the first look at a file.
-pub(super) const FIRST: Duration = Duration::from_millis(250);
+pub(crate) const FIRST: Duration = Duration::from_millis(250);
 
 /// The shortest time between two looks. A component that prints 100 MB/s writes 10 MB meanwhile.
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// A look at a file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
+pub(crate) struct Look {
     /// Its size.
-    pub(super) found: u64,
+    pub(crate) found: u64,
     /// Its size after what was rotated away, if anything was.
-    pub(super) left: u64,
+    pub(crate) left: u64,
     /// When that was.
-    pub(super) at: Instant,
+    pub(crate) at: Instant,
 }
 
 /// Returns how long a file that has grown like this may be left alone: half the time it needs to
 /// reach the limit. Growth counts from what the look before has left.
-pub(super) fn next_look(before: Option<Look>, now: Look, limit: u64) -> Duration {
+pub(crate) fn next_look(before: Option<Look>, now: Look, limit: u64) -> Duration {
     let Some(before) = before else { return FIRST };
     // A file that another program has emptied meanwhile has grown by what it holds.
     let grown = now.found.checked_sub(before.left).unwrap_or(now.found);

@@ -23,7 +23,7 @@ pub struct Candidate<'a> {
     pub bytes: u64,
     /// How long ago it was written to last; a time in the future is now.
     pub age: Duration,
-    /// Whether that time lies ahead, see [`crate::logs::Found::is_ahead`].
+    /// Whether that time lies ahead, see [`crate::Found::is_ahead`].
     pub is_ahead: bool,
     /// Whether a living process may be writing to it.
     pub in_use: bool,

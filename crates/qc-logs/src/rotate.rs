@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use qc_process::file;
 
-use crate::logs::folder::{COPYING, CUTTING};
-use crate::logs::{LogFolder, LogName};
+use crate::folder::{COPYING, CUTTING};
+use crate::{LogFolder, LogName};
 
 /// How often a file is waited for to be quiet, and for how long.
 const PATIENT_TRIES: u32 = 50;
@@ -54,7 +54,7 @@ pub fn cut(folder: &LogFolder, name: &LogName) -> io::Result<Option<Cut>> {
 
 /// Whether a part must be on the disk before it is taken off the file's front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Durability {
+pub(crate) enum Durability {
     /// The segment must survive a power failure.
     Synced,
     /// The file grows faster than a busy disk may write: to wait for that would fill it.
@@ -65,7 +65,7 @@ pub(super) enum Durability {
 ///
 /// # Errors
 /// As [`cut`].
-pub(super) fn cut_with(
+pub(crate) fn cut_with(
     folder: &LogFolder,
     name: &LogName,
     durability: Durability,
@@ -168,13 +168,13 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 ///
 /// Whoever reads the log looks here first, and at [`was_cut`] then: if both say no, nothing had
 /// been cut off before the first look. The other way round, a cut could end between the two.
-pub(crate) fn is_being_cut(folder: &LogFolder, rest: &LogName, part: u32) -> bool {
+pub fn is_being_cut(folder: &LogFolder, rest: &LogName, part: u32) -> bool {
     let part = folder.path().join(rest.with_part(part).file_name());
     fs::exists(with_ending(&part, CUTTING)).unwrap_or(false)
 }
 
 /// Whether this part of a log has been cut off.
-pub(crate) fn was_cut(folder: &LogFolder, rest: &LogName, part: u32) -> bool {
+pub fn was_cut(folder: &LogFolder, rest: &LogName, part: u32) -> bool {
     fs::exists(folder.path().join(rest.with_part(part).file_name())).unwrap_or(false)
 }
 

@@ -7,31 +7,31 @@ use std::process::{self, Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::notify::lane::{Carrier, Trouble};
+use crate::worker::{DeliveryError, Transport};
 
 /// How often a running command is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 
-pub(super) struct Command {
+pub(crate) struct Command {
     program: OsString,
     args: Vec<OsString>,
     timeout: Duration,
 }
 
 impl Command {
-    pub(super) fn new(program: &OsStr, args: &[OsString], timeout: Duration) -> Self {
+    pub(crate) fn new(program: &OsStr, args: &[OsString], timeout: Duration) -> Self {
         Self { program: program.into(), args: args.to_vec(), timeout }
     }
 }
 
-impl Carrier for Command {
+impl Transport for Command {
     fn name(&self) -> String {
         let file = Path::new(&self.program).file_name().unwrap_or(&self.program);
         format!("the command {}", file.to_string_lossy())
     }
 
-    fn carry(&mut self, json: &str) -> Result<(), Trouble> {
-        let failed = |reason: String, may_pass| Trouble { reason, may_pass };
+    fn deliver(&mut self, json: &str) -> Result<(), DeliveryError> {
+        let failed = |reason: String, may_pass| DeliveryError { reason, may_pass };
         let path = std::env::var_os("PATH");
         let program = qc_process::find_program(&self.program, path.as_deref())
             .map_err(|error| failed(format!("it cannot be started: {error}"), false))?;

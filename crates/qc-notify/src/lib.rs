@@ -4,22 +4,24 @@
 //! not answer cost supervision nothing. Each way has a queue and a thread of its own, started when
 //! there is something to send for the first time.
 
+#![forbid(unsafe_code)]
+
 mod command;
-mod lane;
-mod notice;
+mod notification;
 mod outbox;
 mod webhook;
+mod worker;
 
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use command::Command;
-use lane::{Lane, Tell};
 use qc_fleet::{NotifyEvent, NotifySettings};
 use webhook::Webhook;
+use worker::{Tell, Worker};
 
-pub use notice::Notice;
+pub use notification::Notice;
 pub use outbox::Limits;
 pub use webhook::BadAddress;
 
@@ -88,7 +90,7 @@ impl std::fmt::Debug for Settings {
 pub struct Notifier {
     events: Vec<NotifyEvent>,
     mask_accounts: bool,
-    lanes: Vec<Lane>,
+    workers: Vec<Worker>,
 }
 
 impl Notifier {
@@ -101,21 +103,21 @@ impl Notifier {
         tell: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Self, BadAddress> {
         let tell: Tell = Arc::new(tell);
-        let mut lanes = Vec::new();
+        let mut workers = Vec::new();
         if let Some((program, args)) = settings.command.split_first() {
             let command = Command::new(program, args, settings.timeout);
-            lanes.push(Lane::new(Box::new(command), settings.limits, Arc::clone(&tell)));
+            workers.push(Worker::new(Box::new(command), settings.limits, Arc::clone(&tell)));
         }
         if let Some(address) = &settings.webhook {
             let webhook = Webhook::new(address, settings.timeout)?;
-            lanes.push(Lane::new(Box::new(webhook), settings.limits, tell));
+            workers.push(Worker::new(Box::new(webhook), settings.limits, tell));
         }
-        Ok(Self { events: settings.events.clone(), mask_accounts: settings.mask_accounts, lanes })
+        Ok(Self { events: settings.events.clone(), mask_accounts: settings.mask_accounts, workers })
     }
 
     /// Whether there is a recipient for this event.
     pub fn wants(&self, event: NotifyEvent) -> bool {
-        !self.lanes.is_empty() && self.events.contains(&event)
+        !self.workers.is_empty() && self.events.contains(&event)
     }
 
     /// Tells it, some time soon. Returns at once.
@@ -124,8 +126,8 @@ impl Notifier {
             return;
         }
         let notice = if self.mask_accounts { notice.masked() } else { notice };
-        for lane in &self.lanes {
-            lane.send(notice.clone());
+        for worker in &self.workers {
+            worker.send(notice.clone());
         }
     }
 
@@ -133,9 +135,9 @@ impl Notifier {
     /// returns how many notices are still waiting then. To be called before the program ends.
     pub fn finish(self, limit: Duration) -> usize {
         let deadline = Instant::now() + limit;
-        for lane in &self.lanes {
-            lane.close();
+        for worker in &self.workers {
+            worker.close();
         }
-        self.lanes.into_iter().map(|lane| lane.wait(deadline)).sum()
+        self.workers.into_iter().map(|worker| worker.wait(deadline)).sum()
     }
 }

@@ -1,8 +1,8 @@
 //! A notification.
 
 use chrono::{Local, SecondsFormat};
-use qc_cli::visible_json;
 use qc_fleet::NotifyEvent;
+use qc_process::visible_json;
 use serde::Serialize;
 
 /// One event. There is no room for command lines and environments here: they can hold secrets.
@@ -55,7 +55,7 @@ impl Notice {
     }
 
     /// Hides all but the last three digits of the account's number, in the words, too.
-    pub(super) fn masked(mut self) -> Self {
+    pub(crate) fn masked(mut self) -> Self {
         if let Some(account) = &self.account {
             let hidden = account.chars().count().saturating_sub(3);
             let masked: String = account
@@ -72,33 +72,33 @@ impl Notice {
     }
 
     /// Whether both tell the same of the same component.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.event == other.event && self.component == other.component
     }
 
-    pub(super) fn component(&self) -> &str {
+    pub(crate) fn component(&self) -> &str {
         &self.component
     }
 
     /// Adds that `count` notices like this one are told with it.
-    pub(super) fn add_repeated(&mut self, count: u32) {
+    pub(crate) fn add_repeated(&mut self, count: u32) {
         self.repeated = self.repeated.saturating_add(count);
     }
 
-    pub(super) fn repeated(&self) -> u32 {
+    pub(crate) fn repeated(&self) -> u32 {
         self.repeated
     }
 
-    pub(super) fn set_dropped(&mut self, count: u32) {
+    pub(crate) fn set_dropped(&mut self, count: u32) {
         self.dropped = count;
     }
 
-    pub(super) fn dropped(&self) -> u32 {
+    pub(crate) fn dropped(&self) -> u32 {
         self.dropped
     }
 
     /// Returns it as one JSON object.
-    pub(super) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         // It holds nothing that JSON does not know.
         visible_json(serde_json::to_string(self).unwrap_or_default())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use qc_fleet::NotifyEvent;
 
-use crate::notify::Notice;
+use crate::Notice;
 
 /// How much is told, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// All times are since some start.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     limits: Limits,
     waiting: VecDeque<Notice>,
     dropped: u32,
@@ -51,7 +51,7 @@ pub(super) struct Outbox {
 
 /// The next action.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Tell this.
     Send(Notice),
     /// Nothing until then; without a time, until something comes in.
@@ -60,7 +60,7 @@ pub(super) enum Step {
 
 /// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sent {
+pub(crate) enum Sent {
     /// It was told.
     Done,
     /// It was not, but may be later.
@@ -70,7 +70,7 @@ pub(super) enum Sent {
 }
 
 impl Outbox {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             waiting: VecDeque::new(),
@@ -82,7 +82,7 @@ impl Outbox {
         }
     }
 
-    pub(super) fn push(&mut self, mut notice: Notice) {
+    pub(crate) fn push(&mut self, mut notice: Notice) {
         if let Some(at) = self.waiting.iter().position(|other| other.is_like(&notice)) {
             // The newest words, with the others counted. It waits where it is.
             notice.add_repeated(self.waiting[at].repeated() + 1);
@@ -97,11 +97,11 @@ impl Outbox {
     }
 
     /// Lets everything go out without pauses.
-    pub(super) fn hurry(&mut self) {
+    pub(crate) fn hurry(&mut self) {
         self.hurries = true;
     }
 
-    pub(super) fn next(&mut self, now: Duration) -> Step {
+    pub(crate) fn next(&mut self, now: Duration) -> Step {
         if now < self.not_before && !self.hurries && !self.waiting.is_empty() {
             return Step::Wait(Some(self.not_before));
         }
@@ -122,7 +122,7 @@ impl Outbox {
     }
 
     /// Notes what became of a notice; returns it if it is given up.
-    pub(super) fn sent(&mut self, notice: Notice, sent: Sent, now: Duration) -> Option<Notice> {
+    pub(crate) fn sent(&mut self, notice: Notice, sent: Sent, now: Duration) -> Option<Notice> {
         self.failures = if sent == Sent::Failed { self.failures + 1 } else { 0 };
         self.not_before = Duration::ZERO;
         match sent {
@@ -156,7 +156,7 @@ impl Outbox {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::http::{Uri, uri::Scheme};
 use ureq::{Agent, Error};
 
-use crate::notify::lane::{Carrier, Trouble};
+use crate::worker::{DeliveryError, Transport};
 
 /// Why a webhook's address can't be used. It is not shown: it may hold a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,14 +20,14 @@ impl BadAddress {
     }
 }
 
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     agent: Agent,
     address: Uri,
     host: String,
 }
 
 impl Webhook {
-    pub(super) fn new(address: &str, timeout: Duration) -> Result<Self, BadAddress> {
+    pub(crate) fn new(address: &str, timeout: Duration) -> Result<Self, BadAddress> {
         let address: Uri = address.parse().map_err(|_| BadAddress)?;
         let is_web = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&address.scheme());
         let host = address.host().filter(|host| is_web && !host.is_empty()).ok_or(BadAddress)?;
@@ -48,13 +48,13 @@ impl Webhook {
     }
 }
 
-impl Carrier for Webhook {
+impl Transport for Webhook {
     /// Only the host: services put the secret into the path.
     fn name(&self) -> String {
         format!("the webhook at {}", self.host)
     }
 
-    fn carry(&mut self, json: &str) -> Result<(), Trouble> {
+    fn deliver(&mut self, json: &str) -> Result<(), DeliveryError> {
         let request = self.agent.post(&self.address).content_type("application/json");
         match request.send(json) {
             Ok(response) => match response.status().as_u16() {
@@ -62,10 +62,13 @@ impl Carrier for Webhook {
                 code => {
                     // Too early, too much, or the server's own trouble: later it may work.
                     let may_pass = matches!(code, 408 | 425 | 429 | 500..600);
-                    Err(Trouble { reason: format!("it answered with status {code}"), may_pass })
+                    Err(DeliveryError {
+                        reason: format!("it answered with status {code}"),
+                        may_pass,
+                    })
                 }
             },
-            Err(error) => Err(Trouble { reason: reason(&error), may_pass: true }),
+            Err(error) => Err(DeliveryError { reason: reason(&error), may_pass: true }),
         }
     }
 }

@@ -5,34 +5,34 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::notify::Notice;
-use crate::notify::outbox::{Limits, Outbox, Sent, Step};
+use crate::Notice;
+use crate::outbox::{Limits, Outbox, Sent, Step};
 
 /// Where lines about what could not be delivered go.
-pub(super) type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+pub(crate) type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A way to tell.
-pub(super) trait Carrier: Send {
+pub(crate) trait Transport: Send {
     /// Names it, without any secret.
     fn name(&self) -> String;
 
     /// Tells it, in a limited time. What went wrong is said without any secret.
-    fn carry(&mut self, json: &str) -> Result<(), Trouble>;
+    fn deliver(&mut self, json: &str) -> Result<(), DeliveryError>;
 }
 
 /// Why something could not be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble {
-    pub(super) reason: String,
+pub(crate) struct DeliveryError {
+    pub(crate) reason: String,
     /// Whether another try is worth it.
-    pub(super) may_pass: bool,
+    pub(crate) may_pass: bool,
 }
 
-pub(super) struct Lane {
+pub(crate) struct Worker {
     shared: Arc<Shared>,
     tell: Tell,
     /// Until the thread is started.
-    carrier: Mutex<Option<Box<dyn Carrier>>>,
+    transport: Mutex<Option<Box<dyn Transport>>>,
 }
 
 struct Shared {
@@ -49,35 +49,35 @@ struct State {
     is_closed: bool,
 }
 
-impl fmt::Debug for Lane {
+impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lane").finish_non_exhaustive()
+        f.debug_struct("Worker").finish_non_exhaustive()
     }
 }
 
-impl Lane {
-    pub(super) fn new(carrier: Box<dyn Carrier>, limits: Limits, tell: Tell) -> Self {
+impl Worker {
+    pub(crate) fn new(transport: Box<dyn Transport>, limits: Limits, tell: Tell) -> Self {
         let state = State { outbox: Outbox::new(limits), is_busy: false, is_closed: false };
         let shared =
             Shared { state: Mutex::new(state), changed: Condvar::new(), began: Instant::now() };
-        Self { shared: Arc::new(shared), tell, carrier: Mutex::new(Some(carrier)) }
+        Self { shared: Arc::new(shared), tell, transport: Mutex::new(Some(transport)) }
     }
 
-    pub(super) fn send(&self, notice: Notice) {
+    pub(crate) fn send(&self, notice: Notice) {
         self.shared.lock().outbox.push(notice);
         self.shared.changed.notify_all();
-        let carrier = self.carrier.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(carrier) = carrier {
+        let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(transport) = transport {
             let (shared, tell) = (Arc::clone(&self.shared), Arc::clone(&self.tell));
             let builder = thread::Builder::new().name("notify".into());
-            if let Err(error) = builder.spawn(move || shared.work(carrier, &tell)) {
+            if let Err(error) = builder.spawn(move || shared.work(transport, &tell)) {
                 (self.tell)(&format!("WARNING: notifications can't be sent: {error}"));
             }
         }
     }
 
     /// Says that nothing more will come, and that what waits is to go out now.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut state = self.shared.lock();
         state.outbox.hurry();
         state.is_closed = true;
@@ -85,7 +85,7 @@ impl Lane {
     }
 
     /// Waits until everything is told or `deadline` has come; returns how much is not.
-    pub(super) fn wait(self, deadline: Instant) -> usize {
+    pub(crate) fn wait(self, deadline: Instant) -> usize {
         let mut state = self.shared.lock();
         loop {
             let left = state.outbox.len() + usize::from(state.is_busy);
@@ -104,9 +104,9 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, mut carrier: Box<dyn Carrier>, tell: &Tell) {
+    fn work(&self, mut transport: Box<dyn Transport>, tell: &Tell) {
         while let Some(notice) = self.next() {
-            let result = carrier.carry(&notice.to_json());
+            let result = transport.deliver(&notice.to_json());
             let sent = match &result {
                 Ok(()) => Sent::Done,
                 Err(trouble) if trouble.may_pass => Sent::Failed,
@@ -114,7 +114,7 @@ impl Shared {
             };
             let given_up = self.lock().outbox.sent(notice, sent, self.began.elapsed());
             if let (Some(notice), Err(trouble)) = (given_up, result) {
-                let (name, reason) = (carrier.name(), trouble.reason);
+                let (name, reason) = (transport.name(), trouble.reason);
                 let component = notice.component();
                 tell(&format!("WARNING: {name} was not told about {component}: {reason}"));
             }

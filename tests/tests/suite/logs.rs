@@ -6,9 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use qc_launch::logs::{
-    Format, Journal, Keeper, Level, Line, LogFolder, LogName, Retention, Settings, cut,
-};
+use qc_logs::{Format, Journal, Keeper, Level, Line, LogFolder, LogName, Retention, Settings, cut};
 use qc_process::{Console, Output, Spawn};
 use qc_tests::{Program, SampleFleet, python, section};
 use serde_json::json;

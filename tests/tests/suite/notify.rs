@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_fleet::NotifyEvent;
-use qc_launch::notify::{Limits, Notice, Notifier, Settings};
+use qc_notify::{Limits, Notice, Notifier, Settings};
 use serde_json::Value;
 
 use crate::tools;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use qc_lock_core::{Entry, Event as Told};
+use qc_logs::Level;
 use qc_process::{
     Ask, Child, Ended, Identity, LOCKS_ARE_INHERITED, Process, StopError, ask_all, in_parts,
 };
@@ -11,7 +12,6 @@ use qc_supervise::{Event, Exit, Id, LOCK_HELD, State};
 
 use super::program::Member;
 use super::{Running, Runtime, of_token};
-use crate::logs::Level;
 
 /// How many are asked together.
 const ASKED_AT_ONCE: usize = 256;

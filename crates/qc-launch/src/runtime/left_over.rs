@@ -13,13 +13,13 @@ use qc_fleet::{
     Fate, LeftOver, Pace, Role, Stage, StopPlan, Stopped, Target, judge_left_over, left_over,
     perform, perform_at,
 };
+use qc_logs::{Level, Line};
 use qc_process::{
     Identity, Liveness, ProcessInfo, describe, identity_of, inspect, lineage, liveness,
 };
 use qc_supervise::{Event, Id, NotStarted, State};
 
 use super::{Message, Runtime, told_of};
-use crate::logs::{Level, Line};
 
 /// How often what a run has left behind is ended before its component is started again: a loop in it may
 /// start others meanwhile.

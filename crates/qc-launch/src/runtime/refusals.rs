@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use qc_fleet::NotifyEvent;
 use qc_lock_core::{Entry, Event as Told};
+use qc_logs::{Level, Line};
+use qc_notify::Notice;
 
 use super::{Message, Runtime};
-use crate::logs::{Level, Line};
-use crate::notify::Notice;
 
 /// The pause between two looks at the history.
 const LOOK: Duration = Duration::from_secs(1);

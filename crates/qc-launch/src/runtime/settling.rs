@@ -8,12 +8,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use qc_logs::Level;
 use qc_process::{Ask, Child, Process, has_group, wait_any};
 use qc_supervise::{Exit, Id, State};
 
 use super::program::{Member, Sight, is_python_name};
 use super::{MEMBER, Running, Runtime};
-use crate::logs::Level;
 
 /// How long a wrapper may go on after its program has ended, for what it does then.
 const AFTER_PROGRAM: Duration = Duration::from_millis(500);

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use qc_fleet::Component;
 use qc_lock_core::LockForChild;
+use qc_logs::Level;
 use qc_process::{Process, identity_of, in_parts};
 use qc_supervise::{Event, Id, NotStarted};
 
 use super::{Message, Running, Runtime, token};
 use crate::adopt::Adopted;
-use crate::logs::Level;
 use crate::probe::Heart;
 use crate::start::{Begun, NoStart, Starter};
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use qc_fleet::{Instance, Outcome, Place, Progress, Role, StopPlan, Stopped, perform};
 use qc_lock_core::Event as Told;
+use qc_logs::{Level, Line};
 use qc_supervise::{Event, Id, seconds};
 
 use super::{Message, Runtime};
-use crate::logs::{Level, Line};
 
 /// The description of a stray.
 const NOT_OURS: &str = "not started here";

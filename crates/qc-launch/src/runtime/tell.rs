@@ -7,12 +7,12 @@ use std::time::SystemTime;
 use qc_cli::describe;
 use qc_fleet::NotifyEvent;
 use qc_lock_core::Event as Told;
+use qc_logs::{Level, Line};
+use qc_notify::Notice;
 use qc_process::{Ended, LOCKS_ARE_INHERITED};
 use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Note, Reason, State, View, seconds};
 
 use super::{End, Runtime};
-use crate::logs::{Level, Line};
-use crate::notify::Notice;
 
 impl Runtime<'_> {
     /// Says one line about a component.

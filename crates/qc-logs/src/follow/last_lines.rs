@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use crate::logs::{Found, LogName};
+use crate::{Found, LogName};
 
 /// The most that is read for the last lines.
 const LIMIT: u64 = 64 * 1024 * 1024;

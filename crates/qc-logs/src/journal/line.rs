@@ -4,7 +4,7 @@ use chrono::{DateTime, Local, SecondsFormat};
 use serde::Serialize;
 
 /// How lines are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     /// `[time] text`
     #[default]
@@ -66,7 +66,7 @@ impl<'a> Line<'a> {
                     Level::Warning => "WARNING: ",
                     Level::Error => "ERROR: ",
                 };
-                let text = qc_cli::visible(self.text);
+                let text = qc_process::visible(self.text);
                 format!("[{}] {mark}{text}\n", time.format("%Y-%m-%d %H:%M:%S"))
             }
             Format::Json => {
@@ -80,7 +80,7 @@ impl<'a> Line<'a> {
                     text: self.text,
                 };
                 // It holds nothing that JSON does not know.
-                qc_cli::visible_json(serde_json::to_string(&object).unwrap_or_default()) + "\n"
+                qc_process::visible_json(serde_json::to_string(&object).unwrap_or_default()) + "\n"
             }
         }
     }
