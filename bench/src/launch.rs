@@ -160,7 +160,7 @@ const TABLE: &str = "| children | | start | ratio to C | memory (PSS) | processe
 
 const NOTES: &str = "\nThe child is a tiny static program that reports its start and then does nothing. *Start* is from the start of the supervisor until all children run; *stop* is from the signal\n\
     until the supervisor and its children have ended. *Memory*, *processes* and *idle* are those of the supervisor without its children. *Replacement* is from the kill of a child until the next one runs, as median and longest.\n\
-    The C program (`xtask/src/bench/c/launch.c`) starts each child with vfork, exec and a log file of its own, and waits in one thread; it has no locks, records, history or config. supervisord and circus write a log file for each child; s6 and runit run a shell script that does. runit is stopped with SIGHUP, after which it does not wait; all others with SIGTERM.\n\
+    The C program (`bench/c/launch.c`) starts each child with vfork, exec and a log file of its own, and waits in one thread; it has no locks, records, history or config. supervisord and circus write a log file for each child; s6 and runit run a shell script that does. runit is stopped with SIGHUP, after which it does not wait; all others with SIGTERM.\n\
     Goals: start and stop of 1000 at most 2 times the C program, 8 MiB, nothing while idle, a replacement after 3 ms (median).\n";
 
 /// One line of the table.

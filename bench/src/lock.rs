@@ -90,7 +90,7 @@ pub(crate) fn run(pairs: usize, rounds: usize, contenders: usize) -> Result<()> 
     if mebibytes > 3.0 {
         missed.push(format!("peak memory: {mebibytes:.1} MiB instead of 3"));
     }
-    text.push_str("\nThe C program of the first two rows (`xtask/src/bench/c/acquire.c`) makes the same system calls; that of the last rows (`flock.c`)\n\
+    text.push_str("\nThe C program of the first two rows (`bench/c/acquire.c`) makes the same system calls; that of the last rows (`flock.c`)\n\
          only opens and locks a file. A contest ends when all contenders but one have been refused and have ended. Every round had exactly one winner.\n");
     text.push_str(&match missed.is_empty() {
         true => "All goals are met.\n".to_owned(),
@@ -116,7 +116,7 @@ impl Bench {
         Ok(Self {
             dir: tempfile::tempdir()?,
             qc_lock: release("qc-lock")?,
-            acquire: crate::release::build(&example)?.join("examples/acquire"),
+            acquire: crate::build(&example)?.join("examples/acquire"),
             c_acquire: compile("acquire.c", &peers, &[])?,
             c_flock: compile("flock.c", &peers, &[])?,
         })

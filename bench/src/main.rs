@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: how fast qc is, side by side with others in one run, as ratios.
 
+#![forbid(unsafe_code)]
+
 mod contest;
 #[cfg(unix)]
 mod launch;
@@ -9,18 +11,34 @@ mod lock_here;
 mod ps;
 mod shutdown;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::wrapped::wrapped;
+use clap::Parser;
+use qc_tests::wrapped;
+
+/// The notes below the table of supervising.
+const SUPERVISING: &str = "\nThe child reports its start over a connection to the benchmark, and ends when asked. *Plain* starts as many children with a log file each, and nothing else.\n\
+    Windows has no locks that a child inherits, so each component has a wrapper, a copy of `qc-launch`, which holds its lock and ends with it; *memory* is the working set of the launcher.\n\
+    There are no goals: under Wine each start of a process, each lock and each wait is a request to Wine's server, a single thread, and a process takes tens of MiB, so 1000 children and their wrappers do not fit.\n\
+    Their processor time while idle cannot be measured: Wine returns the caller's own.\n";
+
+/// Measure how fast the tools are beside others, and keep the tables in docs/BENCHMARKS.md
+#[derive(Debug, Parser)]
+#[command(name = "bench", bin_name = "cargo xtask bench")]
+struct Cli {
+    #[command(subcommand)]
+    command: BenchCommand,
+}
 
 /// Measure against others in one run, and keep the table in docs/BENCHMARKS.md
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum BenchCommand {
+enum BenchCommand {
     /// Take and release locks, run commands under them, contend for them
     Lock {
         /// How often each pair of programs runs
@@ -68,13 +86,32 @@ pub(crate) enum BenchCommand {
         /// The folder
         bin_dir: PathBuf,
     },
+    /// Keep a table that one of the two has printed as a Windows program
+    #[command(hide = true)]
+    KeepWindows {
+        /// The heading above it
+        heading: String,
+        /// The table
+        table: String,
+    },
+}
+
+fn main() -> ExitCode {
+    qc_process::helper::run_if_asked();
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Measures what was asked for.
 ///
 /// # Errors
 /// If something can't be built, started or written.
-pub(crate) fn run(command: BenchCommand) -> Result<()> {
+fn run(command: BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Ps { counts, rounds } => ps::run(&counts, rounds),
         BenchCommand::Shutdown { counts, rounds } => shutdown::run(&counts, rounds),
@@ -82,6 +119,7 @@ pub(crate) fn run(command: BenchCommand) -> Result<()> {
         BenchCommand::LaunchHere { bin_dir } => launch_here::run(&bin_dir, &[10, 100], 20),
         #[cfg(unix)]
         BenchCommand::Launch(args) => launch::run(&args),
+        BenchCommand::KeepWindows { heading, table } => keep_windows(&heading, &table),
         BenchCommand::Supervise => supervise(),
         BenchCommand::Lock { pairs, rounds, contenders } => lock::run(pairs, rounds, contenders),
     }
@@ -90,8 +128,7 @@ pub(crate) fn run(command: BenchCommand) -> Result<()> {
 /// Runs the supervisor's machine in a simulated world.
 fn supervise() -> Result<()> {
     let args = ["run", "--release", "--quiet", "--package", "qc-supervise", "--example", "week"];
-    let status =
-        Command::new(crate::cargo()).args(args).current_dir(crate::workspace()).status()?;
+    let status = Command::new(cargo()).args(args).current_dir(workspace()).status()?;
     ensure!(status.success(), "the simulation failed, see above");
     Ok(())
 }
@@ -99,19 +136,30 @@ fn supervise() -> Result<()> {
 /// Builds a tool as users get it, and copies it as an installer does: of a file as the linker left
 /// it, Linux maps fewer pages at once, and the program starts later. Returns the copy's path.
 fn release(tool: &str) -> Result<PathBuf> {
-    let dir = crate::release::build(&["--package", tool, "--bin", tool])?;
+    let dir = build(&["--package", tool, "--bin", tool])?;
     let program = format!("{tool}{}", std::env::consts::EXE_SUFFIX);
-    let installed = crate::workspace().join("target/bench/installed");
+    let installed = workspace().join("target/bench/installed");
     fs::create_dir_all(&installed)?;
     let installed = installed.join(&program);
     fs::copy(dir.join(&program), &installed)?;
     Ok(installed)
 }
 
-/// Compiles one of the C programs that stand beside this file.
+/// Builds the packages that `selection` names as users get them; returns the folder with the
+/// programs.
+fn build(selection: &[&str]) -> Result<PathBuf> {
+    let mut build = Command::new(cargo());
+    build.args(["run", "--quiet", "--package", "xtask", "--", "release", "--"]).args(selection);
+    let build = build.current_dir(workspace()).stderr(Stdio::inherit());
+    let output = build.output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "the build failed; see above");
+    Ok(String::from_utf8(output.stdout)?.trim_end().into())
+}
+
+/// Compiles one of the C programs in `bench/c`.
 fn compile(source: &str, into: &Path, options: &[&str]) -> Result<PathBuf> {
     let program = into.join(source.trim_end_matches(".c"));
-    let path = crate::workspace().join("xtask/src/bench/c").join(source);
+    let path = workspace().join("bench/c").join(source);
     let mut compile = Command::new("cc");
     compile.args(["-O2", "-Wall", "-o"]).arg(&program).arg(path).args(options);
     let status = compile.status().context("there is no C compiler; install gcc")?;
@@ -160,7 +208,7 @@ fn version(program: &str, args: &[&str]) -> Option<String> {
 }
 
 /// Returns a description of the machine.
-pub(crate) fn machine() -> String {
+fn machine() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processor", |(_, model)| model);
@@ -170,9 +218,17 @@ pub(crate) fn machine() -> String {
     format!("{model}, {cores} cores, {kernel}, {day}")
 }
 
+/// Keeps a table of Windows programs, which can't write to this file themselves.
+fn keep_windows(heading: &str, table: &str) -> Result<()> {
+    let notes = if heading.starts_with("Supervising") { SUPERVISING } else { "" };
+    let text = format!("`cargo xtask windows bench` on {}.\n\n{table}{notes}", machine());
+    println!("{text}");
+    keep(heading, &text)
+}
+
 /// Replaces the section under `## heading` of docs/BENCHMARKS.md, or appends it.
-pub(crate) fn keep(heading: &str, text: &str) -> Result<()> {
-    let path = crate::workspace().join("docs/BENCHMARKS.md");
+fn keep(heading: &str, text: &str) -> Result<()> {
+    let path = workspace().join("docs/BENCHMARKS.md");
     let old = fs::read_to_string(&path).unwrap_or_else(|_| INTRODUCTION.to_owned());
     fs::write(&path, replaced(&old, heading, &wrapped(text)))
         .context("cannot write docs/BENCHMARKS.md")
@@ -182,6 +238,16 @@ const INTRODUCTION: &str = "# Benchmarks\n\n\
     `cargo xtask bench` measures everything here and keeps its tables in this file. Programs run in\n\
     turn, so that each round sees the same state of the machine. Times are medians, ratios are medians\n\
     of the rounds' ratios. On another machine only ratios mean anything.\n";
+
+/// Returns the cargo that runs this program.
+fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Returns the folder of the workspace.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the benches lie in the workspace")
+}
 
 fn replaced(old: &str, heading: &str, text: &str) -> String {
     let head = format!("## {heading}\n");

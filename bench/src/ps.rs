@@ -35,7 +35,7 @@ pub(crate) fn run(counts: &[usize], rounds: usize) -> Result<()> {
     };
     let mut text = format!(
         "`cargo xtask bench ps`: {rounds} rounds on {}. {}.\n\n\
-         The C program (`xtask/src/bench/c/list.c`) reads for every process what `qc-ps` reads for one that it shows: `cmdline`, `stat`, `exe`, `cwd`.\n\
+         The C program (`bench/c/list.c`) reads for every process what `qc-ps` reads for one that it shows: `cmdline`, `stat`, `exe`, `cwd`.\n\
          *C, few files* is the same program, but for all other processes it reads only `cmdline`, as `qc-ps` does.\n\n",
         machine(),
         bench.versions()

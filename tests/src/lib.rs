@@ -22,6 +22,7 @@ mod suspend;
 mod tools;
 mod untested;
 mod wine;
+mod wrapped;
 
 pub use contender::Contender;
 #[cfg(windows)]
@@ -39,6 +40,7 @@ pub use suspend::{resume, suspend};
 pub use tools::{Finished, Tools, copy_program, run};
 pub use untested::cannot_test;
 pub use wine::is_wine;
+pub use wrapped::{WIDTH, is_prose, wrapped};
 
 /// A script that lets other Pythons work for it: its first argument is the start method of
 /// `multiprocessing`, its second, if there is one, a terminal to start. It prints `worker PID` and

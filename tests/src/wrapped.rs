@@ -2,10 +2,10 @@
 //! diff. Tables, code and headings are left unchanged.
 
 /// The longest line of prose.
-pub(crate) const WIDTH: usize = 100;
+pub const WIDTH: usize = 100;
 
 /// Returns `page` with its paragraphs wrapped.
-pub(crate) fn wrapped(page: &str) -> String {
+pub fn wrapped(page: &str) -> String {
     let mut wrapped = String::with_capacity(page.len());
     let mut paragraph = String::new();
     let mut in_code = false;
@@ -28,7 +28,7 @@ pub(crate) fn wrapped(page: &str) -> String {
 }
 
 /// Whether a line outside of code may be wrapped.
-pub(crate) fn is_prose(line: &str) -> bool {
+pub fn is_prose(line: &str) -> bool {
     !["|", "#", "<!--", "![", "```", "    "].iter().any(|start| line.starts_with(start))
 }
 

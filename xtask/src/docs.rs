@@ -5,9 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use qc_fleet::{Group, Key, Kind, reference};
+use qc_tests::wrapped;
 
 use crate::workspace;
-use crate::wrapped::wrapped;
 
 /// Writes the page anew.
 pub(crate) fn run() -> anyhow::Result<()> {

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-mod bench;
 mod demo;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -19,7 +18,6 @@ mod release;
 #[cfg(test)]
 mod untested;
 mod windows;
-mod wrapped;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -81,8 +79,19 @@ enum Command {
         target: Option<String>,
     },
     /// Measure how fast the tools are beside others, and keep the tables in docs/BENCHMARKS.md
-    #[command(subcommand)]
-    Bench(bench::BenchCommand),
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What to measure; `--help` lists it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Build programs as users get them, and print their folder; used by `bench`
+    #[command(hide = true)]
+    Release {
+        /// Arguments of `cargo build`, after `--`
+        #[arg(last = true)]
+        selection: Vec<String>,
+    },
     /// Build and test for Windows, under Wine
     #[command(subcommand)]
     Windows(windows::WindowsCommand),
@@ -98,7 +107,8 @@ fn main() -> ExitCode {
         Command::Pictures { bin_dir, check } => pictures::run(bin_dir, check),
         Command::Stress { seconds, contenders } => stress(seconds, contenders),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target),
-        Command::Bench(command) => bench::run(command),
+        Command::Bench { args } => bench(&args),
+        Command::Release { selection } => release::print(&selection),
         Command::Windows(command) => windows::run(command),
     };
     match result {
@@ -119,6 +129,15 @@ fn stress(seconds: u64, contenders: u64) -> anyhow::Result<()> {
         .current_dir(workspace())
         .status()?;
     anyhow::ensure!(status.success(), "the stress test failed, see above");
+    Ok(())
+}
+
+/// Runs a benchmark. The benches are a package of their own, so that tasks build without them.
+fn bench(args: &[OsString]) -> anyhow::Result<()> {
+    let mut bench = process::Command::new(cargo());
+    bench.args(["run", "--quiet", "--package", "qc-bench", "--"]).args(args);
+    let status = bench.current_dir(workspace()).status()?;
+    anyhow::ensure!(status.success(), "the benchmark failed, see above");
     Ok(())
 }
 

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use qc_tests::{WIDTH, is_prose};
+
 use crate::workspace;
-use crate::wrapped::{WIDTH, is_prose};
 
 /// Returns the pages that users and contributors read.
 fn pages() -> Vec<PathBuf> {

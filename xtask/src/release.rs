@@ -49,12 +49,18 @@ impl Target {
     }
 }
 
-/// Builds the packages that `selection` names for this machine; returns the folder with the
+/// Builds the packages that `selection` names for this machine; prints the folder with the
 /// programs.
 ///
 /// # Errors
 /// If cargo can't be run or fails.
-pub(crate) fn build(selection: &[&str]) -> Result<PathBuf> {
+pub(crate) fn print(selection: &[String]) -> Result<()> {
+    let selection: Vec<&str> = selection.iter().map(String::as_str).collect();
+    println!("{}", build(&selection)?.display());
+    Ok(())
+}
+
+fn build(selection: &[&str]) -> Result<PathBuf> {
     if cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
         return build_for(Target::Linux, selection);
     }

@@ -14,12 +14,6 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The notes below the table of supervising.
-const SUPERVISING: &str = "\nThe child reports its start over a connection to the benchmark, and ends when asked. *Plain* starts as many children with a log file each, and nothing else.\n\
-    Windows has no locks that a child inherits, so each component has a wrapper, a copy of `qc-launch`, which holds its lock and ends with it; *memory* is the working set of the launcher.\n\
-    There are no goals: under Wine each start of a process, each lock and each wait is a request to Wine's server, a single thread, and a process takes tens of MiB, so 1000 children and their wrappers do not fit.\n\
-    Their processor time while idle cannot be measured: Wine returns the caller's own.\n";
-
 /// Build and test for Windows, on Debian under Wine
 ///
 /// `cargo xtask windows test` is all that is needed: it sets up what it needs, as root or with
@@ -119,25 +113,22 @@ fn bench() -> Result<()> {
     set_up()?;
     let mut build = cargo("build");
     build.args(["--release", "--package", "qc-lock", "--package", "qc-lock-core"]);
-    build.args(["--package", "qc-launch", "--package", "qc-tests", "--package", "xtask"]);
+    build.args(["--package", "qc-launch", "--package", "qc-tests", "--package", "qc-bench"]);
     build.args(["--example", "acquire", "--bin", "qc-lock", "--bin", "qc-launch"]);
-    finish(build.args(["--bin", "stand-in", "--bin", "xtask"]))?;
-    keep_table("lock-here", "Locks, as Windows programs under Wine", "")?;
-    keep_table("launch-here", "Supervising, as a Windows program under Wine", SUPERVISING)
+    finish(build.args(["--bin", "stand-in", "--bin", "qc-bench"]))?;
+    keep_table("lock-here", "Locks, as Windows programs under Wine")?;
+    keep_table("launch-here", "Supervising, as a Windows program under Wine")
 }
 
-/// Runs a benchmark as a Windows program, and keeps what it prints, and `notes`, under `heading`.
-fn keep_table(benchmark: &str, heading: &str, notes: &str) -> Result<()> {
+/// Runs a benchmark as a Windows program, and keeps what it prints under `heading`.
+fn keep_table(benchmark: &str, heading: &str) -> Result<()> {
     let bins = built("release");
     let mut bench = script("wine-run.sh");
-    bench.arg(bins.join("xtask.exe")).args(["bench", benchmark]).arg(windows_path(&bins));
+    bench.arg(bins.join("qc-bench.exe")).arg(benchmark).arg(windows_path(&bins));
     let output = bench.stderr(Stdio::inherit()).output().with_context(|| cannot_start(&bench))?;
     ensure!(output.status.success(), "the benchmark ended with {}", output.status);
     let table = String::from_utf8_lossy(&output.stdout).replace('\r', "");
-    let text =
-        format!("`cargo xtask windows bench` on {}.\n\n{table}{notes}", crate::bench::machine());
-    println!("{text}");
-    crate::bench::keep(heading, &text)
+    crate::bench(&["keep-windows", heading, table.as_str()].map(OsString::from))
 }
 
 /// Returns the folder of the programs that were built for Windows.

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::bench::{compile, python_with, release, version};
+use crate::{compile, python_with, release, version};
 
 /// The peers, by the names under which they are asked for.
 pub(super) const PEERS: [&str; 4] = ["supervisord", "circus", "s6", "runit"];
