@@ -3,10 +3,11 @@
 use clap::{Args, Parser, Subcommand};
 use qc_cli::{ColorChoice, HoldArgs, PlaceArgs};
 
-use crate::autostart::AutostartArgs;
-use crate::drill::{DrillArgs, PartArgs};
-use crate::logs::LogsArgs;
-use crate::metrics::LocalAddress;
+use crate::commands::autostart::AutostartArgs;
+use crate::commands::drill::{DrillArgs, PartArgs};
+use crate::commands::logs::LogsArgs;
+use crate::daemon::metrics::LocalAddress;
+use crate::daemon::up::Options;
 
 /// The examples that `--help` opens with.
 const EXAMPLES: &str = "\
@@ -67,6 +68,21 @@ pub(crate) struct UpArgs {
     /// the config names as PROCESS_MANAGER.metrics, if it does.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics: Option<LocalAddress>,
+}
+
+impl UpArgs {
+    /// Returns what the launcher is to know.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            accounts: self.accounts.clone(),
+            dry_run: self.dry_run,
+            adopt: !self.no_adopt,
+            announce: self.announce,
+            allow_shared_terminal: self.allow_shared_terminal,
+            log_format: self.log_format.into(),
+            metrics: self.metrics,
+        }
+    }
 }
 
 /// How the log is written.

@@ -1,5 +1,8 @@
 //! `qc-launch start`, `restart`, `reload`, and what they share with `stop`: asking the one that runs.
 
+pub(crate) mod status;
+pub(crate) mod stop;
+
 use qc_cli::{Exit, Failure, Place, say_waiting, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::connect_to_launcher;
@@ -9,7 +12,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::cli::NamesArgs;
-use crate::last_words::LastWords;
+use crate::commands::last_words::LastWords;
 
 pub(crate) fn start(
     args: &NamesArgs,

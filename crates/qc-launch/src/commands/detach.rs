@@ -7,14 +7,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use qc_cli::{Exit, Failure, Place};
 use qc_process::{Console, Output, Spawn};
 
-use crate::last_words::LastWords;
-
-/// The copy's line for each component that should run and does not: its name, a tab, and the
-/// reason.
-pub(crate) const MISSING: &str = "MISSING ";
-
-/// The copy's line once the state of the fleet no longer changes.
-pub(crate) const SETTLED: &str = "SETTLED";
+use crate::commands::last_words::LastWords;
+use crate::daemon::announcement::{MISSING, SETTLED};
 
 /// The flag that makes this program a copy that stays.
 const STAY: &str = "--announce";
@@ -84,15 +78,4 @@ fn settled(
     );
     let hint = "see orchestrator_logs; `qc-launch start NAME` tries again, `qc-launch stop` stops the rest";
     Err(Failure::new(Exit::Failed, message, hint))
-}
-
-/// Says how the start went, to the one who started this copy.
-pub(crate) fn announce(missing: &[(String, String)]) {
-    let mut output = io::stdout().lock();
-    for (name, why) in missing {
-        // The reader may have gone; ignore.
-        let _ = writeln!(output, "{MISSING}{name}\t{why}");
-    }
-    let _ = writeln!(output, "{SETTLED}");
-    let _ = output.flush();
 }

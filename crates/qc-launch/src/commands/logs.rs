@@ -1,11 +1,13 @@
 //! `qc-launch logs`.
 
 use std::io::Write;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use qc_cli::{Exit, Failure, shown};
+use qc_cli::{Exit, Failure, Place, shown, warn_text};
+use qc_fleet::Launcher;
 use qc_logs::{Follower, LogFolder};
 
 /// How often a log that is followed is looked at.
@@ -24,15 +26,32 @@ pub(crate) struct LogsArgs {
     lines: usize,
 }
 
+/// Shows a log. Without a config that can be read, the folder is the one that the launcher writes to,
+/// or the usual one.
+pub(crate) fn show(
+    args: &LogsArgs,
+    place: &Place,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let (fleet, trouble) = place.fleet_to_show()?;
+    let Some(trouble) = trouble else {
+        return show_log(args, &LogFolder::new(fleet.logs.folder), output);
+    };
+    // First: a log that is followed does not end.
+    warn_text(&format!("the config can't be read: {}", trouble.message()));
+    let launcher = Launcher::ask(&place.locks()?, &fleet.orchestrator);
+    let mut logs = launcher.status().into_iter().flat_map(|status| &status.components);
+    let log = logs.find_map(|one| Path::new(one.log.as_ref()?).parent());
+    let folder = log.map_or(fleet.logs.folder, Path::to_path_buf);
+    show_log(args, &LogFolder::new(folder), output)?;
+    Err(Failure::new(trouble.exit(), "", "correct the config; the log above is complete"))
+}
+
 /// Shows the end of a component's log. The launcher need not be running.
 ///
 /// # Errors
 /// If there is no such log (exit code 2), or it can't be read.
-pub(crate) fn logs(
-    args: &LogsArgs,
-    folder: &LogFolder,
-    output: &mut dyn Write,
-) -> Result<Exit, Failure> {
+fn show_log(args: &LogsArgs, folder: &LogFolder, output: &mut dyn Write) -> Result<Exit, Failure> {
     let component = component(&args.name, folder)?;
     let started = Follower::start(folder, &component, args.lines);
     let Some((mut follower, text)) = started.map_err(|error| unreadable(&error, folder))? else {

@@ -7,8 +7,8 @@ use qc_control::{ComponentStatus, Request};
 use qc_fleet::connect_to_launcher;
 use qc_lock_core::{Latch, LockDir};
 
-use crate::ask::failure;
 use crate::cli::UnlatchArgs;
+use crate::commands::control::failure;
 
 const STILL: &str = "cancelled; starts stay forbidden";
 

@@ -10,7 +10,7 @@ use qc_fleet::{Beside, Component, Fleet, Obstacle, Snapshot};
 use qc_lock_core::{LockDir, LockState};
 use qc_process::{Identity, Process};
 
-use crate::look::Look;
+use crate::daemon::look::Look;
 
 /// How long what is just starting or ending may take to be one or the other.
 const PATIENCE: Duration = Duration::from_secs(5);

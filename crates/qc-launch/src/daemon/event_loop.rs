@@ -34,14 +34,15 @@ use qc_process::{
 };
 use qc_supervise::{Action, Event, Exit, Id, Machine};
 
-use crate::adopt::Adopted;
-use crate::cli::UpArgs;
-use crate::interrupts::Interrupts;
-use crate::look::Look;
-use crate::probe::{Heart, Looker};
-use crate::report::Report;
-use crate::roster::Roster;
-use crate::start::Said;
+use crate::daemon::adopt::Adopted;
+use crate::daemon::heartbeat::Heart;
+use crate::daemon::interrupts::Interrupts;
+use crate::daemon::look::Look;
+use crate::daemon::readiness::Looker;
+use crate::daemon::report::Report;
+use crate::daemon::roster::Roster;
+use crate::daemon::start::Said;
+use crate::daemon::up::Options;
 pub(crate) use strays::told_of;
 
 use beside::{Blockers, LastLook};
@@ -100,7 +101,7 @@ impl Post {
 /// The input of the event loop: the components and their settings.
 pub(crate) struct Run<'a> {
     pub(crate) place: &'a Place,
-    pub(crate) args: &'a UpArgs,
+    pub(crate) args: &'a Options,
     pub(crate) fleet: Fleet,
     pub(crate) locks: &'a LockDir,
     /// Whether the scripts lock by themselves with the old module.
@@ -167,7 +168,7 @@ impl Running {
 pub(crate) struct Runtime<'a> {
     place: &'a Place,
     fleet: Fleet,
-    args: &'a UpArgs,
+    args: &'a Options,
     locks: &'a LockDir,
     scripts_lock: bool,
     report: &'a mut Report,

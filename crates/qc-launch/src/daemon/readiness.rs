@@ -1,4 +1,4 @@
-//! Looking whether a component is ready, and whether it gives signs of life.
+//! Whether a component is ready: what it shows, by a port, a file, its lock or its log.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use qc_fleet::Component;
 use qc_lock_core::LockDir;
 use qc_logs::{LogFolder, LogName, is_being_cut, read_from, was_cut};
-use qc_supervise::{Probe, Pulse};
+use qc_supervise::Probe;
 use regex::Regex;
 
 /// How long a connection to this machine may take.
@@ -113,7 +113,7 @@ fn accepts(port: u16) -> bool {
 }
 
 /// Whether the disk has no room for another line.
-fn is_full(folder: &Path) -> bool {
+pub(crate) fn is_full(folder: &Path) -> bool {
     qc_process::volume(folder).is_ok_and(|volume| volume.free_bytes < LEAST_ROOM)
 }
 
@@ -194,39 +194,6 @@ impl LogLooker {
     }
 }
 
-/// Looks for signs of life.
-#[derive(Debug)]
-pub(crate) struct Heart {
-    path: PathBuf,
-    last: Option<Stamp>,
-    /// Whether it is the component's log.
-    is_log: bool,
-}
-
-impl Heart {
-    /// Begins to look, if `component` gives signs of life.
-    pub(crate) fn new(component: &Component, log: Option<&Path>) -> Option<Self> {
-        let (path, is_log) = match &component.settings.heartbeat.as_ref()?.pulse {
-            Pulse::File(path) => (component.cwd.join(path), false),
-            Pulse::Output => (log?.into(), true),
-        };
-        let last = Stamp::of(&path);
-        Some(Self { path, last, is_log })
-    }
-
-    /// Whether there was one since the last look, or none can be seen. A log whose front is cut off
-    /// changes, too: it has grown just before.
-    pub(crate) fn has_beaten(&mut self) -> bool {
-        let now = Stamp::of(&self.path);
-        let changed = now != self.last;
-        self.last = now;
-        // A log that is gone, or on a full disk, shows nothing of what is printed.
-        let shows_nothing =
-            || self.is_log && (now.is_none() || self.path.parent().is_some_and(is_full));
-        changed || shows_nothing()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -283,18 +250,5 @@ mod tests {
         assert!(accepts(port));
         drop(socket);
         assert!(!accepts(port));
-    }
-
-    #[test]
-    fn a_file_that_changes_is_a_sign_of_life() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("heart");
-        let mut heart = Heart { last: Stamp::of(&path), path: path.clone(), is_log: false };
-        assert!(!heart.has_beaten());
-        fs::write(&path, "1").unwrap();
-        assert!(heart.has_beaten());
-        assert!(!heart.has_beaten());
-        fs::write(&path, "12").unwrap();
-        assert!(heart.has_beaten());
     }
 }

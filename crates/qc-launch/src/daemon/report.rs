@@ -13,8 +13,8 @@ use qc_fleet::{Fleet, LogSettings, NotifySettings};
 use qc_logs::{Journal, Keeper, Level, Line, Lines, LogFolder, Retention};
 use qc_notify::{BadAddress, Notice, Notifier};
 
-use crate::cli::UpArgs;
-use crate::metrics::{LocalAddress, Metrics, Server};
+use crate::daemon::metrics::{LocalAddress, Metrics, Server};
+use crate::daemon::up::Options;
 
 /// How long the terminal may take to show the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -65,14 +65,14 @@ impl Report {
     /// # Errors
     /// If there can be no log, or the webhook's address is none. Figures that can't be served are
     /// only said: they keep no fleet from running.
-    pub(crate) fn open(fleet: &Fleet, args: &UpArgs) -> Result<Self, Failure> {
+    pub(crate) fn open(fleet: &Fleet, args: &Options) -> Result<Self, Failure> {
         let folder = LogFolder::new(&fleet.logs.folder);
         let unwritable = |error| {
             let hint =
                 "see whether the folder of the logs may be written to and whether the disk is full";
             Failure::from_error(Exit::Failed, &error, hint)
         };
-        let journal = Journal::open(&folder, args.log_format.into(), true).map_err(unwritable)?;
+        let journal = Journal::open(&folder, args.log_format, true).map_err(unwritable)?;
         let telling = tell(&journal, "log");
         let keeper = Keeper::start(folder.clone(), settings(&fleet.logs), telling)?;
         let journal_path = journal.path();

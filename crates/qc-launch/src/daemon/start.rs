@@ -17,7 +17,8 @@ use qc_process::{
 };
 use qc_supervise::NotStarted;
 
-use crate::probe::{Heart, Looker};
+use crate::daemon::heartbeat::Heart;
+use crate::daemon::readiness::Looker;
 
 /// A thread that reads a line or two needs no large stack.
 const READER_STACK: usize = 64 * 1024;

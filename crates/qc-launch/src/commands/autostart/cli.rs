@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use qc_cli::{Exit, Failure, PlaceArgs, shown};
 use qc_fleet::Fleet;
 
-use crate::autostart::plan::{Facts, Plan, Unsuitable, plan};
+use crate::commands::autostart::plan::{Facts, Plan, Unsuitable, plan};
 
 /// The command line of `autostart`.
 #[derive(Debug, Args)]

@@ -10,8 +10,8 @@ use qc_fleet::{ComponentView, Fleet, FleetView, Look, Row};
 use qc_lock_core::LockDir;
 use serde::Serialize;
 
-use crate::ask::{connect, failure, next};
 use crate::cli::StatusArgs;
+use crate::commands::control::{connect, failure, next};
 
 /// How often the launcher is asked again because something changed during the look.
 const ATTEMPTS: u32 = 3;

@@ -13,9 +13,9 @@ use qc_fleet::{
 };
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 
-use crate::ask::{connect, failure, next, report, wait, write_text};
 use crate::cli::StopArgs;
-use crate::runtime::told_of;
+use crate::commands::control::{connect, failure, next, report, wait, write_text};
+use crate::daemon::event_loop::told_of;
 
 /// The pause between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -11,7 +11,7 @@ use qc_process::{Awaited, Identity, Liveness, identity_of, liveness, pids};
 use qc_supervise::{Event, Id, NotStarted, State};
 
 use super::Runtime;
-use crate::look::Look;
+use crate::daemon::look::Look;
 
 /// A full look is taken at most this often; in between only at processes that are new.
 const FULL_LOOK: Duration = Duration::from_secs(1);

@@ -14,9 +14,9 @@ use qc_supervise::{Event, Id, State, View};
 use super::Message;
 use super::Runtime;
 use super::beside::copies_text;
-use crate::report::Report;
-use crate::roster::{Changes, runs_alike};
-use crate::{Selected, selected};
+use crate::daemon::preflight::{Selected, selected};
+use crate::daemon::report::Report;
+use crate::daemon::roster::{Changes, runs_alike};
 
 /// How long an answer may take: the loop is never busy for long.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -12,9 +12,9 @@ use qc_process::{Process, identity_of, in_parts};
 use qc_supervise::{Event, Id, NotStarted};
 
 use super::{Message, Running, Runtime, token};
-use crate::adopt::Adopted;
-use crate::probe::Heart;
-use crate::start::{Begun, NoStart, Starter};
+use crate::daemon::adopt::Adopted;
+use crate::daemon::heartbeat::Heart;
+use crate::daemon::start::{Begun, NoStart, Starter};
 
 /// How long after its start, and how often, a component is looked at whether it is ready: a tenth
 /// of the time that it has taken so far, within these bounds.

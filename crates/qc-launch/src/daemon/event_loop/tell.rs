@@ -263,7 +263,7 @@ impl Runtime<'_> {
             self.announce = false;
             // Earlier lines come first.
             self.report.flush();
-            crate::detach::announce(&self.missing());
+            crate::daemon::announcement::announce(&self.missing());
         }
     }
 

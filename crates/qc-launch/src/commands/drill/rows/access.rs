@@ -8,9 +8,9 @@ use qc_cli::chain;
 use qc_lock_core::{LockDir, LockError, LockName, LockState, Request, Resource};
 use qc_process::{Identity, Liveness, here, identity_of, liveness};
 
-use crate::drill::ground::{Ground, ON_WINDOWS, free, lock_name, locks_in, refused};
-use crate::drill::outcome::{Miss, Outcome, failed, skipped};
-use crate::drill::part::run;
+use crate::commands::drill::ground::{Ground, ON_WINDOWS, free, lock_name, locks_in, refused};
+use crate::commands::drill::outcome::{Miss, Outcome, failed, skipped};
+use crate::commands::drill::part::run;
 
 /// A guard that can't be opened is an error.
 pub(crate) fn lists(ground: &Ground) -> Outcome {

@@ -2,9 +2,9 @@
 
 use qc_process::{Ask, Ended, Process, ask_all};
 
-use crate::drill::ground::{Ground, ON_WINDOWS};
-use crate::drill::outcome::{Outcome, failed, skipped};
-use crate::drill::part::A_WHILE;
+use crate::commands::drill::ground::{Ground, ON_WINDOWS};
+use crate::commands::drill::outcome::{Outcome, failed, skipped};
+use crate::commands::drill::part::A_WHILE;
 
 /// A program that handles Ctrl-Break cleans up and ends.
 pub(crate) fn ctrl_break(ground: &Ground) -> Outcome {

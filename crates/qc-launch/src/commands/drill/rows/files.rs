@@ -6,8 +6,8 @@ use std::time::Instant;
 use qc_lock_core::{Request, Resource};
 use qc_process::Ended;
 
-use crate::drill::ground::{Ground, ON_WINDOWS, free, lock_name, locks_in, refused};
-use crate::drill::outcome::{Outcome, failed};
+use crate::commands::drill::ground::{Ground, ON_WINDOWS, free, lock_name, locks_in, refused};
+use crate::commands::drill::outcome::{Outcome, failed};
 
 /// A record can be replaced while another process reads it.
 pub(crate) fn replaced_while_read(ground: &Ground) -> Outcome {

@@ -6,9 +6,9 @@ use std::time::Instant;
 use qc_lock_core::{LockError, LockState, Reading, Request};
 use qc_process::{LOCKS_ARE_INHERITED, Process, forget_machine_guard, own_identity, wait_any};
 
-use crate::drill::ground::{Ground, ON_WINDOWS, free, lock_name, refused};
-use crate::drill::outcome::{Outcome, failed};
-use crate::drill::part::PATIENCE;
+use crate::commands::drill::ground::{Ground, ON_WINDOWS, free, lock_name, refused};
+use crate::commands::drill::outcome::{Outcome, failed};
+use crate::commands::drill::part::PATIENCE;
 
 /// A lock's record can be read while it is held, and no second holder gets in.
 pub(crate) fn mandatory(ground: &Ground) -> Outcome {

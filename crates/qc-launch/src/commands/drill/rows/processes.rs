@@ -4,10 +4,10 @@ use std::fs;
 
 use qc_process::{Ended, Liveness, Process, StopError, listener, liveness};
 
-use crate::detach;
-use crate::drill::ground::Ground;
-use crate::drill::outcome::{Outcome, failed};
-use crate::drill::part::run;
+use crate::commands::drill::ground::Ground;
+use crate::commands::drill::outcome::{Outcome, failed};
+use crate::commands::drill::part::run;
+use crate::daemon::announcement::{MISSING, SETTLED};
 
 /// The listener at a port is named.
 pub(crate) fn port(ground: &Ground) -> Outcome {
@@ -49,8 +49,8 @@ pub(crate) fn fleet(ground: &Ground) -> Outcome {
     let mut said = String::new();
     loop {
         match launcher.line() {
-            Ok(line) if line == detach::SETTLED => break,
-            Ok(line) if line.starts_with(detach::MISSING) => return failed(said),
+            Ok(line) if line == SETTLED => break,
+            Ok(line) if line.starts_with(MISSING) => return failed(said),
             Ok(line) => said = line,
             Err(_) => return failed(format!("qc-launch said last: {said}")),
         }
