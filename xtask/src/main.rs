@@ -3,20 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod demo;
-#[cfg(test)]
-#[cfg(target_os = "linux")]
-mod dependencies;
 mod dist;
 mod docs;
-#[cfg(test)]
-mod errors;
 mod fuzz;
-#[cfg(test)]
-mod pages;
 mod pictures;
 mod release;
-#[cfg(test)]
-mod untested;
 mod windows;
 
 use std::ffi::OsString;

@@ -46,7 +46,7 @@ struct Target {
 
 /// Returns all packages that something of ours is built of, ours among them.
 fn packages() -> Vec<Package> {
-    let mut cargo = Command::new(crate::cargo());
+    let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
     cargo.args(["metadata", "--format-version", "1", "--locked"]);
     for target in TARGETS {
         cargo.args(["--filter-platform", target]);

@@ -1,15 +1,10 @@
-//! The repository's statements about itself are true.
+//! The released programs have no fault points, and their scripts set no variable of a bot.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use qc_tests::cannot_test;
 
-/// The folder of the workspace.
-fn workspace() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().expect("the tests lie in the workspace").to_owned()
-}
+use crate::workspace;
 
 /// Returns the features that `cargo build` with these arguments builds qc-process with.
 fn features_of_qc_process(args: &[&str]) -> Result<String, String> {

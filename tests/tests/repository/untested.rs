@@ -98,7 +98,7 @@ fn sources() -> Vec<String> {
         }
     }
     let mut found = Vec::new();
-    for folder in ["crates", "tests", "xtask"] {
+    for folder in ["crates", "tests", "xtask", "bench"] {
         collect(&crate::workspace().join(folder), &mut found);
     }
     found

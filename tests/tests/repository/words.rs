@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::workspace;
+
 /// The largest share of comment blocks with a headless opening, in thousandths.
 const MOST_HEADLESS: usize = 3;
 
@@ -81,11 +83,6 @@ impl Comments {
             }
         }
     }
-}
-
-fn workspace() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().expect("the tests lie in the workspace").to_owned()
 }
 
 #[test]

@@ -1,0 +1,25 @@
+//! The repository's statements about itself are true: its pages, its words, its dependencies, and
+//! what the released programs are built of.
+
+#![forbid(unsafe_code)]
+
+// Each dependency is used, from the registry, and under a licence that `deny.toml` allows.
+#[cfg(target_os = "linux")]
+mod dependencies;
+// `docs/TROUBLESHOOTING.md` explains each error text.
+mod errors;
+// Links lead somewhere, examples are understood, lines are short.
+mod pages;
+// What the released programs are built without, and which variables batch files set.
+mod released;
+// `docs/WINDOWS.md` lists each test that cannot run under Wine.
+mod untested;
+// Comments, pages and scripts are written in plain words.
+mod words;
+
+use std::path::Path;
+
+/// Returns the folder of the workspace.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace")
+}
