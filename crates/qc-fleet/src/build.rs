@@ -4,6 +4,7 @@ mod kinds;
 mod links;
 mod paths;
 mod single;
+mod texts;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,10 +14,11 @@ use qc_lock_core::{AccountUse, LockName};
 use qc_supervise::{RestartDelay, Settings};
 
 use self::paths::{Paths, same_variable};
+use self::texts::lock_name;
 use crate::component::{AccountEntry, Component, Fleet, Role, share_terminals};
 use crate::config::{
     AccountConfig, Config, ConfigWarning, Entries, HasRules, KeyPath, Manager, Meaning, Mistake,
-    Port, SECTION, SignalName, Span, Timing, Variables, Written,
+    SECTION, SignalName, Span, Timing, Variables, Written,
 };
 use crate::order::order;
 use crate::root;
@@ -291,12 +293,4 @@ impl Builder<'_> {
     fn named(&self, name: &LockName) -> Option<&Component> {
         self.components.get(*self.positions.get(&name.key())?)
     }
-}
-
-fn ports(port: Option<Port>) -> Vec<u16> {
-    port.into_iter().map(|Port(port)| port).collect()
-}
-
-fn lock_name(text: &str, at: &KeyPath) -> Result<LockName, Mistake> {
-    text.parse().map_err(|error| Mistake::new(at.clone(), format!("{error}")))
 }

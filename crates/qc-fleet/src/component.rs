@@ -1,6 +1,8 @@
 //! The components that the config wants to run.
 
-use std::fmt;
+mod choice;
+mod role;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,54 +10,12 @@ use std::sync::Arc;
 use qc_lock_core::{Account, AccountUse, LockName, Request, Resource, Terminal};
 use qc_process::StopSignal;
 use qc_supervise::Settings;
-use serde::Serialize;
 
+pub use self::choice::{share_terminals, with_scripts};
+pub use self::role::Role;
 use crate::config::{self, ConfigWarning, LogSettings, NotifySettings, Timing, Variables};
 use crate::text::{Secret, Text};
 use crate::{ConfigError, build};
-
-/// The role of a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Starts and restarts the others.
-    Orchestrator,
-    /// Trades one account.
-    Brain,
-    /// Guards the open positions of one account.
-    Watchdog,
-    /// Serves all of them.
-    Server,
-    /// Something else of the fleet.
-    Other,
-}
-
-impl Role {
-    /// Returns the word that tables, flags and JSON use.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Orchestrator => "orchestrator",
-            Self::Brain => "brain",
-            Self::Watchdog => "watchdog",
-            Self::Server => "server",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl Role {
-    /// Returns the role that [`Role::word`] calls so.
-    pub fn from_word(word: &str) -> Option<Self> {
-        let all = [Self::Orchestrator, Self::Brain, Self::Watchdog, Self::Server, Self::Other];
-        all.into_iter().find(|role| role.word() == word)
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
 
 /// One program of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -311,47 +271,6 @@ impl Fleet {
         let named = |component: &&Component| component.name.as_str().eq_ignore_ascii_case(name);
         self.components.iter().map(Arc::as_ref).find(named)
     }
-}
-
-/// Lets accounts share a terminal, as the user has asked for: a terminal that two components of one
-/// role have is locked by neither, for only one of them would get it. Their accounts and names are
-/// locked as ever, so still nothing runs twice; that nothing outside this fleet uses the terminal
-/// is then for the user to see to.
-pub fn share_terminals(components: &mut [Arc<Component>]) {
-    let shared = |one: &Component, other: &Component| {
-        one.name != other.name
-            && one.enabled
-            && other.enabled
-            && one.terminal.is_some()
-            && one.terminal == other.terminal
-            && one.places().any(|place| other.places().any(|it| it == place))
-    };
-    let of_several: Vec<bool> =
-        components.iter().map(|one| components.iter().any(|other| shared(one, other))).collect();
-    for (component, _) in components.iter_mut().zip(of_several).filter(|(_, is_shared)| *is_shared)
-    {
-        Arc::make_mut(component).terminal = None;
-    }
-}
-
-/// Leaves out those whose script does not exist. What depends on one of them waits for what that one
-/// would have waited for, so a brain that may run without its watchdog still waits for the server.
-pub fn with_scripts(mut components: Vec<Arc<Component>>) -> Vec<Arc<Component>> {
-    let missing: Vec<Arc<Component>> =
-        components.iter().filter(|one| one.missing_script().is_some()).cloned().collect();
-    components.retain(|one| one.missing_script().is_none());
-    // In the order of starting: what one of them depends on comes before it.
-    for gone in missing.iter().rev() {
-        let key = gone.name.key();
-        for one in &mut components {
-            if one.depends_on.iter().any(|name| name.key() == key) {
-                let one = Arc::make_mut(one);
-                one.depends_on.retain(|name| name.key() != key);
-                one.depends_on.extend(gone.depends_on.iter().cloned());
-            }
-        }
-    }
-    components
 }
 
 #[cfg(test)]

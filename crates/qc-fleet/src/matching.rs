@@ -5,6 +5,7 @@
 //! A Python that was copied to another name, and one that has overwritten its own command line, are
 //! known by their locks alone: see [`Snapshot`](crate::Snapshot).
 
+mod calls;
 mod scripts;
 
 use std::collections::{HashMap, HashSet};
@@ -12,14 +13,16 @@ use std::path::{Path, PathBuf};
 
 use qc_process::ProcessInfo;
 
+use self::calls::behind_link;
+pub(crate) use self::calls::{call_of, is_shell_of, runs_python, script_in};
 use self::scripts::{Runs, Scripts, is_watchdog_script};
 use crate::call::{
-    ScriptCall, file_name, imported_calls, is_python, is_shell, is_wrapper_program,
-    names_whole_call, option, path_name, program_stem, script_call, wrapped_call,
+    ScriptCall, file_name, imported_calls, is_python, is_wrapper_program, option, path_name,
+    program_stem, script_call, wrapped_call,
 };
 use crate::interpreted::Interpreted;
 use crate::title::is_overwritten;
-use crate::{Component, Fleet, Role, Text, launcher, same_folder};
+use crate::{Component, Fleet, Role, launcher, same_folder};
 
 /// A process that runs a fleet's script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -283,14 +286,6 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// Returns the call of the script that a link of this name leads to.
-fn behind_link<'a>(call: ScriptCall<'a>, current_dir: Option<&Path>) -> Option<ScriptCall<'a>> {
-    let link = current_dir.unwrap_or(Path::new("")).join(&call.script);
-    // Most are no links, which is cheaper to ask.
-    let script = link.read_link().and_then(|_| link.canonicalize()).ok()?;
-    Some(ScriptCall { script: script.to_string_lossy().into_owned(), ..call })
-}
-
 /// Whether two folders are the same as far as letters show: what a command line says in bytes that
 /// are no text was replaced when it was read.
 fn is_same_in_letters(read: &Path, other: &Path) -> bool {
@@ -308,39 +303,6 @@ fn is_for(component: &Component, account: &str) -> bool {
 
 fn has_args(component: &Component, args: &[String]) -> bool {
     component.args().len() == args.len() && component.ends(args)
-}
-
-/// Whether the command of `shell` is one that runs the script of `other` with the same arguments.
-pub(crate) fn is_shell_of(shell: &Component, other: &Component) -> bool {
-    let own = scripts::words(&other.command);
-    let Some(call) = script_call(&own).filter(|_| other.script.is_some()) else { return false };
-    // Paths compare equal without their folders.
-    let without_folders =
-        |word: String| word.split(' ').map(file_name).collect::<Vec<_>>().join(" ");
-    let words: Vec<String> =
-        scripts::words(&shell.command).into_iter().map(without_folders).collect();
-    words.first().is_some_and(|program| is_shell(program))
-        && names_whole_call(&words, &ScriptCall { word: file_name(call.word), ..call })
-}
-
-/// Returns the script in a component's command, and where its arguments begin.
-pub(crate) fn script_in(command: &[Text]) -> Option<(PathBuf, usize)> {
-    let words = scripts::words(command);
-    let call = is_python(words.first()?).then(|| script_call(&words)).flatten()?;
-    Some((PathBuf::from(&call.script), words.len() - call.rest.len()))
-}
-
-/// Returns the script that a process runs; `None` if it is no Python. One that was started under
-/// another name is known by its program's name or file.
-pub(crate) fn call_of(process: &ProcessInfo) -> Option<ScriptCall<'_>> {
-    runs_python(process).then(|| script_call(&process.args)).flatten()
-}
-
-/// Whether a process is a Python, whatever that runs.
-pub(crate) fn runs_python(process: &ProcessInfo) -> bool {
-    process.args.first().is_some_and(|program| is_python(program))
-        || is_python(&process.name)
-        || process.exe.as_deref().is_some_and(|exe| is_python(&path_name(exe)))
 }
 
 #[cfg(test)]

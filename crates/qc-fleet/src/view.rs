@@ -6,13 +6,15 @@ mod launcher;
 mod look;
 mod past;
 mod row;
+mod tree_part;
 mod watchdogs;
 
 pub use self::entry::ComponentView;
 pub use self::launcher::Launcher;
 pub use self::look::{Look, LookError};
 pub use self::past::{LastEnd, Past};
-pub use self::row::{Row, RowKind, RowLock, TreePart, TreePartKind, rfc3339};
+pub use self::row::{Row, RowKind, RowLock, rfc3339};
+pub use self::tree_part::{TreePart, TreePartKind};
 
 use std::collections::HashSet;
 

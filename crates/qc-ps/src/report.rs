@@ -1,20 +1,19 @@
 //! The list, in the shape of the JSON that `--json` prints, and its other forms.
 
+mod selection;
+
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::time::Duration;
 
-use qc_cli::{
-    ColorChoice, Column, Failure, Order, SHUTDOWN_HINT, Text, Tone, compare, duration, memory,
-    table, visible,
-};
+use qc_cli::{ColorChoice, Column, Failure, Order, SHUTDOWN_HINT, Text, compare, table, visible};
 use qc_fleet::{
     ComponentView, Finding, FindingKind, Fleet, FleetView, Launcher, Look, Mask, Row, RowKind,
-    Snapshot, State, TreePart,
+    Snapshot, State,
 };
 use qc_lock_core::{Latch, LockEntry, openers_text};
 use serde::Serialize;
 
+use self::selection::{is_in_the_list, is_own, is_to_be_stopped, part_cell};
 use crate::cli::Cli;
 
 #[derive(Debug, Serialize)]
@@ -256,61 +255,8 @@ impl Report {
     }
 }
 
-/// One process of an instance in the table, below its instance.
-fn part_cell(column: Column, part: &TreePart) -> Text {
-    match column {
-        Column::Component => format!("  {} {}", part.kind.word(), part.name).into(),
-        Column::Pid => part.pid.to_string().into(),
-        Column::Uptime => duration(Duration::from_secs(part.uptime_seconds)).into(),
-        Column::Since => qc_cli::local_time(&part.since).into(),
-        Column::Cpu => format!("{:.1}%", part.cpu_percent).into(),
-        Column::Memory => memory(part.memory_bytes).into(),
-        Column::Command => Text::new(part.command.as_str(), Tone::Plain),
-        Column::Role
-        | Column::Key
-        | Column::Account
-        | Column::State
-        | Column::Lock
-        | Column::Restarts
-        | Column::Detail
-        | Column::Terminal
-        | Column::Folder => "".into(),
-    }
-}
-
 /// Said where the config wants nothing to run, so that an empty list is no riddle.
 const NOTHING_ENABLED: &str = "No account is enabled in the config: nothing should run.";
-
-/// Whether the row is a program of this fleet.
-fn is_own(row: &Row) -> bool {
-    !matches!(row.state, State::Foreign | State::Elsewhere)
-}
-
-/// Whether the list, or a line below it, says as much as the finding.
-fn is_in_the_list(kind: FindingKind) -> bool {
-    match kind {
-        FindingKind::Stale
-        | FindingKind::Unreadable
-        | FindingKind::Stopped
-        | FindingKind::BackingOff => true,
-        FindingKind::Duplicate
-        | FindingKind::Foreign
-        | FindingKind::Rogue
-        | FindingKind::OtherAccount
-        | FindingKind::Unguarded
-        | FindingKind::GaveUp
-        | FindingKind::Blocked
-        | FindingKind::Missing
-        | FindingKind::Silent
-        | FindingKind::Orphan
-        | FindingKind::Latched => false,
-    }
-}
-
-/// Whether the remedy is to stop everything.
-fn is_to_be_stopped(kind: FindingKind) -> bool {
-    matches!(kind, FindingKind::Duplicate | FindingKind::Foreign | FindingKind::Rogue)
-}
 
 /// All account numbers that are known.
 fn accounts(snapshot: &Snapshot, fleet: &Fleet, components: &[ComponentView]) -> Vec<String> {

@@ -1,4 +1,3 @@
-
 use super::*;
 use qc_fleet::{Role, Row, RowKind};
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use qc_lock_core::{Account, Terminal};
 use qc_supervise::Probe;
 
-use super::{Builder, Program, lock_name, ports};
+use super::texts::{lock_name, ports};
+use super::{Builder, Program};
 use crate::component::{AccountEntry, Component, Role};
 use crate::config::{
     Brains, Entries, HasRules, KeyPath, Mistake, Port, Server, Watchdogs, Written, suggest,

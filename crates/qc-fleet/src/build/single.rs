@@ -2,7 +2,8 @@
 
 use qc_lock_core::{AccountUse, Terminal};
 
-use super::{Builder, Program, lock_name, ports};
+use super::texts::{lock_name, ports};
+use super::{Builder, Program};
 use crate::component::{Component, Role};
 use crate::config::{KeyPath, Mistake, One, suggest};
 use crate::matching::script_in;

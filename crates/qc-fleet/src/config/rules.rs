@@ -1,15 +1,17 @@
 //! How components are supervised, as the config says it: a key left out is decided one level up.
 
+mod beat;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use qc_supervise::{
-    Heartbeat, Probe, Pulse, Readiness, RestartDelay, RestartPolicy, RestartWhen, Settings,
-    WhenUnguarded,
+    Probe, Readiness, RestartDelay, RestartPolicy, RestartWhen, Settings, WhenUnguarded,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use self::beat::Beat;
 use super::key_path::KeyPath;
 use super::mistake::Mistake;
 use super::object::Object;
@@ -91,23 +93,6 @@ pub(crate) struct Ready {
     /// The time to become ready; after it the start has failed.
     #[schemars(extend("default" = "60s"))]
     timeout: Option<Span>,
-}
-
-/// The sign of life of a component: one of `file` and `output`. Without any, none is expected.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Heartbeat")]
-pub(crate) struct Beat {
-    /// It rewrites this file. A relative path starts in the fleet's folder.
-    #[schemars(extend("examples" = ["state/heartbeat"]))]
-    file: Option<Written>,
-    /// It prints something.
-    #[schemars(extend("examples" = [true]))]
-    output: Option<bool>,
-    /// The longest silence; after it the component counts as hung and is restarted. Without it, 60
-    /// s. 0: none is expected.
-    #[schemars(extend("examples" = ["60s"]))]
-    within: Option<Span>,
 }
 
 /// How a component is stopped, and when.
@@ -273,47 +258,6 @@ fn check_pattern(pattern: &str, at: &KeyPath) -> Result<(), Mistake> {
     let text = error.to_string();
     let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
     Err(Mistake::new(at.clone(), format!("this is not a valid regular expression: {reason}")))
-}
-
-impl Beat {
-    fn apply(
-        &self,
-        heartbeat: &mut Option<Heartbeat>,
-        at: &KeyPath,
-        resolve: Resolve<'_>,
-    ) -> Result<(), Mistake> {
-        let pulse = match (&self.file, self.output) {
-            (Some(_), Some(true)) => {
-                let message = "only one heartbeat source is allowed, and `file` is given as well";
-                return Err(Mistake::of_key(at.key("output"), message));
-            }
-            (Some(file), _) => Some(Pulse::File(resolve(file, &at.key("file"))?)),
-            (None, Some(true)) => Some(Pulse::Output),
-            (None, Some(false)) => {
-                *heartbeat = None;
-                None
-            }
-            (None, None) => None,
-        };
-        let within = self.within.map(|span| span.0);
-        if within == Some(Duration::ZERO) {
-            *heartbeat = None;
-            return Ok(());
-        }
-        match (pulse, heartbeat.as_mut()) {
-            (Some(pulse), before) => {
-                let default = before.map_or(Duration::from_secs(60), |before| before.within);
-                *heartbeat = Some(Heartbeat { pulse, within: within.unwrap_or(default) });
-            }
-            (None, Some(before)) => before.within = within.unwrap_or(before.within),
-            (None, None) if within.is_some() => {
-                let message = "a heartbeat needs a `file`, or `output`: true";
-                return Err(Mistake::of_key(at.key("within"), message));
-            }
-            (None, None) => {}
-        }
-        Ok(())
-    }
 }
 
 impl Stop {

@@ -1,4 +1,3 @@
-
 use std::path::Path;
 
 use qc_lock_core::LockEntry;

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn found(component: String, role: Role, account_key: Option<String>, place: Place) -> Match {

@@ -1,9 +1,10 @@
 //! Starting one component under its lock.
 
+mod listen;
+
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, PipeReader};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::SystemTime;
 
 use qc_fleet::{
@@ -12,16 +13,13 @@ use qc_fleet::{
 use qc_lock_core::{AccountUse, LockDir, LockError, LockForChild, PAPER_VARIABLE, StartError};
 use qc_logs::LogFolder;
 use qc_process::{
-    Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, Output, Spawn, here, inspect,
-    listener,
+    Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, Output, Spawn, inspect, listener,
 };
 use qc_supervise::NotStarted;
 
+use self::listen::listen;
 use crate::daemon::heartbeat::Heart;
 use crate::daemon::readiness::Looker;
-
-/// A thread that reads a line or two needs no large stack.
-const READER_STACK: usize = 64 * 1024;
 
 /// A component that was started.
 pub(crate) struct Begun {
@@ -282,25 +280,3 @@ fn refuse_busy(port: u16) -> Result<(), NoStart> {
 /// a bot. What no encoding knows, such as half a surrogate pair, is escaped.
 const PYTHON_OUTPUT: [(&str, &str); 2] =
     [("PYTHONUNBUFFERED", "1"), ("PYTHONIOENCODING", "utf-8:backslashreplace")];
-
-/// Listens to a wrapper until it has said that the component runs; what it writes later reaches
-/// no process, and it does not matter.
-fn listen(pipe: PipeReader, hear: impl Fn(Said) + Send + 'static) -> io::Result<()> {
-    let reader = thread::Builder::new().name("wrapper".into()).stack_size(READER_STACK);
-    reader.spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            match line.strip_prefix("started ").and_then(identity) {
-                Some(identity) => return hear(Said::Started(identity)),
-                None => hear(Said::Line(line.trim_end().to_owned())),
-            }
-        }
-    })?;
-    Ok(())
-}
-
-/// Reads `PID TIME`.
-fn identity(text: &str) -> Option<Identity> {
-    let (pid, started) = text.trim().split_once(' ')?;
-    let boot_id = here().boot_id.clone();
-    Some(Identity { pid: pid.parse().ok()?, started: started.parse().ok()?, boot_id })
-}

@@ -1,8 +1,11 @@
-
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
+use std::sync::mpsc::Receiver;
+use std::time::SystemTime;
 
+use super::work::LEAST_SIZE;
 use super::*;
+use crate::LogName;
 
 /// Waits for a line that holds `text`.
 fn wait_for(lines: &Receiver<String>, text: &str) -> String {

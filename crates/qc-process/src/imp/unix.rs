@@ -11,6 +11,7 @@ mod machine_view;
 mod mark;
 mod open_files;
 mod relay;
+mod sharing;
 mod signals;
 mod spawn;
 mod stat;
@@ -21,13 +22,11 @@ mod watch;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-
-use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::AtLogOn;
 use crate::imp::Share;
@@ -44,7 +43,10 @@ pub(crate) use machine_view::{
 };
 pub(crate) use open_files::{is_open_in, openers};
 pub(crate) use relay::Relay;
-pub(crate) use signals::{on_interrupt, reset_inherited};
+pub(crate) use sharing::{
+    has_other_names, let_share, let_share_directory, open_to_writers, other_owner, owner, user_name,
+};
+pub(crate) use signals::{on_hang_up, on_interrupt, reset_inherited};
 pub(crate) use spawn::{ChildHandle, child_handle, spawn, spawn_detached};
 pub(crate) use stop::{
     ProcessHandle, ask_all, exit_of, kill, open_child, open_process, pass_on, process_handle,
@@ -152,21 +154,6 @@ pub(crate) fn pid_namespace() -> Option<u64> {
     fs::metadata("/proc/self/ns/pid").ok().map(|namespace| namespace.ino())
 }
 
-pub(crate) fn user_name() -> String {
-    name_of_user(rustix::process::getuid().as_raw())
-}
-
-fn name_of_user(uid: u32) -> String {
-    let uid = uid.to_string();
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid).then(|| name.to_owned())
-    });
-    name.unwrap_or(uid)
-}
-
 /// Makes an open neither follow a symbolic link nor wait for the other end of a FIFO.
 pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
     let mode = if share == Share::Guard { 0o600 } else { 0o666 };
@@ -266,75 +253,6 @@ pub(crate) fn spawn_apart(command: &mut Command) -> io::Result<std::process::Chi
     command.process_group(0).spawn()
 }
 
-/// Whether the file has another name in some folder, too.
-pub(crate) fn has_other_names(_file: &File, found: &fs::Metadata) -> io::Result<bool> {
-    Ok(found.nlink() > 1)
-}
-
-/// Returns the number of the user to whom the file at `path` belongs.
-pub(crate) fn owner(path: &Path) -> Option<u32> {
-    Some(fs::symlink_metadata(path).ok()?.uid())
-}
-
-/// Returns to whom the file at `path` belongs, if not to this program's user.
-pub(crate) fn other_owner(path: &Path) -> Option<String> {
-    let owner = owner(path)?;
-    (owner != rustix::process::geteuid().as_raw()).then(|| name_of_user(owner))
-}
-
-/// Lets those who may write to the folder of `path` use `file`, which has just been made there,
-/// whatever the umask: otherwise the first of them would lock out the others. In a folder where
-/// each keeps his own, such as `/tmp`, nothing is changed.
-pub(crate) fn let_share(file: &File, path: &Path) {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let Ok(folder) = fs::metadata(folder.unwrap_or(Path::new("."))) else { return };
-    let (group_and_others, sticky) = (0o022, 0o1000);
-    let writers = folder.mode() & group_and_others;
-    if writers == 0 || folder.mode() & sticky != 0 {
-        return;
-    }
-    let Ok(made) = file.metadata() else { return };
-    let enter = if made.is_dir() { writers >> 1 } else { 0 };
-    let mode = made.mode() | writers | writers << 1 | enter;
-    if mode != made.mode() {
-        // Not every disk knows modes; what is denied to the others then is said to them.
-        let _ = file.set_permissions(fs::Permissions::from_mode(mode & 0o7777));
-    }
-}
-
-/// Opens a guard to those who may write to its folder, and to no one else: a process that can open it can lock
-/// it. Only its owner and root can, and do so with old ones, too.
-pub(crate) fn open_to_writers(file: &File, found: &fs::Metadata, path: &Path) {
-    let Some(Ok(folder)) = path.parent().map(fs::metadata) else { return };
-    let user = rustix::process::geteuid();
-    let is_own = user.is_root() || user.as_raw() == found.uid();
-    // A hard link may be another file, which was given this name to have it opened.
-    if !is_own || found.nlink() > 1 {
-        return;
-    }
-    let writers = folder.mode() & 0o022;
-    let wanted = 0o600 | writers | writers << 1;
-    let owner = (user.is_root() && folder.uid() != found.uid()).then(|| folder.uid());
-    let group = (writers & 0o020 != 0 && folder.gid() != found.gid()).then(|| folder.gid());
-    if owner.is_some() || group.is_some() {
-        // Not everybody is in the folder's group; then the others are denied, which is said to them.
-        let _ = std::os::unix::fs::fchown(file, owner, group);
-    }
-    if found.mode() & 0o7777 != wanted {
-        // Not every disk knows modes.
-        let _ = file.set_permissions(fs::Permissions::from_mode(wanted));
-    }
-}
-
-/// Does the same for a folder.
-pub(crate) fn let_share_directory(path: &Path) {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC);
-    if let Ok(made) = options.open(path) {
-        let_share(&made, path);
-    }
-}
-
 /// No open file of another program blocks anything on Unix.
 pub(crate) fn is_transient(_error: &io::Error) -> bool {
     false
@@ -346,24 +264,6 @@ pub(crate) fn output_mode() -> Option<u32> {
 }
 
 pub(crate) fn set_output_mode(_mode: u32) {}
-
-/// A signal tells of it only those who are in the terminal's foreground at that moment.
-pub(crate) fn on_hang_up(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    std::thread::Builder::new().name("terminal".into()).spawn(move || {
-        let terminal = io::stdin();
-        loop {
-            // Only that it is gone is waited for, which is always told.
-            let mut polled = [PollFd::new(&terminal, PollFlags::empty())];
-            match poll(&mut polled, None) {
-                Ok(_) => return act(),
-                Err(rustix::io::Errno::INTR) => {}
-                // Then nothing can be told.
-                Err(_) => return,
-            }
-        }
-    })?;
-    Ok(())
-}
 
 /// A signal reports the end of the session, and no limit follows it.
 pub(crate) fn close_limit() -> Option<Duration> {

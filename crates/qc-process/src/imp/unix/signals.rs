@@ -5,6 +5,7 @@ use std::mem;
 use std::ptr;
 
 use libc::c_int;
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::Interrupt;
 
@@ -89,4 +90,22 @@ fn action(signal: c_int) -> libc::sighandler_t {
     // signal it stays as it is.
     unsafe { libc::sigaction(signal, ptr::null(), &mut action) };
     action.sa_sigaction
+}
+
+/// A signal tells of it only those who are in the terminal's foreground at that moment.
+pub(crate) fn on_hang_up(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    std::thread::Builder::new().name("terminal".into()).spawn(move || {
+        let terminal = io::stdin();
+        loop {
+            // Only that it is gone is waited for, which is always told.
+            let mut polled = [PollFd::new(&terminal, PollFlags::empty())];
+            match poll(&mut polled, None) {
+                Ok(_) => return act(),
+                Err(rustix::io::Errno::INTR) => {}
+                // Then nothing can be told.
+                Err(_) => return,
+            }
+        }
+    })?;
+    Ok(())
 }

@@ -4,6 +4,8 @@
 //! unlike after `fork`, no page table is copied), so starting one costs the same however large
 //! this program is.
 
+mod blocked_signals;
+
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -16,6 +18,7 @@ use std::{mem, ptr};
 use libc::{c_int, c_void};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
+use self::blocked_signals::BlockedSignals;
 use super::command::Prepared;
 use super::signals;
 use crate::{Console, Ended, Identity, Output, Spawn, identity_of};
@@ -194,34 +197,6 @@ impl Drop for Waiting<'_> {
             let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
             let _ = ChildHandle { pidfd, program: Box::default(), ended: None }.wait();
         }
-    }
-}
-
-/// Keeps signals from this thread as long as a child shares its memory: their handlers must not run
-/// in the child.
-struct BlockedSignals {
-    before: libc::sigset_t,
-}
-
-impl BlockedSignals {
-    fn new() -> io::Result<Self> {
-        // SAFETY: all zeroes is a valid set, which the next call overwrites.
-        let mut all: libc::sigset_t = unsafe { mem::zeroed() };
-        // SAFETY: `all` is a live local.
-        unsafe { libc::sigfillset(&mut all) };
-        let mut before = all;
-        // SAFETY: both sets are live locals.
-        match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) } {
-            0 => Ok(Self { before }),
-            code => Err(io::Error::from_raw_os_error(code)),
-        }
-    }
-}
-
-impl Drop for BlockedSignals {
-    fn drop(&mut self) {
-        // SAFETY: the set is the one that was in force before; the old one is not asked for.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, ptr::null_mut()) };
     }
 }
 

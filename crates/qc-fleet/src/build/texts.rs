@@ -1,0 +1,13 @@
+//! Values of the config, as components have them.
+
+use qc_lock_core::LockName;
+
+use crate::config::{KeyPath, Mistake, Port};
+
+pub(super) fn ports(port: Option<Port>) -> Vec<u16> {
+    port.into_iter().map(|Port(port)| port).collect()
+}
+
+pub(super) fn lock_name(text: &str, at: &KeyPath) -> Result<LockName, Mistake> {
+    text.parse().map_err(|error| Mistake::new(at.clone(), format!("{error}")))
+}
