@@ -296,6 +296,7 @@ fn is_in_the_list(kind: FindingKind) -> bool {
         FindingKind::Duplicate
         | FindingKind::Foreign
         | FindingKind::Rogue
+        | FindingKind::LeftOver
         | FindingKind::OtherAccount
         | FindingKind::Unguarded
         | FindingKind::GaveUp
