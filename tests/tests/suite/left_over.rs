@@ -497,9 +497,14 @@ fn a_daemon_without_files_variables_and_command_line_runs_once_and_is_stopped_wi
         launch.wait_until("the daemon blocks it", |line| {
             line.contains("BLOCKED BRAIN_LARISSA: its last run goes on as ") && line.contains(&pid)
         });
-        // Another launcher knows it, too.
+        // Other programs know it, too.
         launch.kill();
         let _ = launch.finish();
+        let shown = fleet.run("qc-ps", &[]);
+        let goes_on = "the last run of BRAIN_LARISSA goes on as ";
+        assert!(shown.stdout.contains(goes_on) && shown.stdout.contains(&pid), "{shown:?}");
+        let checked = fleet.run("qc-launch", &["check"]);
+        assert!(checked.stdout.contains(goes_on) && checked.code == 2, "{checked:?}");
         let mut launch = fleet.launch(&[], |_| ());
         launch.wait_until("the daemon blocks it again", |line| {
             line.contains("BLOCKED BRAIN_LARISSA: its last run goes on as ") && line.contains(&pid)
@@ -592,6 +597,15 @@ fn a_worker_without_variables_is_known_after_a_crash_of_the_launcher_and_stopped
     assert!(!other.stdout.contains(&left), "{other:?}");
     let dry = fleet.run("qc-shutdown", &["--dry-run"]);
     assert!(dry.stdout.contains(&left), "{dry:?}");
+    let behind = format!("{left} behind, which goes on");
+    let shown = fleet.run("qc-ps", &[]);
+    let way_out = "`qc-shutdown --name BRAIN_LARISSA` stops it";
+    assert!(shown.stdout.contains(&behind) && shown.stdout.contains(way_out), "{shown:?}");
+    let findings = fleet.run("qc-ps", &["--json"]).json()["findings"].clone();
+    let is_it = |one: &Value| one["kind"] == "left-over" && one["pids"] == json!([worker.pid]);
+    assert!(findings.as_array().unwrap().iter().any(is_it), "{findings:#}");
+    let checked = fleet.run("qc-launch", &["check"]);
+    assert!(checked.stdout.contains(&left), "{checked:?}");
     assert!(is_alive(&worker));
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for(&format!("{left}, left behind by BRAIN_LARISSA"));
@@ -600,10 +614,8 @@ fn a_worker_without_variables_is_known_after_a_crash_of_the_launcher_and_stopped
     let stopped = fleet.run("qc-shutdown", &["--yes", "--timeout", "3s"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
     let _ = launch.finish();
-    for pid in daemons(&fleet) {
-        let alive = qc_process::list_of(&[pid]).unwrap().processes;
-        assert!(!alive.iter().any(|one| one.identity.pid == pid && one.name.contains("python")));
-    }
+    let shown = fleet.run("qc-ps", &[]);
+    assert!(!shown.stdout.contains("behind"), "{shown:?}");
 }
 
 #[test]
@@ -675,6 +687,18 @@ fn a_worker_is_known_in_its_moved_folder_and_not_by_a_copy_in_the_old_place() {
     assert!(own.stdout.contains(&format!("engine.py (PID {})", engine.pid)), "{own:?}");
     assert!(!is_alive(&engine));
     std::fs::remove_dir_all(&moved).unwrap();
+}
+
+/// Windows has no such limit.
+#[cfg(unix)]
+#[test]
+fn a_component_that_a_hard_limit_keeps_from_its_mark_says_so() {
+    let fleet = fleet("");
+    let tool = fleet.tools.tool("qc-launch");
+    let args = ["--locks=10:10", tool.to_str().unwrap()];
+    let mut launch = Program::start(Path::new("prlimit"), &args, fleet.root(), &[], |_| ());
+    launch.wait_for("BRAIN_LARISSA has no mark, so what it leaves behind is known only while");
+    launch.wait_for("started BRAIN_LARISSA");
 }
 
 /// Returns the pids that daemons have noted.

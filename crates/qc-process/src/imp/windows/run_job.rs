@@ -26,9 +26,6 @@ use windows_sys::Win32::System::JobObjects::{
     JobObjectBasicProcessIdList, OpenJobObjectW, QueryInformationJobObject,
     SetInformationJobObject,
 };
-use windows_sys::Win32::System::SystemServices::{
-    JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO, JOB_OBJECT_MSG_NEW_PROCESS, JOB_OBJECT_QUERY,
-};
 use windows_sys::Win32::System::Threading::{
     INFINITE, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION,
 };
@@ -40,6 +37,19 @@ use crate::{Identity, here};
 
 /// The first part of each name, before the mark in hexadecimal.
 const LEAD: &str = "qc2-run.";
+
+/// The right to look at a job.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/procthread/job-object-security-and-access-rights>
+const JOB_OBJECT_QUERY: u32 = 4;
+
+/// A process is in the job from now on.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-jobobject_associate_completion_port>
+const JOB_OBJECT_MSG_NEW_PROCESS: u32 = 6;
+
+/// The last process of the job has ended.
+const JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO: u32 = 4;
 
 /// The jobs of the runs of this program that have processes, by their numbers.
 static JOBS: Mutex<Option<HashMap<usize, OwnedHandle>>> = Mutex::new(None);
