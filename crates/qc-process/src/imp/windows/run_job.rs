@@ -12,6 +12,7 @@ use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use std::{mem, ptr, thread};
 
 use windows_sys::Win32::Foundation::{
@@ -50,6 +51,10 @@ const JOB_OBJECT_MSG_NEW_PROCESS: u32 = 6;
 
 /// The last process of the job has ended.
 const JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO: u32 = 4;
+
+/// How often a new process is asked for its name, and the pause after each.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The jobs of the runs of this program that have processes, by their numbers.
 static JOBS: Mutex<Option<HashMap<usize, OwnedHandle>>> = Mutex::new(None);
@@ -261,10 +266,9 @@ fn follow(port: &OwnedHandle) {
         }
         match message {
             JOB_OBJECT_MSG_NEW_PROCESS => {
-                if let (Ok(pid), Some(job)) =
-                    (u32::try_from(process.addr()), jobs().as_ref().and_then(|it| it.get(&number)))
-                {
-                    give(job, pid);
+                let job = jobs().as_ref().and_then(|it| it.get(&number)?.try_clone().ok());
+                if let (Ok(pid), Some(job)) = (u32::try_from(process.addr()), job) {
+                    give(&job, pid);
                 }
             }
             JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO => forget(number),
@@ -278,14 +282,84 @@ fn give(job: &OwnedHandle, pid: u32) {
     let Ok(process) = sys::open_process(pid, PROCESS_QUERY_INFORMATION | PROCESS_DUP_HANDLE) else {
         return;
     };
-    // What can't be named may be a terminal.
-    let is_terminal = sys::image_path(process.as_handle()).map_or(true, |path| is_terminal(&path));
+    // What can't be named may be a terminal. Wine names a process only once it has begun.
+    let name = || sys::image_path(process.as_handle()).ok();
+    let named = (0..TRIES).find_map(|_| {
+        let found = name();
+        if found.is_none() && !sys::has_ended(process.as_handle()).unwrap_or(true) {
+            thread::sleep(PAUSE);
+        }
+        found
+    });
+    let is_terminal = named.is_none_or(|path| is_terminal(&path));
     if is_in(&process, job) && !is_terminal {
         // One that has just ended needs none.
         let _ = hand_to(job.as_handle(), process.as_handle());
+        #[cfg(test)]
+        tests::GIVEN.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
     }
 }
 
 fn size_of_u32<T>() -> u32 {
     u32::try_from(size_of::<T>()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{Console, Output, Process, Spawn};
+
+    /// The processes that have a handle of their job.
+    pub(super) static GIVEN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+    #[test]
+    fn what_an_ended_child_has_started_is_found_without_a_handle_of_this_program() {
+        let nowhere = OpenOptions::new().write(true).open("NUL").unwrap();
+        let mark = 0x5143_0000_0000_0000 | u64::from(std::process::id());
+        let spawn = Spawn {
+            program: "cmd".into(),
+            args: ["/c", "ping", "-n", "60", "127.0.0.1"].map(Into::into).into(),
+            current_dir: None,
+            env: Vec::new(),
+            output: Output::File(&nowhere),
+            console: Console::Own,
+            keep: Vec::new(),
+            machine_guards: Vec::new(),
+            end_with_parent: true,
+            mark: Some(mark),
+            chain: None,
+        };
+        let mut child = spawn.start(|_| Ok(())).unwrap();
+        assert!(child.is_marked());
+        let is_other = |(process, of): &(Identity, u64)| {
+            *of == mark && process.pid != child.identity().pid && {
+                let found = crate::describe(process.pid).ok().flatten();
+                found.is_some_and(|it| it.name.to_lowercase().starts_with("ping"))
+            }
+        };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let ping = loop {
+            if let Some((ping, _)) = with_marks().unwrap().into_iter().find(is_other) {
+                if GIVEN.lock().unwrap().contains(&ping.pid) {
+                    break ping;
+                }
+            }
+            assert!(Instant::now() < deadline, "{:?} {GIVEN:?}", with_marks());
+        };
+        // As after the end of this program.
+        Process::open(child.identity()).unwrap().expect("it waits").kill().unwrap();
+        child.wait().unwrap();
+        drop(child);
+        drop(jobs().take());
+        let found = with_marks().unwrap();
+        assert!(found.contains(&(ping.clone(), mark)), "{found:?}");
+        assert!(!found.iter().any(|one| one.0.pid == std::process::id()));
+        Process::open(&ping).unwrap().expect("it runs").kill().unwrap();
+        while with_marks().unwrap().contains(&(ping.clone(), mark)) {
+            assert!(Instant::now() < deadline, "it goes on");
+        }
+    }
 }
