@@ -25,6 +25,8 @@ pub enum FindingKind {
     Foreign,
     /// It runs without its lock, so nothing keeps a second copy from starting.
     Rogue,
+    /// Its last run has ended and has left a program behind that goes on.
+    LeftOver,
     /// It runs under the lock of another account than the config's.
     OtherAccount,
     /// A brain runs, and the watchdog that should guard it does not.
@@ -106,6 +108,12 @@ impl Snapshot {
             };
             let text = format!("{name} runs without its lock{where_from}: PID {pids}");
             about(FindingKind::Rogue, text, one)
+        }));
+        findings.extend(self.left_behind.iter().map(|one| Finding {
+            kind: FindingKind::LeftOver,
+            text: format!("{}; {}", one.behind(), one.way_out()),
+            components: vec![one.component.clone()],
+            pids: vec![one.process.identity.pid],
         }));
         findings.extend(self.own().filter_map(|one| other_account(one, fleet)));
         // Without any orchestrator so far, no component counts as unsupervised.

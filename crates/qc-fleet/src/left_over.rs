@@ -1,7 +1,7 @@
 //! The programs that a run of a component has started and that live on after it.
 //!
 //! They are known by the variables that `qc-launch` gives to each component, which whatever it starts
-//! inherits, and by the component's mark, which a program can't lose. A program that runs a component's script is a copy of that and never counts as left over.
+//! inherits, and by the component's mark, which a program can't lose: a limit on Linux, a job on Windows. A program that runs a component's script is a copy of that and never counts as left over.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -72,6 +72,36 @@ impl LeftOver {
         format!("{} (PID {})", shown_program(&self.process), self.process.identity.pid)
     }
 
+    /// Says what it is beside a component that does not run.
+    pub(crate) fn behind(&self) -> String {
+        match self.fate {
+            Fate::Copy(_) => {
+                format!("the last run of {} goes on as {}", self.component, self.text())
+            }
+            Fate::Ends | Fate::Spared(_) => {
+                format!("{} has left {} behind, which goes on", self.component, self.text())
+            }
+        }
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn way_out(&self) -> String {
+        let name = &self.component;
+        match self.fate {
+            Fate::Copy(_) => {
+                format!("`qc-shutdown --name {name}` stops it; until then {name} is not started")
+            }
+            Fate::Ends | Fate::Spared(_) => format!(
+                "`qc-shutdown --name {name}` stops it, and so does the next start of {name}"
+            ),
+        }
+    }
+
+    /// Whether it keeps its component from being started.
+    pub(crate) fn blocks(&self) -> bool {
+        matches!(self.fate, Fate::Copy(_))
+    }
+
     /// Returns what to stop, as part of the component that has left it behind.
     pub fn target(&self, fleet: &Fleet) -> Target {
         let component = fleet.component(&self.component);
@@ -125,18 +155,24 @@ pub fn left_over(
     let variables = [COMPONENT_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_LOCKS_ID_VARIABLE];
     let marked = inspect::with_variables(variables)?.into_iter().filter_map(of_fleet);
     let mut marked: HashMap<u32, String> = marked.collect();
-    for (process, component) in known.iter().filter(|(_, component)| is_meant(component)) {
-        if liveness(process) != Liveness::Dead {
-            marked.entry(process.pid).or_insert_with(|| component.clone());
-        }
-    }
     let names = fleet.components.iter().map(|one| one.name.as_str());
     let names = names.chain(former.iter().map(String::as_str));
     let names = names.chain(held.iter().map(|lock| lock.name.as_str()));
-    for (pid, component) in with_run_marks(locks, names.filter(|name| is_meant(name)))? {
-        marked.entry(pid).or_insert(component);
+    let mut known_by_identity = HashMap::new();
+    let with_marks = with_run_marks(locks, names.filter(|name| is_meant(name)))?;
+    let known = known.iter().filter(|(_, component)| is_meant(component));
+    for (process, component) in known.chain(&with_marks) {
+        if !marked.contains_key(&process.pid) && liveness(process) != Liveness::Dead {
+            marked.insert(process.pid, component.clone());
+            known_by_identity.insert(process.pid, process);
+        }
     }
     let mut found = judge(fleet, &marked, spared, &has_guard)?;
+    // Another process may have its number meanwhile.
+    found.retain(|one| {
+        let process = &one.process.identity;
+        known_by_identity.get(&process.pid).is_none_or(|known| *known == process)
+    });
     for one in found.iter_mut().filter(|one| one.fate == Fate::Ends) {
         let is_its = |lock: &&LockEntry| identity_in(lock) == Some(&one.process.identity);
         let other =
@@ -145,6 +181,26 @@ pub fn left_over(
             one.fate = Fate::Spared("the holder of another lock");
         }
     }
+    Ok(found)
+}
+
+/// Finds what is to be ended of what the components have left behind of which nothing runs, by the marks
+/// alone: a look at them costs little.
+///
+/// # Errors
+/// If the system's process list can't be read.
+pub(crate) fn left_behind(
+    fleet: &Fleet,
+    locks: &Path,
+    snapshot: &Snapshot,
+) -> io::Result<Vec<LeftOver>> {
+    let runs = |name: &str| snapshot.own().any(|one| one.component.eq_ignore_ascii_case(name));
+    let names = fleet.components.iter().map(|one| one.name.as_str()).filter(|name| !runs(name));
+    let mut marked = with_run_marks(locks, names)?;
+    marked.retain(|process, _| !snapshot.instances.iter().any(|one| one.includes(process.pid)));
+    let pids = marked.iter().map(|(process, name)| (process.pid, name.clone())).collect();
+    let mut found = judge(fleet, &pids, &[], &has_guard)?;
+    found.retain(|one| one.ends_with_fleet() && marked.contains_key(&one.process.identity));
     Ok(found)
 }
 

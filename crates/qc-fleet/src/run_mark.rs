@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use qc_process::inspect;
+use qc_process::{Identity, inspect};
 
 /// The upper bits of each mark: limits that people set are smaller.
 const UPPER: u64 = 0x5143 << 48;
@@ -18,15 +18,17 @@ pub fn run_mark(locks: &Path, component: &str) -> Option<u64> {
     Some(mark(&inspect::folder_id(locks)?, component))
 }
 
-/// Returns the processes that runs of these components have started.
+/// Returns the processes that runs of these components have started, each with its component.
 pub(crate) fn with_run_marks<'a>(
     locks: &Path,
     components: impl Iterator<Item = &'a str>,
-) -> io::Result<HashMap<u32, String>> {
+) -> io::Result<HashMap<Identity, String>> {
     let Some(id) = inspect::folder_id(locks) else { return Ok(HashMap::new()) };
     let names: HashMap<u64, &str> = components.map(|name| (mark(&id, name), name)).collect();
     let found = inspect::with_marks()?.into_iter();
-    Ok(found.filter_map(|(pid, mark)| Some((pid, (*names.get(&mark)?).to_owned()))).collect())
+    Ok(found
+        .filter_map(|(process, mark)| Some((process, (*names.get(&mark)?).to_owned())))
+        .collect())
 }
 
 /// Each version of qc has to find the same number.

@@ -20,12 +20,13 @@ use self::roots::OtherRoots;
 use crate::call::{is_wrapper, is_wrapper_of_qc};
 use crate::evidence::{Evidence, Machine, Sight, identity_in};
 use crate::fold::{Folded, fold};
+use crate::left_over::left_behind;
 use crate::matching::{Matcher, Place};
 use crate::program::{contradiction, untouchable};
 use crate::root::{CONFIG_FILE, find_root};
 use crate::supervision::Orchestrators;
 use crate::title::without_false_title;
-use crate::{Component, Fleet, Instance, Role};
+use crate::{Component, Fleet, Instance, LeftOver, Role};
 
 /// Instances, locks, and what could not be seen.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub latch: Option<Latch>,
     /// The latches that forbid only some starts.
     pub latches: Vec<Latch>,
+    /// The programs that components have left behind of which nothing runs otherwise.
+    pub left_behind: Vec<LeftOver>,
     /// Whether the system shows only part of the processes, see [`Listing::hides_others`].
     pub hides_others: bool,
 }
@@ -133,13 +136,31 @@ impl Snapshot {
         let holding = processes.iter().filter(|one| is_wrapper_of_qc(&one.args));
         let holding = holding.map(|one| one.args.clone()).collect();
         let unreadable = unreadable + unclear;
-        let (elsewhere, latch, latches) = (Vec::new(), None, Vec::new());
-        Self { instances, locks, holding, elsewhere, unreadable, latch, latches, hides_others }
+        let (elsewhere, latch, latches, left_behind) = (Vec::new(), None, Vec::new(), Vec::new());
+        Self {
+            instances,
+            locks,
+            holding,
+            elsewhere,
+            unreadable,
+            latch,
+            latches,
+            left_behind,
+            hides_others,
+        }
     }
 
     /// Adds what forbids starts.
     pub fn with_latches(self, locks: &LockDir) -> Self {
         Self { latch: locks.latch(), latches: locks.scoped_latches(), ..self }
+    }
+
+    /// Returns the same with what the components have left behind of which nothing runs.
+    ///
+    /// # Errors
+    /// If the system's process list can't be read.
+    pub fn with_left_behind(self, fleet: &Fleet, locks: &LockDir) -> io::Result<Self> {
+        Ok(Self { left_behind: left_behind(fleet, locks.path(), &self)?, ..self })
     }
 
     /// Returns what forbids the starts of `component`, and not every start.

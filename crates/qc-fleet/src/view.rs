@@ -121,7 +121,7 @@ impl FindingKind {
         match self {
             Self::Duplicate => 0,
             Self::Foreign => 1,
-            Self::Rogue => 2,
+            Self::Rogue | Self::LeftOver => 2,
             Self::OtherAccount | Self::Unguarded => 3,
             Self::GaveUp => 4,
             Self::Blocked => 5,

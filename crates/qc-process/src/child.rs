@@ -75,7 +75,7 @@ pub struct Spawn<'a> {
     /// starts is free, unless `chain` says otherwise. Without meaning on Unix.
     pub end_with_parent: bool,
     /// The number by which it and all that it starts are found again whatever they do, see
-    /// [`crate::inspect::with_marks`]. A component has one for each fleet. Without meaning on Windows.
+    /// [`crate::inspect::with_marks`]. A component has one for each fleet.
     pub mark: Option<u64>,
     /// On Windows, with `end_with_parent`: what the child launches in its place ends with this program,
     /// too, holds the guards, and is waited for by [`crate::Relay::wait`]. Without meaning on Unix, where
@@ -135,6 +135,12 @@ impl Child {
     /// Returns who it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Whether it has got the [`Spawn::mark`] that it was to get. An administrator's limit can be in the
+    /// way of it on Linux, a job or a sandbox on Windows.
+    pub fn is_marked(&self) -> bool {
+        self.handle.is_marked()
     }
 
     /// Waits until it ends.

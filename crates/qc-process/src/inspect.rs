@@ -52,11 +52,11 @@ pub fn with_variables<const N: usize>(
 
 /// Returns the processes that were started with a [`crate::Spawn::mark`], or by such a process, each with
 /// the number. Processes that do not show it, such as those of other users, are left out; so are those
-/// whose number an administrator's limit has not let through. Empty on Windows.
+/// that did not get it, see [`crate::Child::is_marked`].
 ///
 /// # Errors
 /// If the system's process list can't be read at all.
-pub fn with_marks() -> io::Result<Vec<(u32, u64)>> {
+pub fn with_marks() -> io::Result<Vec<(Identity, u64)>> {
     imp::with_marks()
 }
 
@@ -69,8 +69,8 @@ pub fn in_sessions(sessions: &[u32]) -> io::Result<Vec<(Identity, u32)>> {
     imp::in_sessions(sessions)
 }
 
-/// Returns what stands for a folder under whatever name, until the machine starts again. Windows, which
-/// does not let a folder be renamed in which files are open, returns nothing.
+/// Returns what stands for a folder under whatever name, until the machine starts again; `None` where the
+/// system does not show it.
 pub fn folder_id(folder: &Path) -> Option<String> {
     imp::folder_id(folder)
 }
@@ -211,15 +211,16 @@ mod tests {
             chain: None,
         };
         let mut child = spawn.start(|_| Ok(())).unwrap();
+        assert!(child.is_marked());
         drop(output);
         let mut pid = String::new();
         lines.read_to_string(&mut pid).unwrap();
         child.wait().unwrap();
         let pid: u32 = pid.trim().parse().unwrap();
         let found = with_marks().unwrap();
-        assert!(found.contains(&(pid, mark)), "{found:?}");
-        assert!(!found.iter().any(|one| one.0 == std::process::id()));
         let sleeper = crate::identity_of(pid).unwrap();
+        assert!(found.contains(&(sleeper.clone(), mark)), "{found:?}");
+        assert!(!found.iter().any(|one| one.0.pid == std::process::id()));
         Process::open(&sleeper).unwrap().expect("it runs").kill().unwrap();
     }
 

@@ -82,6 +82,9 @@ pub const SHUTDOWN_COMMAND: &str = imp::SHUTDOWN_COMMAND;
 /// The hint that names [`SHUTDOWN_COMMAND`], as a whole sentence.
 pub const SHUTDOWN_HINT: &str = imp::SHUTDOWN_HINT;
 
+/// Why a child has not got its [`Spawn::mark`], and what helps.
+pub const NOT_MARKED: &str = imp::NOT_MARKED;
+
 /// The service that starts programs when a user logs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtLogOn {

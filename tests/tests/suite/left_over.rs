@@ -497,9 +497,14 @@ fn a_daemon_without_files_variables_and_command_line_runs_once_and_is_stopped_wi
         launch.wait_until("the daemon blocks it", |line| {
             line.contains("BLOCKED BRAIN_LARISSA: its last run goes on as ") && line.contains(&pid)
         });
-        // Another launcher knows it, too.
+        // Other programs know it, too.
         launch.kill();
         let _ = launch.finish();
+        let shown = fleet.run("qc-ps", &[]);
+        let goes_on = "the last run of BRAIN_LARISSA goes on as ";
+        assert!(shown.stdout.contains(goes_on) && shown.stdout.contains(&pid), "{shown:?}");
+        let checked = fleet.run("qc-launch", &["check"]);
+        assert!(checked.stdout.contains(goes_on) && checked.code == 2, "{checked:?}");
         let mut launch = fleet.launch(&[], |_| ());
         launch.wait_until("the daemon blocks it again", |line| {
             line.contains("BLOCKED BRAIN_LARISSA: its last run goes on as ") && line.contains(&pid)
@@ -521,14 +526,13 @@ subprocess.Popen([sys.executable, 'worker.py'], env={'X': '1'}, process_group=0)
 while True: time.sleep(0.1)
 ";
 
-#[cfg(unix)]
 const WORKER: &str = "
 import os, time
 open('daemon-%d' % os.getpid(), 'w').close()
 while True: time.sleep(0.1)
 ";
 
-/// Windows knows them by the job that they share.
+/// Windows has no sessions; the worker without variables below is known there.
 #[cfg(unix)]
 #[test]
 fn a_worker_of_a_crashed_brains_session_is_ended_whatever_its_environment() {
@@ -550,18 +554,20 @@ fn a_worker_of_a_crashed_brains_session_is_ended_whatever_its_environment() {
     assert!(!is_alive(&worker));
 }
 
-/// A brain that starts a worker without its variables and files, and outside of its session.
-#[cfg(unix)]
+/// A brain that starts a worker without its variables and files, and outside of its session. A Python on
+/// Windows does not start without the one variable.
 const APART: &str = "
-import subprocess, sys, time
-subprocess.Popen([sys.executable, 'worker.py'], env={}, start_new_session=True)
+import os, subprocess, sys, time
+env = {name: value for name, value in os.environ.items() if name.upper() == 'SYSTEMROOT'}
+nothing = subprocess.DEVNULL
+subprocess.Popen([sys.executable, 'worker.py'], env=env, start_new_session=True,
+    stdin=nothing, stdout=nothing, stderr=nothing)
 while True: time.sleep(0.1)
 ";
 
-#[cfg(unix)]
-#[test]
-fn a_worker_without_variables_in_a_session_of_its_own_is_ended_before_the_brain_comes_back() {
-    let Some(python) = qc_tests::python() else { return };
+/// A fleet whose brain starts such a worker; `None` without a Python.
+fn with_worker_apart() -> Option<SampleFleet> {
+    let python = qc_tests::python()?;
     let fleet = fleet("");
     let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
     let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
@@ -570,6 +576,51 @@ fn a_worker_without_variables_in_a_session_of_its_own_is_ended_before_the_brain_
     fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
     std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), APART).unwrap();
     std::fs::write(fleet.root().join("worker.py"), WORKER).unwrap();
+    Some(fleet)
+}
+
+#[test]
+fn a_worker_without_variables_is_known_after_a_crash_of_the_launcher_and_stopped_with_the_fleet() {
+    let Some(fleet) = with_worker_apart() else { return };
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_LARISSA");
+    let (first, worker) = (brain(&fleet), await_daemon(&fleet));
+    assert!(qc_process::inspect::variables_of(worker.pid, ["QC_COMPONENT"]).is_none());
+    launch.kill();
+    let _ = launch.finish();
+    // On Windows it has ended with its wrapper, which has ended with the launcher.
+    if is_alive(&first) {
+        kill(&first);
+    }
+    let left = format!("worker.py (PID {})", worker.pid);
+    let other = fleet.run("qc-shutdown", &["--dry-run", "--name", "WATCHDOG_LARISSA"]);
+    assert!(!other.stdout.contains(&left), "{other:?}");
+    let dry = fleet.run("qc-shutdown", &["--dry-run"]);
+    assert!(dry.stdout.contains(&left), "{dry:?}");
+    let behind = format!("{left} behind, which goes on");
+    let shown = fleet.run("qc-ps", &[]);
+    let way_out = "`qc-shutdown --name BRAIN_LARISSA` stops it";
+    assert!(shown.stdout.contains(&behind) && shown.stdout.contains(way_out), "{shown:?}");
+    let findings = fleet.run("qc-ps", &["--json"]).json()["findings"].clone();
+    let is_it = |one: &Value| one["kind"] == "left-over" && one["pids"] == json!([worker.pid]);
+    assert!(findings.as_array().unwrap().iter().any(is_it), "{findings:#}");
+    let checked = fleet.run("qc-launch", &["check"]);
+    assert!(checked.stdout.contains(&left), "{checked:?}");
+    assert!(is_alive(&worker));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for(&format!("{left}, left behind by BRAIN_LARISSA"));
+    launch.wait_for("started BRAIN_LARISSA");
+    assert!(!is_alive(&worker));
+    let stopped = fleet.run("qc-shutdown", &["--yes", "--timeout", "3s"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let _ = launch.finish();
+    let shown = fleet.run("qc-ps", &[]);
+    assert!(!shown.stdout.contains("behind"), "{shown:?}");
+}
+
+#[test]
+fn a_worker_without_variables_in_a_session_of_its_own_is_ended_before_the_brain_comes_back() {
+    let Some(fleet) = with_worker_apart() else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let worker = await_daemon(&fleet);
@@ -638,8 +689,19 @@ fn a_worker_is_known_in_its_moved_folder_and_not_by_a_copy_in_the_old_place() {
     std::fs::remove_dir_all(&moved).unwrap();
 }
 
-/// Returns the pids that daemons have noted.
+/// Windows has no such limit.
 #[cfg(unix)]
+#[test]
+fn a_component_that_a_hard_limit_keeps_from_its_mark_says_so() {
+    let fleet = fleet("");
+    let tool = fleet.tools.tool("qc-launch");
+    let args = ["--locks=10:10", tool.to_str().unwrap()];
+    let mut launch = Program::start(Path::new("prlimit"), &args, fleet.root(), &[], |_| ());
+    launch.wait_for("BRAIN_LARISSA has no mark, so what it leaves behind is known only while");
+    launch.wait_for("started BRAIN_LARISSA");
+}
+
+/// Returns the pids that daemons have noted.
 fn daemons(fleet: &SampleFleet) -> Vec<u32> {
     let files = std::fs::read_dir(fleet.root()).unwrap().flatten();
     let pid =
@@ -647,7 +709,6 @@ fn daemons(fleet: &SampleFleet) -> Vec<u32> {
     files.filter_map(pid).collect()
 }
 
-#[cfg(unix)]
 fn await_daemon(fleet: &SampleFleet) -> Identity {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {

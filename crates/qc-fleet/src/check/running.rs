@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Check, Subject};
-use crate::{Beside, Component, Fleet, Obstacle, Snapshot};
+use crate::{Beside, Component, Fleet, LeftOver, Obstacle, Snapshot};
 
 /// Checks what runs beside a start of `components`. With `adopt`, a component that runs once and
 /// under its lock is no obstacle: it is supervised from then on.
@@ -22,6 +22,13 @@ pub fn running(
         });
     }
     checks.extend(survey.obstacles.iter().map(judge));
+    let is_meant = |one: &&LeftOver| {
+        components.iter().any(|it| it.name.as_str().eq_ignore_ascii_case(&one.component))
+    };
+    checks.extend(snapshot.left_behind.iter().filter(is_meant).map(|one| match one.blocks() {
+        true => Check::error(Subject::Running, one.behind(), one.way_out()),
+        false => Check::warning(Subject::Running, one.behind(), one.way_out()),
+    }));
     if checks.is_empty() {
         checks.push(Check::ok(Subject::Running, "nothing of the fleet runs"));
     }

@@ -83,7 +83,7 @@ impl Look {
 
 fn snapshot(fleet: &Fleet, locks: &LockDir) -> Result<Snapshot, LookError> {
     let entries = locks.with_openers(locks.list()?);
-    Ok(Snapshot::take(fleet, entries)?.with_latches(locks))
+    Ok(Snapshot::take(fleet, entries)?.with_latches(locks).with_left_behind(fleet, locks)?)
 }
 
 /// Returns the process of an orchestrator that is a Python, if one runs.

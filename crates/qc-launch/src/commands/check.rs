@@ -32,7 +32,8 @@ pub(crate) fn run(
         share_terminals(&mut components);
     }
     let ports = busy_ports(&components);
-    let facts = gather(&fleet, &components, ports, Look::take(&fleet, &locks)?.snapshot, &locks);
+    let snapshot = Look::take(&fleet, &locks)?.snapshot.with_left_behind(&fleet, &locks)?;
+    let facts = gather(&fleet, &components, ports, snapshot, &locks);
     let mut checks = running(&fleet, &components, &facts.snapshot, true);
     checks.extend(check(&fleet, &components, &facts));
     let verdict = worst(&checks);

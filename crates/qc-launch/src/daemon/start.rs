@@ -13,7 +13,8 @@ use qc_fleet::{
 use qc_lock_core::{AccountUse, LockDir, LockError, LockForChild, PAPER_VARIABLE, StartError};
 use qc_logs::LogFolder;
 use qc_process::{
-    Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, Output, Spawn, inspect, listener,
+    Child, Console, Identity, LOCKS_ARE_INHERITED, MachineGuard, NOT_MARKED, Output, Spawn,
+    inspect, listener,
 };
 use qc_supervise::NotStarted;
 
@@ -34,6 +35,8 @@ pub(crate) struct Begun {
     /// The readiness check, where one has to be polled.
     pub(crate) looker: Option<Looker>,
     pub(crate) heart: Option<Heart>,
+    /// That what it leaves behind may not be found, if that is so.
+    pub(crate) unmarked: Option<String>,
     /// Remarks for the log.
     pub(crate) remarks: Vec<String>,
     /// The guards of the machine that it has, too. It may close them by mistake.
@@ -93,7 +96,8 @@ impl Starter<'_> {
         let written = path.map_or_else(|| logs.next(name), PathBuf::from);
         let command: Vec<OsString> =
             component.command.iter().map(|word| word.value().into()).collect();
-        let begun = |child, is_wrapped| Begun {
+        let begun = |child: Child, is_wrapped| Begun {
+            unmarked: unmarked(&child, component),
             child,
             is_wrapped,
             held_since: None,
@@ -231,6 +235,18 @@ fn failed(error: io::Error) -> NoStart {
 fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.filter_map(|error| error.downcast_ref::<io::Error>()).any(qc_process::is_out_of_room)
+}
+
+/// Says that what a component leaves behind may not be found, if that is so.
+fn unmarked(child: &Child, component: &Component) -> Option<String> {
+    let text = || {
+        let name = &component.name;
+        format!(
+            "{name} has no mark, so what it leaves behind is known only while it shows its \
+             environment: {NOT_MARKED}"
+        )
+    };
+    (!child.is_marked()).then(text)
 }
 
 fn not_locked(error: LockError) -> NoStart {

@@ -63,6 +63,7 @@ pub(crate) const EMPTY_IN_PATH_IS_HERE: bool = true;
 pub(crate) const PROGRAM_ENDINGS: &[&str] = &[];
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 pub(crate) const NOWHERE: &str = "/dev/null";
+pub(crate) const NOT_MARKED: &str = "the hard limit of file locks is too low; `ulimit -H -x` shows it, and LimitLOCKS=infinity in a unit lifts it";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
 pub(crate) const LAUNCH_COMMAND: &str = "qc-launch";
 pub(crate) const SHUTDOWN_COMMAND: &str = "qc-shutdown";

@@ -11,6 +11,7 @@ mod listener;
 mod local;
 mod machine;
 mod relay;
+mod run_job;
 mod session;
 mod spawn;
 mod stop;
@@ -72,6 +73,8 @@ pub(crate) const EMPTY_IN_PATH_IS_HERE: bool = false;
 pub(crate) const PROGRAM_ENDINGS: &[&str] = &[".com", ".exe", ".bat", ".cmd"];
 pub(crate) const LOCKS_ARE_INHERITED: bool = false;
 pub(crate) const NOWHERE: &str = "NUL";
+pub(crate) const NOT_MARKED: &str =
+    "Windows lets it be in no job of its own; start the fleet outside of a sandbox";
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::TaskScheduler;
 pub(crate) const LAUNCH_COMMAND: &str = "MASTER_LAUNCH.bat (qc-launch)";
 pub(crate) const SHUTDOWN_COMMAND: &str = "SAFE_SHUTDOWN.bat (qc-shutdown)";

@@ -20,6 +20,7 @@ pub(super) fn is_in_the_list(kind: FindingKind) -> bool {
         FindingKind::Duplicate
         | FindingKind::Foreign
         | FindingKind::Rogue
+        | FindingKind::LeftOver
         | FindingKind::OtherAccount
         | FindingKind::Unguarded
         | FindingKind::GaveUp

@@ -82,8 +82,17 @@ impl Runtime<'_> {
 
     /// Takes up what has just been started.
     fn begin(&mut self, id: Id, life: u32, begun: Begun) {
-        let Begun { child, is_wrapped, held_since, log, looker, heart, remarks, machine_guards } =
-            begun;
+        let Begun {
+            child,
+            is_wrapped,
+            held_since,
+            log,
+            looker,
+            heart,
+            unmarked,
+            remarks,
+            machine_guards,
+        } = begun;
         if let Err(error) = self.watcher.watch_child(&child, token(id, life)) {
             // Its end would go unnoticed, so it must not run.
             if let Ok(Some(process)) = Process::open(child.identity()) {
@@ -92,6 +101,9 @@ impl Runtime<'_> {
             let why = NotStarted::Failed(format!("it cannot be watched: {error}"));
             self.events.push_back(Event::NotStarted { id, life, why });
             return;
+        }
+        if let Some(text) = unmarked {
+            self.say_of(id, Level::Warning, "starting", &text);
         }
         for remark in remarks {
             self.say_of(id, Level::Info, "reclaimed", &remark);

@@ -11,8 +11,14 @@ use std::{mem, ptr};
 
 use libc::{RLIMIT_LOCKS, pid_t, rlimit64};
 
-/// Marks this process and all that it starts from now on. Makes system calls only. An administrator's
-/// hard limit below the number leaves the process without one.
+use crate::{Identity, identity_of};
+
+/// Whether what this process starts can get this number: no administrator's limit is below it.
+pub(super) fn can_be_set(mark: u64) -> bool {
+    limit_of(0).is_some_and(|limit| limit.rlim_max >= mark)
+}
+
+/// Marks this process and all that it starts from now on, where that can be. Makes system calls only.
 pub(super) fn set(mark: u64) {
     let Some(limit) = limit_of(0) else { return };
     let marked = rlimit64 { rlim_cur: mark, ..limit };
@@ -22,12 +28,19 @@ pub(super) fn set(mark: u64) {
 
 /// Returns all processes with a number of their own; those that do not show it are left out, such as
 /// those of other users.
-pub(crate) fn with_marks() -> io::Result<Vec<(u32, u64)>> {
+pub(crate) fn with_marks() -> io::Result<Vec<(Identity, u64)>> {
     let mark = |pid: u32| {
         let limit = limit_of(pid_t::try_from(pid).ok().filter(|&pid| pid > 0)?)?;
-        (limit.rlim_cur != libc::RLIM64_INFINITY).then_some((pid, limit.rlim_cur))
+        (limit.rlim_cur != libc::RLIM64_INFINITY).then_some(limit.rlim_cur)
     };
-    Ok(super::pids()?.into_iter().filter_map(mark).collect())
+    let marked = |pid: u32| {
+        mark(pid)?;
+        // The number of a process may mean another one meanwhile.
+        let before = identity_of(pid).ok()?;
+        let mark = mark(pid)?;
+        (identity_of(pid).ok()? == before).then_some((before, mark))
+    };
+    Ok(super::pids()?.into_iter().filter_map(marked).collect())
 }
 
 fn limit_of(pid: pid_t) -> Option<rlimit64> {

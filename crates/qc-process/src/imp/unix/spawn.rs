@@ -37,6 +37,7 @@ pub(crate) struct ChildHandle {
     /// The file name of the program that it was started with.
     program: Box<str>,
     ended: Option<Ended>,
+    is_marked: bool,
 }
 
 impl ChildHandle {
@@ -60,6 +61,11 @@ impl ChildHandle {
     /// Whether it was waited for: its number may be another process's.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.is_some()
+    }
+
+    /// Whether it has got the mark that it was to get.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.is_marked
     }
 
     /// Returns how it ended, once it has.
@@ -136,7 +142,8 @@ pub(crate) fn spawn(
             let pidfd = waiting.let_go();
             let program = Path::new(&spawn.program).file_name().unwrap_or_default();
             let program = program.to_string_lossy().into();
-            Ok((identity, ChildHandle { pidfd, program, ended: None }))
+            let is_marked = spawn.mark.is_some_and(super::mark::can_be_set);
+            Ok((identity, ChildHandle { pidfd, program, ended: None, is_marked }))
         }
         Err(error) => Err(error),
         Ok(()) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(reason))),
@@ -195,7 +202,8 @@ impl Drop for Waiting<'_> {
         if let Some(pidfd) = self.pidfd.take() {
             // It has not been awaited, so it is there, and can be killed.
             let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
-            let _ = ChildHandle { pidfd, program: Box::default(), ended: None }.wait();
+            let _ = ChildHandle { pidfd, program: Box::default(), ended: None, is_marked: false }
+                .wait();
         }
     }
 }

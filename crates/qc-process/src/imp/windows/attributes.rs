@@ -19,7 +19,7 @@ pub(super) struct Attributes {
 }
 
 impl Attributes {
-    /// How many there can be: the job, and the handles to inherit.
+    /// How many there can be: the jobs, and the handles to inherit.
     const MOST: u32 = 2;
 
     pub(super) fn new() -> io::Result<Self> {

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 
 use windows_sys::Win32::Foundation::{ERROR_BAD_LENGTH, INVALID_HANDLE_VALUE};
@@ -39,17 +39,21 @@ pub(crate) fn with_variables<const N: usize>(
     super::list::with_variables(names)
 }
 
-/// Windows passes nothing on that a program can't change.
-pub(crate) fn with_marks() -> io::Result<Vec<(u32, u64)>> {
-    Ok(Vec::new())
+pub(crate) fn with_marks() -> io::Result<Vec<(Identity, u64)>> {
+    super::run_job::with_marks()
 }
 
 pub(crate) fn in_sessions(_sessions: &[u32]) -> io::Result<Vec<(Identity, u32)>> {
     Ok(Vec::new())
 }
 
-pub(crate) fn folder_id(_folder: &Path) -> Option<String> {
-    None
+pub(crate) fn folder_id(folder: &Path) -> Option<String> {
+    let mut options = std::fs::OpenOptions::new();
+    super::prepare_following(options.read(true));
+    let opened = options.open(folder).ok()?;
+    super::sys::volume_and_index(opened.as_handle())
+        .ok()
+        .map(|(volume, index)| format!("{volume:x}:{index:x}"))
 }
 
 pub(crate) fn variables_of<const N: usize>(

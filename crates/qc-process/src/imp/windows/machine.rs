@@ -312,8 +312,13 @@ pub(crate) fn has_own_namespaces() -> bool {
     false
 }
 
-/// Returns the names of all objects of ours, without what they begin with.
+/// Returns the names of all guards of ours, without what they begin with.
 pub(crate) fn machine_names() -> io::Result<Vec<String>> {
+    objects(LEAD)
+}
+
+/// Returns the names in `Global\\` that begin with `lead`, without that.
+pub(super) fn objects(lead: &str) -> io::Result<Vec<String>> {
     let folder = open_objects()?;
     let mut names = Vec::new();
     let mut context = 0;
@@ -341,7 +346,7 @@ pub(crate) fn machine_names() -> io::Result<Vec<String>> {
         let entry = unsafe { buffer.as_ptr().cast::<DirectoryInformation>().read() };
         // SAFETY: its texts lie in the buffer.
         let name = unsafe { text_of(&entry.name) };
-        names.extend(name.strip_prefix(LEAD).map(str::to_owned));
+        names.extend(name.strip_prefix(lead).map(str::to_owned));
     }
     Ok(names)
 }

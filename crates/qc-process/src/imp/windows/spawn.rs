@@ -25,6 +25,7 @@ use super::attributes::Attributes;
 use super::chain::Links;
 use super::job::{self, Hold, Job};
 use super::machine::hand_to;
+use super::run_job::RunJob;
 use super::words::{command_line, environment, is_batch, system_shell, terminated};
 use super::{console, sys};
 use crate::fault::point;
@@ -48,6 +49,7 @@ pub(crate) struct ChildHandle {
     job: Option<Job>,
     /// The links to the processes that it launches in its place, where they matter.
     links: Option<Links>,
+    is_marked: bool,
 }
 
 impl ChildHandle {
@@ -66,6 +68,11 @@ impl ChildHandle {
             links.wait(job, passed_on)?;
         }
         self.wait()
+    }
+
+    /// Whether it and what it starts are found by the mark that it was to get.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.is_marked
     }
 
     pub(super) fn job(&self) -> Option<&Job> {
@@ -107,7 +114,7 @@ fn spawn_with(
     console::hear_ctrl_c()?;
     let job = if spawn.end_with_parent { Some(Job::ending_with_us()?) } else { None };
     point("create process");
-    let (process, thread, pid) = create(job.as_ref(), spawn, flags)?;
+    let (process, thread, pid, is_marked) = create_marked(job.as_ref(), spawn, flags)?;
     point("look at process");
     let prepared = (|| {
         let started = sys::created_at(process.as_handle())?;
@@ -133,7 +140,7 @@ fn spawn_with(
         Ok((identity, links))
     })();
     match prepared {
-        Ok((identity, links)) => Ok((identity, ChildHandle { process, job, links })),
+        Ok((identity, links)) => Ok((identity, ChildHandle { process, job, links, is_marked })),
         Err(error) => {
             // It has not run yet. If even this fails there is nothing else that could end it.
             let _ = sys::terminate(process.as_handle());
@@ -155,10 +162,27 @@ fn shown(spawn: &Spawn<'_>) -> io::Result<(Vec<String>, PathBuf)> {
     Ok((words, shell))
 }
 
+/// Creates the child, in the job of its run if it has a mark and the system allows that; says whether it is.
+fn create_marked(
+    job: Option<&Job>,
+    spawn: &Spawn<'_>,
+    flags: PROCESS_CREATION_FLAGS,
+) -> io::Result<(OwnedHandle, OwnedHandle, u32, bool)> {
+    if let Some(run) = spawn.mark.and_then(|mark| RunJob::new(mark).ok()) {
+        match create(&[Some(run.as_raw_handle()), job.map(Job::as_raw_handle)], spawn, flags) {
+            Ok((process, thread, pid)) => return Ok((process, thread, pid, true)),
+            // It may be the job.
+            Err(_) => run.forget(),
+        }
+    }
+    let (process, thread, pid) = create(&[job.map(Job::as_raw_handle)], spawn, flags)?;
+    Ok((process, thread, pid, false))
+}
+
 /// Creates the child. Under load the system now and then fails with an internal error of its own;
 /// nothing has run then, so it is tried again.
 fn create(
-    job: Option<&Job>,
+    jobs: &[Option<HANDLE>],
     spawn: &Spawn<'_>,
     more_flags: PROCESS_CREATION_FLAGS,
 ) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
@@ -167,18 +191,18 @@ fn create(
     let is_internal =
         |error: &io::Error| error.raw_os_error() == Some(ERROR_INTERNAL_ERROR.cast_signed());
     for _ in 1..TRIES {
-        match create_suspended(job, spawn, more_flags) {
+        match create_suspended(jobs, spawn, more_flags) {
             Err(error) if is_internal(&error) => thread::sleep(PAUSE),
             result => return result,
         }
     }
-    create_suspended(job, spawn, more_flags)
+    create_suspended(jobs, spawn, more_flags)
 }
 
-/// Creates the child, suspended. It is in its job from the beginning: if this program is killed
+/// Creates the child, suspended. It is in its jobs, of which each is within the one before, from the beginning: if this program is killed
 /// at any moment, nothing of the child is left.
 fn create_suspended(
-    job: Option<&Job>,
+    jobs: &[Option<HANDLE>],
     spawn: &Spawn<'_>,
     more_flags: PROCESS_CREATION_FLAGS,
 ) -> io::Result<(OwnedHandle, OwnedHandle, u32)> {
@@ -203,8 +227,9 @@ fn create_suspended(
         Output::Pipe(pipe) => Some(pipe.try_clone()?.into()),
     };
     let mut attributes = Attributes::new()?;
-    if let Some(job) = job {
-        attributes.add(PROC_THREAD_ATTRIBUTE_JOB_LIST, vec![job.as_raw_handle()])?;
+    let jobs: Vec<HANDLE> = jobs.iter().copied().flatten().collect();
+    if !jobs.is_empty() {
+        attributes.add(PROC_THREAD_ATTRIBUTE_JOB_LIST, jobs)?;
     }
     let mut startup = STARTUPINFOEXW::default();
     startup.StartupInfo.cb = size_of_u32::<STARTUPINFOEXW>();

@@ -120,6 +120,20 @@ pub(super) fn link_count(file: BorrowedHandle<'_>) -> io::Result<u32> {
     Ok(found.nNumberOfLinks)
 }
 
+/// Returns which file or folder of which volume `file` is, whatever its name.
+///
+/// # Errors
+/// Whatever the system reports.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/ns-fileapi-by_handle_file_information>
+pub(super) fn volume_and_index(file: BorrowedHandle<'_>) -> io::Result<(u32, u64)> {
+    let mut found = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the borrow keeps the handle open, and the out-pointer is a live local.
+    checked(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut found) })?;
+    let index = u64::from(found.nFileIndexHigh) << 32 | u64::from(found.nFileIndexLow);
+    Ok((found.dwVolumeSerialNumber, index))
+}
+
 /// Tells whether `process` has ended.
 ///
 /// # Errors
