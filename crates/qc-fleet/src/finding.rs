@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use self::duplicates::duplicates;
 pub use self::state::State;
-use crate::{Fleet, Instance, Place, Role, Snapshot};
+use crate::{Fleet, Instance, MovedFleet, Place, Role, Snapshot, moved_fleets};
 
 /// A remark on an instance of [`Place::Unknown`].
 pub(crate) const FOLDER_UNKNOWN: &str = "its folder can't be told";
@@ -23,6 +23,8 @@ pub enum FindingKind {
     Duplicate,
     /// A copy in another folder trades an account of this fleet, where no lock of this one is seen.
     Foreign,
+    /// The fleet of this folder runs in another one, where its folder was moved to.
+    Moved,
     /// It runs without its lock, so nothing keeps a second copy from starting.
     Rogue,
     /// It runs under the lock of another account than the config's.
@@ -94,7 +96,9 @@ impl Snapshot {
     pub fn findings(&self, fleet: &Fleet, has_crashed: bool) -> Vec<Finding> {
         let mut findings: Vec<Finding> =
             duplicates(self).iter().map(|group| group.finding(self)).collect();
-        let foreign = self.instances.iter().filter(|one| one.place == Place::Foreign);
+        findings.extend(moved_fleets(&self.instances).iter().map(moved_fleet));
+        let foreign = self.instances.iter();
+        let foreign = foreign.filter(|one| one.place == Place::Foreign && !one.is_moved);
         findings.extend(foreign.filter_map(|one| foreign_copy(one, fleet)));
         findings.extend(holders_elsewhere(self, fleet));
         // A duplicate that has no lock is both.
@@ -208,6 +212,14 @@ fn foreign_copy(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
         );
         about(FindingKind::Foreign, text, instance)
     })
+}
+
+/// A fleet that runs in the folder that this one is a copy of.
+fn moved_fleet(fleet: &MovedFleet<'_>) -> Finding {
+    let text = format!("{}; `{}` stops it there", fleet.text(), fleet.stop_command());
+    let components = fleet.instances.iter().map(|one| one.component.clone()).collect();
+    let pids = fleet.instances.iter().flat_map(|one| one.pids()).collect();
+    Finding { kind: FindingKind::Moved, text, components, pids }
 }
 
 /// Tells of those who hold an account or a terminal of this fleet for another folder, and look like no

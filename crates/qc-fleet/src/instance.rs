@@ -33,6 +33,8 @@ pub struct Instance {
     /// The folder of the other fleet that it belongs to, spelt the same for all that do; `None` for
     /// this fleet.
     pub other_root: Option<PathBuf>,
+    /// Whether it is of the fleet of this folder and runs in another one, see [`crate::MovedFleet`].
+    pub is_moved: bool,
     /// Whether it belongs to a user other than the one who looks, as far as the system shows that.
     pub of_another_user: bool,
     /// The programs that started it and wait for it, such as a shell or `qc-lock run`, the
@@ -72,6 +74,7 @@ impl Instance {
             place: Place::Fleet,
             folder: None,
             other_root: None,
+            is_moved: false,
             of_another_user: false,
             wrappers: Vec::new(),
             processes,

@@ -74,7 +74,7 @@ pub use reference::{Group, Key, Kind, reference};
 pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use run_mark::run_mark;
 pub use schema::schema;
-pub use snapshot::Snapshot;
+pub use snapshot::{MovedFleet, Snapshot, moved_fleets};
 pub use stop::{
     Exposure, Kept, Outcome, Pace, Progress, STOP_ORDER, Scope, Stage, StopPlan, Stopped, Stopping,
     Target, perform, perform_at, plan_now, plan_seen,

@@ -3,6 +3,7 @@
 mod holders;
 mod identify;
 mod machine;
+mod moved;
 mod origin;
 mod roots;
 
@@ -16,6 +17,8 @@ use qc_process::{Identity, Listing, MachineHolder, ProcessInfo, Sought};
 
 use self::holders::Holders;
 use self::identify::{Identified, identify};
+use self::moved::mark_moved;
+pub use self::moved::{MovedFleet, moved_fleets};
 use self::roots::OtherRoots;
 use crate::call::{is_wrapper, is_wrapper_of_qc};
 use crate::evidence::{Evidence, Machine, Sight, identity_in};
@@ -129,6 +132,7 @@ impl Snapshot {
             Some(instance)
         };
         let mut instances: Vec<Instance> = folded.iter().filter_map(one).collect();
+        mark_moved(&mut instances, fleet, &holders, sight);
         instances.sort_by_cached_key(|one| (one.role, one.component.clone(), one.pids()));
         let holding = processes.iter().filter(|one| is_wrapper_of_qc(&one.args));
         let holding = holding.map(|one| one.args.clone()).collect();
@@ -300,6 +304,8 @@ pub(crate) mod tests {
         pub(crate) first: HashMap<u32, PathBuf>,
         /// The folders of locks that environments name, by pid.
         pub(crate) origin: HashMap<u32, PathBuf>,
+        /// The folders of locks that were moved since, by pid.
+        pub(crate) moved: HashMap<u32, PathBuf>,
         /// The only folder that has files; all have without it.
         pub(crate) only_in: Option<PathBuf>,
     }
@@ -331,6 +337,10 @@ pub(crate) mod tests {
 
         fn locks_of_origin(&self, process: &ProcessInfo) -> Option<PathBuf> {
             self.origin.get(&process.identity.pid).cloned()
+        }
+
+        fn moved_locks(&self, process: &ProcessInfo, _component: &str) -> Option<PathBuf> {
+            self.moved.get(&process.identity.pid).cloned()
         }
 
         fn sees_file(&self, _process: &ProcessInfo, file: &Path) -> bool {

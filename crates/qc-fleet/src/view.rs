@@ -118,7 +118,7 @@ impl FindingKind {
     fn rank(self) -> u8 {
         match self {
             Self::Duplicate => 0,
-            Self::Foreign => 1,
+            Self::Moved | Self::Foreign => 1,
             Self::Rogue => 2,
             Self::OtherAccount | Self::Unguarded => 3,
             Self::GaveUp => 4,

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::cli::NamesArgs;
 use crate::last_words::LastWords;
+use crate::moved;
 
 pub(crate) fn start(
     args: &NamesArgs,
@@ -107,12 +108,16 @@ fn bring_up(
 }
 
 pub(crate) fn connect(place: &Place, locks: &LockDir) -> Result<Client, Failure> {
-    let client = match place.fleet_to_show() {
-        Ok((fleet, _)) => connect_to_launcher(locks, fleet.orchestrator.as_str()),
+    let fleet = place.fleet_to_show().ok().map(|(fleet, _)| fleet);
+    let client = match &fleet {
+        Some(fleet) => connect_to_launcher(locks, fleet.orchestrator.as_str()),
         // Without a fleet, nothing says which lock is the launcher's.
-        Err(_) => Client::connect(locks.path(), None),
+        None => Client::connect(locks.path(), None),
     };
-    client.map(|client| client.on_wait(say_waiting)).map_err(failure)
+    client.map(|client| client.on_wait(say_waiting)).map_err(|error| {
+        let moved = matches!(error, ControlError::NotRunning).then_some(fleet.as_ref()).flatten();
+        moved.and_then(|fleet| moved::refusal(fleet, locks)).unwrap_or_else(|| failure(error))
+    })
 }
 
 pub(crate) fn failure(error: ControlError) -> Failure {

@@ -15,6 +15,7 @@ mod last_words;
 pub mod logs;
 mod look;
 pub mod metrics;
+mod moved;
 pub mod notify;
 mod preflight;
 mod probe;
@@ -126,7 +127,7 @@ fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Fail
     let request = Request::new(fleet.orchestrator.clone()).program("qc-launch");
     let own = locks
         .acquire(&request)
-        .map_err(runs_already)
+        .map_err(|error| runs_already(&fleet, &locks, error))
         .inspect_err(|refusal| told_refused(&fleet, refusal))?;
     interrupts.keep(own);
     let found = adopt::adopt(&fleet, &components, &locks, look, !args.no_adopt);
@@ -211,10 +212,13 @@ fn selected(fleet: &Fleet, args: &UpArgs, locks: &LockDir) -> Result<Selected, F
 }
 
 /// Turns the refusal of the orchestrator's lock into one that names the launcher that runs.
-fn runs_already(error: LockError) -> Failure {
+fn runs_already(fleet: &Fleet, locks: &LockDir, error: LockError) -> Failure {
     match &error {
         LockError::Held { holder, foreign: false, .. } if holder.pid.is_some() => {
             let pid = holder.pid.unwrap_or_default();
+            if let Some(refusal) = moved::held(fleet, locks, pid) {
+                return refusal;
+            }
             let since = since(holder.since.as_deref());
             let message = format!("it runs already (PID {pid}{since}): {error}");
             Failure::new(Exit::Held, message, RUNS_HINT)
@@ -227,6 +231,9 @@ fn runs_already(error: LockError) -> Failure {
 fn refuse_running(fleet: &Fleet, locks: &LockDir) -> Result<(), Failure> {
     let Some(lock) = locks.status(&fleet.orchestrator)? else { return Ok(()) };
     let Some(pid) = lock.pid.filter(|_| lock.state == LockState::Held) else { return Ok(()) };
+    if let Some(refusal) = moved::held(fleet, locks, pid) {
+        return Err(refusal);
+    }
     let (name, since) = (&fleet.orchestrator, since(lock.since.as_deref()));
     let message = format!("it runs already (PID {pid}{since}): lock `{name}` is held");
     Err(Failure::new(Exit::Held, message, RUNS_HINT))

@@ -203,6 +203,9 @@ impl Report {
         }
         if !self.processes.iter().any(|row| row.state != State::Foreign) {
             let nothing = match self.is_running {
+                false if self.findings.iter().any(|one| one.kind == FindingKind::Moved) => {
+                    "Nothing of the fleet is running in this folder."
+                }
                 false => "Nothing of the fleet is running.",
                 true => "Nothing of the fleet that runs fits the filters.",
             };
@@ -295,6 +298,7 @@ fn is_in_the_list(kind: FindingKind) -> bool {
         | FindingKind::BackingOff => true,
         FindingKind::Duplicate
         | FindingKind::Foreign
+        | FindingKind::Moved
         | FindingKind::Rogue
         | FindingKind::OtherAccount
         | FindingKind::Unguarded

@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use qc_fleet::{Exposure, Fleet, Kept, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
+use qc_cli::visible;
+use qc_fleet::{
+    Exposure, Fleet, Instance, Kept, MovedFleet, Outcome, Role, Snapshot, StopPlan, Stopped, Target,
+};
 use qc_lock_core::Latch;
 use serde::Serialize;
 
@@ -16,6 +19,11 @@ pub(crate) struct Report {
     dry_run: bool,
     /// The latch that forbids every start at the end.
     pub(crate) latch: Option<Latch>,
+    /// The processes of this folder's fleet that run in another one, and are for that folder to stop.
+    moved: Vec<Planned>,
+    /// The same in words, each with the command that stops it there.
+    #[serde(skip)]
+    moved_texts: Vec<(String, String)>,
     /// Why the config could not be read; then only locks and usual names tell what runs.
     config_error: Option<String>,
     /// Why there may be more than is listed.
@@ -112,6 +120,24 @@ impl From<&Target> for Planned {
     }
 }
 
+/// Returns the processes of a fleet that runs in another folder.
+fn planned_moved(fleet: &MovedFleet<'_>) -> Vec<Planned> {
+    let of = |one: &Instance| {
+        let planned = |pid: u32| Planned {
+            component: one.component.clone(),
+            role: one.role,
+            account: one.account.clone(),
+            pid,
+            folder: Some(fleet.folder.display().to_string()),
+            worker: false,
+            wrapper_pids: one.wrappers.iter().map(|it| it.identity.pid).collect(),
+            timeout_seconds: 0.0,
+        };
+        one.pids().into_iter().map(planned).collect::<Vec<Planned>>()
+    };
+    fleet.instances.iter().flat_map(|one| of(one)).collect()
+}
+
 impl From<&Kept> for PlannedKept {
     fn from(kept: &Kept) -> Self {
         Self { target: Planned::from(&kept.target), reason: kept.reason.clone() }
@@ -128,12 +154,15 @@ impl Report {
     ) -> Self {
         let planned = |targets: &[Target]| targets.iter().map(Planned::from).collect();
         let stages = plan.stages.iter();
+        let moved = planner.scope.moved(snapshot);
         let stages =
             stages.map(|stage| PlannedStage { role: stage.role, targets: planned(&stage.targets) });
         Self {
             version: 1,
             dry_run,
             latch: None,
+            moved: moved.iter().flat_map(planned_moved).collect(),
+            moved_texts: moved.iter().map(|one| (one.text(), one.stop_command())).collect(),
             config_error: config_error.map(str::to_owned),
             unreadable: snapshot.unreadable_text(),
             plan: stages.collect(),
@@ -187,11 +216,17 @@ impl Report {
             || self.results.iter().any(|one| one.outcome.is_alive())
     }
 
+    /// Whether anything that is meant runs in another folder, which was this one.
+    pub(crate) fn is_moved(&self) -> bool {
+        !self.moved.is_empty()
+    }
+
     /// Whether the whole fleet was meant and nothing of it runs on.
     pub(crate) fn is_all_stopped(&self) -> bool {
         self.is_whole
             && !self.interrupted
             && !self.is_left()
+            && !self.is_moved()
             && [&self.told, &self.spared].into_iter().all(Vec::is_empty)
             && self.kept.is_empty()
     }
@@ -215,6 +250,14 @@ impl Report {
             }
         } else {
             self.write_counts(output)?;
+        }
+        for (text, command) in &self.moved_texts {
+            writeln!(output, "STILL RUNNING: {}.", visible(text))?;
+            writeln!(
+                output,
+                "Nothing of that was touched. To stop it, run `{}`.",
+                visible(command)
+            )?;
         }
         if !self.held_back.is_empty() {
             let names = self.held_back.join(", ");
@@ -310,7 +353,7 @@ impl Report {
 /// Writes the plan, for a dry run and for the prompt.
 pub(crate) fn write_plan(
     plan: &StopPlan,
-    fleet: &Fleet,
+    Planner { fleet, scope, .. }: &Planner<'_>,
     snapshot: &Snapshot,
     config_error: Option<&str>,
     latch: Option<&str>,
@@ -329,6 +372,15 @@ pub(crate) fn write_plan(
     }
     if let Some(reason) = latch {
         writeln!(output, "Every start will be forbidden until `qc-launch unlatch`: {reason}")?;
+    }
+    let moved = scope.moved(snapshot);
+    for one in &moved {
+        writeln!(output, "WARNING: {}.", visible(&one.text()))?;
+        writeln!(
+            output,
+            "WARNING: nothing of that is touched; `{}` stops it.",
+            visible(&one.stop_command())
+        )?;
     }
     if let Some(text) = snapshot.unreadable_text() {
         writeln!(output, "WARNING: {text}")?;
@@ -358,6 +410,7 @@ pub(crate) fn write_plan(
             }
         }
         let nothing = match snapshot.own().next() {
+            None if !moved.is_empty() => "Nothing of the fleet is running in this folder.",
             None => "Nothing of the fleet is running.",
             Some(_) if plan.run_on().next().is_some() => {
                 "Nothing else that is to be stopped is running."

@@ -29,6 +29,8 @@ mod listing;
 mod locks;
 mod logs;
 mod machine;
+#[cfg(unix)]
+mod moved;
 mod notify;
 mod programs;
 mod report;

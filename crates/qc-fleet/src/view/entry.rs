@@ -204,6 +204,11 @@ impl Facts<'_> {
             return Judged::new(State::Missing, why);
         }
         let lock = self.lock(component.name.as_str());
+        let moved = lock.and_then(|lock| self.snapshot.moved_with(lock.pid?)?.other_root.as_ref());
+        if let Some(folder) = moved {
+            let why = format!("it runs in {}", qc_process::shown(folder));
+            return Judged::new(State::Elsewhere, why);
+        }
         if let Some(lock) = lock.filter(|lock| lock.state.is_live()) {
             let host = lock.host.as_ref().map(|host| format!("its lock is held on {host}"));
             return Judged::new(State::Elsewhere, host);
@@ -270,7 +275,10 @@ impl Facts<'_> {
     }
 
     fn is_launcher_alive(&self) -> bool {
-        self.lock(self.fleet.orchestrator.as_str()).is_some_and(|lock| lock.state.is_live())
+        self.lock(self.fleet.orchestrator.as_str()).is_some_and(|lock| {
+            let is_moved = || lock.pid.is_some_and(|pid| self.snapshot.moved_with(pid).is_some());
+            lock.state.is_live() && !is_moved()
+        })
     }
 
     /// Returns the instance that shows the component `name`: the supervised one of several.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use qc_control::{ControlError, Request, Status};
 use qc_lock_core::{LockDir, LockName};
 
+use crate::evidence::{Machine, Sight, identity_in};
 use crate::{Finding, FindingKind, connect_to_launcher};
 
 /// How long the launcher may take to answer a view.
@@ -92,6 +93,10 @@ impl Launcher {
 /// Returns the living holder of the launcher's lock, and whether it is a program with a channel.
 fn holder(locks: &LockDir, orchestrator: &LockName) -> Option<(Option<u32>, bool)> {
     let lock = locks.status(orchestrator).ok().flatten().filter(|lock| lock.state.is_live())?;
+    // In a copy of the lock directory the record names the launcher of its original.
+    if identity_in(&lock).is_some() && !Machine.holds(&lock) {
+        return None;
+    }
     Some((lock.pid, lock.program.as_deref() == Some("qc-launch")))
 }
 
