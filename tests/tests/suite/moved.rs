@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use qc_process::{Identity, Liveness, identity_of, liveness};
+use qc_process::{Identity, Liveness, Process, identity_of, liveness};
 use qc_tests::{Finished, Program, SampleFleet};
 
 use crate::tools;
@@ -15,7 +15,7 @@ const ONE: [(&str, u64); 1] = [("ATLAS", 71)];
 struct Moved {
     fleet: SampleFleet,
     folder: PathBuf,
-    launch: Program,
+    _launch: Program,
     running: Vec<(String, Identity)>,
 }
 
@@ -29,12 +29,13 @@ impl Moved {
         let running: Vec<_> = running.map(|(name, identity)| (name, identity.unwrap())).collect();
         assert_eq!(running.len(), 4, "{running:?}");
         let folder = fleet.root().with_extension("moved");
-        fs::rename(fleet.root(), &folder).unwrap();
+        let moved = Self { fleet, folder, _launch: launch, running };
+        let (root, folder) = (moved.fleet.root(), &moved.folder);
+        fs::rename(root, folder).unwrap();
         // The launcher may make the folder of its logs anew meanwhile.
-        let copy =
-            || Command::new("cp").arg("-aT").arg(&folder).arg(fleet.root()).status().unwrap();
+        let copy = || Command::new("cp").arg("-aT").arg(folder).arg(root).status().unwrap();
         assert!(copy().success() || copy().success());
-        Self { fleet, folder, launch, running }
+        moved
     }
 
     /// Checks that an answer names all that runs, where it runs, and the command that stops it there.
@@ -53,7 +54,7 @@ impl Moved {
     }
 
     /// Stops it where it runs.
-    fn stop(self) {
+    fn stop(&self) {
         let root = self.folder.to_str().unwrap();
         let args = ["--yes", "--root", root];
         let stopped: Finished = self.fleet.tools.run("qc-shutdown", &args, Path::new("/"), "");
@@ -61,8 +62,18 @@ impl Moved {
         for (name, identity) in &self.running {
             assert_eq!(liveness(identity), Liveness::Dead, "{name}");
         }
-        drop(self.launch);
-        fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
+impl Drop for Moved {
+    /// The sample fleet kills only what runs in its own folder.
+    fn drop(&mut self) {
+        for (_, identity) in &self.running {
+            if let Ok(Some(process)) = Process::open(identity) {
+                let _ = process.kill();
+            }
+        }
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
