@@ -9,7 +9,7 @@ use qc_cli::{Exit, Failure, Place, origin, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{
     Component, Fate, Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target,
-    left_over, perform, plan_seen,
+    left_over, perform, plan_seen, shown_name,
 };
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 
@@ -266,7 +266,8 @@ impl Kills {
         let is_kill = |one: &&Entry| one.event == Event::Killed && one.by_pid == Some(launcher);
         for one in history.entries.iter().filter(is_kill) {
             let pid = one.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
-            writeln!(output, "{}{pid} was KILLED: it did not end when asked", visible(&one.name))?;
+            let name = shown_name(&one.name, one.helper.as_deref());
+            writeln!(output, "{}{pid} was KILLED: it did not end when asked", visible(&name))?;
         }
         Ok(())
     }

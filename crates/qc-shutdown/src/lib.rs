@@ -185,6 +185,7 @@ mod testing {
             wrappers: Vec::new(),
             is_stray: false,
             is_worker: false,
+            helper: None,
             is_scripted: false,
             identity: Identity { pid, started: 1, boot_id: "boot".into() },
             timeout: Duration::ZERO,

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use qc_cli::visible;
 use qc_fleet::{
-    Exposure, Fleet, Instance, Kept, MovedFleet, Outcome, Role, Snapshot, StopPlan, Stopped, Target,
+    Exposure, Fleet, Instance, Kept, MovedFleet, Outcome, Role, Snapshot, StopPlan, Stopped,
+    Target, shown_name,
 };
 use qc_lock_core::Latch;
 use serde::Serialize;
@@ -98,6 +99,8 @@ struct Ended {
     role: Role,
     account: Option<String>,
     pid: u32,
+    /// Its program, where it is a helper that the component has started.
+    helper: Option<String>,
     #[serde(flatten)]
     outcome: Outcome,
     seconds: f64,
@@ -198,6 +201,7 @@ impl Report {
             role: one.target.role,
             account: one.target.account.clone(),
             pid: one.target.identity.pid,
+            helper: one.target.helper.clone(),
             outcome: one.outcome.clone(),
             seconds: (one.took.as_secs_f64() * 1000.0).round() / 1000.0,
             unasked: one.unasked.clone(),
@@ -323,7 +327,8 @@ impl Report {
                 | Outcome::Survived(reason)
                 | Outcome::Left(reason)
                 | Outcome::Kept(reason) => {
-                    writeln!(output, "  {} (PID {}): {reason}", one.component, one.pid)?;
+                    let name = shown_name(&one.component, one.helper.as_deref());
+                    writeln!(output, "  {name} (PID {}): {reason}", one.pid)?;
                 }
                 Outcome::AlreadyGone | Outcome::ByItself | Outcome::Stopped | Outcome::Killed => {}
             }

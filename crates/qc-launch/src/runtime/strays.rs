@@ -140,7 +140,8 @@ impl Runtime<'_> {
             }
         };
         let entry = self.locks.entry(event, name).pid(Some(pid));
-        self.history.push(entry.account(target.account.clone()));
+        let entry = entry.account(target.account.clone()).helper(target.helper.clone());
+        self.history.push(entry);
     }
 }
 
