@@ -27,6 +27,8 @@ pub enum FindingKind {
     Moved,
     /// It runs without its lock, so nothing keeps a second copy from starting.
     Rogue,
+    /// It is alive, and the system has suspended it: it does nothing.
+    Suspended,
     /// It runs under the lock of another account than the config's.
     OtherAccount,
     /// A brain runs, and the watchdog that should guard it does not.
@@ -110,6 +112,12 @@ impl Snapshot {
             };
             let text = format!("{name} runs without its lock{where_from}: PID {pids}");
             about(FindingKind::Rogue, text, one)
+        }));
+        findings.extend(self.own().filter_map(|one| {
+            let (pid, hint) = (one.main()?.identity.pid, one.resume_hint()?);
+            let text =
+                format!("{} is suspended and does nothing: PID {pid}; {hint}", one.component);
+            Some(about(FindingKind::Suspended, text, one))
         }));
         findings.extend(self.own().filter_map(|one| other_account(one, fleet)));
         // Without any orchestrator so far, no component counts as unsupervised.

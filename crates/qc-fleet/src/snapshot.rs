@@ -70,6 +70,7 @@ impl Snapshot {
         })?;
         let holders = machine::look();
         let mut snapshot = Self::assemble(fleet, listing, locks);
+        snapshot.learn_suspended();
         snapshot.elsewhere = machine::elsewhere(holders, &snapshot, fleet);
         snapshot.learn_foreign_accounts();
         Ok(snapshot)
@@ -176,6 +177,16 @@ impl Snapshot {
             lock.pid.is_some_and(|pid| self.instances.iter().any(|one| one.includes(pid)))
         };
         self.locks.iter().filter(move |lock| !attached(lock))
+    }
+
+    /// Learns which instances the system has suspended.
+    fn learn_suspended(&mut self) {
+        let mains = self.instances.iter().filter_map(|one| Some(one.main()?.identity.pid));
+        let suspended = qc_process::suspended(&mains.collect::<Vec<u32>>());
+        for instance in &mut self.instances {
+            let main = instance.main().map(|main| main.identity.pid);
+            instance.is_suspended = main.is_some_and(|pid| suspended.contains(&pid));
+        }
     }
 
     /// Learns which accounts the instances of other fleets trade, from the configs and the

@@ -26,6 +26,7 @@ mod start;
 mod status;
 mod stop;
 mod unlatch;
+mod waiting;
 
 use std::io::Write;
 use std::path::Path;

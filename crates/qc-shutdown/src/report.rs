@@ -50,6 +50,9 @@ pub(crate) struct Report {
     pub(crate) lingering: Vec<Loop>,
     /// Whether an orchestrator that runs on was told what not to start again.
     is_told: bool,
+    /// Whether what was stopped may have traded.
+    #[serde(skip)]
+    has_accounts: bool,
     /// Whether the whole fleet was meant.
     #[serde(skip)]
     is_whole: bool,
@@ -179,6 +182,7 @@ impl Report {
             loops: Vec::new(),
             lingering: Vec::new(),
             is_told: false,
+            has_accounts: concerns_accounts(plan, &planner.fleet),
             is_whole: planner.scope.is_whole(),
             not_again: Vec::new(),
             held_back: Vec::new(),
@@ -300,7 +304,11 @@ impl Report {
             true => "All automation",
             false => "What was to be stopped",
         };
-        writeln!(output, "{what} has stopped. Open trades were NOT closed; terminals run on.")
+        let trades = match self.has_accounts {
+            true => " Open trades were NOT closed; terminals run on.",
+            false => "",
+        };
+        writeln!(output, "{what} has stopped.{trades}")
     }
 
     /// Writes which components an orchestrator that runs on does not start from now on.
@@ -454,9 +462,22 @@ pub(crate) fn write_plan(
         writeln!(output, "  {otherwise}.")?;
     }
     writeln!(output)?;
-    writeln!(output, "WARNING: open trades are NOT closed, and terminals are not touched.")?;
-    write_exposure(&plan.exposure, output)?;
-    writeln!(output)
+    if concerns_accounts(plan, fleet) {
+        writeln!(output, "WARNING: open trades are NOT closed, and terminals are not touched.")?;
+        write_exposure(&plan.exposure, output)?;
+        writeln!(output)?;
+    }
+    Ok(())
+}
+
+/// Whether what is stopped may trade: a fleet of other programs alone has no trades.
+fn concerns_accounts(plan: &StopPlan, fleet: &Fleet) -> bool {
+    let trades = |one: &Target| {
+        one.account.is_some()
+            || one.elsewhere.is_some()
+            || matches!(one.role, Role::Brain | Role::Watchdog)
+    };
+    fleet.has_accounts() || plan.targets().any(trades)
 }
 
 /// Returns what is withheld of what can run: an orchestrator has nothing that is not enabled, unless

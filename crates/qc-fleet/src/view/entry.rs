@@ -43,6 +43,8 @@ pub struct ComponentView {
     pub log: Option<String>,
     /// Whether it has stayed up for its `start_seconds`.
     pub stayed_up: bool,
+    /// Whether the system has suspended its process.
+    pub suspended: bool,
     /// Its lock.
     pub lock: Option<RowLock>,
     /// Whether a launcher supervises it now.
@@ -165,6 +167,7 @@ impl Facts<'_> {
             life: 0,
             log: None,
             stayed_up: false,
+            suspended: false,
             lock,
             is_supervised: status.is_some(),
             is_wanted: false,
@@ -190,6 +193,10 @@ impl Facts<'_> {
             let main = instance.main();
             entry.pid = entry.pid.or_else(|| Some(main?.identity.pid));
             entry.since = entry.since.or_else(|| Some(rfc3339(main?.since)));
+            entry.suspended = instance.is_suspended;
+            if let Some(hint) = instance.resume_hint() {
+                entry.detail = Some(hint);
+            }
         }
         entry
     }
@@ -316,6 +323,7 @@ impl ComponentView {
             | State::Rogue
             | State::Unguarded
             | State::Orphan
+            | State::Suspended
             | State::Foreign
             | State::Stale
             | State::Elsewhere

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use qc_control::{ControlError, Request, Status};
 use qc_lock_core::{LockDir, LockName};
+use qc_process::{is_suspended, resume_hint};
 
 use crate::evidence::{Machine, Sight, identity_in};
 use crate::{Finding, FindingKind, connect_to_launcher};
@@ -37,6 +38,13 @@ impl Launcher {
     /// read is no reason to fail: the caller reads it as well and reports why.
     pub fn ask(locks: &LockDir, orchestrator: &LockName) -> Self {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
+        // One that stands still answers nothing.
+        if let Some((Some(pid), _)) = holder(locks, orchestrator)
+            && is_suspended(pid)
+        {
+            let why = format!("it is suspended; {}", resume_hint(pid));
+            return Self::Silent { pid: Some(pid), why };
+        }
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match ask(locks, orchestrator, left) {
@@ -63,6 +71,7 @@ impl Launcher {
                 | ControlError::Stranger { .. }
                 | ControlError::Version
                 | ControlError::Refused { .. }
+                | ControlError::Silent { .. }
                 | ControlError::System { .. }) => error.to_string(),
             };
             return Self::Silent { pid: holder.and_then(|(pid, _)| pid), why };

@@ -30,7 +30,10 @@ impl Runtime<'_> {
             }
             return;
         }
-        let text = "stopping the fleet in order; open trades are NOT closed";
+        let text = match self.fleet.has_accounts() {
+            true => "stopping the fleet in order; open trades are NOT closed",
+            false => "stopping the fleet in order",
+        };
         self.report.info("stopping", text);
         match self.stop_strays(limit) {
             Ok(true) => {

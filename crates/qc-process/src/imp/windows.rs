@@ -14,6 +14,7 @@ mod relay;
 mod session;
 mod spawn;
 mod stop;
+pub(crate) mod suspended;
 mod sys;
 mod volume;
 mod watch;
