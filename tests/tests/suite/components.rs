@@ -276,7 +276,7 @@ fn a_fleet_of_own_components_alone_is_told_nothing_of_accounts_and_trades() {
     let configure = |enabled: bool| {
         let mut feed = feed.clone();
         feed["enabled"] = enabled.into();
-        let components = json!({ "components": { "FEED": feed } });
+        let components = json!({ "components": { "FEED": feed }, "server": { "enabled": false } });
         fleet.configure(&json!({ "ACCOUNTS": {}, "PROCESS_MANAGER": section(&components) }));
     };
     configure(true);
@@ -299,7 +299,7 @@ fn a_fleet_of_own_components_alone_is_told_nothing_of_accounts_and_trades() {
     configure(false);
     tell(fleet.run("qc-ps", &[]));
     tell(fleet.run("qc-launch", &["check"]));
-    tell(fleet.run("qc-launch", &["up"]));
+    tell(fleet.run("qc-launch", &["--dry-run"]));
     told += &lines.join("\n");
     told += &again.join("\n");
     assert!(told.contains("The fleet is stopped.\n"), "{told}");
