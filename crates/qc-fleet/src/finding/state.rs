@@ -57,10 +57,10 @@ impl State {
     /// All states, in the order of the documentation.
     pub const ALL: [Self; 19] = [
         Self::Running,
-        Self::Suspended,
         Self::Duplicate,
         Self::Rogue,
         Self::Unguarded,
+        Self::Suspended,
         Self::Orphan,
         Self::Stale,
         Self::Foreign,
