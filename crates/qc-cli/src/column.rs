@@ -196,6 +196,7 @@ fn state(state: State) -> Text {
         State::Unguarded | State::GaveUp | State::Blocked | State::Missing => {
             Text::new(state.word(), Tone::Bad)
         }
+        State::Suspended => Text::new(state.word(), Tone::Bad),
         State::Orphan | State::Stale | State::Elsewhere | State::BackingOff | State::Stopped => {
             Text::new(state.word(), Tone::Warn)
         }

@@ -221,6 +221,12 @@ pub fn say_waiting(wait: Duration, why: &str) {
     let _ = writeln!(io::stderr(), "waiting up to {}: {}", duration(wait), visible(why));
 }
 
+/// Writes what is waited for, for as long as it takes.
+pub fn say_waiting_for(what: &str) {
+    // Where standard error is closed, the wait goes on all the same.
+    let _ = writeln!(io::stderr(), "waiting: {}", visible(what));
+}
+
 /// Returns `text` as [`visible`] lines: a message may be a list.
 fn visible_lines(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n")

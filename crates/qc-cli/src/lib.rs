@@ -14,7 +14,9 @@ mod usage;
 
 pub use args::{ColorChoice, Place, PlaceArgs};
 pub use column::{Column, Order, compare};
-pub use exit::{Exit, Failure, chain, describe, run_tool, say_waiting, warn, warn_text};
+pub use exit::{
+    Exit, Failure, chain, describe, run_tool, say_waiting, say_waiting_for, warn, warn_text,
+};
 pub use hold::{AccountArg, HoldArgs, hold};
 pub use origin::{asking_component, origin};
 pub use output::{Text, Tone, duration, memory, print_json, table, terminal_width, uses_color};

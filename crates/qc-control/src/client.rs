@@ -1,11 +1,12 @@
 //! Asking.
 
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_process::LocalStream;
+use qc_process::{LocalStream, is_suspended, resume_hint};
 
 use crate::protocol::{Answered, Asked};
 use crate::{Answer, ControlError, Refusal, Request, Status, VERSION, line};
@@ -21,6 +22,9 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long that may take without a word.
 const SILENT: Duration = Duration::from_millis(500);
+
+/// How long the launcher waits for a change before it answers.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// The pause between two tries.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
@@ -72,11 +76,18 @@ impl Client {
     pub fn ask(&mut self, request: &Request) -> Result<Status, ControlError> {
         let began = Instant::now();
         loop {
-            let (refusal, was_cut_off) = match self.ask_once(request) {
+            let answer = {
+                let _saying = self.say_later(request);
+                self.ask_once(request)
+            };
+            let (refusal, was_cut_off) = match answer {
                 Ok(Answer::Done(status)) => return Ok(status),
                 Ok(Answer::Refused(refusal)) => (refusal, false),
                 // A full launcher may close the connection before the refusal is read.
                 Err(ControlError::Ended) if self.may_ask_again(request) => (Refusal::busy(), true),
+                Err(ControlError::System { source }) if is_timeout(&source) => {
+                    return Err(ControlError::Silent { text: no_answer(self.pid()) });
+                }
                 Err(error) => return Err(error),
             };
             if !refusal.is_busy || began.elapsed() >= BUSY_PATIENCE {
@@ -99,6 +110,31 @@ impl Client {
                 result => result?,
             }
         }
+    }
+
+    /// Says after a moment that no answer has come, until the result is dropped.
+    fn say_later(&self, request: &Request) -> Option<Sender<()>> {
+        let tell = self.on_wait?;
+        let pid = self.pid();
+        let moment = match request {
+            // It is answered when something changes.
+            Request::Wait { .. } => SILENT + LONGEST_WAIT,
+            _ => SILENT,
+        };
+        let (answered, waiting) = mpsc::channel();
+        let wait = move || {
+            if waiting.recv_timeout(moment) == Err(RecvTimeoutError::Timeout) {
+                tell(PATIENCE.saturating_sub(moment), &no_answer(pid));
+            }
+        };
+        // Without a thread it is waited for all the same.
+        thread::Builder::new().name("waiting".into()).spawn(wait).ok()?;
+        Some(answered)
+    }
+
+    /// Returns the PID of the launcher, where it is known.
+    fn pid(&self) -> Option<u32> {
+        self.launcher.or_else(|| self.stream.get_ref().peer().ok().flatten())
     }
 
     /// Whether repeating `request` after a lost answer does no harm.
@@ -151,6 +187,22 @@ impl Client {
                 },
             }
         }
+    }
+}
+
+/// Whether an answer has not come in time.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Returns that the launcher does not answer, and why, where the system shows that.
+fn no_answer(pid: Option<u32>) -> String {
+    match pid {
+        Some(pid) if is_suspended(pid) => {
+            format!("qc-launch (PID {pid}) is suspended; {}", resume_hint(pid))
+        }
+        Some(pid) => format!("qc-launch (PID {pid}) does not answer"),
+        None => "qc-launch does not answer".into(),
     }
 }
 

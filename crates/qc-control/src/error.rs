@@ -22,6 +22,12 @@ pub enum ControlError {
         /// The PID of the program that answers, where it can be seen.
         peer: Option<u32>,
     },
+    /// It does not answer.
+    #[error("{text}")]
+    Silent {
+        /// What it does not do, with its PID, and why, where the system shows that.
+        text: String,
+    },
     /// It ended while it was asked.
     #[error("qc-launch has ended before it answered")]
     Ended,
@@ -58,6 +64,9 @@ impl ControlError {
             Self::Denied { .. } => "run the command as the user who started it",
             Self::Stranger { .. } => {
                 "end that program; `qc-shutdown` stops the fleet without the control channel"
+            }
+            Self::Silent { .. } => {
+                "run the command again; `qc-shutdown` stops the fleet without the control channel"
             }
             Self::Ended => "see its log in orchestrator_logs",
             Self::Version => "stop it with `qc-shutdown` and start this version",

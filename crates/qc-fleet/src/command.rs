@@ -49,7 +49,8 @@ pub fn shown_command(args: &[String]) -> String {
 /// hidden; an empty value stays, and the next word is it.
 fn hidden_value(word: &str) -> Option<String> {
     let end = word.find(['=', ':'])?;
-    let name = &word[..end];
+    // The folders of a path announce nothing.
+    let name = word[..end].rsplit(['/', '\\']).next().unwrap_or_default();
     let is_name = !name.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
     (is_name && announces(name)).then(|| {
         let value = word[end + 1..].trim();
@@ -99,11 +100,21 @@ fn hide_inside(word: &str) -> (String, bool) {
             // `"password": "x"`: the name of a value in JSON stands in quotes.
             let is_key = quote.is_some()
                 && rest.get(1..).is_some_and(|rest| rest.trim_start().starts_with(':'));
-            let is_option = part.starts_with(['-', '/']) && !part.contains("://");
-            hide_next = (announces(part) && (is_option || is_key)) || is_scheme(part);
+            let announced = option(part).is_some_and(announces) || (is_key && announces(part));
+            hide_next = announced || is_scheme(part);
         }
     }
     (shown, hide_next)
+}
+
+/// Returns the option that a word is, without a path behind it: `-I/usr/include` is `-I`. `/pwd` is one,
+/// as programs for Windows write it, and `/pwd/x` is a path.
+fn option(word: &str) -> Option<&str> {
+    let separator = |text: &str| text.find(['/', '\\']);
+    match word.strip_prefix('/') {
+        Some(name) => separator(name).is_none().then_some(name),
+        None => word.starts_with('-').then(|| &word[..separator(word).unwrap_or(word.len())]),
+    }
 }
 
 /// Whether a name announces a secret.
@@ -165,6 +176,19 @@ mod tests {
                 "sh -c \"x --password '***' --token=*** d\"",
             ),
             (vec!["sh", "-c", "curl -u x http://a:b@c"], "sh -c \"curl -u x http://a:***@c\""),
+            (
+                vec!["python", "/home/x/pwdtools/run.py", "--account", "ATLAS"],
+                "python /home/x/pwdtools/run.py --account ATLAS",
+            ),
+            (vec!["python", r"C:\token\run.py", "A"], r"python C:\token\run.py A"),
+            (vec!["python", r"\\server\secret\run.py", "A"], r"python \\server\secret\run.py A"),
+            (vec!["cc", "-I/opt/tokens/include", "a.c"], "cc -I/opt/tokens/include a.c"),
+            (vec!["sh", "-c", "/opt/secret/run A"], "sh -c \"/opt/secret/run A\""),
+            (
+                vec!["a", "/opt/token/x.conf=1", "dir/secret=1"],
+                "a /opt/token/x.conf=1 dir/secret=***",
+            ),
+            (vec!["a", "/pwd", "x", "/pwd:y", "--pwd", "z"], "a /pwd *** /pwd:*** --pwd ***"),
             (vec!["a", r#"{"password": "a b", "x": 1}"#], r#"a "{"password": "***", "x": 1}""#),
         ];
         for (args, expected) in cases {

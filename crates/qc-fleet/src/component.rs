@@ -194,6 +194,16 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// Whether anything of it trades or guards an account. Without a config that can be read, it may.
+    pub fn has_accounts(&self) -> bool {
+        let is_of_account = |one: &Arc<Component>| {
+            one.account.is_some() || matches!(one.role, Role::Brain | Role::Watchdog)
+        };
+        !self.is_from_config
+            || !self.accounts.is_empty()
+            || self.components.iter().any(is_of_account)
+    }
+
     /// Reads the config at `path`; the fleet's folder is the one it lies in. Where a text names an
     /// environment variable, it is left as it is written.
     ///

@@ -7,7 +7,7 @@ use qc_process::{
     Identity, LOCKS_ARE_INHERITED, Liveness, ProcessInfo, identity_of, inspect, liveness,
 };
 
-use crate::{COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE};
+use crate::{COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE};
 
 /// Why a process is taken for a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,9 @@ pub(crate) trait Sight {
     /// The folder of the locks of the fleet whose component has started the process, itself or through
     /// others, as its environment names it.
     fn locks_of_origin(&self, process: &ProcessInfo) -> Option<PathBuf>;
+    /// The path of the locks with which a process was started as `component`, where another folder
+    /// stands at that path since.
+    fn moved_locks(&self, process: &ProcessInfo, component: &str) -> Option<PathBuf>;
     /// Whether a file exists where a process sees it.
     fn sees_file(&self, process: &ProcessInfo, file: &Path) -> bool;
     /// This process, and those it descends from.
@@ -140,6 +143,19 @@ impl Sight for Machine {
         let names = [COMPONENT_VARIABLE, COMPONENT_LOCKS_VARIABLE];
         let [_, folder] = inspect::variables_of(process.identity.pid, names)?;
         Some(PathBuf::from(folder?)).filter(|folder| folder.is_absolute())
+    }
+
+    fn moved_locks(&self, process: &ProcessInfo, component: &str) -> Option<PathBuf> {
+        let names = [COMPONENT_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_LOCKS_ID_VARIABLE];
+        let [name, folder, id] = inspect::variables_of(process.identity.pid, names)?;
+        // What a component starts inherits the variables, such as the launcher of another fleet.
+        if !name?.to_str()?.eq_ignore_ascii_case(component) {
+            return None;
+        }
+        let folder = Some(PathBuf::from(folder?)).filter(|folder| folder.is_absolute())?;
+        let id = id.and_then(|id| id.into_string().ok()).filter(|id| !id.is_empty())?;
+        let is_moved = inspect::folder_id(&folder).is_none_or(|now| now != id);
+        is_moved.then_some(folder)
     }
 
     fn sees_file(&self, process: &ProcessInfo, file: &Path) -> bool {

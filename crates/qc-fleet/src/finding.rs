@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use self::duplicates::duplicates;
 pub use self::state::State;
-use crate::{Fleet, Instance, Place, Role, Snapshot};
+use crate::{Fleet, Instance, MovedFleet, Place, Role, Snapshot, moved_fleets};
 
 /// A remark on an instance of [`Place::Unknown`].
 pub(crate) const FOLDER_UNKNOWN: &str = "its folder can't be told";
@@ -23,10 +23,14 @@ pub enum FindingKind {
     Duplicate,
     /// A copy in another folder trades an account of this fleet, where no lock of this one is seen.
     Foreign,
+    /// The fleet of this folder runs in another one, where its folder was moved to.
+    Moved,
     /// It runs without its lock, so nothing keeps a second copy from starting.
     Rogue,
     /// Its last run has ended and has left a program behind that goes on.
     LeftOver,
+    /// It is alive, and the system has suspended it: it does nothing.
+    Suspended,
     /// It runs under the lock of another account than the config's.
     OtherAccount,
     /// A brain runs, and the watchdog that should guard it does not.
@@ -96,7 +100,9 @@ impl Snapshot {
     pub fn findings(&self, fleet: &Fleet, has_crashed: bool) -> Vec<Finding> {
         let mut findings: Vec<Finding> =
             duplicates(self).iter().map(|group| group.finding(self)).collect();
-        let foreign = self.instances.iter().filter(|one| one.place == Place::Foreign);
+        findings.extend(moved_fleets(&self.instances).iter().map(moved_fleet));
+        let foreign = self.instances.iter();
+        let foreign = foreign.filter(|one| one.place == Place::Foreign && !one.is_moved);
         findings.extend(foreign.filter_map(|one| foreign_copy(one, fleet)));
         findings.extend(holders_elsewhere(self, fleet));
         // A duplicate that has no lock is both.
@@ -114,6 +120,12 @@ impl Snapshot {
             text: format!("{}; {}", one.behind(), one.way_out()),
             components: vec![one.component.clone()],
             pids: vec![one.process.identity.pid],
+        }));
+        findings.extend(self.own().filter_map(|one| {
+            let (pid, hint) = (one.main()?.identity.pid, one.resume_hint()?);
+            let text =
+                format!("{} is suspended and does nothing: PID {pid}; {hint}", one.component);
+            Some(about(FindingKind::Suspended, text, one))
         }));
         findings.extend(self.own().filter_map(|one| other_account(one, fleet)));
         // Without any orchestrator so far, no component counts as unsupervised.
@@ -216,6 +228,14 @@ fn foreign_copy(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
         );
         about(FindingKind::Foreign, text, instance)
     })
+}
+
+/// A fleet that runs in the folder that this one is a copy of.
+fn moved_fleet(fleet: &MovedFleet<'_>) -> Finding {
+    let text = format!("{}; `{}` stops it there", fleet.text(), fleet.stop_command());
+    let components = fleet.instances.iter().map(|one| one.component.clone()).collect();
+    let pids = fleet.instances.iter().flat_map(|one| one.pids()).collect();
+    Finding { kind: FindingKind::Moved, text, components, pids }
 }
 
 /// Tells of those who hold an account or a terminal of this fleet for another folder, and look like no

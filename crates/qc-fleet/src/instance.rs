@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use qc_lock_core::{Account, AccountUse, LockEntry, LockName, Request, Terminal};
-use qc_process::ProcessInfo;
+use qc_process::{ProcessInfo, resume_hint};
 
 use crate::evidence::{Evidence, Untouchable};
 use crate::matching::Place;
@@ -33,8 +33,12 @@ pub struct Instance {
     /// The folder of the other fleet that it belongs to, spelt the same for all that do; `None` for
     /// this fleet.
     pub other_root: Option<PathBuf>,
+    /// Whether it is of the fleet of this folder and runs in another one, see [`crate::MovedFleet`].
+    pub is_moved: bool,
     /// Whether it belongs to a user other than the one who looks, as far as the system shows that.
     pub of_another_user: bool,
+    /// Whether the system has suspended the process that does the work.
+    pub is_suspended: bool,
     /// The programs that started it and wait for it, such as a shell or `qc-lock run`, the
     /// outermost first. They are not the program itself: they are neither counted nor stopped.
     pub wrappers: Vec<ProcessInfo>,
@@ -72,7 +76,9 @@ impl Instance {
             place: Place::Fleet,
             folder: None,
             other_root: None,
+            is_moved: false,
             of_another_user: false,
+            is_suspended: false,
             wrappers: Vec::new(),
             processes,
             workers: Vec::new(),
@@ -89,6 +95,12 @@ impl Instance {
     /// Returns the process that does the work.
     pub fn main(&self) -> Option<&ProcessInfo> {
         self.processes.last()
+    }
+
+    /// Returns how to resume it, if it is suspended.
+    pub fn resume_hint(&self) -> Option<String> {
+        let pid = self.main()?.identity.pid;
+        self.is_suspended.then(|| resume_hint(pid))
     }
 
     /// Returns the pids of its own processes.

@@ -118,6 +118,7 @@ impl LeftOver {
             wrappers: Vec::new(),
             is_stray: true,
             is_worker: false,
+            helper: (self.fate == Fate::Ends).then(|| shown_program(&self.process)),
             is_scripted: false,
             identity: self.process.identity.clone(),
             timeout: timeout.unwrap_or(fleet.timing.stop_timeout),

@@ -70,14 +70,15 @@ pub use left_over::{
 pub use mask::Mask;
 pub use matching::{Match, Matcher, Place};
 pub use may_start::{Beside, MayStart, Obstacle, Survey};
+pub use program::shown_program;
 pub use reference::{Group, Key, Kind, reference};
 pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use run_mark::run_mark;
 pub use schema::schema;
-pub use snapshot::Snapshot;
+pub use snapshot::{MovedFleet, Snapshot, moved_fleets};
 pub use stop::{
     Exposure, Kept, Outcome, Pace, Progress, STOP_ORDER, Scope, Stage, StopPlan, Stopped, Stopping,
-    Target, perform, perform_at, plan_now, plan_seen,
+    Target, perform, perform_at, plan_now, plan_seen, shown_name,
 };
 pub use template::{section_template, template};
 pub use terminal::{TerminalEntry, terminals};

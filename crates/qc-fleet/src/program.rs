@@ -62,7 +62,7 @@ fn names(process: &ProcessInfo) -> impl Iterator<Item = String> {
 }
 
 /// Returns the name of a program, and of a Python's script.
-pub(crate) fn shown_program(process: &ProcessInfo) -> String {
+pub fn shown_program(process: &ProcessInfo) -> String {
     let exe = process.exe.as_deref().map(path_name).filter(|name| !name.is_empty());
     let program = exe.unwrap_or_else(|| process.name.clone());
     match script_call(&process.args).filter(|_| runs_python(process)) {

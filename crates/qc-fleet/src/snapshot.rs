@@ -3,6 +3,7 @@
 mod holders;
 mod identify;
 mod machine;
+mod moved;
 mod origin;
 mod roots;
 
@@ -16,6 +17,8 @@ use qc_process::{Identity, Listing, MachineHolder, ProcessInfo, Sought};
 
 use self::holders::Holders;
 use self::identify::{Identified, identify};
+use self::moved::mark_moved;
+pub use self::moved::{MovedFleet, moved_fleets};
 use self::roots::OtherRoots;
 use crate::call::{is_wrapper, is_wrapper_of_qc};
 use crate::evidence::{Evidence, Machine, Sight, identity_in};
@@ -70,6 +73,7 @@ impl Snapshot {
         })?;
         let holders = machine::look();
         let mut snapshot = Self::assemble(fleet, listing, locks);
+        snapshot.learn_suspended();
         snapshot.elsewhere = machine::elsewhere(holders, &snapshot, fleet);
         snapshot.learn_foreign_accounts();
         Ok(snapshot)
@@ -132,6 +136,7 @@ impl Snapshot {
             Some(instance)
         };
         let mut instances: Vec<Instance> = folded.iter().filter_map(one).collect();
+        mark_moved(&mut instances, fleet, &holders, sight);
         instances.sort_by_cached_key(|one| (one.role, one.component.clone(), one.pids()));
         let holding = processes.iter().filter(|one| is_wrapper_of_qc(&one.args));
         let holding = holding.map(|one| one.args.clone()).collect();
@@ -193,6 +198,16 @@ impl Snapshot {
             lock.pid.is_some_and(|pid| self.instances.iter().any(|one| one.includes(pid)))
         };
         self.locks.iter().filter(move |lock| !attached(lock))
+    }
+
+    /// Learns which instances the system has suspended.
+    fn learn_suspended(&mut self) {
+        let mains = self.instances.iter().filter_map(|one| Some(one.main()?.identity.pid));
+        let suspended = qc_process::suspended(&mains.collect::<Vec<u32>>());
+        for instance in &mut self.instances {
+            let main = instance.main().map(|main| main.identity.pid);
+            instance.is_suspended = main.is_some_and(|pid| suspended.contains(&pid));
+        }
     }
 
     /// Learns which accounts the instances of other fleets trade, from the configs and the
@@ -321,6 +336,8 @@ pub(crate) mod tests {
         pub(crate) first: HashMap<u32, PathBuf>,
         /// The folders of locks that environments name, by pid.
         pub(crate) origin: HashMap<u32, PathBuf>,
+        /// The folders of locks that were moved since, by pid.
+        pub(crate) moved: HashMap<u32, PathBuf>,
         /// The only folder that has files; all have without it.
         pub(crate) only_in: Option<PathBuf>,
     }
@@ -352,6 +369,10 @@ pub(crate) mod tests {
 
         fn locks_of_origin(&self, process: &ProcessInfo) -> Option<PathBuf> {
             self.origin.get(&process.identity.pid).cloned()
+        }
+
+        fn moved_locks(&self, process: &ProcessInfo, _component: &str) -> Option<PathBuf> {
+            self.moved.get(&process.identity.pid).cloned()
         }
 
         fn sees_file(&self, _process: &ProcessInfo, file: &Path) -> bool {

@@ -41,6 +41,9 @@ pub struct Target {
     /// Whether it works for the component's own process, which is to end it: it is only asked when
     /// that has ended, or after three quarters of its time.
     pub is_worker: bool,
+    /// The program that it is, where it is not the component's own: a helper that the component has
+    /// started.
+    pub helper: Option<String>,
     /// Whether it is an orchestrator that is a script, such as the old launcher: asked to stop, it
     /// ends its children at once, watchdogs first.
     pub is_scripted: bool,
@@ -50,6 +53,19 @@ pub struct Target {
     pub timeout: Duration,
     /// The signal that asks it, where the config names one.
     pub signal: Option<StopSignal>,
+}
+
+impl Target {
+    /// Returns what to call it in messages, without its PID.
+    pub fn shown_name(&self) -> String {
+        shown_name(&self.component, self.helper.as_deref())
+    }
+}
+
+/// Returns what to call a process of `component`; `helper` is its program where it is not the
+/// component's own.
+pub fn shown_name(component: &str, helper: Option<&str>) -> String {
+    helper.map_or_else(|| component.to_owned(), |it| format!("the helper {it} of {component}"))
 }
 
 /// How stopping one process ended.

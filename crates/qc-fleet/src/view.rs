@@ -59,6 +59,10 @@ impl FleetView {
             if may_be_unguarded && unguarded.iter().any(|one| one.brain == position) {
                 *state = State::Unguarded;
             }
+            let may_be_suspended = state.is_of_launcher() || *state == State::Orphan;
+            if instance.is_suspended && may_be_suspended {
+                *state = State::Suspended;
+            }
         }
         let components = entries(fleet, snapshot, &states, status, past);
         let rows = rows(fleet, snapshot, &states, &components, with_tree);
@@ -120,9 +124,9 @@ impl FindingKind {
     fn rank(self) -> u8 {
         match self {
             Self::Duplicate => 0,
-            Self::Foreign => 1,
+            Self::Moved | Self::Foreign => 1,
             Self::Rogue | Self::LeftOver => 2,
-            Self::OtherAccount | Self::Unguarded => 3,
+            Self::OtherAccount | Self::Unguarded | Self::Suspended => 3,
             Self::GaveUp => 4,
             Self::Blocked => 5,
             Self::Missing => 6,

@@ -9,3 +9,4 @@ pub(crate) mod init;
 mod last_words;
 pub(crate) mod logs;
 pub(crate) mod unlatch;
+mod waiting;

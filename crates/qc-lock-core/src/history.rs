@@ -70,6 +70,9 @@ pub struct Entry {
     /// The account.
     #[serde(default)]
     pub account: Option<String>,
+    /// The program that it happened to, where that is a helper of the component and not its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
     /// More, in words.
     #[serde(default)]
     pub detail: Option<String>,
@@ -97,6 +100,7 @@ impl Entry {
             name: name.into(),
             pid: None,
             account: None,
+            helper: None,
             detail: None,
             by: Some(program.into()),
             by_pid: Some(std::process::id()),
@@ -113,6 +117,11 @@ impl Entry {
     /// Adds the account.
     pub fn account(self, account: Option<String>) -> Self {
         Self { account, ..self }
+    }
+
+    /// Adds the helper of the component that it happened to.
+    pub fn helper(self, helper: Option<String>) -> Self {
+        Self { helper, ..self }
     }
 
     /// Adds more in words.

@@ -18,6 +18,7 @@ pub(crate) use system::inspect::{
     children_with_titles, first_folder, folder_id, in_sessions, loads_python, open_in, sees_file,
     sees_same, user_of, variables_of, with_marks, with_variables,
 };
+pub(crate) use system::suspended::{resume_hint, suspended};
 pub(crate) use system::{
     AT_LOG_ON, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LAUNCH_COMMAND,
     LOCKS_ARE_INHERITED, LocalPlace, MACHINE_PART, MACHINE_TEXT, MachineLegs, NOT_MARKED, NOWHERE,

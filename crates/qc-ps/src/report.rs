@@ -33,6 +33,9 @@ pub(crate) struct Report {
     /// Whether the config is known and enables nothing.
     #[serde(skip)]
     is_nothing_enabled: bool,
+    /// Whether the fleet has accounts that could be enabled.
+    #[serde(skip)]
+    has_accounts: bool,
     /// The sort keys.
     #[serde(skip)]
     orders: Vec<Order>,
@@ -124,6 +127,7 @@ impl Report {
             idle,
             is_running: snapshot.own().next().is_some(),
             is_nothing_enabled: !is_anything_enabled && trouble.is_none(),
+            has_accounts: fleet.has_accounts(),
             orders: cli.sort.clone(),
             findings,
             launcher: LauncherEntry::of(&look.launcher),
@@ -150,7 +154,7 @@ impl Report {
         if let Some(error) = &self.config_error {
             writeln!(output, "the config can't be read: {}", visible(error))?;
         } else if self.is_nothing_enabled {
-            writeln!(output, "{NOTHING_ENABLED}")?;
+            writeln!(output, "{}", self.nothing_enabled())?;
         }
         if self.findings.is_empty() && self.config_error.is_none() {
             let own = self.processes.iter().filter(|row| is_own(row)).count();
@@ -202,19 +206,30 @@ impl Report {
         }
         if !self.processes.iter().any(|row| row.state != State::Foreign) {
             let nothing = match self.is_running {
+                false if self.findings.iter().any(|one| one.kind == FindingKind::Moved) => {
+                    "Nothing of the fleet is running in this folder."
+                }
                 false => "Nothing of the fleet is running.",
                 true => "Nothing of the fleet that runs fits the filters.",
             };
             writeln!(output, "{nothing}")?;
         }
         if self.is_nothing_enabled {
-            writeln!(output, "{NOTHING_ENABLED}")?;
+            writeln!(output, "{}", self.nothing_enabled())?;
         }
         if !rows.is_empty() {
             let header: Vec<&str> = header.iter().map(String::as_str).collect();
             writeln!(output, "{}", table(&header, rows, color))?;
         }
         self.write_remarks(output)
+    }
+
+    /// Said where the config wants nothing to run, so that an empty list is no riddle.
+    fn nothing_enabled(&self) -> &'static str {
+        match self.has_accounts {
+            true => "No account is enabled in the config: nothing should run.",
+            false => "The config has neither accounts nor enabled components: nothing should run.",
+        }
     }
 
     fn write_remarks(&self, output: &mut dyn Write) -> io::Result<()> {
@@ -254,9 +269,6 @@ impl Report {
         Ok(())
     }
 }
-
-/// Said where the config wants nothing to run, so that an empty list is no riddle.
-const NOTHING_ENABLED: &str = "No account is enabled in the config: nothing should run.";
 
 /// All account numbers that are known.
 fn accounts(snapshot: &Snapshot, fleet: &Fleet, components: &[ComponentView]) -> Vec<String> {

@@ -195,6 +195,7 @@ mod tests {
             worker_pids: Vec::new(),
             lock: None,
             state: State::Running,
+            suspended: false,
             supervised: None,
             since: None,
             started: None,

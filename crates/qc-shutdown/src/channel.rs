@@ -127,6 +127,7 @@ fn answer_of(error: &ControlError) -> Answer {
         ControlError::NotRunning => Answer::NoChannel,
         ControlError::Refused { is_usage: false, .. }
         | ControlError::Ended
+        | ControlError::Silent { .. }
         | ControlError::System { .. } => Answer::Busy(text),
         ControlError::Refused { is_usage: true, .. }
         | ControlError::Denied { .. }

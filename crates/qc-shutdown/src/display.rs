@@ -47,7 +47,7 @@ impl<'a> Display<'a> {
             Progress::Done(stopped) => {
                 let target = &stopped.target;
                 let how = how(stopped);
-                Some(format!("  {} (PID {}): {how}", target.component, target.identity.pid))
+                Some(format!("  {} (PID {}): {how}", target.shown_name(), target.identity.pid))
             }
             Progress::Waiting => return self.flush(),
         };

@@ -50,7 +50,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let mut report = Report::new(&plan, &planner, &snapshot, trouble.as_deref(), cli.dry_run);
     if !cli.json {
         let latch = cli.latch.as_deref();
-        report::write_plan(&plan, &planner.fleet, &snapshot, trouble.as_deref(), latch, output)?;
+        report::write_plan(&plan, &planner, &snapshot, trouble.as_deref(), latch, output)?;
     }
     if !cli.dry_run {
         let acts = !plan.is_idle() || cli.latch.is_some();
@@ -95,7 +95,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             Err(Failure::new(trouble.exit(), trouble.message(), hint))
         }
         Some(trouble) => Err(trouble),
-        None if report.is_left() || report.is_untold() => Ok(Exit::Failed),
+        None if report.is_left() || report.is_untold() || report.is_moved() => Ok(Exit::Failed),
         None => Ok(Exit::Done),
     }
 }
@@ -185,6 +185,7 @@ mod testing {
             wrappers: Vec::new(),
             is_stray: false,
             is_worker: false,
+            helper: None,
             is_scripted: false,
             identity: Identity { pid, started: 1, boot_id: "boot".into() },
             timeout: Duration::ZERO,

@@ -158,7 +158,8 @@ pub(crate) fn tell(locks: &LockDir, results: &[Stopped], witness: &Witness) {
                 | Outcome::Kept(reason) => (Event::Survived, reason.clone()),
             };
             let entry = locks.entry(event, &target.component).pid(Some(target.identity.pid));
-            Some(entry.account(target.account.clone()).detail(detail))
+            let entry = entry.account(target.account.clone()).helper(target.helper.clone());
+            Some(entry.detail(detail))
         })
         .collect();
     if let Err(error) = locks.append_all(&entries) {

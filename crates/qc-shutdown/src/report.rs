@@ -4,12 +4,16 @@ mod plan;
 
 use std::io::{self, Write};
 
-use qc_fleet::{Exposure, Kept, Outcome, Role, Snapshot, StopPlan, Stopped, Target};
+use qc_cli::visible;
+use qc_fleet::{
+    Exposure, Instance, Kept, MovedFleet, Outcome, Role, Snapshot, StopPlan, Stopped, Target,
+    shown_name,
+};
 use qc_lock_core::Latch;
 use serde::Serialize;
 
-use self::plan::withheld;
 pub(crate) use self::plan::write_plan;
+use self::plan::{concerns_accounts, withheld};
 use crate::orchestrator::Told;
 use crate::planner::Planner;
 use crate::starters::Loop;
@@ -20,6 +24,11 @@ pub(crate) struct Report {
     dry_run: bool,
     /// The latch that forbids every start at the end.
     pub(crate) latch: Option<Latch>,
+    /// The processes of this folder's fleet that run in another one, and are for that folder to stop.
+    moved: Vec<Planned>,
+    /// The same in words, each with the command that stops it there.
+    #[serde(skip)]
+    moved_texts: Vec<(String, String)>,
     /// Why the config could not be read; then only locks and usual names tell what runs.
     config_error: Option<String>,
     /// Why there may be more than is listed.
@@ -45,6 +54,9 @@ pub(crate) struct Report {
     pub(crate) lingering: Vec<Loop>,
     /// Whether an orchestrator that runs on was told what not to start again.
     is_told: bool,
+    /// Whether what was stopped may have traded.
+    #[serde(skip)]
+    has_accounts: bool,
     /// Whether the whole fleet was meant.
     #[serde(skip)]
     is_whole: bool,
@@ -94,6 +106,8 @@ struct Ended {
     role: Role,
     account: Option<String>,
     pid: u32,
+    /// Its program, where it is a helper that the component has started.
+    helper: Option<String>,
     #[serde(flatten)]
     outcome: Outcome,
     seconds: f64,
@@ -116,6 +130,24 @@ impl From<&Target> for Planned {
     }
 }
 
+/// Returns the processes of a fleet that runs in another folder.
+fn planned_moved(fleet: &MovedFleet<'_>) -> Vec<Planned> {
+    let of = |one: &Instance| {
+        let planned = |pid: u32| Planned {
+            component: one.component.clone(),
+            role: one.role,
+            account: one.account.clone(),
+            pid,
+            folder: Some(fleet.folder.display().to_string()),
+            worker: false,
+            wrapper_pids: one.wrappers.iter().map(|it| it.identity.pid).collect(),
+            timeout_seconds: 0.0,
+        };
+        one.pids().into_iter().map(planned).collect::<Vec<Planned>>()
+    };
+    fleet.instances.iter().flat_map(|one| of(one)).collect()
+}
+
 impl From<&Kept> for PlannedKept {
     fn from(kept: &Kept) -> Self {
         Self { target: Planned::from(&kept.target), reason: kept.reason.clone() }
@@ -132,12 +164,15 @@ impl Report {
     ) -> Self {
         let planned = |targets: &[Target]| targets.iter().map(Planned::from).collect();
         let stages = plan.stages.iter();
+        let moved = planner.scope.moved(snapshot);
         let stages =
             stages.map(|stage| PlannedStage { role: stage.role, targets: planned(&stage.targets) });
         Self {
             version: 1,
             dry_run,
             latch: None,
+            moved: moved.iter().flat_map(planned_moved).collect(),
+            moved_texts: moved.iter().map(|one| (one.text(), one.stop_command())).collect(),
             config_error: config_error.map(str::to_owned),
             unreadable: snapshot.unreadable_text(),
             plan: stages.collect(),
@@ -151,6 +186,7 @@ impl Report {
             loops: Vec::new(),
             lingering: Vec::new(),
             is_told: false,
+            has_accounts: concerns_accounts(plan, &planner.fleet),
             is_whole: planner.scope.is_whole(),
             not_again: Vec::new(),
             held_back: Vec::new(),
@@ -173,6 +209,7 @@ impl Report {
             role: one.target.role,
             account: one.target.account.clone(),
             pid: one.target.identity.pid,
+            helper: one.target.helper.clone(),
             outcome: one.outcome.clone(),
             seconds: (one.took.as_secs_f64() * 1000.0).round() / 1000.0,
             unasked: one.unasked.clone(),
@@ -191,11 +228,17 @@ impl Report {
             || self.results.iter().any(|one| one.outcome.is_alive())
     }
 
+    /// Whether anything that is meant runs in another folder, which was this one.
+    pub(crate) fn is_moved(&self) -> bool {
+        !self.moved.is_empty()
+    }
+
     /// Whether the whole fleet was meant and nothing of it runs on.
     pub(crate) fn is_all_stopped(&self) -> bool {
         self.is_whole
             && !self.interrupted
             && !self.is_left()
+            && !self.is_moved()
             && [&self.told, &self.spared].into_iter().all(Vec::is_empty)
             && self.kept.is_empty()
     }
@@ -219,6 +262,14 @@ impl Report {
             }
         } else {
             self.write_counts(output)?;
+        }
+        for (text, command) in &self.moved_texts {
+            writeln!(output, "STILL RUNNING: {}.", visible(text))?;
+            writeln!(
+                output,
+                "Nothing of that was touched. To stop it, run `{}`.",
+                visible(command)
+            )?;
         }
         if !self.held_back.is_empty() {
             let names = self.held_back.join(", ");
@@ -257,7 +308,11 @@ impl Report {
             true => "All automation",
             false => "What was to be stopped",
         };
-        writeln!(output, "{what} has stopped. Open trades were NOT closed; terminals run on.")
+        let trades = match self.has_accounts {
+            true => " Open trades were NOT closed; terminals run on.",
+            false => "",
+        };
+        writeln!(output, "{what} has stopped.{trades}")
     }
 
     /// Writes which components an orchestrator that runs on does not start from now on.
@@ -284,7 +339,8 @@ impl Report {
                 | Outcome::Survived(reason)
                 | Outcome::Left(reason)
                 | Outcome::Kept(reason) => {
-                    writeln!(output, "  {} (PID {}): {reason}", one.component, one.pid)?;
+                    let name = shown_name(&one.component, one.helper.as_deref());
+                    writeln!(output, "  {name} (PID {}): {reason}", one.pid)?;
                 }
                 Outcome::AlreadyGone | Outcome::ByItself | Outcome::Stopped | Outcome::Killed => {}
             }

@@ -555,3 +555,22 @@ fn nothing_is_stopped_for_a_restart_that_could_not_be_made() {
     assert_eq!(fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]).code, 0);
     assert_ne!(pids()[0], before[0]);
 }
+
+#[test]
+fn a_start_behind_a_blocked_watchdog_says_what_it_waits_for() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let _launch = started(&fleet);
+    assert_eq!(fleet.run("qc-launch", &["stop", "WATCHDOG_ATLAS"]).code, 0);
+    let args = ["STOPLOSS_WATCHDOG_V2.py", "--account", "ATLAS"];
+    let mut copy = Program::start(&fleet.python(), &args, fleet.root(), &[], |_| ());
+    copy.wait_for("ready");
+    let blocked = fleet.run("qc-launch", &["start", "WATCHDOG_ATLAS"]);
+    assert_eq!(blocked.code, 1, "{blocked:?}");
+    let tool = fleet.tools.tool("qc-launch");
+    let mut start = Program::start(&tool, &["start", "BRAIN_ATLAS"], fleet.root(), &[], |_| ());
+    let said = start.wait_for("waiting: BRAIN_ATLAS is waiting");
+    assert!(said.contains("; WATCHDOG_ATLAS is blocked: "), "{said}");
+    assert!(said.contains(&format!("PID {}", copy.identity().pid)), "{said}");
+    copy.kill();
+    start.wait_for("BRAIN_ATLAS runs");
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use qc_tests::{Program, SampleFleet, cannot_test, copy_program, link, python, run};
+use qc_tests::{Program, SampleFleet, cannot_test, copy_program, link, python, run, section};
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -266,4 +266,45 @@ time.sleep(100)
             assert!(qc_process::identity_of(pid).is_err(), "{what}: {brain:#}");
         }
     }
+}
+
+#[test]
+fn a_fleet_of_own_components_alone_is_told_nothing_of_accounts_and_trades() {
+    let fleet = SampleFleet::new(tools(), &[]);
+    let feed = json!({ "command": [fleet.python(), "feed.py"] });
+    fleet.script("feed.py", "");
+    let configure = |enabled: bool| {
+        let mut feed = feed.clone();
+        feed["enabled"] = enabled.into();
+        let components = json!({ "components": { "FEED": feed }, "server": { "enabled": false } });
+        fleet.configure(&json!({ "ACCOUNTS": {}, "PROCESS_MANAGER": section(&components) }));
+    };
+    configure(true);
+    let mut told = String::new();
+    let mut tell = |answer: qc_tests::Finished| told += &(answer.stdout + &answer.stderr);
+    tell(fleet.run("qc-launch", &["check"]));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started FEED");
+    tell(fleet.run("qc-ps", &[]));
+    tell(fleet.run("qc-shutdown", &["--dry-run"]));
+    tell(fleet.run("qc-launch", &["stop"]));
+    tell(fleet.run("qc-shutdown", &["--yes"]));
+    let (_, lines) = launch.finish();
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started FEED");
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert!(stopped.stdout.contains("All automation has stopped.\n"), "{stopped:?}");
+    tell(stopped);
+    let (_, again) = launch.finish();
+    configure(false);
+    tell(fleet.run("qc-ps", &[]));
+    tell(fleet.run("qc-launch", &["check"]));
+    tell(fleet.run("qc-launch", &["--dry-run"]));
+    told += &lines.join("\n");
+    told += &again.join("\n");
+    assert!(told.contains("The fleet is stopped.\n"), "{told}");
+    assert!(!told.contains("trades"), "{told}");
+    assert!(!told.contains("no account is enabled"), "{told}");
+    assert!(!told.contains("No account is enabled"), "{told}");
+    assert!(!told.contains("stop-loss"), "{told}");
 }

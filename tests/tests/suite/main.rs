@@ -53,6 +53,9 @@ mod locks;
 mod logs;
 // Accounts are held on the whole machine.
 mod machine;
+// The copy of a folder whose fleet runs in the moved one.
+#[cfg(unix)]
+mod moved;
 // Notifications to a real server and a real command.
 mod notify;
 // Programs of components: the checklist finds what a start finds.

@@ -643,3 +643,66 @@ fn a_loop_that_pauses_is_named_as_what_may_start_it_again() {
         ],
     );
 }
+
+/// A brain that ends when it is asked, and its helper, which keeps its lock and ignores every request.
+#[cfg(unix)]
+const WITH_HELPER: &str = "
+import subprocess, sys, time
+helper = subprocess.Popen([sys.executable, 'helper.py'], close_fds=False, stdout=subprocess.PIPE)
+helper.stdout.readline()
+with open('helper.new', 'w') as file: file.write(str(helper.pid))
+import os; os.rename('helper.new', 'helper.pid')
+print('ready', flush=True)
+while True: time.sleep(0.1)
+";
+
+#[cfg(unix)]
+const HELPER: &str = "
+import signal, time
+for one in signal.SIGINT, signal.SIGTERM, signal.SIGHUP: signal.signal(one, signal.SIG_IGN)
+print('ready', flush=True)
+while True: time.sleep(0.1)
+";
+
+#[cfg(unix)]
+#[test]
+fn a_brain_that_ended_when_asked_is_not_called_killed_because_of_its_helper() {
+    let Some(python) = python() else { return };
+    for (tool, args) in [
+        ("qc-launch", &["stop"][..]),
+        ("qc-launch", &["stop", "BRAIN_ATLAS"]),
+        ("qc-shutdown", &["--yes"]),
+    ] {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let brain = json!({ "command": [python, "BRAIN_ATLAS.py"], "ready": { "log": "^ready" } });
+        let more = json!({ "stop_timeout_seconds": 2, "components": { "BRAIN_ATLAS": brain } });
+        fleet.configure(&json!({
+            "ACCOUNTS": { "ATLAS": { "account": 41, "enabled": true } },
+            "PROCESS_MANAGER": section(&more),
+        }));
+        fs::write(fleet.root().join("BRAIN_ATLAS.py"), WITH_HELPER).unwrap();
+        fs::write(fleet.root().join("helper.py"), HELPER).unwrap();
+        let mut launch = fleet.launch(&[], |_| ());
+        launch.wait_for("BRAIN_ATLAS is ready");
+        let helper = fs::read_to_string(fleet.root().join("helper.pid")).unwrap();
+        let brain = fleet.locks().list().unwrap().into_iter().find(|it| it.name == "BRAIN_ATLAS");
+        let brain = brain.unwrap().pid.unwrap();
+        let stopped = fleet.run(tool, args);
+        assert_eq!(stopped.code, 0, "{stopped:#?}");
+        let is_killed = |pid: &str| {
+            let of = |line: &str| line.contains(&format!("(PID {pid})")) && line.contains("KILLED");
+            stopped.stdout.lines().any(of)
+        };
+        assert!(!is_killed(&brain.to_string()), "{tool} {args:?}: {stopped:#?}");
+        if tool == "qc-launch" {
+            assert!(is_killed(&helper), "{tool} {args:?}: {stopped:#?}");
+            assert_contains(&stopped, &["the helper ", "helper.py of BRAIN_ATLAS (PID "]);
+        }
+        shutdown(&fleet, &["--yes"]);
+        let (_, lines) = launch.finish();
+        let told = |line: &&String| line.contains("BRAIN_ATLAS ended when asked; ");
+        let line = lines.iter().find(told).unwrap_or_else(|| panic!("{lines:#?}"));
+        assert!(line.contains(&format!("helper.py (PID {helper})")), "{line}");
+        assert!(!lines.iter().any(|line| line.contains("BRAIN_ATLAS was KILLED")), "{lines:#?}");
+    }
+}

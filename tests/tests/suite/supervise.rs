@@ -631,3 +631,17 @@ fn what_a_crashed_component_leaves_behind_keeps_it_from_nothing() {
         }
     }
 }
+
+#[test]
+fn a_stop_of_what_does_not_run_says_that_there_is_nothing_to_stop() {
+    let fleet = fleet(&ONE, &json!({}));
+    let launch = start(&fleet, "BRAIN_ATLAS");
+    let stopped = fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]);
+    assert_ok(&stopped);
+    assert_eq!(stopped.stdout, "BRAIN_ATLAS does not run\n");
+    let again = fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]);
+    assert_ok(&again);
+    assert_eq!(again.stdout, "BRAIN_ATLAS does not run; nothing to stop\n");
+    launch.ask_to_stop(&fleet.tools);
+    assert_eq!(launch.finish().0, Ended::Code(0));
+}

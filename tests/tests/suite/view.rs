@@ -4,7 +4,9 @@
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use qc_process::{Identity, Liveness, Process, identity_of, liveness};
+use std::time::{Duration, Instant};
+
+use qc_process::{Identity, Liveness, Process, identity_of, is_suspended, liveness, resume_hint};
 use qc_tests::{Finished, Program, SampleFleet, resume, section, suspend};
 use serde_json::{Value, json};
 
@@ -323,6 +325,80 @@ fn a_component_in_its_back_off_shows_restarts_and_the_next_attempt() {
     assert!(csv.stdout.contains(&format!("{},backing-off,2\n", fleet.brain)), "{csv:?}");
 }
 
+/// Waits until the system shows a process as suspended; `false` where it does not, as Wine.
+fn await_suspended(identity: &Identity) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !is_suspended(identity.pid) {
+        if Instant::now() >= deadline {
+            if cfg!(unix) {
+                panic!("{identity:?} is not shown as suspended");
+            }
+            cannot_test("the state of a suspended process", "this system does not show it");
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+#[test]
+fn a_suspended_component_is_shown_with_what_resumes_it() {
+    let fleet = fleet(&json!({}));
+    let launch = start(&fleet);
+    let brain = identity(&fleet, &fleet.brain);
+    if !suspend(&brain) {
+        return cannot_test("a suspended brain", "nothing here suspends a process");
+    }
+    if await_suspended(&brain) {
+        let hint = resume_hint(brain.pid);
+        let found = check(&fleet, &[]);
+        let line =
+            format!("{} is suspended and does nothing: PID {}; {hint}", fleet.brain, brain.pid);
+        assert_eq!(found.code, 3, "{found:?}");
+        assert!(found.stdout.contains(&line), "{found:?}");
+        let report = fleet.run("qc-ps", &["--json"]).json();
+        let of = |list: &str, key: &str| {
+            let all = report[list].as_array().unwrap();
+            all.iter().find(|row| row[key] == *fleet.brain).unwrap().clone()
+        };
+        let (row, component) = (of("processes", "component"), of("components", "name"));
+        assert_eq!((&row["state"], &row["suspended"]), (&json!("suspended"), &json!(true)));
+        assert_eq!(component["suspended"], true, "{component}");
+        let watchdog = report["components"].as_array().unwrap().iter();
+        let mut watchdog = watchdog.filter(|row| row["name"] == *fleet.watchdog);
+        assert!(watchdog.all(|row| row["suspended"] == false && row["state"] == "running"));
+        let status = fleet.run("qc-launch", &["status"]);
+        assert!(status.stdout.contains("suspended"), "{status:?}");
+        assert!(status.stdout.contains(&hint), "{status:?}");
+    }
+    resume(&brain);
+    let again = fleet.run("qc-ps", &["--check"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    launch.ask_to_stop(&fleet.tools);
+    launch.finish();
+}
+
+#[test]
+fn a_command_says_that_it_waits_for_a_launcher_that_stands_still() {
+    let fleet = fleet(&json!({}));
+    let launch = start(&fleet);
+    if !suspend(launch.identity()) {
+        return cannot_test("a launcher that stands still", "nothing here suspends a process");
+    }
+    let pid = launch.identity().pid;
+    let is_shown = await_suspended(launch.identity());
+    let tool = fleet.tools.tool("qc-launch");
+    let mut status = Program::start(&tool, &["status"], fleet.root(), &[], |_| ());
+    let said = status.wait_for("waiting up to 29");
+    assert!(said.contains(&format!("qc-launch (PID {pid})")), "{said}");
+    assert!(!is_shown || said.contains(&resume_hint(pid)), "{said}");
+    resume(launch.identity());
+    let (ended, lines) = status.finish();
+    assert_eq!(ended, qc_process::Ended::Code(0), "{lines:#?}");
+    launch.ask_to_stop(&fleet.tools);
+    launch.finish();
+}
+
 #[test]
 fn a_launcher_that_does_not_answer_is_found() {
     let fleet = fleet(&json!({}));
@@ -331,8 +407,11 @@ fn a_launcher_that_does_not_answer_is_found() {
         return cannot_test("a launcher that stands still", "nothing here suspends a process");
     }
     let pid = launch.identity().pid;
-    let line =
-        format!("the launcher (PID {pid}) is alive and can't be asked: no answer within 3 s");
+    let why = match await_suspended(launch.identity()) {
+        true => format!("it is suspended; {}", resume_hint(pid)),
+        false => "no answer within 3 s".into(),
+    };
+    let line = format!("the launcher (PID {pid}) is alive and can't be asked: {why}");
     let found = check(&fleet, &["--allow-stopped"]);
     resume(launch.identity());
     assert_eq!(found.code, 3, "{found:?}");

@@ -12,6 +12,7 @@ fn row(component: &str, pid: u32, memory_bytes: u64) -> Row {
         worker_pids: Vec::new(),
         lock: None,
         state: State::Running,
+        suspended: false,
         supervised: None,
         since: None,
         started: None,

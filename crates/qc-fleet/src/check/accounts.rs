@@ -8,6 +8,8 @@ use qc_lock_core::Resource;
 use super::{Check, Facts, Subject};
 use crate::{AccountEntry, Component, Fleet, Role};
 
+const ADD: &str = "add accounts to `ACCOUNTS`, or programs to `PROCESS_MANAGER.components`";
+
 const ENABLE: &str = "set `\"enabled\": true` for each account to trade";
 
 /// The accounts that `components` work for.
@@ -26,6 +28,10 @@ pub(super) fn nothing_to_start(
     components: &[Arc<Component>],
     facts: &Facts,
 ) -> Vec<Check> {
+    if components.is_empty() && !fleet.has_accounts() {
+        let text = "nothing to start: the config has neither an account nor an enabled component";
+        return vec![Check::error(Subject::Config, text, ADD)];
+    }
     if components.is_empty() && fleet.accounts.iter().all(|entry| !entry.enabled) {
         let text = "nothing to start: no account is enabled";
         return vec![Check::error(Subject::Config, text, ENABLE)];
@@ -37,7 +43,7 @@ pub(super) fn nothing_to_start(
         let advice = "see whether --root names the folder with the scripts";
         return vec![Check::error(Subject::Config, text, advice)];
     }
-    if traded(fleet, components).next().is_none() {
+    if fleet.has_accounts() && traded(fleet, components).next().is_none() {
         return vec![Check::warning(Subject::Config, "no account is enabled", ENABLE)];
     }
     Vec::new()

@@ -11,6 +11,8 @@ pub enum State {
     Running,
     /// Another copy runs beside it.
     Duplicate,
+    /// The system has suspended it: it does nothing until it is resumed.
+    Suspended,
     /// It runs without its lock.
     Rogue,
     /// A brain runs, and the watchdog that should guard it does not.
@@ -53,11 +55,12 @@ impl Serialize for State {
 
 impl State {
     /// All states, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Running,
         Self::Duplicate,
         Self::Rogue,
         Self::Unguarded,
+        Self::Suspended,
         Self::Orphan,
         Self::Stale,
         Self::Foreign,
@@ -79,6 +82,7 @@ impl State {
         match self {
             Self::Running => "running",
             Self::Duplicate => "duplicate",
+            Self::Suspended => "suspended",
             Self::Rogue => "rogue",
             Self::Orphan => "orphan",
             Self::Foreign => "foreign",

@@ -36,6 +36,11 @@ impl<'a> Holders<'a> {
         self.folder.is_some_and(is_it) || is_it(&root.join(LOCK_FOLDER))
     }
 
+    /// Returns the living locks that name the process with this PID.
+    pub(super) fn of_pid(&self, pid: u32) -> impl Iterator<Item = &'a LockEntry> {
+        self.by_pid.get(&pid).into_iter().flatten().copied()
+    }
+
     /// The instance's own lock, or else one that it holds under another name.
     pub(super) fn lock_of(&self, instance: &Instance) -> Option<&'a LockEntry> {
         let members = instance.processes.iter().chain(&instance.wrappers).chain(&instance.workers);

@@ -74,6 +74,7 @@ mod tests {
             wrappers: Vec::new(),
             is_stray: false,
             is_worker: false,
+            helper: None,
             is_scripted: false,
             signal: None,
             identity: own_identity().clone(),

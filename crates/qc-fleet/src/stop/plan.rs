@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::guarded::{is_to_protect, protects, reason};
 use super::{Scope, Target};
 use crate::matching::call_of;
+use crate::program::shown_program;
 use crate::{Fleet, Instance, LeftOver, Role, Snapshot};
 
 /// The order of stopping. Watchdogs outlive the brains whose positions they guard.
@@ -309,6 +310,7 @@ fn targets(fleet: &Fleet, instance: &Instance, timeout: Option<Duration>) -> Vec
         wrappers: instance.wrappers.iter().map(|one| one.identity.pid).collect(),
         is_stray: instance.supervised == Some(false),
         is_worker,
+        helper: is_worker.then(|| shown_program(process)),
         is_scripted: instance.role == Role::Orchestrator && call_of(process).is_some(),
         identity: process.identity.clone(),
         timeout,

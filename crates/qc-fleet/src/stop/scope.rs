@@ -4,7 +4,9 @@ use qc_lock_core::{Account, same_account};
 use qc_process::Identity;
 
 use crate::finding::FOLDER_UNKNOWN;
-use crate::{Component, Fleet, Instance, Place, Role, Snapshot, find_root};
+use crate::{
+    Component, Fleet, Instance, MovedFleet, Place, Role, Snapshot, find_root, moved_fleets,
+};
 
 /// Which of the running instances are meant. What is named in several ways has to fulfil all of
 /// them; without any name, everything is meant.
@@ -84,6 +86,13 @@ impl Scope {
                 || instance.folder.as_deref().is_some_and(|folder| find_root(folder).is_some())
         };
         instance.place != Place::Foreign || (self.all_roots && is_of_a_fleet())
+    }
+
+    /// Returns what this scope means of the fleet of this folder that runs in another one: it is for that
+    /// folder to stop, unless all are reached.
+    pub fn moved<'a>(&self, snapshot: &'a Snapshot) -> Vec<MovedFleet<'a>> {
+        let is_meant = |one: &&Instance| !self.all_roots && self.means(one);
+        moved_fleets(snapshot.instances.iter().filter(is_meant))
     }
 
     /// Returns why an instance that is meant is never stopped.

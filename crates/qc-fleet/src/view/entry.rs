@@ -43,6 +43,8 @@ pub struct ComponentView {
     pub log: Option<String>,
     /// Whether it has stayed up for its `start_seconds`.
     pub stayed_up: bool,
+    /// Whether the system has suspended its process.
+    pub suspended: bool,
     /// Its lock.
     pub lock: Option<RowLock>,
     /// Whether a launcher supervises it now.
@@ -165,6 +167,7 @@ impl Facts<'_> {
             life: 0,
             log: None,
             stayed_up: false,
+            suspended: false,
             lock,
             is_supervised: status.is_some(),
             is_wanted: false,
@@ -190,6 +193,10 @@ impl Facts<'_> {
             let main = instance.main();
             entry.pid = entry.pid.or_else(|| Some(main?.identity.pid));
             entry.since = entry.since.or_else(|| Some(rfc3339(main?.since)));
+            entry.suspended = instance.is_suspended;
+            if let Some(hint) = instance.resume_hint() {
+                entry.detail = Some(hint);
+            }
         }
         entry
     }
@@ -204,6 +211,11 @@ impl Facts<'_> {
             return Judged::new(State::Missing, why);
         }
         let lock = self.lock(component.name.as_str());
+        let moved = lock.and_then(|lock| self.snapshot.moved_with(lock.pid?)?.other_root.as_ref());
+        if let Some(folder) = moved {
+            let why = format!("it runs in {}", qc_process::shown(folder));
+            return Judged::new(State::Elsewhere, why);
+        }
         if let Some(lock) = lock.filter(|lock| lock.state.is_live()) {
             let host = lock.host.as_ref().map(|host| format!("its lock is held on {host}"));
             return Judged::new(State::Elsewhere, host);
@@ -270,7 +282,10 @@ impl Facts<'_> {
     }
 
     fn is_launcher_alive(&self) -> bool {
-        self.lock(self.fleet.orchestrator.as_str()).is_some_and(|lock| lock.state.is_live())
+        self.lock(self.fleet.orchestrator.as_str()).is_some_and(|lock| {
+            let is_moved = || lock.pid.is_some_and(|pid| self.snapshot.moved_with(pid).is_some());
+            lock.state.is_live() && !is_moved()
+        })
     }
 
     /// Returns the instance that shows the component `name`: the supervised one of several.
@@ -308,6 +323,7 @@ impl ComponentView {
             | State::Rogue
             | State::Unguarded
             | State::Orphan
+            | State::Suspended
             | State::Foreign
             | State::Stale
             | State::Elsewhere

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use qc_control::{ControlError, Request, Status};
 use qc_lock_core::{LockDir, LockName};
+use qc_process::{is_suspended, resume_hint};
 
+use crate::evidence::{Machine, Sight, identity_in};
 use crate::{Finding, FindingKind, connect_to_launcher};
 
 /// How long the launcher may take to answer a view.
@@ -36,6 +38,13 @@ impl Launcher {
     /// read is no reason to fail: the caller reads it as well and reports why.
     pub fn ask(locks: &LockDir, orchestrator: &LockName) -> Self {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
+        // One that stands still answers nothing.
+        if let Some((Some(pid), _)) = holder(locks, orchestrator)
+            && is_suspended(pid)
+        {
+            let why = format!("it is suspended; {}", resume_hint(pid));
+            return Self::Silent { pid: Some(pid), why };
+        }
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match ask(locks, orchestrator, left) {
@@ -62,6 +71,7 @@ impl Launcher {
                 | ControlError::Stranger { .. }
                 | ControlError::Version
                 | ControlError::Refused { .. }
+                | ControlError::Silent { .. }
                 | ControlError::System { .. }) => error.to_string(),
             };
             return Self::Silent { pid: holder.and_then(|(pid, _)| pid), why };
@@ -92,6 +102,10 @@ impl Launcher {
 /// Returns the living holder of the launcher's lock, and whether it is a program with a channel.
 fn holder(locks: &LockDir, orchestrator: &LockName) -> Option<(Option<u32>, bool)> {
     let lock = locks.status(orchestrator).ok().flatten().filter(|lock| lock.state.is_live())?;
+    // In a copy of the lock directory the record names the launcher of its original.
+    if identity_in(&lock).is_some() && !Machine.holds(&lock) {
+        return None;
+    }
     Some((lock.pid, lock.program.as_deref() == Some("qc-launch")))
 }
 

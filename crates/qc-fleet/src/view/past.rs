@@ -131,6 +131,10 @@ fn is_by_shutdown(entry: &Entry) -> bool {
 }
 
 fn last_of(entry: &Entry) -> Option<Last> {
+    // The end of a helper says nothing of its component.
+    if entry.helper.is_some() {
+        return None;
+    }
     match entry.event {
         Event::Stopped => Some(Last::Stopped),
         Event::Killed if is_by_shutdown(entry) => Some(Last::Stopped),

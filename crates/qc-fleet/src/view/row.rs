@@ -32,6 +32,8 @@ pub struct Row {
     pub lock: Option<RowLock>,
     /// Its state.
     pub state: State,
+    /// Whether the system has suspended it.
+    pub suspended: bool,
     /// Whether a living orchestrator looks after it; null where that can't be told.
     pub supervised: Option<bool>,
     /// Since when it runs, or its lock is held, RFC 3339.
@@ -71,6 +73,7 @@ fn detail_of(instance: &Instance) -> Option<String> {
     let is_unknown = instance.place == Place::Unknown;
     program
         .map(|program| format!("looks like `{program}`"))
+        .or_else(|| instance.resume_hint())
         .or_else(|| is_unknown.then(|| FOLDER_UNKNOWN.into()))
 }
 
@@ -118,6 +121,7 @@ impl Row {
             worker_pids: instance.workers.iter().map(|one| one.identity.pid).collect(),
             lock: lock.map(RowLock::of),
             state,
+            suspended: instance.is_suspended,
             supervised: instance.supervised,
             since: started.map(rfc3339),
             started,
@@ -159,6 +163,7 @@ impl Row {
             worker_pids: Vec::new(),
             lock: Some(RowLock::of(lock)),
             state: State::of_lock(lock),
+            suspended: false,
             supervised: None,
             since: lock.since.clone(),
             started: None,
@@ -194,6 +199,7 @@ impl Row {
             worker_pids: Vec::new(),
             lock: lock.map(RowLock::of),
             state: component.state,
+            suspended: component.suspended,
             supervised: component.is_supervised.then_some(true),
             since: component.since.clone(),
             started: None,

@@ -13,6 +13,8 @@ use std::path::Path;
 
 use crate::cli::NamesArgs;
 use crate::commands::last_words::LastWords;
+use crate::commands::waiting::Waiting;
+use crate::moved;
 
 pub(crate) fn start(
     args: &NamesArgs,
@@ -60,11 +62,13 @@ fn bring_up(
     let mut last_words = LastWords::from_now(place);
     let mut client = connect(place, &place.locks()?)?;
     let before = client.ask(&Request::Status).map_err(failure)?;
+    let is_restart = matches!(request, Request::Restart { .. });
+    let ending = before.components.iter().filter_map(|one| one.log.as_ref());
+    ending.filter(|_| is_restart).for_each(|log| last_words.leave_out(Path::new(log)));
     let before: HashMap<&str, u32> =
         before.components.iter().map(|one| (&*one.name, one.life)).collect();
     let asked = client.ask(&request).map_err(failure)?;
     write_text(&asked, output)?;
-    let is_restart = matches!(request, Request::Restart { .. });
     // The first run of each that counts, and how often it had been restarted before.
     let mut counts: HashMap<String, (u32, u32)> = HashMap::new();
     for one in &asked.components {
@@ -72,8 +76,11 @@ fn bring_up(
         let runs = matches!(one.state, StateWord::Starting | StateWord::Running);
         // A start waits for the current run; a restart waits for the run after it.
         let is_it = runs && (is_new || !is_restart);
-        if let Some(log) = one.log.as_ref().filter(|_| is_it) {
-            last_words.wait_for(&one.name, Path::new(log));
+        match &one.log {
+            Some(log) if is_it => last_words.wait_for(&one.name, Path::new(log)),
+            // The run that a restart ends may not have written anything before.
+            Some(log) => last_words.leave_out(Path::new(log)),
+            None => {}
         }
         let first = if is_it { one.life } else { one.life.saturating_add(1) };
         counts.insert(one.name.clone(), (first, one.restarts));
@@ -88,6 +95,12 @@ fn bring_up(
         state => state.is_settled(),
     };
     let settled = wait(&mut client, asked, &args.names, is_done)?;
+    for one in &settled.components {
+        let counts = counts.get(&one.name).is_some_and(|&(first, _)| one.life >= first);
+        if let Some(log) = one.log.as_ref().filter(|_| counts) {
+            last_words.wait_for(&one.name, Path::new(log));
+        }
+    }
     let words = |one: &ComponentStatus| last_words.of(&one.name);
     report(&settled, &args.names, output, |one| match one.state {
         state if state != StateWord::GaveUp && has_failed(one) => {
@@ -110,12 +123,16 @@ fn bring_up(
 }
 
 pub(crate) fn connect(place: &Place, locks: &LockDir) -> Result<Client, Failure> {
-    let client = match place.fleet_to_show() {
-        Ok((fleet, _)) => connect_to_launcher(locks, fleet.orchestrator.as_str()),
+    let fleet = place.fleet_to_show().ok().map(|(fleet, _)| fleet);
+    let client = match &fleet {
+        Some(fleet) => connect_to_launcher(locks, fleet.orchestrator.as_str()),
         // Without a fleet, nothing says which lock is the launcher's.
-        Err(_) => Client::connect(locks.path(), None),
+        None => Client::connect(locks.path(), None),
     };
-    client.map(|client| client.on_wait(say_waiting)).map_err(failure)
+    client.map(|client| client.on_wait(say_waiting)).map_err(|error| {
+        let moved = matches!(error, ControlError::NotRunning).then_some(fleet.as_ref()).flatten();
+        moved.and_then(|fleet| moved::refusal(fleet, locks)).unwrap_or_else(|| failure(error))
+    })
 }
 
 pub(crate) fn failure(error: ControlError) -> Failure {
@@ -126,6 +143,7 @@ pub(crate) fn failure(error: ControlError) -> Failure {
         | ControlError::Denied { .. }
         | ControlError::Stranger { .. }
         | ControlError::Ended
+        | ControlError::Silent { .. }
         | ControlError::Version
         | ControlError::System { .. } => Exit::Failed,
     };
@@ -145,7 +163,10 @@ pub(crate) fn wait(
     names: &[String],
     is_done: impl Fn(&ComponentStatus) -> bool,
 ) -> Result<Status, Failure> {
+    let mut waiting = Waiting::new();
     while !of_names(&status, names).all(&is_done) {
+        let awaited = of_names(&status, names).filter(|one| !is_done(one));
+        let _saying = waiting.say_later(&status, awaited);
         status = next(client, &status)?;
     }
     Ok(status)

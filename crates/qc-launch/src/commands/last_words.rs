@@ -41,6 +41,12 @@ impl LastWords {
         self.of_run.extend(name.map(|name| (component.to_owned(), name.without_part())));
     }
 
+    /// Leaves out `log`, which an earlier run writes to: it may have been empty until now.
+    pub(crate) fn leave_out(&mut self, log: &Path) {
+        let name = log.file_name().and_then(OsStr::to_str).and_then(LogName::parse);
+        self.earlier.extend(name.map(|name| name.without_part()));
+    }
+
     /// Returns the lines that end a failure's message, each after a line end. Nothing where nothing
     /// was started.
     pub(crate) fn of(&self, component: &str) -> String {
@@ -69,5 +75,27 @@ fn shown(line: &str) -> String {
     match line.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}...", visible(&line[..end])),
         None => visible(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_of_a_run_that_was_empty_when_the_command_began_is_not_the_next_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("BRAIN_A_20260102_030405.log");
+        std::fs::write(&log, "asked to stop\n").unwrap();
+        let mut words = LastWords {
+            folder: Some(LogFolder::new(folder.path().to_path_buf())),
+            earlier: HashSet::new(),
+            of_run: HashMap::new(),
+        };
+        assert_eq!(words.of("BRAIN_A"), "\n    | asked to stop");
+        words.leave_out(&log);
+        assert_eq!(words.of("BRAIN_A"), "");
+        words.wait_for("BRAIN_A", &log);
+        assert_eq!(words.of("BRAIN_A"), "\n    | asked to stop", "it is that run");
     }
 }

@@ -47,6 +47,7 @@ pub(crate) use strays::told_of;
 
 use beside::{Blockers, LastLook};
 use control::Waiting;
+use ending::Helper;
 use left_over::{LeftOverEnd, LeftOvers};
 use program::Member;
 use settling::Next;
@@ -180,6 +181,8 @@ pub(crate) struct Runtime<'a> {
     running: Vec<Option<Running>>,
     /// The process that each had last, for those who are told about its end.
     pids: HashMap<Id, u32>,
+    /// The helpers that had to be killed of those that had ended themselves when asked.
+    killed_helpers: HashMap<Id, Vec<Helper>>,
     /// The locks that were refused to those that ended with exit code 75, as their history says.
     refused: HashMap<Id, String>,
     /// The last failure of each component, as the text that follows its name.
@@ -248,6 +251,7 @@ impl<'a> Runtime<'a> {
             machine: Machine::new(specs, seed),
             running: Vec::new(),
             pids: HashMap::new(),
+            killed_helpers: HashMap::new(),
             refused: HashMap::new(),
             failures: HashMap::new(),
             unsettled: BTreeSet::new(),

@@ -17,6 +17,7 @@ use crate::daemon::interrupts::Interrupts;
 use crate::daemon::metrics::LocalAddress;
 use crate::daemon::preflight::{Selected, refuse_latched, selected};
 use crate::daemon::report::{Report, tell_refusal};
+use crate::moved;
 
 /// The step to suggest where a launcher runs.
 const RUNS_HINT: &str = "see `qc-launch status`; `qc-launch reload` applies a changed config";
@@ -59,7 +60,7 @@ pub(crate) fn up(args: &Options, place: &Place, output: &mut dyn Write) -> Resul
     let request = Request::new(fleet.orchestrator.clone()).program("qc-launch");
     let own = locks
         .acquire(&request)
-        .map_err(runs_already)
+        .map_err(|error| runs_already(&fleet, &locks, error))
         .inspect_err(|refusal| told_refused(&fleet, refusal))?;
     interrupts.keep(own);
     let found = adopt(&fleet, &components, &locks, look, args.adopt);
@@ -124,10 +125,13 @@ pub(crate) fn up(args: &Options, place: &Place, output: &mut dyn Write) -> Resul
 }
 
 /// Turns the refusal of the orchestrator's lock into one that names the launcher that runs.
-fn runs_already(error: LockError) -> Failure {
+fn runs_already(fleet: &Fleet, locks: &LockDir, error: LockError) -> Failure {
     match &error {
         LockError::Held { holder, foreign: false, .. } if holder.pid.is_some() => {
             let pid = holder.pid.unwrap_or_default();
+            if let Some(refusal) = moved::held(fleet, locks, pid) {
+                return refusal;
+            }
             let since = since(holder.since.as_deref());
             let message = format!("it runs already (PID {pid}{since}): {error}");
             Failure::new(Exit::Held, message, RUNS_HINT)
@@ -140,6 +144,9 @@ fn runs_already(error: LockError) -> Failure {
 fn refuse_running(fleet: &Fleet, locks: &LockDir) -> Result<(), Failure> {
     let Some(lock) = locks.status(&fleet.orchestrator)? else { return Ok(()) };
     let Some(pid) = lock.pid.filter(|_| lock.state == LockState::Held) else { return Ok(()) };
+    if let Some(refusal) = moved::held(fleet, locks, pid) {
+        return Err(refusal);
+    }
     let (name, since) = (&fleet.orchestrator, since(lock.since.as_deref()));
     let message = format!("it runs already (PID {pid}{since}): lock `{name}` is held");
     Err(Failure::new(Exit::Held, message, RUNS_HINT))

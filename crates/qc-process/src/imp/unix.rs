@@ -16,6 +16,7 @@ mod signals;
 mod spawn;
 mod stat;
 mod stop;
+pub(crate) mod suspended;
 mod volume;
 mod watch;
 

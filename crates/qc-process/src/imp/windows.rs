@@ -15,6 +15,7 @@ mod run_job;
 mod session;
 mod spawn;
 mod stop;
+pub(crate) mod suspended;
 mod sys;
 mod volume;
 mod watch;

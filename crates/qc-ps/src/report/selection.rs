@@ -19,8 +19,10 @@ pub(super) fn is_in_the_list(kind: FindingKind) -> bool {
         | FindingKind::BackingOff => true,
         FindingKind::Duplicate
         | FindingKind::Foreign
+        | FindingKind::Moved
         | FindingKind::Rogue
         | FindingKind::LeftOver
+        | FindingKind::Suspended
         | FindingKind::OtherAccount
         | FindingKind::Unguarded
         | FindingKind::GaveUp

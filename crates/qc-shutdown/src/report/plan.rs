@@ -2,14 +2,16 @@
 
 use std::io::{self, Write};
 
+use qc_cli::visible;
 use qc_fleet::{Exposure, Fleet, Role, Snapshot, StopPlan, Target};
 
 use super::heading;
+use crate::planner::Planner;
 
 /// Writes the plan, for a dry run and for the prompt.
 pub(crate) fn write_plan(
     plan: &StopPlan,
-    fleet: &Fleet,
+    Planner { fleet, scope, .. }: &Planner<'_>,
     snapshot: &Snapshot,
     config_error: Option<&str>,
     latch: Option<&str>,
@@ -28,6 +30,15 @@ pub(crate) fn write_plan(
     }
     if let Some(reason) = latch {
         writeln!(output, "Every start will be forbidden until `qc-launch unlatch`: {reason}")?;
+    }
+    let moved = scope.moved(snapshot);
+    for one in &moved {
+        writeln!(output, "WARNING: {}.", visible(&one.text()))?;
+        writeln!(
+            output,
+            "WARNING: nothing of that is touched; `{}` stops it.",
+            visible(&one.stop_command())
+        )?;
     }
     if let Some(text) = snapshot.unreadable_text() {
         writeln!(output, "WARNING: {text}")?;
@@ -57,6 +68,7 @@ pub(crate) fn write_plan(
             }
         }
         let nothing = match snapshot.own().next() {
+            None if !moved.is_empty() => "Nothing of the fleet is running in this folder.",
             None => "Nothing of the fleet is running.",
             Some(_) if plan.run_on().next().is_some() => {
                 "Nothing else that is to be stopped is running."
@@ -95,9 +107,22 @@ pub(crate) fn write_plan(
         writeln!(output, "  {otherwise}.")?;
     }
     writeln!(output)?;
-    writeln!(output, "WARNING: open trades are NOT closed, and terminals are not touched.")?;
-    write_exposure(&plan.exposure, output)?;
-    writeln!(output)
+    if concerns_accounts(plan, fleet) {
+        writeln!(output, "WARNING: open trades are NOT closed, and terminals are not touched.")?;
+        write_exposure(&plan.exposure, output)?;
+        writeln!(output)?;
+    }
+    Ok(())
+}
+
+/// Whether what is stopped may trade: a fleet of other programs alone has no trades.
+pub(super) fn concerns_accounts(plan: &StopPlan, fleet: &Fleet) -> bool {
+    let trades = |one: &Target| {
+        one.account.is_some()
+            || one.elsewhere.is_some()
+            || matches!(one.role, Role::Brain | Role::Watchdog)
+    };
+    fleet.has_accounts() || plan.targets().any(trades)
 }
 
 /// Returns what is withheld of what can run: an orchestrator has nothing that is not enabled, unless

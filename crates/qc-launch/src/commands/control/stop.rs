@@ -9,7 +9,7 @@ use qc_cli::{Exit, Failure, Place, origin, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{
     Component, Fate, Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target,
-    left_over, perform, plan_seen,
+    left_over, perform, plan_seen, shown_name,
 };
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 
@@ -44,26 +44,38 @@ pub(crate) fn stop(
             Err(ControlError::Ended) => status,
             answer => answer.map_err(failure)?,
         };
-        return stop_all(client, &asked, &locks, &mut kills, output);
+        let fleet = place.fleet_to_show().ok().map(|(fleet, _)| fleet);
+        return stop_all(client, &asked, &locks, &mut kills, fleet.as_ref(), output);
     }
+    // The components of which copies, or what their runs had left, were stopped here.
+    let mut copied: Vec<String> = Vec::new();
     let has = |name: &String| status.components.iter().any(|one| is_named(one, name));
     if args.names.iter().all(has)
         && let Ok((fleet, _)) = place.fleet_to_show()
     {
         let copies = Copies::new(fleet, &args.names, &locks)?;
-        copies.stop_brains(&mut client, &status, output)?;
+        copied.extend(copies.stop_brains(&mut client, &status, output)?);
         // The launcher closes a connection that was silent for long.
         client = connect(place, &locks)?;
         ask_to_stop(&mut client, &args.names, output)?;
-        copies.stop(&mut client, None, output)?;
+        copied.extend(copies.stop(&mut client, None, output)?);
         client = connect(place, &locks)?;
     } else {
         ask_to_stop(&mut client, &args.names, output)?;
     }
+    let is_idle = |name: &str| {
+        let before = status.components.iter().find(|one| is_named(one, name));
+        let rests = [StateWord::Stopped, StateWord::Finished];
+        before.is_some_and(|one| rests.contains(&one.state))
+            && !copied.iter().any(|other| other.eq_ignore_ascii_case(name))
+    };
     let settled = client.ask(&Request::Status).map_err(failure)?;
     kills.report(settled.pid, output)?;
     report(&settled, &args.names, output, |component| match component.state {
         StateWord::Running | StateWord::Starting => Err("runs again".into()),
+        _ if is_idle(&component.name) => {
+            Ok(format!("{} does not run; nothing to stop", component.name))
+        }
         _ => Ok(format!("{} does not run", component.name)),
     })
 }
@@ -141,7 +153,7 @@ impl<'a> Copies<'a> {
         client: &mut Client,
         status: &Status,
         output: &mut dyn Write,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<String>, Failure> {
         let copies = self.plan(status, Some(Role::Brain))?;
         let is_meant =
             |name: &str| self.scope.names.iter().any(|one| one.eq_ignore_ascii_case(name));
@@ -170,25 +182,28 @@ impl<'a> Copies<'a> {
         self.stop(client, Some(Role::Brain), output)
     }
 
-    /// Stops the copies of one role or of all; fails if one survives or comes back.
+    /// Stops the copies of one role or of all, and returns whose they were; fails if one survives or comes
+    /// back.
     fn stop(
         &self,
         client: &mut Client,
         role: Option<Role>,
         output: &mut dyn Write,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<String>, Failure> {
         let status = client.ask(&Request::Status).map_err(failure)?;
         let mut plan = self.plan(&status, role)?;
+        let mut stopped: Vec<String> = Vec::new();
         for _ in 0..SWEEPS {
             if plan.is_empty() {
-                return Ok(());
+                return Ok(stopped);
             }
+            stopped.extend(plan.targets().map(|target| target.component.clone()));
             stop_planned(&plan, output)?;
             thread::sleep(SECOND_LOOK);
             plan = self.plan(&status, role)?;
         }
         if plan.is_empty() {
-            return Ok(());
+            return Ok(stopped);
         }
         let names: Vec<String> = plan.targets().map(name_and_pid).collect();
         let message = format!("started again as often as it is stopped: {}", names.join(", "));
@@ -266,7 +281,8 @@ impl Kills {
         let is_kill = |one: &&Entry| one.event == Event::Killed && one.by_pid == Some(launcher);
         for one in history.entries.iter().filter(is_kill) {
             let pid = one.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
-            writeln!(output, "{}{pid} was KILLED: it did not end when asked", visible(&one.name))?;
+            let name = shown_name(&one.name, one.helper.as_deref());
+            writeln!(output, "{}{pid} was KILLED: it did not end when asked", visible(&name))?;
         }
         Ok(())
     }
@@ -278,6 +294,7 @@ fn stop_all(
     asked: &Status,
     locks: &LockDir,
     kills: &mut Kills,
+    fleet: Option<&Fleet>,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let mut told: Vec<&str> = Vec::new();
@@ -322,7 +339,9 @@ fn stop_all(
     }
     let left: Vec<&str> = left.iter().map(|component| component.name.as_str()).collect();
     if left.is_empty() {
-        writeln!(output, "The fleet is stopped; open trades were NOT closed.")?;
+        let has_accounts = fleet.is_none_or(|fleet| fleet.has_accounts());
+        let trades = if has_accounts { "; open trades were NOT closed" } else { "" };
+        writeln!(output, "The fleet is stopped{trades}.")?;
         return Ok(Exit::Done);
     }
     let message = format!("not everything could be stopped: {}", left.join(", "));

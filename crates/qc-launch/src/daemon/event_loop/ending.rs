@@ -3,10 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
+use qc_fleet::shown_program;
 use qc_lock_core::{Entry, Event as Told};
 use qc_logs::Level;
 use qc_process::{
-    Ask, Child, Ended, Identity, LOCKS_ARE_INHERITED, Process, StopError, ask_all, in_parts,
+    Ask, Child, Ended, Identity, LOCKS_ARE_INHERITED, Liveness, Process, StopError, ask_all,
+    describe, in_parts, liveness, visible,
 };
 use qc_supervise::{Event, Exit, Id, LOCK_HELD, State};
 
@@ -173,9 +175,35 @@ impl Runtime<'_> {
         }
     }
 
+    /// Returns what is left of a component whose own program has ended: only what that has started.
+    /// None is returned while the program itself may run.
+    pub(super) fn helpers_left(&self, id: Id) -> Vec<Helper> {
+        let Some(running) = self.running(id).filter(|running| running.ended.is_some()) else {
+            return Vec::new();
+        };
+        let left = running.members.iter().filter(|one| liveness(&one.0.identity) != Liveness::Dead);
+        let left: Vec<&Member> = left.map(|one| &one.0).collect();
+        if left.iter().any(|member| member.is_main && !member.is_worker) {
+            return Vec::new();
+        }
+        let helper = |member: &&Member| {
+            let found = describe(member.identity.pid).ok().flatten();
+            let found = found.filter(|one| one.identity == member.identity);
+            Helper {
+                pid: member.identity.pid,
+                program: found.map_or_else(|| "program".into(), |one| shown_program(&one)),
+            }
+        };
+        left.iter().map(helper).collect()
+    }
+
     pub(super) fn kill(&mut self, id: Id) {
+        let helpers = self.helpers_left(id);
         if let Some(running) = self.running_mut(id) {
-            running.was_killed = true;
+            running.was_killed = helpers.is_empty();
+        }
+        if !helpers.is_empty() {
+            self.killed_helpers.insert(id, helpers);
         }
         let mut whom = self.whom(id, Who::All);
         // A wrapper that has not told whom it holds takes it along.
@@ -189,6 +217,22 @@ impl Runtime<'_> {
                 self.say_of(id, Level::Warning, "kill", &format!("{error}; {}", error.hint()));
             }
         }
+    }
+}
+
+/// A process that a component has started and that outlives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Helper {
+    pub(super) pid: u32,
+    /// Its program.
+    pub(super) program: String,
+}
+
+impl Helper {
+    /// Returns these for messages.
+    pub(super) fn texts(helpers: &[Self]) -> String {
+        let text = |one: &Self| format!("{} (PID {})", visible(&one.program), one.pid);
+        helpers.iter().map(text).collect::<Vec<String>>().join(", ")
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use qc_fleet::{Role, Stage, StopPlan, Stopped, Target, perform};
+use qc_fleet::{Role, Stage, StopPlan, Stopped, Target, perform, shown_program};
 use qc_process::{ProcessInfo, describe};
 use qc_supervise::Id;
 
@@ -63,6 +63,7 @@ impl Runtime<'_> {
             elsewhere: None,
             is_stray: true,
             is_worker: false,
+            helper: Some(shown_program(process)),
             identity: process.identity.clone(),
             timeout: TIMEOUT,
             signal: component.stop_signal,

@@ -30,7 +30,10 @@ impl Runtime<'_> {
             }
             return;
         }
-        let text = "stopping the fleet in order; open trades are NOT closed";
+        let text = match self.fleet.has_accounts() {
+            true => "stopping the fleet in order; open trades are NOT closed",
+            false => "stopping the fleet in order",
+        };
         self.report.info("stopping", text);
         match self.stop_strays(limit) {
             Ok(true) => {
@@ -140,7 +143,8 @@ impl Runtime<'_> {
             }
         };
         let entry = self.locks.entry(event, name).pid(Some(pid));
-        self.history.push(entry.account(target.account.clone()));
+        let entry = entry.account(target.account.clone()).helper(target.helper.clone());
+        self.history.push(entry);
     }
 }
 

@@ -12,7 +12,7 @@ use qc_notify::Notice;
 use qc_process::{Ended, LOCKS_ARE_INHERITED};
 use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Note, Reason, State, View, seconds};
 
-use super::{End, Runtime};
+use super::{End, Helper, Runtime};
 
 impl Runtime<'_> {
     /// Says one line about a component.
@@ -61,6 +61,7 @@ impl Runtime<'_> {
     }
 
     pub(super) fn tell_start(&mut self, id: Id, pid: Option<u32>, held_since: Option<SystemTime>) {
+        self.killed_helpers.remove(&id);
         self.pids.extend(pid.map(|pid| (id, pid)));
         let shown = pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
         let name = self.roster.name(id);
@@ -85,6 +86,11 @@ impl Runtime<'_> {
         let (was_killed, log) = (running.was_killed, running.log.take());
         if let Some(log) = log {
             self.report.log_closed(log);
+        }
+        // Before the component's own end, which is the last that the history says of this run.
+        let helpers = self.killed_helpers.get(&id).cloned().unwrap_or_default();
+        for Helper { pid, program } in helpers {
+            self.append_helper(id, pid, program);
         }
         let (event, detail) = match (was_killed, was_asked) {
             (true, _) => (Told::Killed, "did not end in time".into()),
@@ -151,7 +157,14 @@ impl Runtime<'_> {
             }
             Note::Killed(waited) => {
                 let waited = seconds(*waited);
-                ("killed", format!("{name} did not end within {waited}; killing it"))
+                let text = match &self.helpers_left(id)[..] {
+                    [] => format!("{name} did not end within {waited}; killing it"),
+                    left => format!(
+                        "{name} has ended, and what it started did not within {waited}; killing {}",
+                        Helper::texts(left)
+                    ),
+                };
+                ("killed", text)
             }
             Note::EndedUnasked(exit) => {
                 self.ended.push(name.clone());
@@ -177,7 +190,15 @@ impl Runtime<'_> {
             }
             Note::EndedByKill(took) => {
                 self.ended.push(name.clone());
-                ("stopped", format!("{name} was KILLED after {}", seconds(*took)))
+                let took = seconds(*took);
+                let text = match self.killed_helpers.remove(&id) {
+                    None => format!("{name} was KILLED after {took}"),
+                    Some(helpers) => format!(
+                        "{name} ended when asked; what it started was KILLED after {took}: {}",
+                        Helper::texts(&helpers)
+                    ),
+                };
+                ("stopped", text)
             }
             Note::Survived => {
                 self.append(Told::Survived, id, None, None);
@@ -391,6 +412,14 @@ impl Runtime<'_> {
     }
 
     /// Notes what the history is to tell, see [`Runtime::write_history`].
+    /// Notes that a helper of a component was killed.
+    fn append_helper(&mut self, id: Id, pid: u32, program: String) {
+        let Some(component) = self.roster.get(id) else { return };
+        let entry = self.locks.entry(Told::Killed, component.name.as_str()).pid(Some(pid));
+        let entry = entry.account(component.account.as_ref().map(ToString::to_string));
+        self.history.push(entry.helper(Some(program)).detail("did not end in time"));
+    }
+
     fn append(&mut self, event: Told, id: Id, pid: Option<u32>, detail: Option<String>) {
         let Some(component) = self.roster.get(id) else { return };
         let entry = self.locks.entry(event, component.name.as_str()).pid(pid);

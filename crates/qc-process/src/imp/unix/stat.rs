@@ -62,6 +62,11 @@ impl Stat {
         })
     }
 
+    /// Whether a signal has stopped it.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state == b'T'
+    }
+
     /// Whether its parent made it as a copy of itself, and it has run no other program since.
     ///
     /// Source: `PF_FORKNOEXEC` in `include/linux/sched.h`

@@ -1,0 +1,121 @@
+//! A folder that was moved while its fleet ran, and the copy in its old place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use qc_process::{Identity, Liveness, Process, identity_of, liveness};
+use qc_tests::{Finished, Program, SampleFleet};
+
+use crate::tools;
+
+const ONE: [(&str, u64); 1] = [("ATLAS", 71)];
+
+/// A fleet that runs in a folder that was moved.
+struct Moved {
+    fleet: SampleFleet,
+    folder: PathBuf,
+    _launch: Program,
+    running: Vec<(String, Identity)>,
+}
+
+impl Moved {
+    fn new() -> Self {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let mut launch = fleet.launch(&[], |_| ());
+        launch.wait_for("started BRAIN_ATLAS");
+        let locks = fleet.locks().list().unwrap();
+        let running = locks.into_iter().map(|lock| (lock.name, identity_of(lock.pid.unwrap())));
+        let running: Vec<_> = running.map(|(name, identity)| (name, identity.unwrap())).collect();
+        assert_eq!(running.len(), 4, "{running:?}");
+        let folder = fleet.root().with_extension("moved");
+        let moved = Self { fleet, folder, _launch: launch, running };
+        let (root, folder) = (moved.fleet.root(), &moved.folder);
+        fs::rename(root, folder).unwrap();
+        // The launcher may make the folder of its logs anew meanwhile.
+        let copy = || Command::new("cp").arg("-aT").arg(folder).arg(root).status().unwrap();
+        assert!(copy().success() || copy().success());
+        moved
+    }
+
+    /// Checks that an answer names all that runs, where it runs, and the command that stops it there.
+    fn assert_named(&self, answer: &str) {
+        for (name, identity) in &self.running {
+            assert!(answer.contains(&format!("{name} (PID {})", identity.pid)), "{answer}");
+        }
+        let command = format!("`qc-shutdown --root \"{}\"`", self.folder.display());
+        assert!(answer.contains(&command), "no {command}: {answer}");
+    }
+
+    fn assert_untouched(&self) {
+        for (name, identity) in &self.running {
+            assert_eq!(liveness(identity), Liveness::Alive, "{name}");
+        }
+    }
+
+    /// Stops it where it runs.
+    fn stop(&self) {
+        let root = self.folder.to_str().unwrap();
+        let args = ["--yes", "--root", root];
+        let stopped: Finished = self.fleet.tools.run("qc-shutdown", &args, Path::new("/"), "");
+        assert_eq!(stopped.code, 0, "{stopped:?}");
+        for (name, identity) in &self.running {
+            assert_eq!(liveness(identity), Liveness::Dead, "{name}");
+        }
+    }
+}
+
+impl Drop for Moved {
+    /// The sample fleet kills only what runs in its own folder.
+    fn drop(&mut self) {
+        for (_, identity) in &self.running {
+            if let Ok(Some(process)) = Process::open(identity) {
+                let _ = process.kill();
+            }
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn the_copy_of_a_moved_folder_names_the_fleet_that_runs_in_it_and_touches_nothing() {
+    let moved = Moved::new();
+    for (tool, args, code) in [
+        ("qc-shutdown", &["--yes"][..], 1),
+        ("qc-shutdown", &["--dry-run"], 1),
+        ("qc-ps", &[], 0),
+        ("qc-ps", &["--check"], 3),
+        ("qc-launch", &["status"], 1),
+        ("qc-launch", &["stop"], 1),
+        ("qc-launch", &["up"], 75),
+        ("qc-launch", &["--dry-run"], 75),
+    ] {
+        let answer = moved.fleet.run(tool, args);
+        assert_eq!(answer.code, code, "{tool} {args:?}: {answer:?}");
+        moved.assert_named(&format!("{}{}", answer.stdout, answer.stderr));
+        assert!(!answer.stdout.contains("can't be asked"), "{answer:?}");
+    }
+    let report = moved.fleet.run("qc-shutdown", &["--yes", "--json"]);
+    let report = report.json();
+    let named = report["moved"].as_array().unwrap();
+    assert_eq!(named.len(), 4, "{report:#}");
+    let folder = moved.folder.to_str().unwrap();
+    assert!(named.iter().all(|one| one["folder"] == folder), "{report:#}");
+    // A part: only that is named.
+    let part = moved.fleet.run("qc-shutdown", &["--yes", "--name", "BRAIN_ATLAS"]);
+    assert_eq!(part.code, 1, "{part:?}");
+    assert!(!part.stdout.contains("MASTER_LAUNCH"), "{part:?}");
+    moved.assert_untouched();
+    moved.stop();
+}
+
+#[test]
+fn a_copy_without_locks_names_the_moved_fleet_by_its_environment() {
+    let moved = Moved::new();
+    fs::remove_dir_all(moved.fleet.root().join(".locks")).unwrap();
+    let stopped = moved.fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 1, "{stopped:?}");
+    moved.assert_named(&stopped.stdout);
+    moved.assert_untouched();
+    moved.stop();
+}
