@@ -13,7 +13,7 @@ use qc_process::{Process, identity_of, wait_any};
 const REFUSED: i32 = 75;
 
 /// The longest that a round may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where contenders stand until all are there: a FIFO without a writer.
 pub(super) struct Contest {
@@ -69,7 +69,7 @@ impl Contest {
         let gate = fs::OpenOptions::new().write(true).open(&self.gate)?;
         let mut left: Vec<&Process> = processes.iter().collect();
         while left.len() > 1 {
-            let ended = wait_any(&left, PATIENCE)?;
+            let ended = wait_any(&left, TIMEOUT)?;
             ensure!(!ended.is_empty(), "{} still run: more than one has won", left.len());
             for position in ended.into_iter().rev() {
                 left.remove(position);

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::median;
 
 /// The longest that a birth or a death may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 const TABLE: &str = "| children | start | ratio to plain | memory | of each wrapper | replacement | longest | stop |\n\
     | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
@@ -171,7 +171,7 @@ impl Births {
 
     /// Waits for the next child.
     fn next(&self) -> Result<Birth> {
-        let told = self.told.recv_timeout(PATIENCE);
+        let told = self.told.recv_timeout(TIMEOUT);
         let (pid, connection, at) = told.context("a child did not start in time")?;
         Ok(Birth { identity: identity_of(pid)?, connection, at })
     }
@@ -180,7 +180,7 @@ impl Births {
 impl Birth {
     /// Waits until it has ended, which closes its connection, in order or not.
     fn wait_for_death(mut self) -> Result<()> {
-        self.connection.set_read_timeout(Some(PATIENCE))?;
+        self.connection.set_read_timeout(Some(TIMEOUT))?;
         let ended = self.connection.read(&mut [0]);
         let is_late = |error: &std::io::Error| {
             matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)

@@ -12,7 +12,7 @@ use crate::lines::{Lines, all_of};
 use crate::tools::{spawn, without_settings};
 
 /// The longest that a killed process may take to be gone.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longer than any of them lives.
 const LIFETIME: Duration = Duration::from_secs(180);
@@ -174,12 +174,12 @@ impl Drop for Contender {
         let _ = self.child.wait();
         // No process may write into a folder that is about to be removed.
         for process in &self.processes {
-            let _ = wait_any(&[process], PATIENCE);
+            let _ = wait_any(&[process], TIMEOUT);
         }
     }
 }
 
 fn wait_for_end(process: &Process) {
-    let ended = wait_any(&[process], PATIENCE).expect("cannot wait");
+    let ended = wait_any(&[process], TIMEOUT).expect("cannot wait");
     assert_eq!(ended, [0], "{} lives on", process.identity().pid);
 }

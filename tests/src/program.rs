@@ -13,7 +13,7 @@ use crate::lines::Lines;
 use crate::{Tools, run};
 
 /// The longest that anything may take here; slow machines and Wine included.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running program, at a console of its own; killed when dropped.
 pub struct Program {
@@ -70,7 +70,7 @@ impl Program {
 
     /// Waits until it prints a line that `wanted` accepts; `what` says what is awaited.
     pub fn wait_until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let found = self.lines.wait_for(what, PATIENCE, wanted);
+        let found = self.lines.wait_for(what, TIMEOUT, wanted);
         found.unwrap_or_else(|| panic!("ended without `{what}`; seen: {:#?}", self.lines.seen()))
     }
 

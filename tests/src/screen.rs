@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::Tools;
 
 /// The longest that anything may take here; slow machines and Wine included.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 const BASH: &str = if cfg!(windows) { r"Z:\usr\bin\bash" } else { "bash" };
 
@@ -80,9 +80,9 @@ impl Screen {
         let (sender, accepted) = mpsc::channel();
         // It ends with the tests if there is no connection.
         thread::spawn(move || sender.send(listener.accept()));
-        let accepted = accepted.recv_timeout(PATIENCE).expect("no terminal was made in time");
+        let accepted = accepted.recv_timeout(TIMEOUT).expect("no terminal was made in time");
         let (stream, _) = accepted.expect("cannot accept");
-        stream.set_read_timeout(Some(PATIENCE)).expect("reading can be limited");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("reading can be limited");
         Self { script, stream, seen: String::new() }
     }
 

@@ -24,7 +24,7 @@ impl Target {
     }
 
     /// Returns how it is named on the command line.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Linux => "linux",
             Self::Windows => "windows",

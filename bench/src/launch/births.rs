@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 /// The longest that a birth may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) struct Births {
     path: PathBuf,
@@ -47,7 +47,7 @@ impl Births {
 
     /// Waits for the next child.
     pub(super) fn next(&self) -> Result<Birth> {
-        self.told.recv_timeout(PATIENCE).context("a child did not start in time")
+        self.told.recv_timeout(TIMEOUT).context("a child did not start in time")
     }
 
     /// Returns whether an unexpected child has reported.

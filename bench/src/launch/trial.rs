@@ -14,7 +14,7 @@ use super::peers::{Peer, Scene};
 use super::usage::{Own, Work};
 
 /// The longest that stopping may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The longest that one supervisor is killed children of; the slow ones take a second for each.
 const KILLING: Duration = Duration::from_secs(10);
@@ -147,11 +147,11 @@ impl Running {
                 ensure!(sent.success(), "kill {signal} failed");
             }
         }
-        ensure!(!wait_any(&[&supervisor], PATIENCE)?.is_empty(), "it does not end");
+        ensure!(!wait_any(&[&supervisor], TIMEOUT)?.is_empty(), "it does not end");
         let mut took = began.elapsed();
         for child in &self.children {
             if wait_any(&[child], Duration::ZERO)?.is_empty() {
-                ensure!(!wait_any(&[child], PATIENCE)?.is_empty(), "a child does not end");
+                ensure!(!wait_any(&[child], TIMEOUT)?.is_empty(), "a child does not end");
                 took = began.elapsed();
             }
         }

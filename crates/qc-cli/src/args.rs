@@ -6,12 +6,12 @@ use clap::ValueEnum;
 use qc_fleet::{CONFIG_FILE, ConfigError, Fleet, Variables, find_root};
 use qc_lock_core::LockDir;
 
-use crate::exit::say_wait;
+use crate::exit::print_wait;
 use crate::{Exit, Failure, shown};
 
 /// Where the fleet and its locks are.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct PlaceArgs {
+pub struct LocationArgs {
     /// Folder with MASTER_CONFIG.json and the scripts
     ///
     /// Without it, the nearest folder with a MASTER_CONFIG.json, from the current one upward.
@@ -27,7 +27,7 @@ pub struct PlaceArgs {
 
 /// Where the fleet and its locks are, found.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct Location {
     /// The config file, if there is a fleet.
     config: Result<PathBuf, PathBuf>,
     /// The fleet's folder.
@@ -36,12 +36,12 @@ pub struct Place {
     lock_dir: Option<PathBuf>,
 }
 
-impl PlaceArgs {
+impl LocationArgs {
     /// Finds the fleet and its locks.
     ///
     /// # Errors
     /// If the folder that was named does not exist, or the current one can't be determined.
-    pub fn resolve(&self) -> Result<Place, Failure> {
+    pub fn resolve(&self) -> Result<Location, Failure> {
         let start = match &self.root {
             Some(root) => std::path::absolute(root)?,
             None => std::env::current_dir()?,
@@ -63,11 +63,11 @@ impl PlaceArgs {
             Some(dir) => Some(std::path::absolute(dir)?),
             None => root.as_ref().map(|root| root.join(".locks")),
         };
-        Ok(Place { config, root, lock_dir })
+        Ok(Location { config, root, lock_dir })
     }
 }
 
-impl Place {
+impl Location {
     /// Reads the fleet's config, to look at the fleet or to stop it: an environment variable that
     /// the config names and that is not set here is no reason to refuse.
     ///
@@ -132,7 +132,7 @@ impl Place {
     /// If neither a fleet nor a folder was named or found: exit code 2.
     pub fn locks(&self) -> Result<LockDir, Failure> {
         match (&self.lock_dir, &self.config) {
-            (Some(dir), _) => Ok(LockDir::new(dir).by(own_name()).on_wait(say_wait)),
+            (Some(dir), _) => Ok(LockDir::new(dir).by(own_name()).on_wait(print_wait)),
             (None, Err(start)) => {
                 let error = ConfigError::Missing { start: start.clone() };
                 let hint = "run the command in the fleet's folder, or name it with --root, or the locks with --lock-dir";
@@ -173,12 +173,12 @@ mod tests {
     #[test]
     fn locks_need_a_fleet_or_a_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let args = PlaceArgs { root: Some(dir.path().into()), ..PlaceArgs::default() };
-        let place = args.resolve().unwrap();
-        assert_eq!(place.locks().unwrap().path(), dir.path().join(".locks"));
-        assert!(place.fleet().is_err(), "there is no config");
+        let args = LocationArgs { root: Some(dir.path().into()), ..LocationArgs::default() };
+        let location = args.resolve().unwrap();
+        assert_eq!(location.locks().unwrap().path(), dir.path().join(".locks"));
+        assert!(location.fleet().is_err(), "there is no config");
 
-        let missing = PlaceArgs { root: Some(dir.path().join("missing")), ..args };
+        let missing = LocationArgs { root: Some(dir.path().join("missing")), ..args };
         assert!(missing.resolve().unwrap_err().message().contains("there is no folder"));
     }
 }

@@ -77,7 +77,7 @@ impl Column {
             .iter()
             .map(|&column| {
                 let cells = rows.iter().map(|row| column.cell(row).width());
-                let widest = cells.chain([column.word().len()]).max().unwrap_or(0);
+                let widest = cells.chain([column.as_str().len()]).max().unwrap_or(0);
                 // It may take several lines.
                 let width = if column == Self::Detail { widest.min(DETAIL) } else { widest };
                 (column, width + GAP)
@@ -96,7 +96,7 @@ impl Column {
     }
 
     /// Returns the word that `--columns` and the head of CSV use.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Component => "component",
             Self::Role => "role",
@@ -136,19 +136,19 @@ impl Column {
     pub fn text(self, row: &Row) -> String {
         match self {
             Self::Component => row.component.clone(),
-            Self::Role => row.role.word().into(),
+            Self::Role => row.role.as_str().into(),
             Self::Key => row.account_key.clone().unwrap_or_default(),
             Self::Account => row.account.clone().unwrap_or_default(),
             Self::Pid => {
                 let pids: Vec<String> = row.pids.iter().map(ToString::to_string).collect();
                 pids.join(" ")
             }
-            Self::State => row.state.word().into(),
+            Self::State => row.state.as_str().into(),
             Self::Lock => match &row.lock {
                 Some(lock) if lock.name.eq_ignore_ascii_case(&row.component) => {
-                    lock.state.word().into()
+                    lock.state.as_str().into()
                 }
-                Some(lock) => format!("{} {}", lock.state.word(), lock.name),
+                Some(lock) => format!("{} {}", lock.state.as_str(), lock.name),
                 None => String::new(),
             },
             Self::Uptime => row.uptime_seconds.map(|it| it.to_string()).unwrap_or_default(),
@@ -190,18 +190,18 @@ impl Column {
 /// Second copies stand out by capital letters as well, which need no colour.
 fn state(state: State) -> Text {
     match state {
-        State::Running | State::Finished => Text::new(state.word(), Tone::Good),
+        State::Running | State::Finished => Text::new(state.as_str(), Tone::Good),
         State::Duplicate => Text::new("DUPLICATE", Tone::Bad),
         State::Rogue => Text::new("ROGUE", Tone::Bad),
         State::Unguarded | State::GaveUp | State::Blocked | State::Missing => {
-            Text::new(state.word(), Tone::Bad)
+            Text::new(state.as_str(), Tone::Bad)
         }
-        State::Suspended => Text::new(state.word(), Tone::Bad),
+        State::Suspended => Text::new(state.as_str(), Tone::Bad),
         State::Orphan | State::Stale | State::Elsewhere | State::BackingOff | State::Stopped => {
-            Text::new(state.word(), Tone::Warn)
+            Text::new(state.as_str(), Tone::Warn)
         }
         State::Foreign | State::Starting | State::Waiting | State::Stopping | State::NotTraded => {
-            Text::new(state.word(), Tone::Plain)
+            Text::new(state.as_str(), Tone::Plain)
         }
     }
 }
@@ -224,7 +224,8 @@ impl Order {
             None => (false, text),
         };
         let column = Column::from_str(word, true).map_err(|_| {
-            let words: Vec<&str> = Column::value_variants().iter().map(|one| one.word()).collect();
+            let words: Vec<&str> =
+                Column::value_variants().iter().map(|one| one.as_str()).collect();
             format!("it is one of {}, with `-` before it to reverse", words.join(", "))
         })?;
         Ok(Self { column, is_descending })

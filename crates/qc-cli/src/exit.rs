@@ -211,12 +211,12 @@ impl Failure {
 }
 
 /// Says on standard error what is waited for, once a lock is waited for at all.
-pub(crate) fn say_wait(error: &LockError, wait: Duration) {
-    say_waiting(wait, &chain(error));
+pub(crate) fn print_wait(error: &LockError, wait: Duration) {
+    print_waiting(wait, &chain(error));
 }
 
 /// Says on standard error why something takes, and for how long at most.
-pub fn say_waiting(wait: Duration, why: &str) {
+pub fn print_waiting(wait: Duration, why: &str) {
     // Where standard error is closed, the wait goes on all the same.
     let _ = writeln!(io::stderr(), "waiting up to {}: {}", duration(wait), visible(why));
 }

@@ -12,10 +12,10 @@ mod output;
 mod prompt;
 mod usage;
 
-pub use args::{ColorChoice, Place, PlaceArgs};
+pub use args::{ColorChoice, Location, LocationArgs};
 pub use column::{Column, Order, compare};
 pub use exit::{
-    Exit, Failure, chain, describe, run_tool, say_waiting, say_waiting_for, warn, warn_text,
+    Exit, Failure, chain, describe, print_waiting, run_tool, say_waiting_for, warn, warn_text,
 };
 pub use hold::{AccountArg, HoldArgs, hold};
 pub use origin::{asking_component, origin};

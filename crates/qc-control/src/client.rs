@@ -15,10 +15,10 @@ use crate::{Answer, ControlError, Refusal, Request, Status, VERSION, line};
 const LIMIT: u64 = 16 * 1024 * 1024;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a request is tried again that finds too many clients: they come and go.
-const BUSY_PATIENCE: Duration = Duration::from_secs(4);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long that may take without a word.
 const SILENT: Duration = Duration::from_millis(500);
@@ -90,7 +90,7 @@ impl Client {
                 }
                 Err(error) => return Err(error),
             };
-            if !refusal.is_busy || began.elapsed() >= BUSY_PATIENCE {
+            if !refusal.is_busy || began.elapsed() >= BUSY_TIMEOUT {
                 return Err(ControlError::Refused {
                     message: refusal.message,
                     hint: refusal.hint,
@@ -100,7 +100,7 @@ impl Client {
             if began.elapsed() >= SILENT
                 && let Some(tell) = self.on_wait.take()
             {
-                tell(BUSY_PATIENCE, &refusal.message);
+                tell(BUSY_TIMEOUT, &refusal.message);
             }
             // The system does not report a free place, so polling it is.
             thread::sleep(BUSY_PAUSE);
@@ -124,7 +124,7 @@ impl Client {
         let (answered, waiting) = mpsc::channel();
         let wait = move || {
             if waiting.recv_timeout(moment) == Err(RecvTimeoutError::Timeout) {
-                tell(PATIENCE.saturating_sub(moment), &no_answer(pid));
+                tell(TIMEOUT.saturating_sub(moment), &no_answer(pid));
             }
         };
         // Without a thread it is waited for all the same.
@@ -215,6 +215,6 @@ fn connect(lock_dir: &Path, launcher: Option<u32>) -> Result<BufReader<LocalStre
         }
     }
     // Where there is no such limit, a program that does not answer is waited for.
-    let _ = stream.set_timeout(PATIENCE);
+    let _ = stream.set_timeout(TIMEOUT);
     Ok(BufReader::new(stream))
 }

@@ -138,7 +138,8 @@ pub struct ComponentStatus {
     /// Whether an earlier `qc-launch` has started its process.
     pub adopted: bool,
     /// Which of its starts this is, counted by the running `qc-launch`.
-    pub life: u32,
+    #[serde(rename = "life")]
+    pub generation: u32,
     /// Whether its process has stayed up for its `start_seconds`.
     #[serde(default = "yes")]
     pub stayed_up: bool,
@@ -185,7 +186,7 @@ impl StateWord {
     }
 
     /// Returns the word that tables and JSON use.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::BackingOff => "backing-off",
@@ -202,7 +203,7 @@ impl StateWord {
 
 impl fmt::Display for StateWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }
 

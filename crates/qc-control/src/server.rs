@@ -16,7 +16,7 @@ use crate::{Answer, Refusal, Request, VERSION, line};
 const LIMIT: u64 = 64 * 1024;
 
 /// How long a client may take for a line, or for reading one.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many clients are served at the same time; further ones are told to come again.
 const CLIENTS: usize = 32;
@@ -25,7 +25,7 @@ const CLIENTS: usize = 32;
 const RESERVED: usize = 8;
 
 /// How long such a client may take to say it.
-const URGENT_PATIENCE: Duration = Duration::from_secs(2);
+const URGENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A thread that only passes lines on needs no large stack.
 const STACK: usize = 256 * 1024;
@@ -76,7 +76,7 @@ fn admit(mut stream: LocalStream, handler: &Arc<Handler>, clients: &Arc<AtomicUs
     let others = clients.fetch_add(1, Ordering::Relaxed);
     let is_urgent = others >= CLIENTS;
     // Where there is no such limit, a silent client keeps its place until it goes.
-    let _ = stream.set_timeout(if is_urgent { URGENT_PATIENCE } else { PATIENCE });
+    let _ = stream.set_timeout(if is_urgent { URGENT_TIMEOUT } else { TIMEOUT });
     if others >= CLIENTS + RESERVED {
         // A client that does not read it gets no answer.
         let _ = line::write(&mut stream, &busy());

@@ -17,8 +17,8 @@ use self::paths::{Paths, same_variable};
 use self::texts::lock_name;
 use crate::component::{AccountEntry, Component, Fleet, Role, share_terminals};
 use crate::config::{
-    AccountConfig, Config, ConfigWarning, Entries, HasRules, KeyPath, Manager, Meaning, Mistake,
-    SECTION, SignalName, Span, Timing, Variables, Written,
+    AccountConfig, Config, ConfigDuration, ConfigIssue, ConfigWarning, Entries, HasRules, KeyPath,
+    Manager, Placeholders, RawText, SECTION, SignalName, Timing, Variables,
 };
 use crate::order::order;
 use crate::root;
@@ -29,10 +29,10 @@ pub(crate) fn fleet(
     root: &Path,
     config: &Config,
     variables: Variables<'_>,
-) -> Result<Fleet, Mistake> {
+) -> Result<Fleet, ConfigIssue> {
     let manager = &config.manager.0;
     let section = KeyPath::default().key(SECTION);
-    let paths = Paths { root, meaning: Meaning { variables, placeholders: &[] } };
+    let paths = Paths { root, placeholders: Placeholders { variables, placeholders: &[] } };
     let (interpreter, interpreter_note) = match &manager.interpreter {
         Some(given) => (paths.program(given, &section.key("interpreter"))?, None),
         None => {
@@ -82,9 +82,11 @@ pub(crate) fn fleet(
     let stop_timeout = longest.unwrap_or_default();
     let mut fleet = Fleet {
         logs: manager.logs.0.settings(&section.key("logs"), &|text, at| paths.file(text, at))?,
-        notify: manager.notify.0.settings(&section.key("notify"), paths.meaning, |words, at| {
-            paths.command(words, at)
-        })?,
+        notify: manager.notify.0.settings(
+            &section.key("notify"),
+            paths.placeholders,
+            |words, at| paths.command(words, at),
+        )?,
         metrics: manager.metrics.map(|address| address.0),
         timing: Timing { stop_timeout, ..manager.timing() },
         components: order(components).map_err(|cycle| {
@@ -94,7 +96,7 @@ pub(crate) fn fleet(
             });
             let name = said.map_or("", |(name, _)| name);
             let at = section.key("components").key(name).key("depends_on");
-            Mistake::new(at, format!("these wait for one another: {}", cycle.join(", ")))
+            ConfigIssue::new(at, format!("these wait for one another: {}", cycle.join(", ")))
         })?,
         root: root.into(),
         interpreter,
@@ -135,18 +137,18 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn set_defaults(&mut self) -> Result<(), Mistake> {
+    fn set_defaults(&mut self) -> Result<(), ConfigIssue> {
         let mut settings = Settings::default();
         if let Some(max) = self.manager.max_restarts {
             settings.restart.max_restarts = max;
         }
-        if let Some(Span(cooldown)) = self.manager.restart_cooldown_seconds {
+        if let Some(ConfigDuration(cooldown)) = self.manager.restart_cooldown_seconds {
             settings.restart.delay = RestartDelay::Cooldown(cooldown);
         }
-        if let Some(Span(timeout)) = self.manager.stop_timeout_seconds {
+        if let Some(ConfigDuration(timeout)) = self.manager.stop_timeout_seconds {
             settings.stop_timeout = timeout;
         }
-        if let Some(Span(start_seconds)) = self.manager.start_seconds {
+        if let Some(ConfigDuration(start_seconds)) = self.manager.start_seconds {
             settings.start_seconds = start_seconds;
         }
         self.apply(&self.manager.defaults.0, &mut settings, &self.section.key("defaults"))?;
@@ -159,7 +161,7 @@ impl Builder<'_> {
         level: &impl HasRules,
         settings: &mut Settings,
         at: &KeyPath,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), ConfigIssue> {
         level.rules().apply(settings, at, &|text, at| self.paths.file(text, at))
     }
 
@@ -169,7 +171,7 @@ impl Builder<'_> {
         level: &impl HasRules,
         component: &mut Component,
         at: &KeyPath,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), ConfigIssue> {
         let mut settings = Settings::clone(&component.settings);
         self.apply(level, &mut settings, at)?;
         if settings != *component.settings {
@@ -181,7 +183,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn add_account(&mut self, key: &str, account: &AccountConfig) -> Result<(), Mistake> {
+    fn add_account(&mut self, key: &str, account: &AccountConfig) -> Result<(), ConfigIssue> {
         let place = KeyPath::default().key("ACCOUNTS").key(key);
         let terminal_path = account.terminal_path.clone().filter(|path| !path.trim().is_empty());
         if let Some(path) = &terminal_path {
@@ -242,10 +244,10 @@ impl Builder<'_> {
     fn python(
         &self,
         paths: Paths<'_>,
-        script: &Written,
-        args: Option<&[Written]>,
+        script: &RawText,
+        args: Option<&[RawText]>,
         at: &KeyPath,
-    ) -> Result<Program, Mistake> {
+    ) -> Result<Program, ConfigIssue> {
         let script = paths.path(script, &at.key("script"))?;
         Ok(self.run(script, paths.words(args.unwrap_or_default(), &at.key("args"))?))
     }
@@ -260,10 +262,10 @@ impl Builder<'_> {
     fn place(
         &self,
         component: &mut Component,
-        cwd: Option<&Written>,
-        env: &Entries<Written>,
+        cwd: Option<&RawText>,
+        env: &Entries<RawText>,
         at: &KeyPath,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), ConfigIssue> {
         if let Some(cwd) = cwd {
             component.cwd = self.paths.file(cwd, &at.key("cwd"))?;
         }
@@ -279,10 +281,10 @@ impl Builder<'_> {
     }
 
     /// Adds a component, unless another has its name.
-    fn add(&mut self, component: Component, at: &KeyPath) -> Result<(), Mistake> {
+    fn add(&mut self, component: Component, at: &KeyPath) -> Result<(), ConfigIssue> {
         if self.named(&component.name).is_some() {
             let message = format!("there is another component `{}`", component.name);
-            return Err(Mistake::of_key(at.clone(), message));
+            return Err(ConfigIssue::of_key(at.clone(), message));
         }
         self.positions.insert(component.name.key(), self.components.len());
         self.components.push(component);

@@ -37,7 +37,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Returns the word that tables and JSON use.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Warning => "warning",
@@ -78,7 +78,7 @@ pub enum Subject {
 
 impl Subject {
     /// Returns the word that tables and JSON use.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Config => "config",
             Self::Running => "running",

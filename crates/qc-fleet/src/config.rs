@@ -3,17 +3,17 @@
 
 mod account;
 mod account_id;
+mod issue;
 mod key_path;
 mod manager;
-mod mistake;
 mod near_key;
 mod object;
 mod output;
 mod rules;
 mod signal_name;
+mod template;
 mod value;
 mod warning;
-mod written;
 
 use std::path::Path;
 
@@ -26,17 +26,17 @@ use crate::ConfigError;
 use crate::encoding::decode;
 
 pub(crate) use self::account::{AccountConfig, Config};
+pub(crate) use self::issue::{ConfigIssue, suggest};
 pub(crate) use self::key_path::KeyPath;
 pub use self::manager::Timing;
 pub(crate) use self::manager::{Brains, HasRules, Manager, One, Server, Watchdogs};
-pub(crate) use self::mistake::{Mistake, suggest};
 pub(crate) use self::object::Entries;
 pub use self::output::{LogSettings, NotifyEvent, NotifySettings};
 pub(crate) use self::signal_name::SignalName;
-pub(crate) use self::value::{Port, Span};
+pub use self::template::Variables;
+pub(crate) use self::template::{Placeholders, RawText};
+pub(crate) use self::value::{ConfigDuration, Port};
 pub use self::warning::ConfigWarning;
-pub use self::written::Variables;
-pub(crate) use self::written::{Meaning, Written};
 
 /// The largest file that is read.
 const LIMIT: u64 = 16 * 1024 * 1024;
@@ -47,7 +47,7 @@ pub(crate) const SECTION: &str = "PROCESS_MANAGER";
 /// Reads the file at `path` and makes something of it; mistakes in it are told with their place.
 pub(crate) fn read<T>(
     path: &Path,
-    make: impl FnOnce(Config) -> Result<T, Mistake>,
+    make: impl FnOnce(Config) -> Result<T, ConfigIssue>,
 ) -> Result<T, ConfigError> {
     // Unlike a record, the trader's own file may be a link.
     let bytes = read_limited_following(path, LIMIT)
@@ -59,7 +59,7 @@ pub(crate) fn read<T>(
 pub(crate) fn from_bytes<T>(
     path: &Path,
     bytes: &[u8],
-    make: impl FnOnce(Config) -> Result<T, Mistake>,
+    make: impl FnOnce(Config) -> Result<T, ConfigIssue>,
 ) -> Result<T, ConfigError> {
     if bytes.len() as u64 > LIMIT {
         return Err(ConfigError::Large { path: path.into(), limit: LIMIT });
@@ -75,7 +75,7 @@ pub(crate) fn from_bytes<T>(
 pub(crate) fn read_text<T>(
     path: &Path,
     text: &str,
-    make: impl FnOnce(Config) -> Result<T, Mistake>,
+    make: impl FnOnce(Config) -> Result<T, ConfigIssue>,
 ) -> Result<T, ConfigError> {
     parse(text)
         .and_then(|value| Ok(make(config(value)?)?))
@@ -88,12 +88,12 @@ enum ParseError {
     /// It is no JSON.
     Syntax(serde_json::Error),
     /// It says something that can't be.
-    Mistake(Mistake),
+    ConfigIssue(ConfigIssue),
 }
 
-impl From<Mistake> for ParseError {
-    fn from(mistake: Mistake) -> Self {
-        Self::Mistake(mistake)
+impl From<ConfigIssue> for ParseError {
+    fn from(issue: ConfigIssue) -> Self {
+        Self::ConfigIssue(issue)
     }
 }
 
@@ -101,9 +101,9 @@ impl ParseError {
     fn in_file(self, path: &Path, text: &str) -> ConfigError {
         let (line, column, key, message) = match self {
             Self::Syntax(error) => {
-                (error.line(), error.column(), String::new(), mistake::of_syntax(&error))
+                (error.line(), error.column(), String::new(), issue::of_syntax(&error))
             }
-            Self::Mistake(Mistake { at, part, message }) => {
+            Self::ConfigIssue(ConfigIssue { at, part, message }) => {
                 let (line, column) = at.locate(text, part);
                 (line, column, at.to_string(), message)
             }
@@ -121,7 +121,7 @@ fn parse(text: &str) -> Result<Value, ParseError> {
         .map_err(ParseError::Syntax)
 }
 
-fn config(mut value: Value) -> Result<Config, Mistake> {
+fn config(mut value: Value) -> Result<Config, ConfigIssue> {
     if let Some(section) = value.get_mut(SECTION) {
         remove_comments(section);
     }

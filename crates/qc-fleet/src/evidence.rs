@@ -45,7 +45,7 @@ impl Untouchable {
 }
 
 /// A closer look at single processes. Asked only about the few that need it.
-pub(crate) trait Sight {
+pub(crate) trait ProcessProbe {
     /// Whether the holder that a record names holds its guard, as far as the system shows it.
     fn holds(&self, lock: &LockEntry) -> bool;
     /// The lock directories of other fleets than the one in `root` in which a record names this process as a holder.
@@ -81,7 +81,7 @@ pub(crate) fn identity_in(lock: &LockEntry) -> Option<&Identity> {
 /// This machine.
 pub(crate) struct Machine;
 
-impl Sight for Machine {
+impl ProcessProbe for Machine {
     fn holds(&self, lock: &LockEntry) -> bool {
         let Some(holder) = identity_in(lock) else { return false };
         let evidence = &lock.evidence;

@@ -116,7 +116,7 @@ impl LeftOver {
             account,
             elsewhere: None,
             wrappers: Vec::new(),
-            is_stray: true,
+            is_unmanaged: true,
             is_worker: false,
             helper: (self.fate == Fate::Ends).then(|| shown_program(&self.process)),
             is_scripted: false,

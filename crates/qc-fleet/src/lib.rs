@@ -29,7 +29,7 @@ mod encoding;
 mod error;
 mod evidence;
 mod finding;
-mod fold;
+mod grouping;
 mod instance;
 mod interpreted;
 pub mod launcher;
@@ -44,9 +44,9 @@ mod root;
 mod run_mark;
 mod schema;
 mod snapshot;
+mod starter;
 mod stop;
 mod supervision;
-mod template;
 mod terminal;
 mod text;
 mod title;
@@ -61,7 +61,7 @@ pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use evidence::{Evidence, Untouchable};
 pub use finding::{Finding, FindingKind, State};
-pub use fold::CHAIN;
+pub use grouping::CHAIN;
 pub use instance::Instance;
 pub use left_over::{
     COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fate, LeftOver,
@@ -76,11 +76,11 @@ pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use run_mark::run_mark;
 pub use schema::schema;
 pub use snapshot::{MovedFleet, Snapshot, moved_fleets};
+pub use starter::{section_template, template};
 pub use stop::{
-    Exposure, Kept, Outcome, Pace, Progress, STOP_ORDER, Scope, Stage, StopPlan, Stopped, Stopping,
-    Target, perform, perform_at, plan_now, plan_seen, shown_name,
+    Exposure, Kept, Outcome, Progress, STOP_ORDER, Scope, Stage, StopMode, StopPlan, Stopped,
+    Stopping, Target, perform, perform_at, plan_now, plan_seen, shown_name,
 };
-pub use template::{section_template, template};
 pub use terminal::{TerminalEntry, terminals};
 pub use text::{Secret, Text};
 pub use title::without_false_title;

@@ -211,7 +211,7 @@ impl<'a> Matcher<'a> {
                 None => {
                     let is_vague = key.is_none();
                     let name = key.as_deref().unwrap_or("UNKNOWN");
-                    let name = format!("{}_{name}", role.word().to_ascii_uppercase());
+                    let name = format!("{}_{name}", role.as_str().to_ascii_uppercase());
                     let found = self.found(name, role, key, folder, &home, current_dir);
                     Match { is_vague, ..found }
                 }

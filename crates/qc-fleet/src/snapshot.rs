@@ -21,8 +21,8 @@ use self::moved::mark_moved;
 pub use self::moved::{MovedFleet, moved_fleets};
 use self::roots::OtherRoots;
 use crate::call::{is_wrapper, is_wrapper_of_qc};
-use crate::evidence::{Evidence, Machine, Sight, identity_in};
-use crate::fold::{Folded, fold};
+use crate::evidence::{Evidence, Machine, ProcessProbe, identity_in};
+use crate::grouping::{ProcessGroup, group_processes};
 use crate::left_over::left_behind;
 use crate::matching::{Matcher, Place};
 use crate::program::{contradiction, untouchable};
@@ -94,27 +94,27 @@ impl Snapshot {
         Self::assemble_with(fleet, listing, locks, &Machine)
     }
 
-    /// Puts together what was seen; `sight` looks closer at the few processes that need it.
+    /// Puts together what was seen; `probe` looks closer at the few processes that need it.
     pub(crate) fn assemble_with(
         fleet: &Fleet,
         listing: Listing,
         locks: Vec<LockEntry>,
-        sight: &dyn Sight,
+        probe: &dyn ProcessProbe,
     ) -> Self {
         let Listing { processes, unreadable, hides_others } = listing;
         let processes: Vec<ProcessInfo> = processes.into_iter().map(without_false_title).collect();
         let holders = Holders::new(&locks);
         let Identified { mut found, by_lock, unclear } =
-            identify(fleet, &processes, &holders, sight);
+            identify(fleet, &processes, &holders, probe);
         let up_to = wrappers_of(&processes, &locks);
-        let folded = fold(&processes, &mut found, &up_to, sight);
+        let groups = group_processes(&processes, &mut found, &up_to, probe);
         let mut roots = OtherRoots::new(&fleet.root);
         let roots: Vec<Option<PathBuf>> =
             found.iter().map(|one| roots.root_of(one.as_ref()?)).collect();
         let orchestrators = Orchestrators::new(fleet, &processes, &found, &roots, &locks);
-        let lineage = if by_lock.is_empty() { Vec::new() } else { sight.lineage() };
-        let one = |folded: &Folded| {
-            let head = *folded.chain.first()?;
+        let lineage = if by_lock.is_empty() { Vec::new() } else { probe.lineage() };
+        let one = |groups: &ProcessGroup| {
+            let head = *groups.chain.first()?;
             let found = found[head].clone()?;
             let take = |which: &[usize]| which.iter().map(|&one| processes[one].clone()).collect();
             let mut instance = Instance {
@@ -122,21 +122,21 @@ impl Snapshot {
                 place: found.place,
                 folder: found.folder,
                 other_root: roots[head].clone(),
-                wrappers: take(&folded.wrappers),
-                workers: take(&folded.workers),
-                supervised: orchestrators.supervise(head, &roots[head], &folded.ancestors),
-                ..Instance::new(found.component, found.role, take(&folded.chain))
+                wrappers: take(&groups.wrappers),
+                workers: take(&groups.workers),
+                supervised: orchestrators.supervise(head, &roots[head], &groups.ancestors),
+                ..Instance::new(found.component, found.role, take(&groups.chain))
             };
             instance.lock = holders.lock_of(&instance).cloned();
-            let mut members = folded.wrappers.iter().chain(&folded.chain);
+            let mut members = groups.wrappers.iter().chain(&groups.chain);
             if members.any(|one| by_lock.contains(one)) {
                 judge_by_lock(&mut instance, fleet, &lineage);
             }
             instance.know(fleet);
             Some(instance)
         };
-        let mut instances: Vec<Instance> = folded.iter().filter_map(one).collect();
-        mark_moved(&mut instances, fleet, &holders, sight);
+        let mut instances: Vec<Instance> = groups.iter().filter_map(one).collect();
+        mark_moved(&mut instances, fleet, &holders, probe);
         instances.sort_by_cached_key(|one| (one.role, one.component.clone(), one.pids()));
         let holding = processes.iter().filter(|one| is_wrapper_of_qc(&one.args));
         let holding = holding.map(|one| one.args.clone()).collect();
@@ -342,7 +342,7 @@ pub(crate) mod tests {
         pub(crate) only_in: Option<PathBuf>,
     }
 
-    impl Sight for Shown {
+    impl ProcessProbe for Shown {
         fn holds(&self, lock: &LockEntry) -> bool {
             lock.pid.is_none_or(|pid| !self.free.contains(&pid))
         }

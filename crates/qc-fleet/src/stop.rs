@@ -18,7 +18,7 @@ use crate::Role;
 pub use now::{plan_now, plan_seen};
 pub use plan::{Exposure, Kept, STOP_ORDER, Stage, StopPlan};
 pub use scope::Scope;
-pub use stopping::{Pace, Progress, Stopping};
+pub use stopping::{Progress, StopMode, Stopping};
 
 /// One process to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Target {
     pub wrappers: Vec<u32>,
     /// Whether it is known that no orchestrator looks after it, such as a second copy that
     /// the user started by hand.
-    pub is_stray: bool,
+    pub is_unmanaged: bool,
     /// Whether it works for the component's own process, which is to end it: it is only asked when
     /// that has ended, or after three quarters of its time.
     pub is_worker: bool,
@@ -122,7 +122,7 @@ pub fn perform(
     plan: &StopPlan,
     report: &mut dyn FnMut(Progress<'_>),
 ) -> std::io::Result<Vec<Stopped>> {
-    perform_at(plan, Pace::Full, report)
+    perform_at(plan, StopMode::Escalate, report)
 }
 
 /// Performs `plan` at another pace.
@@ -131,13 +131,13 @@ pub fn perform(
 /// As [`perform`].
 pub fn perform_at(
     plan: &StopPlan,
-    pace: Pace,
+    mode: StopMode,
     report: &mut dyn FnMut(Progress<'_>),
 ) -> std::io::Result<Vec<Stopped>> {
     let mut stopping = Stopping::new(report)?;
     stopping.add(plan.targets());
     for stage in &plan.stages {
-        stopping.stop(stage.role, pace);
+        stopping.stop(stage.role, mode);
     }
     Ok(stopping.finish())
 }

@@ -1,10 +1,10 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
-use qc_cli::{ColorChoice, HoldArgs, PlaceArgs};
+use qc_cli::{ColorChoice, HoldArgs, LocationArgs};
 
 use crate::commands::autostart::AutostartArgs;
-use crate::commands::drill::{DrillArgs, PartArgs};
+use crate::commands::drill::{ChildArgs, DrillArgs};
 use crate::commands::logs::LogsArgs;
 use crate::daemon::metrics::LocalAddress;
 use crate::daemon::up::Options;
@@ -28,7 +28,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) up: UpArgs,
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) location: LocationArgs,
 }
 
 #[derive(Debug, Args)]
@@ -220,7 +220,7 @@ pub(crate) enum Command {
     Drill(DrillArgs),
     /// Play a part in a drill; used by `qc-launch drill` itself
     #[command(hide = true)]
-    DrillPart(PartArgs),
+    DrillPart(ChildArgs),
     /// Hold a component's lock while it runs; used by qc-launch itself where a child can't inherit it
     #[command(hide = true)]
     Hold(HoldArgs),

@@ -10,7 +10,7 @@ mod moved;
 use std::io::Write;
 
 use cli::{Cli, Command, UpArgs};
-use qc_cli::{Exit, Failure, Place, hold, parse, print_json, run_tool};
+use qc_cli::{Exit, Failure, Location, hold, parse, print_json, run_tool};
 
 use crate::commands::{check, control, detach, drill, init, logs, unlatch};
 
@@ -28,35 +28,35 @@ pub fn command() -> clap::Command {
 }
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let place = cli.place.resolve()?;
+    let location = cli.location.resolve()?;
     match &cli.command {
-        Some(Command::Hold(args)) => hold(args, &place.locks()?),
-        Some(Command::Unlatch(args)) => unlatch::unlatch(args, &place, output),
-        Some(Command::Check(args)) => check::run(args, &place, output),
-        Some(Command::Init(args)) => init::run(args, &place, output),
+        Some(Command::Hold(args)) => hold(args, &location.locks()?),
+        Some(Command::Unlatch(args)) => unlatch::unlatch(args, &location, output),
+        Some(Command::Check(args)) => check::run(args, &location, output),
+        Some(Command::Init(args)) => init::run(args, &location, output),
         Some(Command::Schema) => {
             print_json(output, &qc_fleet::schema())?;
             Ok(Exit::Done)
         }
         Some(Command::Drill(args)) => drill::run(args, output),
-        Some(Command::DrillPart(args)) => drill::play(args, output),
-        Some(Command::Status(args)) => control::status::status(args, &place, output),
-        Some(Command::Stop(args)) => control::stop::stop(args, &place, output),
-        Some(Command::Start(args)) => control::start(args, &place, output),
-        Some(Command::Restart(args)) => control::restart(args, &place, output),
-        Some(Command::Reload) => control::reload(&place, output),
-        Some(Command::Up(args)) => up(args, &place, output),
+        Some(Command::DrillPart(args)) => drill::run_child(args, output),
+        Some(Command::Status(args)) => control::status::status(args, &location, output),
+        Some(Command::Stop(args)) => control::stop::stop(args, &location, output),
+        Some(Command::Start(args)) => control::start(args, &location, output),
+        Some(Command::Restart(args)) => control::restart(args, &location, output),
+        Some(Command::Reload) => control::reload(&location, output),
+        Some(Command::Up(args)) => up(args, &location, output),
         Some(Command::Autostart(args)) => {
-            autostart::autostart(args, &cli.place, &place.fleet()?, output)
+            autostart::autostart(args, &cli.location, &location.fleet()?, output)
         }
-        Some(Command::Logs(args)) => logs::show(args, &place, output),
-        None => up(&cli.up, &place, output),
+        Some(Command::Logs(args)) => logs::show(args, &location, output),
+        None => up(&cli.up, &location, output),
     }
 }
 
-fn up(args: &UpArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
+fn up(args: &UpArgs, location: &Location, output: &mut dyn Write) -> Result<Exit, Failure> {
     if args.detach {
-        return detach::up(place, output);
+        return detach::up(location, output);
     }
-    daemon::up::up(&args.options(), place, output)
+    daemon::up::up(&args.options(), location, output)
 }

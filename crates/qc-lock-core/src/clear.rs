@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use qc_process::in_parts;
+use qc_process::par_chunks;
 
-use crate::dir::suspect;
+use crate::dir::pid_owner;
 use crate::judge::is_of_a_script_that_runs_here;
 use crate::list::entry_of;
 use crate::{Event, LockDir, LockEntry, LockError, LockName, LockState, Resource};
@@ -83,7 +83,7 @@ impl LockDir {
         }
         let mut result = Cleared::default();
         let clear = |names: &[String]| self.clear_part(names, &may_go, reason);
-        for part in in_parts(&names, CLEARED_AT_ONCE, clear) {
+        for part in par_chunks(&names, CLEARED_AT_ONCE, clear) {
             result.cleared.extend(part.cleared);
             result.kept.extend(part.kept);
             result.failed.extend(part.failed);
@@ -106,7 +106,7 @@ impl LockDir {
                 Some(Ok((entry, true))) => {
                     let line = self.entry(Event::Cleared, &entry.name).pid(entry.pid);
                     let line = line.account(entry.account.clone());
-                    lines.push(line.detail(format!("{}, {reason}", entry.state.word())));
+                    lines.push(line.detail(format!("{}, {reason}", entry.state.as_str())));
                     result.cleared.push(entry);
                 }
                 Some(Ok((entry, false))) => result.kept.push(entry),
@@ -131,7 +131,7 @@ impl LockDir {
             name.parse::<LockName>().ok().map(|name| self.take_guard(&Resource::name(&name)));
         let found = self.store.find(name)?;
         let entry = entry_of(&found, &self.store);
-        let runs_here = |pid| is_of_a_script_that_runs_here(name, &suspect(pid));
+        let runs_here = |pid| is_of_a_script_that_runs_here(name, &pid_owner(pid));
         let is_needed = entry.state == LockState::Foreign && entry.pid.is_some_and(runs_here);
         let goes = may_go(entry.state) && !is_needed;
         Some(match guard {

@@ -15,15 +15,15 @@ use crate::guard::Guard;
 use crate::judge::Holder;
 use crate::lock::{Lock, LockForChild, Reclaimed};
 use crate::openers::openers_on_machine;
-use crate::record::Reading;
-use crate::store::{Found, Store};
+use crate::record::ParsedRecord;
+use crate::store::{RecordFile, Store};
 use crate::time::now;
 use crate::{
     Entry, Event, History, Latch, LockError, LockName, Record, Request, Resource, TOKEN_VARIABLE,
     history,
 };
 
-pub(crate) use self::attempt::{suspect, verdict};
+pub(crate) use self::attempt::{pid_owner, verdict};
 
 /// The first pause between two looks; each is twice the one before, up to the longest.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -100,7 +100,7 @@ impl LockDir {
         loop {
             let mut lock = self.take(request)?;
             if lock.write_record(own_known_identity()?)? {
-                lock.tell_acquired();
+                lock.record_acquired();
                 return Ok(lock);
             }
             // A guard was deleted while the lock was being taken: it is not taken yet.
@@ -133,7 +133,7 @@ impl LockDir {
             let patience = patience.max(request.wait);
             if began.elapsed() >= patience {
                 let error = self.with_who_has_it_open(error);
-                self.tell_blocked(&error);
+                self.record_blocked(&error);
                 return Err(error);
             }
             if let Some(on_wait) = on_wait.take_if(|_| began.elapsed() >= LONG_WAIT) {
@@ -257,7 +257,7 @@ impl LockDir {
         &self,
         request: &Request,
         guards: Vec<Guard>,
-        left_over: Vec<Found>,
+        left_over: Vec<RecordFile>,
     ) -> Result<Lock, LockError> {
         let here = here();
         let record = Record {
@@ -296,7 +296,7 @@ impl LockDir {
         Ok(if request.without_record { lock.without_record() } else { lock })
     }
 
-    pub(crate) fn tell_blocked(&self, error: &LockError) {
+    pub(crate) fn record_blocked(&self, error: &LockError) {
         let (name, account, detail) = match error {
             LockError::Held { name, holder, .. } => {
                 (name.as_str(), holder.account.clone(), format!("held by {holder}"))
@@ -360,10 +360,10 @@ fn machine_guards(request: &Request, guards: &[Guard]) -> Option<Box<[String]>> 
     Some(held.into_iter().collect())
 }
 
-fn corrupt(reading: &Reading) -> Option<String> {
+fn corrupt(reading: &ParsedRecord) -> Option<String> {
     match reading {
-        Reading::Corrupt(reason) => Some(reason.clone()),
-        Reading::Record(_) | Reading::Old(_) | Reading::Hidden(_) => None,
+        ParsedRecord::Corrupt(reason) => Some(reason.clone()),
+        ParsedRecord::Record(_) | ParsedRecord::Old(_) | ParsedRecord::Hidden(_) => None,
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, FixedOffset};
 use qc_process::{Host, Liveness, visible};
 
 use crate::host_name::is_old_name_of;
-use crate::record::{OldRecord, Reading};
+use crate::record::{OldRecord, ParsedRecord};
 use crate::time::{local_time, parse_time};
 use crate::{Opener, openers_text};
 
@@ -27,7 +27,7 @@ pub(crate) enum Verdict {
 
 /// The system's facts about the process that has an old record's pid now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Suspect {
+pub(crate) enum PidOwner {
     /// There is none.
     Absent,
     /// There is one, but it is unknown what it is.
@@ -47,25 +47,25 @@ pub(crate) enum Suspect {
 /// A start is read to the second, and the clock may have been set a little since.
 const CLOCK_SLACK_SECONDS: i64 = 5;
 
-/// Judges `reading`; `liveness` and `suspect` are asked only where their answer matters.
+/// Judges `reading`; `liveness` and `pid_owner` are asked only where their answer matters.
 pub(crate) fn judge(
-    reading: &Reading,
+    reading: &ParsedRecord,
     here: &Host,
     liveness: impl FnOnce(&qc_process::Identity) -> Liveness,
-    suspect: impl FnOnce(u32) -> Suspect,
+    pid_owner: impl FnOnce(u32) -> PidOwner,
 ) -> Verdict {
     match reading {
-        Reading::Corrupt(_) => Verdict::Corrupt,
-        Reading::Hidden(_) => Verdict::Held,
-        Reading::Record(record) if !record.is_local(here) => Verdict::Foreign,
-        Reading::Record(record) => match liveness(&record.identity()) {
+        ParsedRecord::Corrupt(_) => Verdict::Corrupt,
+        ParsedRecord::Hidden(_) => Verdict::Held,
+        ParsedRecord::Record(record) if !record.is_local(here) => Verdict::Foreign,
+        ParsedRecord::Record(record) => match liveness(&record.identity()) {
             Liveness::Dead => Verdict::Stale,
             Liveness::Alive | Liveness::Unknown => Verdict::Held,
         },
-        Reading::Old(record) => {
+        ParsedRecord::Old(record) => {
             if !is_old_name_of(record.host.as_deref(), &here.name) {
                 Verdict::Foreign
-            } else if is_old_holder(record, &suspect(record.pid)) {
+            } else if is_old_holder(record, &pid_owner(record.pid)) {
                 Verdict::HeldByOld
             } else {
                 Verdict::Stale
@@ -77,16 +77,16 @@ pub(crate) fn judge(
 /// Tells whether an old record's process is its holder. The record knows no start time: its holder is
 /// a Python that was started before the record was written; one that runs the script of that name is
 /// the holder whatever the clock says. Only a program that is no Python for certain is not.
-fn is_old_holder(record: &OldRecord, suspect: &Suspect) -> bool {
-    match suspect {
-        Suspect::Absent => false,
-        Suspect::Hidden => true,
-        Suspect::Seen { program: Some(program), .. }
+fn is_old_holder(record: &OldRecord, pid_owner: &PidOwner) -> bool {
+    match pid_owner {
+        PidOwner::Absent => false,
+        PidOwner::Hidden => true,
+        PidOwner::Seen { program: Some(program), .. }
             if !may_be_python(program, record.name.as_deref()) =>
         {
             false
         }
-        Suspect::Seen { files, since, .. } => {
+        PidOwner::Seen { files, since, .. } => {
             let runs_it = record.name.as_deref().is_some_and(|name| runs_script_of(name, files));
             let written = record.timestamp.as_deref().and_then(parse_time);
             let slack = chrono::TimeDelta::seconds(CLOCK_SLACK_SECONDS);
@@ -98,12 +98,12 @@ fn is_old_holder(record: &OldRecord, suspect: &Suspect) -> bool {
 
 /// Whether the recorded process is here, is a Python, and runs the script that the lock is named after.
 /// Such a record is never removed, wherever it says that it comes from.
-pub(crate) fn is_of_a_script_that_runs_here(name: &str, suspect: &Suspect) -> bool {
-    match suspect {
-        Suspect::Seen { program: Some(program), files, .. } => {
+pub(crate) fn is_of_a_script_that_runs_here(name: &str, pid_owner: &PidOwner) -> bool {
+    match pid_owner {
+        PidOwner::Seen { program: Some(program), files, .. } => {
             may_be_python(program, Some(name)) && runs_script_of(name, files)
         }
-        Suspect::Seen { program: None, .. } | Suspect::Absent | Suspect::Hidden => false,
+        PidOwner::Seen { program: None, .. } | PidOwner::Absent | PidOwner::Hidden => false,
     }
 }
 
@@ -155,9 +155,9 @@ pub struct Holder {
 }
 
 impl Holder {
-    pub(crate) fn of(reading: &Reading) -> Self {
+    pub(crate) fn of(reading: &ParsedRecord) -> Self {
         match reading {
-            Reading::Record(record) => Self {
+            ParsedRecord::Record(record) => Self {
                 pid: Some(record.pid),
                 account: record.account.clone(),
                 since: Some(record.timestamp.clone()),
@@ -166,7 +166,7 @@ impl Holder {
                 name: Some(record.name.clone()),
                 ..Self::default()
             },
-            Reading::Old(record) => Self {
+            ParsedRecord::Old(record) => Self {
                 pid: Some(record.pid),
                 account: record.account.clone(),
                 since: record.timestamp.clone(),
@@ -174,8 +174,8 @@ impl Holder {
                 name: record.name.clone(),
                 ..Self::default()
             },
-            Reading::Hidden(why) => Self { hidden: Some(why.clone()), ..Self::default() },
-            Reading::Corrupt(_) => Self::default(),
+            ParsedRecord::Hidden(why) => Self { hidden: Some(why.clone()), ..Self::default() },
+            ParsedRecord::Corrupt(_) => Self::default(),
         }
     }
 }

@@ -60,7 +60,7 @@ pub use list::{LockEntry, LockEvidence, LockState};
 pub use lock::{Lock, LockForChild, Reclaimed, StartError};
 pub use name::{LockName, NameError};
 pub use openers::{Opener, openers_text};
-pub use record::{Reading, Record};
+pub use record::{ParsedRecord, Record};
 pub use request::Request;
 pub use resource::{Resource, Terminal};
 pub use run::{run_held, run_unlocked};

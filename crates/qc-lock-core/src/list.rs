@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::dir::verdict;
 use crate::judge::{Holder, Verdict};
-use crate::record::Reading;
+use crate::record::ParsedRecord;
 use crate::resource::guard_file;
-use crate::store::{Found, Store};
+use crate::store::{RecordFile, Store};
 use crate::{Account, AccountUse, LockDir, LockError, LockName, Opener, Record, Resource};
 
 /// The state of a lock by its record.
@@ -108,7 +108,7 @@ impl LockState {
     }
 
     /// Returns the word that tables and JSON use.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
             Self::Stale => "stale",
@@ -143,13 +143,13 @@ impl LockDir {
     /// not written by this protocol. Whether its holder lives is another question.
     pub fn record(&self, name: &LockName) -> Option<Record> {
         match self.store.find(name.as_str())?.reading {
-            Reading::Record(record) => Some(record),
-            Reading::Old(_) | Reading::Corrupt(_) | Reading::Hidden(_) => None,
+            ParsedRecord::Record(record) => Some(record),
+            ParsedRecord::Old(_) | ParsedRecord::Corrupt(_) | ParsedRecord::Hidden(_) => None,
         }
     }
 }
 
-pub(crate) fn entry_of(found: &Found, store: &Store) -> LockEntry {
+pub(crate) fn entry_of(found: &RecordFile, store: &Store) -> LockEntry {
     let holder = Holder::of(&found.reading);
     let state = match verdict(&found.reading) {
         Verdict::Held => LockState::Held,
@@ -181,10 +181,10 @@ fn spelled(text: &str) -> Option<String> {
     }
 }
 
-fn evidence_of(found: &Found, store: &Store) -> LockEvidence {
+fn evidence_of(found: &RecordFile, store: &Store) -> LockEvidence {
     let record = match &found.reading {
-        Reading::Record(record) => Some(record),
-        Reading::Old(_) | Reading::Corrupt(_) | Reading::Hidden(_) => None,
+        ParsedRecord::Record(record) => Some(record),
+        ParsedRecord::Old(_) | ParsedRecord::Corrupt(_) | ParsedRecord::Hidden(_) => None,
     };
     let name: Option<LockName> = found.name.parse().ok();
     LockEvidence {

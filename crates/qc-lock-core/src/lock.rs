@@ -10,7 +10,7 @@ use qc_process::{Identity, MachineGuard, visible};
 use crate::dir::latched;
 use crate::guard::Guard;
 use crate::judge::Holder;
-use crate::record::Reading;
+use crate::record::ParsedRecord;
 use crate::{Event, LockDir, LockError, Record};
 
 pub use for_child::{LockForChild, StartError};
@@ -139,7 +139,7 @@ impl Lock {
         if let Some(latch) = self.dir.latch_on(self.record.resources.iter().map(String::as_str)) {
             self.remove_record()?;
             let error = latched(&self.record.name, latch);
-            self.dir.tell_blocked(&error);
+            self.dir.record_blocked(&error);
             return Err(error);
         }
         for guard in guards {
@@ -160,7 +160,7 @@ impl Lock {
         let name = |guard: &Guard| guard.name_holder(holder, &self.record.name, &root);
         self.guards.iter().for_each(name);
         let found = self.dir.store.find(&self.record.name).map(|found| found.reading);
-        let is_ours = matches!(&found, Some(Reading::Record(it)) if *it == self.record);
+        let is_ours = matches!(&found, Some(ParsedRecord::Record(it)) if *it == self.record);
         if self.is_recorded && is_ours {
             self.record.pid = holder.pid;
             self.record.started = holder.started;
@@ -176,9 +176,9 @@ impl Lock {
         }
         let Some(found) = self.dir.store.find(&self.record.name) else { return Ok(()) };
         match &found.reading {
-            Reading::Record(record) if !self.has_written(record) => Ok(()),
-            Reading::Old(_) => Ok(()),
-            Reading::Record(_) | Reading::Corrupt(_) | Reading::Hidden(_) => {
+            ParsedRecord::Record(record) if !self.has_written(record) => Ok(()),
+            ParsedRecord::Old(_) => Ok(()),
+            ParsedRecord::Record(_) | ParsedRecord::Corrupt(_) | ParsedRecord::Hidden(_) => {
                 self.dir.store.remove(&found.path)
             }
         }
@@ -192,7 +192,7 @@ impl Lock {
         }
     }
 
-    pub(crate) fn tell_acquired(&mut self) {
+    pub(crate) fn record_acquired(&mut self) {
         for reclaimed in &self.reclaimed {
             let detail = match &reclaimed.corrupt {
                 Some(reason) => format!("the record was corrupt: {reason}"),

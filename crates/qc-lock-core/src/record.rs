@@ -76,7 +76,7 @@ pub struct OldRecord {
 
 /// The contents of a record file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum ParsedRecord {
     /// A record of this protocol.
     Record(Record),
     /// A record of the old module.
@@ -115,8 +115,8 @@ impl Record {
     }
 }
 
-impl Reading {
-    /// Reads the bytes of a record file. Never fails: what makes no sense is [`Reading::Corrupt`].
+impl ParsedRecord {
+    /// Reads the bytes of a record file. Never fails: what makes no sense is [`ParsedRecord::Corrupt`].
     ///
     /// ```
     /// use qc_lock_core::Reading;
@@ -130,7 +130,7 @@ impl Reading {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Reading, String> {
+fn parse(bytes: &[u8]) -> Result<ParsedRecord, String> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LIMIT {
         return Err(format!("it is larger than {} KiB", LIMIT / 1024));
     }
@@ -145,14 +145,14 @@ fn parse(bytes: &[u8]) -> Result<Reading, String> {
     if object.contains_key("version") {
         let record: Record = serde_json::from_value(Value::Object(object))
             .map_err(|error| format!("it is incomplete ({error})"))?;
-        return Ok(Reading::Record(record));
+        return Ok(ParsedRecord::Record(record));
     }
     let text = |key: &str| match object.get(key) {
         Some(Value::String(text)) => Some(text.clone()),
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     };
-    Ok(Reading::Old(OldRecord {
+    Ok(ParsedRecord::Old(OldRecord {
         pid,
         name: text("name"),
         account: text("account"),
@@ -189,13 +189,15 @@ pub(crate) mod tests {
     #[test]
     fn a_record_survives_writing_and_reading() {
         let bytes = serde_json::to_vec(&example()).unwrap();
-        assert_eq!(Reading::from_bytes(&bytes), Reading::Record(example()));
+        assert_eq!(ParsedRecord::from_bytes(&bytes), ParsedRecord::Record(example()));
     }
 
     #[test]
     fn an_old_record_is_read() {
         let bytes = br#"{"pid": 7, "name": "B", "account": 12, "timestamp": "2026-11-02T21:04:05.1", "host": "x"}"#;
-        let Reading::Old(record) = Reading::from_bytes(bytes) else { panic!("not an old record") };
+        let ParsedRecord::Old(record) = ParsedRecord::from_bytes(bytes) else {
+            panic!("not an old record")
+        };
         assert_eq!((record.pid, record.account.as_deref()), (7, Some("12")));
     }
 
@@ -218,7 +220,7 @@ pub(crate) mod tests {
         ];
         for bytes in cases {
             assert!(
-                matches!(Reading::from_bytes(bytes), Reading::Corrupt(_)),
+                matches!(ParsedRecord::from_bytes(bytes), ParsedRecord::Corrupt(_)),
                 "{}",
                 String::from_utf8_lossy(bytes)
             );
@@ -253,7 +255,7 @@ pub(crate) mod tests {
     proptest::proptest! {
         #[test]
         fn no_bytes_make_reading_fail(bytes: Vec<u8>) {
-            Reading::from_bytes(&bytes);
+            ParsedRecord::from_bytes(&bytes);
         }
 
         #[test]
@@ -261,14 +263,14 @@ pub(crate) mod tests {
             let mut bytes = serde_json::to_vec(&example()).unwrap();
             bytes[position % 300] = byte;
             bytes.truncate(cut.max(1));
-            Reading::from_bytes(&bytes);
+            ParsedRecord::from_bytes(&bytes);
         }
 
         #[test]
         fn only_a_pid_in_range_names_a_holder(pid: i128) {
-            let reading = Reading::from_bytes(format!("{{\"pid\": {pid}}}").as_bytes());
+            let reading = ParsedRecord::from_bytes(format!("{{\"pid\": {pid}}}").as_bytes());
             let in_range = (1..=i128::from(u32::MAX)).contains(&pid);
-            proptest::prop_assert_eq!(matches!(reading, Reading::Old(_)), in_range);
+            proptest::prop_assert_eq!(matches!(reading, ParsedRecord::Old(_)), in_range);
         }
     }
 }

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use qc_process::fault::point;
-use qc_process::{file, in_parts, visible_json};
+use qc_process::{file, par_chunks, visible_json};
 
-use crate::record::{LIMIT, Reading};
+use crate::record::{LIMIT, ParsedRecord};
 use crate::resource::hash;
 use crate::{LockError, LockName, Record, Request, Resource};
 
@@ -19,16 +19,16 @@ const READ_AT_ONCE: usize = 64;
 
 /// A record file that was found, and what it holds.
 #[derive(Debug, Clone)]
-pub(crate) struct Found {
+pub(crate) struct RecordFile {
     /// The file.
     pub(crate) path: PathBuf,
     /// The lock's name, from the file's name.
     pub(crate) name: String,
     /// Its contents.
-    pub(crate) reading: Reading,
+    pub(crate) reading: ParsedRecord,
 }
 
-impl Found {
+impl RecordFile {
     /// Returns how long ago it was written, as it is now. One from the future, by a clock that was
     /// set back since, is as old as it is far away: otherwise it would stay new for as long.
     pub(crate) fn age(&self) -> Duration {
@@ -45,15 +45,15 @@ impl Found {
         let mut resources: Vec<String> =
             name.iter().map(|name| Resource::name(name).as_str().to_owned()).collect();
         match &self.reading {
-            Reading::Record(record) => resources.extend(record.resources.iter().cloned()),
-            Reading::Old(record) => {
+            ParsedRecord::Record(record) => resources.extend(record.resources.iter().cloned()),
+            ParsedRecord::Old(record) => {
                 let account = record.account.as_deref().and_then(|account| account.parse().ok());
                 if let (Some(account), Some(name)) = (account, &name) {
                     let asked = Request::new(name.clone()).account(account).resources();
                     resources.extend(asked.iter().map(|one| one.as_str().to_owned()));
                 }
             }
-            Reading::Corrupt(_) | Reading::Hidden(_) => {}
+            ParsedRecord::Corrupt(_) | ParsedRecord::Hidden(_) => {}
         }
         resources.sort();
         resources.dedup();
@@ -128,7 +128,10 @@ impl Store {
     }
 
     /// Reads the records of the names that are `wanted`. A directory that is not there holds none.
-    pub(crate) fn records(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>, LockError> {
+    pub(crate) fn records(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<RecordFile>, LockError> {
         self.read(file::list_directory(&self.dir), wanted)
     }
 
@@ -136,7 +139,7 @@ impl Store {
     pub(crate) fn records_here(
         &self,
         wanted: impl Fn(&str) -> bool,
-    ) -> Result<Vec<Found>, LockError> {
+    ) -> Result<Vec<RecordFile>, LockError> {
         self.read(file::list_checked_directory(&self.dir), wanted)
     }
 
@@ -144,30 +147,30 @@ impl Store {
         &self,
         files: io::Result<Vec<OsString>>,
         wanted: impl Fn(&str) -> bool,
-    ) -> Result<Vec<Found>, LockError> {
+    ) -> Result<Vec<RecordFile>, LockError> {
         let failed = |source| LockError::Directory { path: self.dir.clone(), source };
         let files = files.map_err(failed)?;
         let names: Vec<&str> = record_names(&files).filter(|name| wanted(name)).collect();
-        let find = |names: &[&str]| -> Vec<Found> {
+        let find = |names: &[&str]| -> Vec<RecordFile> {
             names.iter().filter_map(|name| self.find(name)).collect()
         };
-        let mut found = in_parts(&names, READ_AT_ONCE, find).concat();
+        let mut found = par_chunks(&names, READ_AT_ONCE, find).concat();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
 
     /// Reads the record file of `name`; `None` if it is gone.
-    pub(crate) fn find(&self, name: &str) -> Option<Found> {
+    pub(crate) fn find(&self, name: &str) -> Option<RecordFile> {
         let path = self.record(name);
         let reading = match file::read_limited(&path, LIMIT) {
-            Ok(bytes) => Reading::from_bytes(&bytes),
+            Ok(bytes) => ParsedRecord::from_bytes(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) if is_no_file(&path) => Reading::Corrupt(error.to_string()),
+            Err(error) if is_no_file(&path) => ParsedRecord::Corrupt(error.to_string()),
             // It is another user's, or the system lacks what it takes: it may name a process that
             // lives.
-            Err(error) => Reading::Hidden(error.to_string()),
+            Err(error) => ParsedRecord::Hidden(error.to_string()),
         };
-        Some(Found { path, name: name.to_owned(), reading })
+        Some(RecordFile { path, name: name.to_owned(), reading })
     }
 
     /// Writes a record in one step: readers see the old one or the new one, nothing between.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use qc_cli::{ColorChoice, HoldArgs, PlaceArgs, parse_duration};
+use qc_cli::{ColorChoice, HoldArgs, LocationArgs, parse_duration};
 use qc_lock_core::LockName;
 
 /// The examples that `--help` opens with.
@@ -37,7 +37,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Shared {
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) location: LocationArgs,
     /// Print JSON instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -32,8 +32,8 @@ pub fn command() -> clap::Command {
 }
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let place = cli.shared.place.resolve()?;
-    let locks = place.locks()?;
+    let location = cli.shared.location.resolve()?;
+    let locks = location.locks()?;
     let json = cli.shared.json;
     match &cli.command {
         Some(Command::Run(args)) => hold(args, &locks),
@@ -62,7 +62,9 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             }
             Ok(Exit::Done)
         }
-        Some(Command::ReleaseLeft(args)) => release_left::run(args, &place, &locks, json, output),
+        Some(Command::ReleaseLeft(args)) => {
+            release_left::run(args, &location, &locks, json, output)
+        }
         Some(Command::History(args)) => history(&locks, args, json, output),
         Some(Command::List { machine: true }) => machine::list(cli, output),
         Some(Command::List { machine: false }) => list(&locks, cli, output),
@@ -121,7 +123,7 @@ fn lock_table(entries: &[LockEntry], color: ColorChoice) -> String {
         };
         vec![
             Text::from(&*entry.name),
-            Text::new(entry.state.word(), tone),
+            Text::new(entry.state.as_str(), tone),
             Text::from(entry.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string())),
             text(&entry.account),
             Text::from(entry.since.as_deref().map_or_else(|| "-".to_owned(), local_time)),
@@ -156,11 +158,11 @@ fn cleared(
 fn write_cleared(result: &Cleared, what: &str, output: &mut dyn Write) -> Result<(), Failure> {
     for entry in &result.cleared {
         let pid = entry.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
-        writeln!(output, "Cleared {} ({}{pid})", visible(&entry.name), entry.state.word())?;
+        writeln!(output, "Cleared {} ({}{pid})", visible(&entry.name), entry.state.as_str())?;
     }
     for entry in &result.kept {
         let pid = entry.pid.map(|pid| format!(" by PID {pid}")).unwrap_or_default();
-        writeln!(output, "Kept {} ({}{pid})", visible(&entry.name), entry.state.word())?;
+        writeln!(output, "Kept {} ({}{pid})", visible(&entry.name), entry.state.as_str())?;
     }
     let what = if what == "stale" { "stale locks" } else { "locks" };
     writeln!(output, "Cleared {} {what}, kept {}.", result.cleared.len(), result.kept.len())?;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::thread;
 use std::time::Duration;
 
-use qc_cli::{Answer, Exit, Failure, Place, confirm, local_time, print_json, visible};
+use qc_cli::{Answer, Exit, Failure, Location, confirm, local_time, print_json, visible};
 use qc_fleet::{
     Fate, Fleet, LeftOver, Outcome, Role, Stage, StopPlan, Stopped, judge_left_over, perform,
     rfc3339,
@@ -21,13 +21,13 @@ const SECOND_LOOK: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(
     args: &ReleaseLeftArgs,
-    place: &Place,
+    location: &Location,
     locks: &LockDir,
     json: bool,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let name = &args.name;
-    let (fleet, _) = place.fleet_to_show()?;
+    let (fleet, _) = location.fleet_to_show()?;
     // A launcher that waits for the lock keeps the guards that it could take for its component.
     let launcher = locks.status(&fleet.orchestrator)?.filter(|it| it.state.is_live());
     let launcher = launcher.and_then(|entry| entry.pid);

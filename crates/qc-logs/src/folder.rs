@@ -13,7 +13,7 @@ use crate::LogName;
 
 /// Endings of parts that are being made.
 pub(crate) const COPYING: &str = ".copying";
-pub(crate) const CUTTING: &str = ".cutting";
+pub(crate) const ROTATING: &str = ".cutting";
 
 /// How many seconds from now on may be taken by the names of other starts.
 const MOST_TAKEN: u32 = 2 * 3600;
@@ -54,12 +54,12 @@ fn sort(found: &mut [Found], now: SystemTime) {
     let mut written: HashMap<LogName, (bool, SystemTime)> = HashMap::new();
     for file in found.iter() {
         let time = (!file.is_ahead(now), file.modified);
-        let last = written.entry(file.name.without_part()).or_insert(time);
+        let last = written.entry(file.name.without_segment()).or_insert(time);
         *last = time.max(*last);
     }
     found.sort_by_cached_key(|file| {
         let name = file.name.clone();
-        (name.component().to_owned(), written.get(&name.without_part()).copied(), name)
+        (name.component().to_owned(), written.get(&name.without_segment()).copied(), name)
     });
 }
 
@@ -102,7 +102,7 @@ impl LogFolder {
     pub fn latest(&self, component: &str) -> Option<PathBuf> {
         let files = self.list().ok()?;
         let mut mine = files.into_iter().filter(|file| {
-            file.name.component().eq_ignore_ascii_case(component) && file.name.part().is_none()
+            file.name.component().eq_ignore_ascii_case(component) && file.name.segment().is_none()
         });
         mine.next_back().map(|file| file.path)
     }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::last_lines::last_lines;
-use crate::rotate::{is_being_cut, was_cut};
+use crate::rotate::{is_being_rotated, was_rotated};
 use crate::{Found, LogFolder, LogName};
 
 /// The most that is returned at once.
@@ -18,7 +18,7 @@ const CHUNK: u64 = 1024 * 1024;
 
 /// How long a cut may take that is under way. What a killed launcher has left half cut is read as it
 /// is then.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -35,13 +35,13 @@ pub struct Follower {
     /// The one being read.
     start: LogName,
     /// The last part of it that was read.
-    part: u32,
+    segment: u32,
     /// How much of what comes after that part was read.
     offset: u64,
     /// Whether what was read so far ends with a line end.
     at_line_start: bool,
     /// Since when it is being cut.
-    half_cut: Option<Instant>,
+    half_rotated: Option<Instant>,
 }
 
 impl Follower {
@@ -67,28 +67,28 @@ impl Follower {
     ) -> io::Result<Option<(Self, Vec<u8>)>> {
         let began = Instant::now();
         loop {
-            let is_late = began.elapsed() >= PATIENCE;
+            let is_late = began.elapsed() >= TIMEOUT;
             let mut files = files_of(folder, component)?;
             files.retain(|file| is_wanted(&file.name));
             let Some(last) = files.last() else { return Ok(None) };
-            let start = last.name.without_part();
-            let part = last_part(&files, &start);
+            let start = last.name.without_segment();
+            let segment = last_segment(&files, &start);
             let text = last_lines(&files, lines);
-            let is_same =
-                !is_being_cut(folder, &start, part + 1) && !was_cut(folder, &start, part + 1);
+            let is_same = !is_being_rotated(folder, &start, segment + 1)
+                && !was_rotated(folder, &start, segment + 1);
             match text {
                 Ok(text) if is_same || is_late => {
-                    let offset = if last.name.part().is_none() { last.bytes } else { 0 };
+                    let offset = if last.name.segment().is_none() { last.bytes } else { 0 };
                     let follower = Self {
                         folder: folder.clone(),
                         component: component.into(),
-                        known: files.iter().map(|file| file.name.without_part()).collect(),
+                        known: files.iter().map(|file| file.name.without_segment()).collect(),
                         waiting: VecDeque::new(),
                         start,
-                        part,
+                        segment,
                         offset,
                         at_line_start: text.last().is_none_or(|&byte| byte == b'\n'),
-                        half_cut: None,
+                        half_rotated: None,
                     };
                     return Ok(Some((follower, text)));
                 }
@@ -106,7 +106,7 @@ impl Follower {
         let mut text = Vec::new();
         let mut names = self.names()?;
         loop {
-            self.read_parts(&names, &mut text)?;
+            self.read_segments(&names, &mut text)?;
             if !text.is_empty() || self.must_wait() {
                 break;
             }
@@ -114,8 +114,8 @@ impl Follower {
             let is_ended = !self.waiting.is_empty();
             let (added, length) = read_from(&self.path(&self.start), self.offset, CHUNK)?;
             // The text counts only if the file was not rotated meanwhile.
-            let is_half_cut = self.half_cut.is_none() && self.is_being_cut();
-            if is_half_cut || was_cut(&self.folder, &self.start, self.part + 1) {
+            let is_half_rotated = self.half_rotated.is_none() && self.is_being_rotated();
+            if is_half_rotated || was_rotated(&self.folder, &self.start, self.segment + 1) {
                 names = self.names()?;
                 continue;
             }
@@ -150,55 +150,55 @@ impl Follower {
         names.sort();
         for name in &names {
             // Not by time: the clock may have been set back.
-            if self.known.insert(name.without_part()) {
-                self.waiting.push_back(name.without_part());
+            if self.known.insert(name.without_segment()) {
+                self.waiting.push_back(name.without_segment());
             }
         }
         Ok(names)
     }
 
-    fn read_parts(&mut self, names: &[LogName], text: &mut Vec<u8>) -> io::Result<()> {
-        while let Some(part) = self.next_part(names) {
+    fn read_segments(&mut self, names: &[LogName], text: &mut Vec<u8>) -> io::Result<()> {
+        while let Some(segment) = self.next_segment(names) {
             if text.len() as u64 >= CHUNK {
                 break;
             }
-            // Where the next part was removed already, what it held is gone.
-            if part > self.part + 1 {
+            // Where the next segment was removed already, what it held is gone.
+            if segment > self.segment + 1 {
                 self.offset = 0;
             }
             let (added, length) =
-                read_from(&self.path(&self.start.with_part(part)), self.offset, CHUNK)?;
+                read_from(&self.path(&self.start.with_segment(segment)), self.offset, CHUNK)?;
             self.offset += added.len() as u64;
             text.extend(added);
             if self.offset < length {
                 break;
             }
             self.offset -= length;
-            self.part = part;
+            self.segment = segment;
         }
         Ok(())
     }
 
-    fn next_part(&self, names: &[LogName]) -> Option<u32> {
-        let of_start = names.iter().filter(|name| name.without_part() == self.start);
-        of_start.filter_map(LogName::part).find(|&part| part > self.part)
+    fn next_segment(&self, names: &[LogName]) -> Option<u32> {
+        let of_start = names.iter().filter(|name| name.without_segment() == self.start);
+        of_start.filter_map(LogName::segment).find(|&segment| segment > self.segment)
     }
 
-    fn is_being_cut(&self) -> bool {
-        is_being_cut(&self.folder, &self.start, self.part + 1)
+    fn is_being_rotated(&self) -> bool {
+        is_being_rotated(&self.folder, &self.start, self.segment + 1)
     }
 
     /// Whether the file is being cut, and not for so long that whoever did it must be gone.
     fn must_wait(&mut self) -> bool {
-        let since = self.half_cut.unwrap_or_else(Instant::now);
-        self.half_cut = self.is_being_cut().then_some(since);
-        self.half_cut.is_some() && since.elapsed() < PATIENCE
+        let since = self.half_rotated.unwrap_or_else(Instant::now);
+        self.half_rotated = self.is_being_rotated().then_some(since);
+        self.half_rotated.is_some() && since.elapsed() < TIMEOUT
     }
 
     /// Goes on to the next start, if there is one.
     fn next_start(&mut self) -> bool {
         let Some(start) = self.waiting.pop_front() else { return false };
-        (self.start, self.part, self.offset) = (start, 0, 0);
+        (self.start, self.segment, self.offset) = (start, 0, 0);
         true
     }
 
@@ -214,9 +214,9 @@ fn files_of(folder: &LogFolder, component: &str) -> io::Result<Vec<Found>> {
     Ok(files)
 }
 
-fn last_part(files: &[Found], start: &LogName) -> u32 {
-    let of_start = files.iter().filter(|file| file.name.without_part() == *start);
-    of_start.filter_map(|file| file.name.part()).max().unwrap_or(0)
+fn last_segment(files: &[Found], start: &LogName) -> u32 {
+    let of_start = files.iter().filter(|file| file.name.without_segment() == *start);
+    of_start.filter_map(|file| file.name.segment()).max().unwrap_or(0)
 }
 
 /// Reads at most `most` bytes from `offset` on; also returns how long the file is. A file that is gone

@@ -46,14 +46,14 @@ impl Journal {
     }
 
     /// Says one line.
-    pub fn say(&self, line: &Line<'_>) {
+    pub fn log(&self, line: &Line<'_>) {
         let mut lines = Lines::default();
         lines.add(self, line);
-        self.say_all(lines);
+        self.log_all(lines);
     }
 
     /// Says several lines with one write.
-    pub fn say_all(&self, lines: Lines) {
+    pub fn log_all(&self, lines: Lines) {
         let notice =
             |text: &str| Line::new(Level::Warning, "log", text).render(Local::now(), self.format);
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write(&lines, notice);
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn say(journal: &Journal, text: &str) {
-        journal.say(&Line::new(Level::Info, "test", text));
+        journal.log(&Line::new(Level::Info, "test", text));
     }
 
     #[test]

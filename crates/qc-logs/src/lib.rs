@@ -1,7 +1,7 @@
 //! The fleet's logs: where children's output goes, and what the launcher itself says.
 //!
 //! A child writes into its file itself, through a handle that it was given when it was started, so
-//! its output goes on with or without a supervisor. A [`Keeper`] cuts files that have grown too
+//! its output goes on with or without a supervisor. A [`LogJanitor`] cuts files that have grown too
 //! large, removes old ones, and keeps `<name>_latest.log` pointing at the newest. A [`Follower`]
 //! reads along. The launcher's own log is the [`Journal`].
 
@@ -9,8 +9,8 @@
 
 mod folder;
 mod follow;
+mod janitor;
 mod journal;
-mod keeper;
 mod limiter;
 mod name;
 mod pace;
@@ -19,8 +19,8 @@ mod rotate;
 
 pub use folder::{Found, LogFolder};
 pub use follow::{Follower, read_from};
+pub use janitor::{LogJanitor, Settings};
 pub use journal::{Format, Journal, Level, Line, Lines};
-pub use keeper::{Keeper, Settings};
 pub use name::LogName;
 pub use retention::{Candidate, Retention, plan};
-pub use rotate::{Cut, cut, is_being_cut, recover, was_cut};
+pub use rotate::{Rotated, is_being_rotated, recover, rotate, was_rotated};

@@ -1,4 +1,4 @@
-//! The names of log files: `<component>_<start>.log`, and `<component>_<start>.<part>.log` for what
+//! The names of log files: `<component>_<start>.log`, and `<component>_<start>.<segment>.log` for what
 //! was cut off its front. Sorted by name, a component's files are in the order they were written.
 
 use chrono::{DateTime, Local};
@@ -17,11 +17,11 @@ pub struct LogName {
     component: String,
     stamp: String,
     /// `None`, which is the file still written to, comes after all parts.
-    part: Part,
+    segment: Segment,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Part {
+enum Segment {
     CutOff(u32),
     Rest,
 }
@@ -30,31 +30,31 @@ impl LogName {
     /// Names the file of a component that is started at this time.
     pub fn new(component: &str, started: DateTime<Local>) -> Self {
         let stamp = started.format(STAMP).to_string();
-        Self { component: component.into(), stamp, part: Part::Rest }
+        Self { component: component.into(), stamp, segment: Segment::Rest }
     }
 
     /// Reads a file name; `None` if it is not one of ours.
     pub fn parse(file_name: &str) -> Option<Self> {
         let stem = file_name.strip_suffix(ENDING)?;
-        let (stem, part) = match stem.rsplit_once('.') {
+        let (stem, segment) = match stem.rsplit_once('.') {
             Some((before, number)) if is_number(number) => {
-                (before, Part::CutOff(number.parse().ok()?))
+                (before, Segment::CutOff(number.parse().ok()?))
             }
-            _ => (stem, Part::Rest),
+            _ => (stem, Segment::Rest),
         };
         let at = stem.len().checked_sub(STAMP_LENGTH)?;
         let (component, stamp) = (stem.get(..at)?.strip_suffix('_')?, stem.get(at..)?);
-        let name = Self { component: component.into(), stamp: stamp.into(), part };
-        // A name in another form, such as a part `.1`, comes from another program.
+        let name = Self { component: component.into(), stamp: stamp.into(), segment };
+        // A name in another form, such as a segment `.1`, comes from another program.
         (!component.is_empty() && is_stamp(stamp) && name.file_name() == file_name).then_some(name)
     }
 
     /// Returns the file name.
     pub fn file_name(&self) -> String {
-        let Self { component, stamp, part } = self;
-        match part {
-            Part::CutOff(number) => format!("{component}_{stamp}.{number:03}{ENDING}"),
-            Part::Rest => format!("{component}_{stamp}{ENDING}"),
+        let Self { component, stamp, segment } = self;
+        match segment {
+            Segment::CutOff(number) => format!("{component}_{stamp}.{number:03}{ENDING}"),
+            Segment::Rest => format!("{component}_{stamp}{ENDING}"),
         }
     }
 
@@ -63,22 +63,22 @@ impl LogName {
         &self.component
     }
 
-    /// Returns the number of the part, from 1; `None` for the file that is, or was last, written to.
-    pub fn part(&self) -> Option<u32> {
-        match self.part {
-            Part::CutOff(number) => Some(number),
-            Part::Rest => None,
+    /// Returns the number of the segment, from 1; `None` for the file that is, or was last, written to.
+    pub fn segment(&self) -> Option<u32> {
+        match self.segment {
+            Segment::CutOff(number) => Some(number),
+            Segment::Rest => None,
         }
     }
 
     /// Returns the name of a part of the same log.
-    pub fn with_part(&self, number: u32) -> Self {
-        Self { part: Part::CutOff(number), ..self.clone() }
+    pub fn with_segment(&self, number: u32) -> Self {
+        Self { segment: Segment::CutOff(number), ..self.clone() }
     }
 
     /// Returns the name of the file that the parts were cut off.
-    pub fn without_part(&self) -> Self {
-        Self { part: Part::Rest, ..self.clone() }
+    pub fn without_segment(&self) -> Self {
+        Self { segment: Segment::Rest, ..self.clone() }
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for (text, component, part) in [
+        for (text, component, segment) in [
             ("BRAIN_ATLAS_20260131_235959.log", "BRAIN_ATLAS", None),
             ("BRAIN_ATLAS_20260131_235959.001.log", "BRAIN_ATLAS", Some(1)),
             ("BRAIN_ATLAS_20260131_235959.1234.log", "BRAIN_ATLAS", Some(1234)),
@@ -107,7 +107,7 @@ mod tests {
             ("é_20260131_235959.log", "é", None),
         ] {
             let name = LogName::parse(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((name.component(), name.part()), (component, part), "{text}");
+            assert_eq!((name.component(), name.segment()), (component, segment), "{text}");
             assert_eq!(name.file_name(), text);
         }
     }
@@ -138,9 +138,10 @@ mod tests {
     fn a_component_s_names_sort_in_the_order_they_were_written() {
         let rest = LogName::parse("A_20260101_000000.log").unwrap();
         let later = LogName::parse("A_20260101_000001.log").unwrap();
-        let mut names = [later.clone(), rest.clone(), rest.with_part(1000), rest.with_part(2)];
+        let mut names =
+            [later.clone(), rest.clone(), rest.with_segment(1000), rest.with_segment(2)];
         names.sort();
-        assert_eq!(names, [rest.with_part(2), rest.with_part(1000), rest, later]);
+        assert_eq!(names, [rest.with_segment(2), rest.with_segment(1000), rest, later]);
     }
 
     proptest::proptest! {

@@ -1,6 +1,6 @@
 //! Notifications: a command that gets the event as JSON, a webhook it is posted to.
 //!
-//! [`Notifier::send`] only puts a notice into a queue; a command that hangs and a server that does
+//! [`Notifier::send`] only puts a notification into a queue; a command that hangs and a server that does
 //! not answer cost supervision nothing. Each way has a queue and a thread of its own, started when
 //! there is something to send for the first time.
 
@@ -21,7 +21,7 @@ use qc_fleet::{NotifyEvent, NotifySettings};
 use webhook::Webhook;
 use worker::{Tell, Worker};
 
-pub use notification::Notice;
+pub use notification::Notification;
 pub use outbox::Limits;
 pub use webhook::BadAddress;
 
@@ -121,13 +121,13 @@ impl Notifier {
     }
 
     /// Tells it, some time soon. Returns at once.
-    pub fn send(&self, notice: Notice) {
-        if !self.wants(notice.event()) {
+    pub fn send(&self, notification: Notification) {
+        if !self.wants(notification.event()) {
             return;
         }
-        let notice = if self.mask_accounts { notice.masked() } else { notice };
+        let notification = if self.mask_accounts { notification.masked() } else { notification };
         for worker in &self.workers {
-            worker.send(notice.clone());
+            worker.send(notification.clone());
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// One event. There is no room for command lines and environments here: they can hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Notice {
+pub struct Notification {
     version: u32,
     time: String,
     event: NotifyEvent,
@@ -22,7 +22,7 @@ pub struct Notice {
     dropped: u32,
 }
 
-impl Notice {
+impl Notification {
     /// Makes a notice about what happens now, told in words.
     pub fn new(event: NotifyEvent, component: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
@@ -110,27 +110,29 @@ mod tests {
 
     #[test]
     fn a_notice_is_one_json_object() {
-        let notice = Notice::new(NotifyEvent::GaveUp, "BRAIN_A", "it ended with \"exit code 1\"\n")
-            .account(Some("1000001".into()))
-            .pid(Some(7));
-        let value: serde_json::Value = serde_json::from_str(&notice.to_json()).unwrap();
+        let notification =
+            Notification::new(NotifyEvent::GaveUp, "BRAIN_A", "it ended with \"exit code 1\"\n")
+                .account(Some("1000001".into()))
+                .pid(Some(7));
+        let value: serde_json::Value = serde_json::from_str(&notification.to_json()).unwrap();
         let expected = serde_json::json!({
             "version": 1, "time": value["time"], "event": "gave-up", "component": "BRAIN_A",
             "account": "1000001", "pid": 7, "text": "it ended with \"exit code 1\"\n",
             "host": qc_process::here().name, "repeated": 0, "dropped": 0,
         });
         assert_eq!(value, expected);
-        assert!(!notice.to_json().contains('\n'));
+        assert!(!notification.to_json().contains('\n'));
         chrono::DateTime::parse_from_rfc3339(value["time"].as_str().unwrap()).unwrap();
     }
 
     #[test]
     fn an_account_is_masked_wherever_it_stands() {
         for (account, masked) in [("1000001", "****001"), ("001", "001"), ("éé001", "**001")] {
-            let notice = Notice::new(NotifyEvent::Crash, "A", format!("account {account} is free"));
-            let notice = notice.account(Some(account.into())).masked();
-            assert_eq!(notice.account.as_deref(), Some(masked));
-            assert_eq!(notice.text, format!("account {masked} is free"));
+            let notification =
+                Notification::new(NotifyEvent::Crash, "A", format!("account {account} is free"));
+            let notification = notification.account(Some(account.into())).masked();
+            assert_eq!(notification.account.as_deref(), Some(masked));
+            assert_eq!(notification.text, format!("account {masked} is free"));
         }
     }
 }

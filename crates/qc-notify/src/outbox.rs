@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use qc_fleet::NotifyEvent;
 
-use crate::Notice;
+use crate::Notification;
 
 /// How much is told, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Outbox {
     limits: Limits,
-    waiting: VecDeque<Notice>,
+    waiting: VecDeque<Notification>,
     dropped: u32,
     /// When something was told last.
     told: HashMap<(NotifyEvent, String), Duration>,
@@ -53,7 +53,7 @@ pub(crate) struct Outbox {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Tell this.
-    Send(Notice),
+    Send(Notification),
     /// Nothing until then; without a time, until something comes in.
     Wait(Option<Duration>),
 }
@@ -82,14 +82,14 @@ impl Outbox {
         }
     }
 
-    pub(crate) fn push(&mut self, mut notice: Notice) {
-        if let Some(at) = self.waiting.iter().position(|other| other.is_like(&notice)) {
+    pub(crate) fn push(&mut self, mut notification: Notification) {
+        if let Some(at) = self.waiting.iter().position(|other| other.is_like(&notification)) {
             // The newest words, with the others counted. It waits where it is.
-            notice.add_repeated(self.waiting[at].repeated() + 1);
-            self.waiting[at] = notice;
+            notification.add_repeated(self.waiting[at].repeated() + 1);
+            self.waiting[at] = notification;
             return;
         }
-        self.waiting.push_back(notice);
+        self.waiting.push_back(notification);
         if self.waiting.len() > self.limits.waiting.max(1) {
             self.waiting.pop_front();
             self.dropped += 1;
@@ -105,54 +105,60 @@ impl Outbox {
         if now < self.not_before && !self.hurries && !self.waiting.is_empty() {
             return Step::Wait(Some(self.not_before));
         }
-        let due = |notice: &Notice| match self.told.get(&key(notice)) {
+        let due = |notification: &Notification| match self.told.get(&key(notification)) {
             Some(_) if self.hurries => Duration::ZERO,
             Some(told) => *told + self.limits.min_interval,
             None => Duration::ZERO,
         };
-        match self.waiting.iter().position(|notice| due(notice) <= now) {
+        match self.waiting.iter().position(|notification| due(notification) <= now) {
             None => Step::Wait(self.waiting.iter().map(due).min()),
             Some(at) => {
-                let mut notice = self.waiting.remove(at).expect("the position was just found");
-                let before = notice.dropped();
-                notice.set_dropped(before + std::mem::take(&mut self.dropped));
-                Step::Send(notice)
+                let mut notification =
+                    self.waiting.remove(at).expect("the position was just found");
+                let before = notification.dropped();
+                notification.set_dropped(before + std::mem::take(&mut self.dropped));
+                Step::Send(notification)
             }
         }
     }
 
     /// Notes what became of a notice; returns it if it is given up.
-    pub(crate) fn sent(&mut self, notice: Notice, sent: Sent, now: Duration) -> Option<Notice> {
+    pub(crate) fn sent(
+        &mut self,
+        notification: Notification,
+        sent: Sent,
+        now: Duration,
+    ) -> Option<Notification> {
         self.failures = if sent == Sent::Failed { self.failures + 1 } else { 0 };
         self.not_before = Duration::ZERO;
         match sent {
             Sent::Done => {
                 // Notifications this old no longer limit the next ones.
                 self.told.retain(|_, told| *told + self.limits.min_interval > now);
-                self.told.insert(key(&notice), now);
+                self.told.insert(key(&notification), now);
                 None
             }
             Sent::Failed if self.failures < self.limits.tries => {
                 let doubled = self.limits.pause.saturating_mul(1 << (self.failures - 1).min(16));
                 self.not_before = now + doubled.min(LONGEST_PAUSE);
-                self.put_back(notice);
+                self.put_back(notification);
                 None
             }
             Sent::Failed | Sent::Refused => {
                 self.failures = 0;
-                self.dropped += notice.dropped() + 1;
-                Some(notice)
+                self.dropped += notification.dropped() + 1;
+                Some(notification)
             }
         }
     }
 
     /// Puts a notice back to the front, unless a newer one like it has come.
-    fn put_back(&mut self, notice: Notice) {
-        if let Some(newer) = self.waiting.iter_mut().find(|newer| newer.is_like(&notice)) {
-            newer.add_repeated(notice.repeated() + 1);
-            newer.set_dropped(notice.dropped());
+    fn put_back(&mut self, notification: Notification) {
+        if let Some(newer) = self.waiting.iter_mut().find(|newer| newer.is_like(&notification)) {
+            newer.add_repeated(notification.repeated() + 1);
+            newer.set_dropped(notification.dropped());
         } else {
-            self.waiting.push_front(notice);
+            self.waiting.push_front(notification);
         }
     }
 
@@ -161,8 +167,8 @@ impl Outbox {
     }
 }
 
-fn key(notice: &Notice) -> (NotifyEvent, String) {
-    (notice.event(), notice.component().to_owned())
+fn key(notification: &Notification) -> (NotifyEvent, String) {
+    (notification.event(), notification.component().to_owned())
 }
 
 #[cfg(test)]
@@ -178,13 +184,13 @@ mod tests {
         Outbox::new(limits)
     }
 
-    fn notice(component: &str) -> Notice {
-        Notice::new(NotifyEvent::Crash, component, "ended")
+    fn notification(component: &str) -> Notification {
+        Notification::new(NotifyEvent::Crash, component, "ended")
     }
 
-    fn take(outbox: &mut Outbox, now: u64) -> Notice {
+    fn take(outbox: &mut Outbox, now: u64) -> Notification {
         match outbox.next(seconds(now)) {
-            Step::Send(notice) => notice,
+            Step::Send(notification) => notification,
             Step::Wait(until) => panic!("waits until {until:?}"),
         }
     }
@@ -194,7 +200,7 @@ mod tests {
         let mut outbox = outbox();
         assert_eq!(outbox.next(seconds(0)), Step::Wait(None));
         for component in ["A", "B", "A", "A"] {
-            outbox.push(notice(component));
+            outbox.push(notification(component));
         }
         let first = take(&mut outbox, 0);
         assert_eq!((first.component(), first.repeated()), ("A", 2));
@@ -205,14 +211,14 @@ mod tests {
     #[test]
     fn one_event_of_one_component_is_told_once_a_minute() {
         let mut outbox = outbox();
-        outbox.push(notice("A"));
+        outbox.push(notification("A"));
         let first = take(&mut outbox, 10);
         outbox.sent(first, Sent::Done, seconds(11));
-        outbox.push(notice("A"));
-        outbox.push(notice("A"));
+        outbox.push(notification("A"));
+        outbox.push(notification("A"));
         assert_eq!(outbox.next(seconds(12)), Step::Wait(Some(seconds(71))));
         // Another event, and another component, are not held back.
-        outbox.push(Notice::new(NotifyEvent::GaveUp, "A", "given up"));
+        outbox.push(Notification::new(NotifyEvent::GaveUp, "A", "given up"));
         assert_eq!(take(&mut outbox, 12).event(), NotifyEvent::GaveUp);
         assert_eq!(take(&mut outbox, 71).repeated(), 1);
     }
@@ -221,7 +227,7 @@ mod tests {
     fn the_oldest_are_dropped_and_counted() {
         let mut outbox = outbox();
         for component in ["A", "B", "C", "D", "E"] {
-            outbox.push(notice(component));
+            outbox.push(notification(component));
         }
         let first = take(&mut outbox, 0);
         assert_eq!((first.component(), first.dropped()), ("C", 2));
@@ -232,10 +238,10 @@ mod tests {
     #[test]
     fn what_fails_is_tried_again_later_and_later_and_then_given_up() {
         let mut outbox = outbox();
-        outbox.push(notice("A"));
+        outbox.push(notification("A"));
         let first = take(&mut outbox, 0);
         assert_eq!(outbox.sent(first, Sent::Failed, seconds(0)), None);
-        outbox.push(notice("B"));
+        outbox.push(notification("B"));
         assert_eq!(outbox.next(seconds(1)), Step::Wait(Some(seconds(2))), "all wait for the way");
         let again = take(&mut outbox, 2);
         assert_eq!(again.component(), "A");
@@ -251,7 +257,7 @@ mod tests {
     #[test]
     fn what_is_refused_is_not_tried_again() {
         let mut outbox = outbox();
-        outbox.push(notice("A"));
+        outbox.push(notification("A"));
         let first = take(&mut outbox, 0);
         assert!(outbox.sent(first, Sent::Refused, seconds(0)).is_some());
         assert_eq!(outbox.next(seconds(0)), Step::Wait(None));
@@ -260,10 +266,10 @@ mod tests {
     #[test]
     fn in_a_hurry_nothing_waits() {
         let mut outbox = outbox();
-        outbox.push(notice("A"));
+        outbox.push(notification("A"));
         let first = take(&mut outbox, 0);
         outbox.sent(first, Sent::Done, seconds(0));
-        outbox.push(notice("A"));
+        outbox.push(notification("A"));
         outbox.hurry();
         let second = take(&mut outbox, 1);
         outbox.sent(second, Sent::Failed, seconds(1));
@@ -273,9 +279,9 @@ mod tests {
     #[test]
     fn a_failed_one_gives_way_to_a_newer_one_like_it() {
         let mut outbox = outbox();
-        outbox.push(notice("A"));
+        outbox.push(notification("A"));
         let first = take(&mut outbox, 0);
-        outbox.push(notice("A"));
+        outbox.push(notification("A"));
         outbox.sent(first, Sent::Failed, seconds(0));
         assert_eq!(outbox.len(), 1);
         assert_eq!(take(&mut outbox, 2).repeated(), 1);

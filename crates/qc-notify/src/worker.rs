@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Notice;
+use crate::Notification;
 use crate::outbox::{Limits, Outbox, Sent, Step};
 
 /// Where lines about what could not be delivered go.
@@ -63,8 +63,8 @@ impl Worker {
         Self { shared: Arc::new(shared), tell, transport: Mutex::new(Some(transport)) }
     }
 
-    pub(crate) fn send(&self, notice: Notice) {
-        self.shared.lock().outbox.push(notice);
+    pub(crate) fn send(&self, notification: Notification) {
+        self.shared.lock().outbox.push(notification);
         self.shared.changed.notify_all();
         let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(transport) = transport {
@@ -105,17 +105,17 @@ impl Shared {
     }
 
     fn work(&self, mut transport: Box<dyn Transport>, tell: &Tell) {
-        while let Some(notice) = self.next() {
-            let result = transport.deliver(&notice.to_json());
+        while let Some(notification) = self.next() {
+            let result = transport.deliver(&notification.to_json());
             let sent = match &result {
                 Ok(()) => Sent::Done,
                 Err(trouble) if trouble.may_pass => Sent::Failed,
                 Err(_) => Sent::Refused,
             };
-            let given_up = self.lock().outbox.sent(notice, sent, self.began.elapsed());
-            if let (Some(notice), Err(trouble)) = (given_up, result) {
+            let given_up = self.lock().outbox.sent(notification, sent, self.began.elapsed());
+            if let (Some(notification), Err(trouble)) = (given_up, result) {
                 let (name, reason) = (transport.name(), trouble.reason);
-                let component = notice.component();
+                let component = notification.component();
                 tell(&format!("WARNING: {name} was not told about {component}: {reason}"));
             }
             // Only now: whoever waits for the end ends the program then.
@@ -125,14 +125,14 @@ impl Shared {
     }
 
     /// Waits for the next notice to tell; `None` when nothing more will come.
-    fn next(&self) -> Option<Notice> {
+    fn next(&self) -> Option<Notification> {
         let mut state = self.lock();
         loop {
             let now = self.began.elapsed();
             let until = match state.outbox.next(now) {
-                Step::Send(notice) => {
+                Step::Send(notification) => {
                     state.is_busy = true;
-                    return Some(notice);
+                    return Some(notification);
                 }
                 Step::Wait(None) if state.is_closed => return None,
                 Step::Wait(until) => until,

@@ -2,7 +2,7 @@ mod cut;
 mod directory;
 mod explained;
 mod guard;
-mod patience;
+mod retry;
 mod seen;
 
 use std::fs::{self, File, OpenOptions};
@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use self::explained::{denied, explained, not_regular};
-use self::patience::{changed, opened};
+use self::retry::{changed, opened};
 use crate::fault::point;
 use crate::imp;
 

@@ -25,7 +25,7 @@ mod list;
 mod listener;
 mod local;
 mod machine;
-mod parts;
+mod parallel;
 mod program;
 mod relay;
 mod shown;
@@ -51,7 +51,7 @@ pub use machine::{
     machine_holders, machine_is_partly_hidden, machine_openers, machine_reach, machine_taker,
     machine_unusable,
 };
-pub use parts::in_parts;
+pub use parallel::par_chunks;
 pub use program::{find_program, is_bare, is_interpreter, is_path_variable, is_same_variable};
 pub use relay::Relay;
 pub use shown::{shown, visible, visible_json};

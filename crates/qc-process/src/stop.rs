@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::terminal::{is_spared, is_terminal};
 use crate::{
-    Child, Ended, Identity, Interrupt, Liveness, StopSignal, imp, in_parts, liveness, own_identity,
+    Child, Ended, Identity, Interrupt, Liveness, StopSignal, imp, liveness, own_identity,
+    par_chunks,
 };
 
 /// How many processes are opened one after the other before another processor is worth it.
@@ -169,7 +170,7 @@ impl Process {
     /// Opens many at once; one result each, in their order.
     pub fn open_all(identities: &[&Identity]) -> Vec<Result<Option<Self>, StopError>> {
         let open = |part: &[&Identity]| part.iter().map(|one| Self::open(one)).collect::<Vec<_>>();
-        in_parts(identities, OPENED_AT_ONCE, open).into_iter().flatten().collect()
+        par_chunks(identities, OPENED_AT_ONCE, open).into_iter().flatten().collect()
     }
 
     /// Returns the same process, which wants to be asked by this signal. Without effect on Windows.

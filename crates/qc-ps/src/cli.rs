@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
-use qc_cli::{ColorChoice, PlaceArgs, parse_duration};
+use qc_cli::{ColorChoice, LocationArgs, parse_duration};
 use qc_fleet::{Role, State};
 
 use qc_cli::{Column, Order};
@@ -37,7 +37,7 @@ Examples:
 #[command(name = "qc-ps", version, before_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) location: LocationArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     /// Print only what is wrong, one line each, and exit with 3 if anything is
@@ -115,12 +115,12 @@ const ROLES: [Role; 5] =
     [Role::Orchestrator, Role::Brain, Role::Watchdog, Role::Server, Role::Other];
 
 fn role(text: &str) -> Result<Role, String> {
-    one_of(text, &ROLES, Role::word)
+    one_of(text, &ROLES, Role::as_str)
 }
 
 fn state(text: &str) -> Result<State, String> {
     // A word with a blank needs quotes in a shell.
-    one_of(&text.replace("not-traded", "not traded"), &State::ALL, State::word)
+    one_of(&text.replace("not-traded", "not traded"), &State::ALL, State::as_str)
 }
 
 fn one_of<T: Copy>(text: &str, all: &[T], word: fn(T) -> &'static str) -> Result<T, String> {

@@ -11,7 +11,7 @@ mod watch;
 use std::io::Write;
 
 use cli::{Cli, Format};
-use qc_cli::{Column, Exit, Failure, Place, parse, print_json, run_tool, terminal_width};
+use qc_cli::{Column, Exit, Failure, Location, parse, print_json, run_tool, terminal_width};
 use qc_fleet::{FleetView, Look};
 use report::Report;
 use terminals::TerminalReport;
@@ -28,18 +28,18 @@ pub fn command() -> clap::Command {
 }
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let place = cli.place.resolve()?;
+    let location = cli.location.resolve()?;
     if cli.format != Format::Table && (cli.tree || cli.terminals || cli.watch.is_some()) {
         let message = "--tree, --terminals and --watch have no other format than a table or JSON";
         return Err(Failure::new(Exit::Usage, message, "leave --format out, or use --json"));
     }
     if cli.terminals {
-        return show_terminals(&place, cli, output);
+        return show_terminals(&location, cli, output);
     }
     if let Some(pause) = cli.watch {
-        return watch(pause, &mut |marks, text| look_again(&place, cli, marks, text));
+        return watch(pause, &mut |marks, text| look_again(&location, cli, marks, text));
     }
-    let (report, trouble) = look(&place, cli)?;
+    let (report, trouble) = look(&location, cli)?;
     let columns = columns(cli, &report);
     // Standard output writes line by line otherwise.
     let mut text = Vec::new();
@@ -81,21 +81,21 @@ fn columns(cli: &Cli, report: &Report) -> Vec<Column> {
 }
 
 /// Looks once. A config that can't be read is returned beside what is known without it.
-fn look(place: &Place, cli: &Cli) -> Result<(Report, Option<Failure>), Failure> {
-    let (fleet, trouble) = place.fleet_to_show()?;
-    let look = Look::take(&fleet, &place.locks()?)?;
+fn look(location: &Location, cli: &Cli) -> Result<(Report, Option<Failure>), Failure> {
+    let (fleet, trouble) = location.fleet_to_show()?;
+    let look = Look::take(&fleet, &location.locks()?)?;
     let view = FleetView::new(&fleet, &look, cli.tree);
     let report = Report::new(view, &look, &fleet, trouble.as_ref(), cli)?;
     Ok((report, trouble))
 }
 
 fn look_again(
-    place: &Place,
+    location: &Location,
     cli: &Cli,
     marks: &mut Marks,
     text: &mut Vec<u8>,
 ) -> Result<(), Failure> {
-    let (report, _) = look(place, cli)?;
+    let (report, _) = look(location, cli)?;
     let (marks, gone) = marks.compare(&report.rows());
     report.write_table(&columns(cli, &report), Some(&marks), cli.color, text)?;
     for gone in gone {
@@ -104,8 +104,8 @@ fn look_again(
     Ok(())
 }
 
-fn show_terminals(place: &Place, cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let (fleet, trouble) = place.fleet_to_show()?;
+fn show_terminals(location: &Location, cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let (fleet, trouble) = location.fleet_to_show()?;
     if trouble.is_none() {
         cli.filter.check(&[], &fleet)?;
     }

@@ -174,7 +174,7 @@ impl Report {
 
     pub(crate) fn write_csv(&self, columns: &[Column], output: &mut dyn Write) -> io::Result<()> {
         let mut csv = csv::Writer::from_writer(output);
-        csv.write_record(columns.iter().map(|column| column.word()))?;
+        csv.write_record(columns.iter().map(|column| column.as_str()))?;
         for row in self.rows() {
             csv.write_record(columns.iter().map(|column| column.text(row)))?;
         }
@@ -190,7 +190,7 @@ impl Report {
         output: &mut dyn Write,
     ) -> io::Result<()> {
         let mut header: Vec<String> =
-            columns.iter().map(|column| column.word().to_uppercase()).collect();
+            columns.iter().map(|column| column.as_str().to_uppercase()).collect();
         let mut rows: Vec<Vec<Text>> = Vec::new();
         for (position, row) in self.rows().into_iter().enumerate() {
             let mark = marks.map(|marks| marks.get(position).cloned().unwrap_or_else(|| "".into()));

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_cli::say_waiting;
+use qc_cli::print_waiting;
 use qc_control::{ControlError, Request};
 use qc_fleet::connect_to_launcher;
 use qc_lock_core::LockDir;
@@ -61,7 +61,7 @@ pub(crate) enum Order {
 
 /// Gives an order to the orchestrator whose lock is `orchestrator` in `lock_dir`.
 /// `is_opening` says whether one without a channel may still open it.
-pub(crate) fn tell(
+pub(crate) fn send(
     lock_dir: &Path,
     orchestrator: &str,
     order: &Order,
@@ -89,7 +89,7 @@ pub(crate) fn tell(
             && began.elapsed() >= SILENT
         {
             is_told = true;
-            say_waiting(BUSY, &format!("the orchestrator is busy ({why})"));
+            print_waiting(BUSY, &format!("the orchestrator is busy ({why})"));
         }
         thread::sleep(PAUSE);
     }
@@ -194,11 +194,11 @@ mod tests {
             assert!(String::from_utf8_lossy(&request[..read]).contains("stop"));
             client.write_all(b"{\"version\":1,").unwrap();
         });
-        let answer = tell(dir.path(), "MASTER_LAUNCH", &Order::End, &|| false);
+        let answer = send(dir.path(), "MASTER_LAUNCH", &Order::End, &|| false);
         serving.join().unwrap();
         assert!(matches!(answer, Answer::Obeys(_)));
         // One that was never there has obeyed nothing.
-        let answer = tell(dir.path(), "MASTER_LAUNCH", &Order::End, &|| false);
+        let answer = send(dir.path(), "MASTER_LAUNCH", &Order::End, &|| false);
         assert!(matches!(answer, Answer::NoChannel));
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use qc_cli::{PlaceArgs, parse_duration};
+use qc_cli::{LocationArgs, parse_duration};
 use qc_fleet::Role;
 
 /// The examples that `--help` opens with.
@@ -23,7 +23,7 @@ Examples:
 #[command(name = "qc-shutdown", version, before_long_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) location: LocationArgs,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
     /// Forbid every start from now on, for REASON, until `qc-launch unlatch`
@@ -74,9 +74,9 @@ pub(crate) struct ScopeArgs {
 
 fn role(text: &str) -> Result<Role, String> {
     let roles = [Role::Brain, Role::Watchdog, Role::Server, Role::Other];
-    let found = roles.into_iter().find(|role| role.word().eq_ignore_ascii_case(text));
+    let found = roles.into_iter().find(|role| role.as_str().eq_ignore_ascii_case(text));
     found.ok_or_else(|| {
-        let words = roles.map(Role::word).join(", ");
+        let words = roles.map(Role::as_str).join(", ");
         format!("the roles are {words}; the orchestrator is stopped with all of them, or with `qc-launch stop`")
     })
 }

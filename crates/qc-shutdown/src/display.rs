@@ -52,7 +52,7 @@ impl<'a> Display<'a> {
             Progress::Waiting => return self.flush(),
         };
         if let Some(line) = line {
-            self.say(&line);
+            self.print_line(&line);
         }
         let Some(bars) = &mut self.bars else { return };
         match progress {
@@ -64,7 +64,7 @@ impl<'a> Display<'a> {
 
     /// Writes a line, which is seen at once only between the bars. Where the reader has gone away,
     /// stopping goes on all the same.
-    fn say(&mut self, line: &str) {
+    fn print_line(&mut self, line: &str) {
         let Some(output) = &mut self.output else { return };
         match &self.bars {
             Some(bars) => bars.all.suspend(|| {

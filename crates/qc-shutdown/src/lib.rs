@@ -41,9 +41,9 @@ pub fn command() -> clap::Command {
 }
 
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let place = cli.place.resolve()?;
-    let locks = place.locks()?;
-    let mut planner = Planner::new(&place, &locks, cli)?;
+    let location = cli.location.resolve()?;
+    let locks = location.locks()?;
+    let mut planner = Planner::new(&location, &locks, cli)?;
     let trouble = planner.trouble.as_ref().map(|failure| failure.message().to_owned());
     let (snapshot, plan) = plan_for_sure(&planner)?;
     planner.check(&snapshot)?;
@@ -183,7 +183,7 @@ mod testing {
             account: None,
             elsewhere: None,
             wrappers: Vec::new(),
-            is_stray: false,
+            is_unmanaged: false,
             is_worker: false,
             helper: None,
             is_scripted: false,

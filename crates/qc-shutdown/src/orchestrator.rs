@@ -6,11 +6,11 @@ mod told;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use qc_fleet::{Outcome, Pace, Role, STOP_ORDER, StopPlan, Stopping, Target};
+use qc_fleet::{Outcome, Role, STOP_ORDER, StopMode, StopPlan, Stopping, Target};
 use qc_process::{Identity, Liveness, liveness};
 
 pub(crate) use self::told::Told;
-use crate::channel::{Answer, Order, tell};
+use crate::channel::{Answer, Order, send};
 
 /// The orchestrators of one folder: those of the plan, or those that run on.
 struct Group<'a> {
@@ -38,7 +38,7 @@ impl Group<'_> {
     /// Whether it stops this one when it is told.
     fn knows(&self, target: &Target) -> bool {
         self.includes(target)
-            && !target.is_stray
+            && !target.is_unmanaged
             && (self.ends || self.names.contains(&target.component))
     }
 
@@ -59,13 +59,13 @@ impl Group<'_> {
         }
     }
 
-    fn tell(&self, plan: &StopPlan, order: &Order) -> Answer {
+    fn send(&self, plan: &StopPlan, order: &Order) -> Answer {
         let is_alive = || {
             let mut of_group = orchestrators(plan).filter(|one| self.includes(one));
             of_group.any(|one| liveness(&one.identity) == Liveness::Alive)
         };
         // One that ends with its fleet can be asked without a channel, too.
-        tell(&self.lock_dir, &self.lock, order, &|| !self.ends && is_alive())
+        send(&self.lock_dir, &self.lock, order, &|| !self.ends && is_alive())
     }
 }
 
@@ -108,12 +108,12 @@ pub(crate) fn stop(
             told.obeyed(plan, group, &[]);
             continue;
         }
-        let answer = group.tell(plan, &group.order());
+        let answer = group.send(plan, &group.order());
         if let Answer::Obeys(known) = &answer {
             stopping.note_told(|one| group.knows(one));
             told.obeyed(plan, group, known);
             for role in STOP_ORDER.into_iter().filter(|&role| role != Role::Orchestrator) {
-                stopping.stop_those(role, Pace::Told, &|one| group.knows(one));
+                stopping.stop_those(role, StopMode::AfterOrchestrator, &|one| group.knows(one));
             }
         }
         stop_itself(stopping, plan, group, &answer, warn);
@@ -122,7 +122,7 @@ pub(crate) fn stop(
 
 /// Tells orchestrators that run on what has turned up since, so that it does not come again: what
 /// runs and has its turn, which is stopped by that, or, without a turn, what does not run now.
-pub(crate) fn tell_news(
+pub(crate) fn send_changes(
     stopping: &mut Stopping<'_>,
     plan: &StopPlan,
     lock_dir: &Path,
@@ -140,7 +140,7 @@ pub(crate) fn tell_news(
             continue;
         }
         let order = Order::Stop { names: names.clone(), run_on: Vec::new() };
-        let answer = group.tell(plan, &order);
+        let answer = group.send(plan, &order);
         if let Answer::Obeys(known) = &answer {
             told.obeyed(plan, group, known);
             let is_named = |one: &Target| {
@@ -148,7 +148,7 @@ pub(crate) fn tell_news(
             };
             stopping.note_told(is_named);
             if let Some(role) = turn {
-                stopping.stop_those(role, Pace::Told, &is_named);
+                stopping.stop_those(role, StopMode::AfterOrchestrator, &is_named);
             }
         }
         stop_itself(stopping, plan, group, &answer, warn);
@@ -208,7 +208,7 @@ fn brains_first<'a>(
         let brains = plan.targets().filter(|one| is_brain(one) && group.includes(one));
         let names: BTreeSet<String> = brains.map(|one| one.component.clone()).collect();
         let names: Vec<String> = names.into_iter().collect();
-        match group.tell(plan, &Order::Stop { names, run_on: Vec::new() }) {
+        match group.send(plan, &Order::Stop { names, run_on: Vec::new() }) {
             Answer::Obeys(_) => {
                 stopping.note_told(|one| is_brain(one) && group.knows(one));
                 obedient.push(group);
@@ -225,8 +225,8 @@ fn brains_first<'a>(
     mute.append(&mut obedient);
     let groups = mute;
     let is_known = |one: &Target| groups.iter().any(|group| group.knows(one));
-    stopping.stop_those(Role::Brain, Pace::Full, &|one| !is_known(one));
-    stopping.stop_those(Role::Brain, Pace::Told, &is_known);
+    stopping.stop_those(Role::Brain, StopMode::Escalate, &|one| !is_known(one));
+    stopping.stop_those(Role::Brain, StopMode::AfterOrchestrator, &is_known);
     groups
 }
 
@@ -243,9 +243,9 @@ fn stop_itself(
     warn: &mut dyn FnMut(&str),
 ) {
     let is_mine = |one: &Target| group.includes(one);
-    let pace = match answer {
+    let mode = match answer {
         Answer::Obeys(_) if !group.ends => return,
-        Answer::Obeys(_) => Pace::Fleet,
+        Answer::Obeys(_) => StopMode::WholeFleet,
         Answer::NoChannel | Answer::Busy(_) | Answer::Silent { .. } if group.is_spared => {
             return warn(
                 "the orchestrator that this command was started from can't be told: it may start again what is stopped",
@@ -260,12 +260,12 @@ fn stop_itself(
             warn(
                 "an old launcher is killed first: asked, it would end its watchdogs before its brains",
             );
-            Pace::Kill
+            StopMode::KillNow
         }
-        Answer::NoChannel if group.ends => Pace::Fleet,
+        Answer::NoChannel if group.ends => StopMode::WholeFleet,
         Answer::Busy(why) if group.ends => {
             warn(&format!("the orchestrator is busy ({why}); it is asked to end in another way"));
-            Pace::Fleet
+            StopMode::WholeFleet
         }
         // It would start again what is stopped without it.
         Answer::Busy(why) => {
@@ -281,11 +281,11 @@ fn stop_itself(
             warn(&format!(
                 "the orchestrator ignores the request ({why}); it is stopped, and the rest directly"
             ));
-            if group.ends { Pace::Full } else { Pace::Kill }
+            if group.ends { StopMode::Escalate } else { StopMode::KillNow }
         }
         // Asked, it would stop more than is meant.
-        Answer::NoChannel => Pace::Kill,
+        Answer::NoChannel => StopMode::KillNow,
     };
     stopping.add(plan.told.iter().filter(|one| !group.ends && is_mine(one)));
-    stopping.stop_those(Role::Orchestrator, pace, &is_mine);
+    stopping.stop_those(Role::Orchestrator, mode, &is_mine);
 }

@@ -1,6 +1,6 @@
 //! The one place from which dry run, prompt and real run get their plan.
 
-use qc_cli::{Exit, Failure, Place, origin};
+use qc_cli::{Exit, Failure, Location, origin};
 use qc_fleet::{Fleet, Scope, Snapshot, StopPlan, plan_now};
 use qc_lock_core::{LockDir, same_account};
 
@@ -19,11 +19,15 @@ pub(crate) struct Planner<'a> {
 type IsMeant<'a> = dyn Fn(&str, Option<&str>, Option<&str>) -> bool + 'a;
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(place: &Place, locks: &'a LockDir, cli: &'a Cli) -> Result<Self, Failure> {
-        let (fleet, trouble) = match place.fleet() {
+    pub(crate) fn new(
+        location: &Location,
+        locks: &'a LockDir,
+        cli: &'a Cli,
+    ) -> Result<Self, Failure> {
+        let (fleet, trouble) = match location.fleet() {
             Ok(fleet) => (fleet, None),
             Err(trouble) => {
-                let root = place.root().or_else(|| locks.path().parent());
+                let root = location.root().or_else(|| locks.path().parent());
                 match root.map(Fleet::without_config) {
                     Some(Ok(fleet)) => (fleet, Some(trouble)),
                     Some(Err(_)) | None => return Err(trouble),

@@ -137,7 +137,7 @@ impl Seen {
 
 /// Writes one line of history for each process of which no orchestrator has written one. A failure
 /// concerns all of them and is reported once.
-pub(crate) fn tell(locks: &LockDir, results: &[Stopped], witness: &Witness) {
+pub(crate) fn record(locks: &LockDir, results: &[Stopped], witness: &Witness) {
     let entries: Vec<Entry> = results
         .iter()
         .filter(|one| !witness.knows(&one.target))

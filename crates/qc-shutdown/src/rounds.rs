@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_cli::Failure;
-use qc_fleet::{Pace, Progress, Role, STOP_ORDER, Snapshot, StopPlan, Stopped, Stopping};
+use qc_fleet::{Progress, Role, STOP_ORDER, Snapshot, StopMode, StopPlan, Stopped, Stopping};
 use qc_lock_core::LockDir;
 
 use crate::display::Display;
@@ -89,7 +89,7 @@ pub(crate) fn stop_everything(
     rounds.make_sure(&mut stopping, &mut told);
     let interrupted = stopping.is_interrupted();
     let results = stopping.finish();
-    records::tell(locks, &results, &witness);
+    records::record(locks, &results, &witness);
     Ok(Done { results, loops: rounds.starters.into_loops(), told, interrupted })
 }
 
@@ -108,9 +108,12 @@ impl Rounds<'_> {
                 break;
             }
             for &role in roles {
-                self.tell_news(stopping, told, Some(role));
+                self.send_changes(stopping, told, Some(role));
                 let is_orchestrator = role == Role::Orchestrator;
-                stopping.stop(role, if is_orchestrator { Pace::Fleet } else { Pace::Full });
+                stopping.stop(
+                    role,
+                    if is_orchestrator { StopMode::WholeFleet } else { StopMode::Escalate },
+                );
             }
             self.look(stopping, told);
             // No watchdog ends before a brain that comes again.
@@ -122,9 +125,9 @@ impl Rounds<'_> {
         }
     }
 
-    fn tell_news(&self, stopping: &mut Stopping<'_>, told: &mut Told, turn: Option<Role>) {
+    fn send_changes(&self, stopping: &mut Stopping<'_>, told: &mut Told, turn: Option<Role>) {
         let lock_dir = self.locks.path();
-        orchestrator::tell_news(stopping, &self.latest, lock_dir, turn, &mut warn, told);
+        orchestrator::send_changes(stopping, &self.latest, lock_dir, turn, &mut warn, told);
     }
 
     fn may_come_again(&self, stopping: &Stopping<'_>) -> bool {
@@ -162,7 +165,7 @@ impl Rounds<'_> {
                 }
                 let has_come = stopping.add(again.targets()) > 0;
                 self.latest = again;
-                self.tell_news(stopping, told, None);
+                self.send_changes(stopping, told, None);
                 has_come
             }
             Err(error) => {

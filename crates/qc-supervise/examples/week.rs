@@ -10,7 +10,7 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use qc_supervise::{Event, Machine, Probe, Settings, Spec};
+use qc_supervise::{Event, Probe, Settings, Spec, Supervisor};
 
 use world::{Nature, World, fleet};
 
@@ -35,15 +35,15 @@ fn main() {
         settings.ready.probe = Probe::Lock;
         settings.restart.max_restarts = u32::MAX;
         settings.heartbeat = Some(qc_supervise::Heartbeat {
-            pulse: qc_supervise::Pulse::Output,
+            source: qc_supervise::HeartbeatSource::Output,
             within: Duration::from_secs(4 * 3600),
         });
         let specs = fleet(accounts, &mut |_| Spec::new(settings.clone()));
         let components = specs.len();
-        let mut machine = Machine::new(specs, 1);
+        let mut supervisor = Supervisor::new(specs, 1);
         let mut world = World::new(vec![nature; components], 1);
         let began = Instant::now();
-        let events = run(&mut machine, &mut world, Event::StartAll, WEEK);
+        let events = run(&mut supervisor, &mut world, Event::StartAll, WEEK);
         let took = began.elapsed();
         let cost = took.as_secs_f64() * 1e9 / events as f64;
         let smallest: f64 = *smallest.get_or_insert(cost);
@@ -56,18 +56,18 @@ fn main() {
     }
 }
 
-/// Lets the machine and the world run on until `end`; returns how many events there were.
-fn run(machine: &mut Machine, world: &mut World, first: Event, end: Duration) -> u64 {
+/// Lets the supervisor and the world run on until `end`; returns how many events there were.
+fn run(supervisor: &mut Supervisor, world: &mut World, first: Event, end: Duration) -> u64 {
     let mut count = 0;
     let mut events = vec![first];
     loop {
         while let Some(event) = events.pop() {
             count += 1;
-            for action in machine.handle(event, world.now) {
+            for action in supervisor.handle(event, world.now) {
                 events.extend(world.perform(&action));
             }
         }
-        let due = machine.next_due();
+        let due = supervisor.next_due();
         let fate = world.next();
         let at = due.into_iter().chain(fate).min().unwrap_or(end);
         if at >= end {

@@ -41,7 +41,7 @@ pub struct View {
     /// Whether its process was started by an earlier supervisor.
     pub adopted: bool,
     /// Which of its lives this is.
-    pub life: u32,
+    pub generation: u32,
     /// Whether its process has stayed up for [`Settings::start_seconds`](crate::Settings::start_seconds).
     pub is_proven: bool,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Component {
     pub(crate) phase: Phase,
     /// When the phase began.
     pub(crate) since: Duration,
-    pub(crate) life: u32,
+    pub(crate) generation: u32,
     pub(crate) restarts: Restarts,
     pub(crate) adopted: bool,
     /// Whether its process has stayed up for its `start_seconds`.
@@ -164,7 +164,7 @@ impl Component {
             spec,
             phase: Phase::Resting(Rest::Stopped),
             since: now,
-            life: 0,
+            generation: 0,
             restarts: Restarts::default(),
             adopted: false,
             is_proven: false,
@@ -226,7 +226,7 @@ impl Component {
             since: self.since,
             restarts: self.restarts.total(),
             adopted: self.adopted && self.is_live(),
-            life: self.life,
+            generation: self.generation,
             is_proven: self.is_proven && self.is_live(),
         }
     }

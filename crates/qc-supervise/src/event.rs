@@ -1,16 +1,16 @@
-//! The machine's events and actions.
+//! The supervisor's events and actions.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Note, Spec};
+use crate::{Spec, SupervisorEvent};
 
 /// A component, by the place in which it was added. Never given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
 
-/// An event. An event about a process carries the *life* that [`Action::Spawn`] gave it: events of
-/// an earlier life are ignored.
+/// An event. An event about a process carries the *generation* that [`Action::Spawn`] gave it: events of
+/// an earlier generation are ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// All that does not run is to be started, in order.
@@ -37,15 +37,15 @@ pub enum Event {
     Started {
         /// The component.
         id: Id,
-        /// Its life.
-        life: u32,
+        /// Its generation.
+        generation: u32,
     },
     /// The process could not be started.
     NotStarted {
         /// The component.
         id: Id,
-        /// Its life.
-        life: u32,
+        /// Its generation.
+        generation: u32,
         /// Why.
         why: NotStarted,
     },
@@ -53,36 +53,36 @@ pub enum Event {
     Unblocked {
         /// The component.
         id: Id,
-        /// The life that could not be started.
-        life: u32,
+        /// The generation that could not be started.
+        generation: u32,
     },
     /// Its probe says that it is ready.
     Ready {
         /// The component.
         id: Id,
-        /// Its life.
-        life: u32,
+        /// Its generation.
+        generation: u32,
     },
     /// [`Action::Look`] has found a sign of life.
-    Pulse {
+    Heartbeat {
         /// The component.
         id: Id,
-        /// Its life.
-        life: u32,
+        /// Its generation.
+        generation: u32,
     },
     /// [`Action::Look`] has found none since the last time.
     Silent {
         /// The component.
         id: Id,
-        /// Its life.
-        life: u32,
+        /// Its generation.
+        generation: u32,
     },
     /// The process has ended.
     Exited {
         /// The component.
         id: Id,
-        /// Its life.
-        life: u32,
+        /// Its generation.
+        generation: u32,
         /// How.
         exit: Exit,
     },
@@ -144,12 +144,12 @@ pub enum Change {
 /// An action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Start the component's process; its news are to carry this life.
+    /// Start the component's process; its news are to carry this generation.
     Spawn {
         /// The component.
         id: Id,
-        /// Its life.
-        life: u32,
+        /// Its generation.
+        generation: u32,
     },
     /// Ask its process to stop.
     Ask {
@@ -160,16 +160,16 @@ pub enum Action {
     },
     /// End its process.
     Kill(Id),
-    /// See whether it has given a sign of life, and answer with [`Event::Pulse`] or
+    /// See whether it has given a sign of life, and answer with [`Event::Heartbeat`] or
     /// [`Event::Silent`].
     Look {
         /// The component.
         id: Id,
-        /// Its life.
-        life: u32,
+        /// Its generation.
+        generation: u32,
     },
     /// Write down, and tell, what happened.
-    Say(Id, Note),
+    Say(Id, SupervisorEvent),
     /// The component is gone for good; its id means nothing any more.
     Forget(Id),
 }

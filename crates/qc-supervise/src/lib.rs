@@ -3,40 +3,40 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use qc_supervise::{Action, Event, Exit, Id, Machine, Settings, Spec};
+//! use qc_supervise::{Action, Event, Exit, Id, Supervisor, Settings, Spec};
 //!
-//! let mut machine = Machine::new(vec![Spec::new(Settings::default())], 1);
+//! let mut supervisor = Supervisor::new(vec![Spec::new(Settings::default())], 1);
 //! let brain = Id(0);
-//! let actions = machine.handle(Event::StartAll, Duration::ZERO);
-//! assert_eq!(actions, [Action::Spawn { id: brain, life: 1 }]);
-//! machine.handle(Event::Started { id: brain, life: 1 }, Duration::ZERO);
+//! let actions = supervisor.handle(Event::StartAll, Duration::ZERO);
+//! assert_eq!(actions, [Action::Spawn { id: brain, generation: 1 }]);
+//! supervisor.handle(Event::Started { id: brain, generation: 1 }, Duration::ZERO);
 //!
 //! // It crashes, and is started again.
-//! let crash = Event::Exited { id: brain, life: 1, exit: Exit::Code(1) };
-//! let actions = machine.handle(crash, Duration::from_secs(5));
-//! assert_eq!(actions.last(), Some(&Action::Spawn { id: brain, life: 2 }));
+//! let crash = Event::Exited { id: brain, generation: 1, exit: Exit::Code(1) };
+//! let actions = supervisor.handle(crash, Duration::from_secs(5));
+//! assert_eq!(actions.last(), Some(&Action::Spawn { id: brain, generation: 2 }));
 //! ```
 
 #![forbid(unsafe_code)]
 
-mod agenda;
 mod component;
 mod event;
-mod machine;
-mod note;
 mod policy;
 mod random;
 mod settings;
 mod spec;
 mod start_queue;
 mod stop_queue;
+mod supervisor;
+mod supervisor_event;
+mod timers;
 
 pub use component::{State, View};
 pub use event::{Action, Change, Event, Exit, Id, NotStarted};
-pub use machine::Machine;
-pub use note::{Cause, LOCK_HELD, Note, Reason, seconds};
 pub use settings::{
-    Heartbeat, Probe, Pulse, Readiness, RestartDelay, RestartPolicy, RestartWhen, Settings,
-    WhenUnguarded,
+    Heartbeat, HeartbeatSource, Probe, Readiness, RestartDelay, RestartPolicy, RestartWhen,
+    Settings, WhenUnguarded,
 };
 pub use spec::Spec;
+pub use supervisor::Supervisor;
+pub use supervisor_event::{Cause, LOCK_HELD, Reason, SupervisorEvent, seconds};

@@ -92,14 +92,14 @@ pub enum Probe {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heartbeat {
     /// The source of the heartbeat.
-    pub pulse: Pulse,
+    pub source: HeartbeatSource,
     /// The longest silence; after that it counts as hung.
     pub within: Duration,
 }
 
 /// The sign of life of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pulse {
+pub enum HeartbeatSource {
     /// It writes this file anew.
     File(PathBuf),
     /// It prints something.

@@ -1,4 +1,4 @@
-//! A component as the machine knows it.
+//! A component as the supervisor knows it.
 
 use std::sync::Arc;
 use std::time::Duration;

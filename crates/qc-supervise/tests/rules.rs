@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use qc_supervise::{
-    Action, Cause, Event, Exit, Heartbeat, Id, Machine, NotStarted, Note, Pulse, Reason, Settings,
-    Spec, State, WhenUnguarded,
+    Action, Cause, Event, Exit, Heartbeat, HeartbeatSource, Id, NotStarted, Reason, Settings, Spec,
+    State, Supervisor, SupervisorEvent, WhenUnguarded,
 };
 
 const WATCHDOG: Id = Id(0);
@@ -20,249 +20,259 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn spawn(id: Id, life: u32) -> Action {
-    Action::Spawn { id, life }
+fn spawn(id: Id, generation: u32) -> Action {
+    Action::Spawn { id, generation }
 }
 
 /// A watchdog and its brain.
-fn pair(change: impl Fn(&mut Settings)) -> Machine {
+fn pair(change: impl Fn(&mut Settings)) -> Supervisor {
     let mut settings = Settings::default();
     change(&mut settings);
     let mut watchdog = Spec::new(settings.clone());
     watchdog.stop_rank = 1;
     let mut brain = Spec::new(settings);
     brain.guard = Some(WATCHDOG);
-    Machine::new(vec![watchdog, brain], 1)
+    Supervisor::new(vec![watchdog, brain], 1)
 }
 
-fn run(machine: &mut Machine, id: Id, life: u32, now: Duration) -> Vec<Action> {
-    machine.handle(Event::Started { id, life }, now)
+fn run(supervisor: &mut Supervisor, id: Id, generation: u32, now: Duration) -> Vec<Action> {
+    supervisor.handle(Event::Started { id, generation }, now)
 }
 
 #[test]
 fn a_brain_waits_for_the_first_second_of_its_watchdog_and_for_no_other() {
-    let mut machine = pair(|_| ());
-    assert_eq!(machine.handle(Event::StartAll, Duration::ZERO), [spawn(WATCHDOG, 1)]);
-    assert_eq!(run(&mut machine, WATCHDOG, 1, Duration::ZERO), []);
-    assert_eq!(machine.view(BRAIN).unwrap().state, State::Waiting(Some(WATCHDOG)));
-    assert_eq!(machine.next_due(), Some(seconds(1)));
-    assert_eq!(machine.handle(Event::Tick, seconds(1)), [spawn(BRAIN, 1)]);
-    run(&mut machine, BRAIN, 1, seconds(1));
-    assert!(machine.view(WATCHDOG).unwrap().is_proven);
-    assert!(!machine.view(BRAIN).unwrap().is_proven);
-    machine.handle(Event::Tick, seconds(2));
-    assert!(machine.view(BRAIN).unwrap().is_proven);
+    let mut supervisor = pair(|_| ());
+    assert_eq!(supervisor.handle(Event::StartAll, Duration::ZERO), [spawn(WATCHDOG, 1)]);
+    assert_eq!(run(&mut supervisor, WATCHDOG, 1, Duration::ZERO), []);
+    assert_eq!(supervisor.view(BRAIN).unwrap().state, State::Waiting(Some(WATCHDOG)));
+    assert_eq!(supervisor.next_due(), Some(seconds(1)));
+    assert_eq!(supervisor.handle(Event::Tick, seconds(1)), [spawn(BRAIN, 1)]);
+    run(&mut supervisor, BRAIN, 1, seconds(1));
+    assert!(supervisor.view(WATCHDOG).unwrap().is_proven);
+    assert!(!supervisor.view(BRAIN).unwrap().is_proven);
+    supervisor.handle(Event::Tick, seconds(2));
+    assert!(supervisor.view(BRAIN).unwrap().is_proven);
 
     // A component that depends on something else than a watchdog does not wait.
     let mut other = Spec::new(Settings::default());
     other.depends_on = vec![Id(0)];
-    let mut machine = Machine::new(vec![Spec::new(Settings::default()), other], 1);
-    machine.handle(Event::StartAll, Duration::ZERO);
-    assert_eq!(run(&mut machine, Id(0), 1, Duration::ZERO), [spawn(Id(1), 1)]);
+    let mut supervisor = Supervisor::new(vec![Spec::new(Settings::default()), other], 1);
+    supervisor.handle(Event::StartAll, Duration::ZERO);
+    assert_eq!(run(&mut supervisor, Id(0), 1, Duration::ZERO), [spawn(Id(1), 1)]);
 }
 
 #[test]
 fn a_watchdog_that_dies_in_its_first_second_lets_no_brain_start() {
-    let mut machine = pair(|_| ());
-    machine.handle(Event::StartAll, Duration::ZERO);
-    run(&mut machine, WATCHDOG, 1, Duration::ZERO);
-    let exited = Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(1) };
-    let actions = machine.handle(exited, millis(900));
+    let mut supervisor = pair(|_| ());
+    supervisor.handle(Event::StartAll, Duration::ZERO);
+    run(&mut supervisor, WATCHDOG, 1, Duration::ZERO);
+    let exited = Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(1) };
+    let actions = supervisor.handle(exited, millis(900));
     assert!(
         !actions.iter().any(|one| matches!(one, Action::Spawn { id: BRAIN, .. })),
         "{actions:?}"
     );
-    // Its next life has a first second of its own.
-    run(&mut machine, WATCHDOG, 2, millis(950));
-    assert_eq!(machine.handle(Event::Tick, millis(1900)), []);
-    assert_eq!(machine.handle(Event::Tick, millis(1950)), [spawn(BRAIN, 1)]);
+    // Its next generation has a first second of its own.
+    run(&mut supervisor, WATCHDOG, 2, millis(950));
+    assert_eq!(supervisor.handle(Event::Tick, millis(1900)), []);
+    assert_eq!(supervisor.handle(Event::Tick, millis(1950)), [spawn(BRAIN, 1)]);
 }
 
 #[test]
 fn an_adopted_watchdog_has_had_its_first_second() {
-    let mut machine = pair(|_| ());
-    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
-    assert_eq!(machine.handle(Event::StartAll, Duration::ZERO), [spawn(BRAIN, 1)]);
+    let mut supervisor = pair(|_| ());
+    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    assert_eq!(supervisor.handle(Event::StartAll, Duration::ZERO), [spawn(BRAIN, 1)]);
 }
 
 #[test]
 fn stopping_a_watchdog_stops_its_brain_first_also_where_that_may_trade_on_without_it() {
-    let mut machine = pair(|settings| settings.when_unguarded = WhenUnguarded::Keep);
-    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
-    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    let mut supervisor = pair(|settings| settings.when_unguarded = WhenUnguarded::Keep);
+    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
     let asked = |id| Action::Ask { id, firmly: false };
-    assert_eq!(machine.handle(Event::Stop(vec![WATCHDOG]), Duration::ZERO), [asked(BRAIN)]);
-    let ended = Event::Exited { id: BRAIN, life: 1, exit: Exit::Code(0) };
-    assert_eq!(machine.handle(ended, seconds(1)).last(), Some(&asked(WATCHDOG)));
-    assert_eq!(machine.view(BRAIN).unwrap().state, State::Stopped);
+    assert_eq!(supervisor.handle(Event::Stop(vec![WATCHDOG]), Duration::ZERO), [asked(BRAIN)]);
+    let ended = Event::Exited { id: BRAIN, generation: 1, exit: Exit::Code(0) };
+    assert_eq!(supervisor.handle(ended, seconds(1)).last(), Some(&asked(WATCHDOG)));
+    assert_eq!(supervisor.view(BRAIN).unwrap().state, State::Stopped);
 }
 
 #[test]
 fn a_brain_lacks_its_watchdog_while_that_rests_or_is_to_stop_and_starts_after_it() {
-    let mut machine = pair(|_| ());
-    assert_eq!((machine.lacks(WATCHDOG), machine.lacks(BRAIN)), (None, Some(WATCHDOG)));
+    let mut supervisor = pair(|_| ());
+    assert_eq!((supervisor.lacks(WATCHDOG), supervisor.lacks(BRAIN)), (None, Some(WATCHDOG)));
     let mut ids = [BRAIN, WATCHDOG];
-    machine.sort_by_need(&mut ids);
+    supervisor.sort_by_need(&mut ids);
     assert_eq!(ids, [WATCHDOG, BRAIN]);
-    machine.handle(Event::Start(WATCHDOG), Duration::ZERO);
-    assert_eq!(machine.lacks(BRAIN), None, "it is only not ready yet");
-    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
-    machine.handle(Event::Stop(vec![WATCHDOG]), Duration::ZERO);
-    assert_eq!(machine.lacks(BRAIN), Some(WATCHDOG));
+    supervisor.handle(Event::Start(WATCHDOG), Duration::ZERO);
+    assert_eq!(supervisor.lacks(BRAIN), None, "it is only not ready yet");
+    supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    supervisor.handle(Event::Stop(vec![WATCHDOG]), Duration::ZERO);
+    assert_eq!(supervisor.lacks(BRAIN), Some(WATCHDOG));
 }
 
 #[test]
 fn a_brain_that_may_trade_on_does_so_when_its_watchdog_is_given_up() {
-    let mut machine = pair(|settings| {
+    let mut supervisor = pair(|settings| {
         settings.when_unguarded = WhenUnguarded::Keep;
         settings.restart.max_restarts = 0;
     });
-    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
-    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
-    machine.handle(Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(1) }, seconds(1));
-    assert!(matches!(machine.view(WATCHDOG).unwrap().state, State::GaveUp(Reason::TooOften(..))));
-    assert_eq!(machine.view(BRAIN).unwrap().state, State::Running);
+    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    supervisor
+        .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(1) }, seconds(1));
+    assert!(matches!(
+        supervisor.view(WATCHDOG).unwrap().state,
+        State::GaveUp(Reason::TooOften(..))
+    ));
+    assert_eq!(supervisor.view(BRAIN).unwrap().state, State::Running);
 }
 
-/// A machine with one component that is to give a sign of life every 60 s.
+/// A supervisor with one component that is to give a sign of life every 60 s.
 #[test]
 fn what_was_given_up_and_is_asked_to_stop_is_stopped() {
-    let mut machine = pair(|settings| {
+    let mut supervisor = pair(|settings| {
         settings.when_unguarded = WhenUnguarded::Keep;
         settings.restart.max_restarts = 0;
     });
-    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
-    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
-    machine.handle(Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(1) }, seconds(1));
-    let actions = machine.handle(Event::Stop(vec![WATCHDOG]), seconds(2));
-    assert!(actions.contains(&Action::Say(WATCHDOG, Note::Dismissed)), "{actions:?}");
-    assert_eq!(machine.view(WATCHDOG).unwrap().state, State::Stopped);
-    assert_eq!(machine.view(BRAIN).unwrap().state, State::Stopping);
-    assert!(!machine.is_over(), "it can be started again");
+    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    supervisor
+        .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(1) }, seconds(1));
+    let actions = supervisor.handle(Event::Stop(vec![WATCHDOG]), seconds(2));
+    assert!(actions.contains(&Action::Say(WATCHDOG, SupervisorEvent::Dismissed)), "{actions:?}");
+    assert_eq!(supervisor.view(WATCHDOG).unwrap().state, State::Stopped);
+    assert_eq!(supervisor.view(BRAIN).unwrap().state, State::Stopping);
+    assert!(!supervisor.is_over(), "it can be started again");
 
     // A launcher that ends leaves in view what was given up.
-    let mut machine = pair(|settings| settings.restart.max_restarts = 0);
-    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
-    machine.handle(Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(1) }, seconds(1));
-    machine.handle(Event::StopAll { limit: None }, seconds(2));
-    assert!(matches!(machine.view(WATCHDOG).unwrap().state, State::GaveUp(_)));
+    let mut supervisor = pair(|settings| settings.restart.max_restarts = 0);
+    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    supervisor
+        .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(1) }, seconds(1));
+    supervisor.handle(Event::StopAll { limit: None }, seconds(2));
+    assert!(matches!(supervisor.view(WATCHDOG).unwrap().state, State::GaveUp(_)));
 }
 
-fn beating() -> (Machine, Duration) {
-    let heartbeat = Some(Heartbeat { pulse: Pulse::Output, within: seconds(60) });
+fn beating() -> (Supervisor, Duration) {
+    let heartbeat = Some(Heartbeat { source: HeartbeatSource::Output, within: seconds(60) });
     let settings = Settings { heartbeat, ..Settings::default() };
-    let mut machine = Machine::new(vec![Spec::new(settings)], 1);
-    machine.handle(Event::StartAll, Duration::ZERO);
-    run(&mut machine, Id(0), 1, Duration::ZERO);
-    machine.handle(Event::Tick, seconds(1));
-    (machine, Duration::ZERO)
+    let mut supervisor = Supervisor::new(vec![Spec::new(settings)], 1);
+    supervisor.handle(Event::StartAll, Duration::ZERO);
+    run(&mut supervisor, Id(0), 1, Duration::ZERO);
+    supervisor.handle(Event::Tick, seconds(1));
+    (supervisor, Duration::ZERO)
 }
 
-/// Lets the machine look, and answers that there was no sign of life; returns what follows.
-fn look_in_vain(machine: &mut Machine, at: Duration) -> Vec<Action> {
-    let look = Action::Look { id: Id(0), life: 1 };
-    assert_eq!(machine.handle(Event::Tick, at), [look], "{at:?}");
-    machine.handle(Event::Silent { id: Id(0), life: 1 }, at)
+/// Lets the supervisor look, and answers that there was no sign of life; returns what follows.
+fn look_in_vain(supervisor: &mut Supervisor, at: Duration) -> Vec<Action> {
+    let look = Action::Look { id: Id(0), generation: 1 };
+    assert_eq!(supervisor.handle(Event::Tick, at), [look], "{at:?}");
+    supervisor.handle(Event::Silent { id: Id(0), generation: 1 }, at)
 }
 
 #[test]
 fn a_silence_counts_as_far_as_looks_have_found_it() {
-    let (mut machine, _) = beating();
+    let (mut supervisor, _) = beating();
     for look in 1..4 {
-        assert_eq!(look_in_vain(&mut machine, seconds(15 * look)), []);
+        assert_eq!(look_in_vain(&mut supervisor, seconds(15 * look)), []);
     }
-    let actions = look_in_vain(&mut machine, seconds(60));
-    assert_eq!(actions[0], Action::Say(Id(0), Note::Hung(seconds(60))));
+    let actions = look_in_vain(&mut supervisor, seconds(60));
+    assert_eq!(actions[0], Action::Say(Id(0), SupervisorEvent::Hung(seconds(60))));
 }
 
 #[test]
 fn a_machine_that_slept_has_seen_no_silence() {
-    let (mut machine, _) = beating();
-    assert_eq!(look_in_vain(&mut machine, seconds(15)), []);
+    let (mut supervisor, _) = beating();
+    assert_eq!(look_in_vain(&mut supervisor, seconds(15)), []);
     // The clock has gone on for a night, and no program has.
     let night = seconds(8 * 3600);
-    assert_eq!(look_in_vain(&mut machine, night), []);
-    assert_eq!(look_in_vain(&mut machine, night + seconds(15)), []);
-    let look = Action::Look { id: Id(0), life: 1 };
-    assert_eq!(machine.handle(Event::Tick, night + seconds(30)), [look]);
-    assert_eq!(machine.handle(Event::Pulse { id: Id(0), life: 1 }, night + seconds(30)), []);
-    assert_eq!(machine.view(Id(0)).unwrap().state, State::Running);
+    assert_eq!(look_in_vain(&mut supervisor, night), []);
+    assert_eq!(look_in_vain(&mut supervisor, night + seconds(15)), []);
+    let look = Action::Look { id: Id(0), generation: 1 };
+    assert_eq!(supervisor.handle(Event::Tick, night + seconds(30)), [look]);
+    assert_eq!(
+        supervisor.handle(Event::Heartbeat { id: Id(0), generation: 1 }, night + seconds(30)),
+        []
+    );
+    assert_eq!(supervisor.view(Id(0)).unwrap().state, State::Running);
 }
 
 #[test]
 fn a_full_disk_never_makes_a_component_given_up() {
     let mut settings = Settings::default();
     settings.restart.max_restarts = 0;
-    let mut machine = Machine::new(vec![Spec::new(settings)], 1);
-    machine.handle(Event::StartAll, Duration::ZERO);
+    let mut supervisor = Supervisor::new(vec![Spec::new(settings)], 1);
+    supervisor.handle(Event::StartAll, Duration::ZERO);
     let mut now = Duration::ZERO;
-    for (life, pause) in (1..).zip([1, 2, 4, 8, 16, 32, 60, 60]) {
+    for (generation, pause) in (1..).zip([1, 2, 4, 8, 16, 32, 60, 60]) {
         let why = NotStarted::NotNow("no space left".into());
-        let actions = machine.handle(Event::NotStarted { id: Id(0), life, why }, now);
+        let actions = supervisor.handle(Event::NotStarted { id: Id(0), generation, why }, now);
         assert!(
-            matches!(&actions[..], [Action::Say(_, Note::Restarting(_, wait))] if *wait == seconds(pause)),
+            matches!(&actions[..], [Action::Say(_, SupervisorEvent::Restarting(_, wait))] if *wait == seconds(pause)),
             "{actions:?}"
         );
         now += seconds(pause);
-        assert_eq!(machine.handle(Event::Tick, now), [spawn(Id(0), life + 1)]);
+        assert_eq!(supervisor.handle(Event::Tick, now), [spawn(Id(0), generation + 1)]);
     }
-    run(&mut machine, Id(0), 9, now);
-    assert_eq!(machine.view(Id(0)).unwrap().state, State::Running);
-    assert_eq!(machine.view(Id(0)).unwrap().restarts, 0);
+    run(&mut supervisor, Id(0), 9, now);
+    assert_eq!(supervisor.view(Id(0)).unwrap().state, State::Running);
+    assert_eq!(supervisor.view(Id(0)).unwrap().restarts, 0);
 }
 
 #[test]
 fn what_was_killed_is_told_as_killed_whatever_its_exit_code_says() {
     let settings = Settings { stop_timeout: seconds(4), ..Settings::default() };
-    let mut machine = Machine::new(vec![Spec::new(settings)], 1);
-    machine.handle(Event::Adopted(Id(0)), Duration::ZERO);
-    machine.handle(Event::Stop(vec![Id(0)]), Duration::ZERO);
-    machine.handle(Event::Tick, seconds(3));
-    assert!(machine.handle(Event::Tick, seconds(4)).contains(&Action::Kill(Id(0))));
+    let mut supervisor = Supervisor::new(vec![Spec::new(settings)], 1);
+    supervisor.handle(Event::Adopted(Id(0)), Duration::ZERO);
+    supervisor.handle(Event::Stop(vec![Id(0)]), Duration::ZERO);
+    supervisor.handle(Event::Tick, seconds(3));
+    assert!(supervisor.handle(Event::Tick, seconds(4)).contains(&Action::Kill(Id(0))));
     // Windows knows no signals.
-    let exited = Event::Exited { id: Id(0), life: 1, exit: Exit::Code(1) };
-    let actions = machine.handle(exited, seconds(4));
-    assert!(matches!(actions[0], Action::Say(_, Note::EndedByKill(_))), "{actions:?}");
+    let exited = Event::Exited { id: Id(0), generation: 1, exit: Exit::Code(1) };
+    let actions = supervisor.handle(exited, seconds(4));
+    assert!(matches!(actions[0], Action::Say(_, SupervisorEvent::EndedByKill(_))), "{actions:?}");
 }
 
 /// A pair of which the brain has survived its kill, in a stop of everything.
-fn survivor() -> Machine {
-    let mut machine = pair(|settings| settings.stop_timeout = seconds(4));
-    machine.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
-    machine.handle(Event::Adopted(BRAIN), Duration::ZERO);
-    machine.handle(Event::StopAll { limit: None }, Duration::ZERO);
+fn survivor() -> Supervisor {
+    let mut supervisor = pair(|settings| settings.stop_timeout = seconds(4));
+    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    supervisor.handle(Event::StopAll { limit: None }, Duration::ZERO);
     for second in [3, 4] {
-        machine.handle(Event::Tick, seconds(second));
+        supervisor.handle(Event::Tick, seconds(second));
     }
-    assert!(!machine.is_over());
-    let actions = machine.handle(Event::Tick, seconds(9));
-    let expected = [(BRAIN, Note::Survived), (WATCHDOG, Note::Kept(BRAIN))];
-    assert_eq!(actions, expected.map(|(id, note)| Action::Say(id, note)));
-    machine
+    assert!(!supervisor.is_over());
+    let actions = supervisor.handle(Event::Tick, seconds(9));
+    let expected = [(BRAIN, SupervisorEvent::Survived), (WATCHDOG, SupervisorEvent::Kept(BRAIN))];
+    assert_eq!(actions, expected.map(|(id, supervisor_event)| Action::Say(id, supervisor_event)));
+    supervisor
 }
 
 #[test]
 fn a_watchdog_is_not_stopped_while_its_brain_survives_its_kill() {
-    let mut machine = survivor();
-    assert!(machine.is_over(), "nothing more can be done");
+    let mut supervisor = survivor();
+    assert!(supervisor.is_over(), "nothing more can be done");
     for id in [WATCHDOG, BRAIN] {
-        assert_eq!(machine.view(id).unwrap().state, State::Stopping, "{id:?}");
+        assert_eq!(supervisor.view(id).unwrap().state, State::Stopping, "{id:?}");
     }
     // Asked once more, it stays as it is.
-    assert_eq!(machine.handle(Event::StopAll { limit: None }, seconds(10)), []);
-    assert_eq!(machine.handle(Event::Stop(vec![WATCHDOG]), seconds(11)), []);
-    assert!(machine.is_over());
+    assert_eq!(supervisor.handle(Event::StopAll { limit: None }, seconds(10)), []);
+    assert_eq!(supervisor.handle(Event::Stop(vec![WATCHDOG]), seconds(11)), []);
+    assert!(supervisor.is_over());
 }
 
 #[test]
 fn a_watchdog_is_stopped_once_a_brain_that_survived_its_kill_has_ended() {
-    let mut machine = survivor();
-    let exited = Event::Exited { id: BRAIN, life: 1, exit: Exit::Signal(9) };
-    let actions = machine.handle(exited, seconds(12));
+    let mut supervisor = survivor();
+    let exited = Event::Exited { id: BRAIN, generation: 1, exit: Exit::Signal(9) };
+    let actions = supervisor.handle(exited, seconds(12));
     assert_eq!(actions.last(), Some(&Action::Ask { id: WATCHDOG, firmly: false }));
-    assert!(!machine.is_over());
-    machine.handle(Event::Exited { id: WATCHDOG, life: 1, exit: Exit::Code(0) }, seconds(13));
-    assert!(machine.is_over());
+    assert!(!supervisor.is_over());
+    supervisor
+        .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(0) }, seconds(13));
+    assert!(supervisor.is_over());
 }
 
 #[test]
@@ -281,34 +291,34 @@ fn an_exit_code_that_means_a_command_was_not_found_says_so() {
 
 #[test]
 fn what_is_withheld_runs_on_and_is_not_started_again_until_someone_starts_it() {
-    let ended = |exit| Event::Exited { id: BRAIN, life: 1, exit };
+    let ended = |exit| Event::Exited { id: BRAIN, generation: 1, exit };
     let begin = || {
-        let mut machine = pair(|settings| settings.start_seconds = Duration::ZERO);
-        machine.handle(Event::StartAll, Duration::ZERO);
-        run(&mut machine, WATCHDOG, 1, Duration::ZERO);
-        run(&mut machine, BRAIN, 1, Duration::ZERO);
-        assert_eq!(machine.handle(Event::Withhold(vec![BRAIN]), seconds(1)), []);
-        assert_eq!(machine.view(BRAIN).unwrap().state, State::Running);
-        machine
+        let mut supervisor = pair(|settings| settings.start_seconds = Duration::ZERO);
+        supervisor.handle(Event::StartAll, Duration::ZERO);
+        run(&mut supervisor, WATCHDOG, 1, Duration::ZERO);
+        run(&mut supervisor, BRAIN, 1, Duration::ZERO);
+        assert_eq!(supervisor.handle(Event::Withhold(vec![BRAIN]), seconds(1)), []);
+        assert_eq!(supervisor.view(BRAIN).unwrap().state, State::Running);
+        supervisor
     };
     for exit in [Exit::Code(0), Exit::Code(3), Exit::Signal(11)] {
-        let mut machine = begin();
-        let said = machine.handle(ended(exit), seconds(2));
-        assert_eq!(said, [Action::Say(BRAIN, Note::Withheld(exit))]);
-        assert_eq!(machine.view(BRAIN).unwrap().state, State::Stopped);
-        assert_eq!(machine.handle(Event::Tick, seconds(900)), []);
-        assert!(!machine.is_over(), "it can be started by hand");
-        assert_eq!(machine.handle(Event::Start(BRAIN), seconds(901)), [spawn(BRAIN, 2)]);
+        let mut supervisor = begin();
+        let said = supervisor.handle(ended(exit), seconds(2));
+        assert_eq!(said, [Action::Say(BRAIN, SupervisorEvent::Withheld(exit))]);
+        assert_eq!(supervisor.view(BRAIN).unwrap().state, State::Stopped);
+        assert_eq!(supervisor.handle(Event::Tick, seconds(900)), []);
+        assert!(!supervisor.is_over(), "it can be started by hand");
+        assert_eq!(supervisor.handle(Event::Start(BRAIN), seconds(901)), [spawn(BRAIN, 2)]);
     }
     // Wanted again before it has ended, it is restarted as ever.
-    let mut machine = begin();
-    machine.handle(Event::Start(BRAIN), seconds(2));
-    machine.handle(ended(Exit::Code(3)), seconds(3));
-    machine.handle(Event::Tick, seconds(900));
-    assert_eq!(machine.view(BRAIN).unwrap().life, 2);
+    let mut supervisor = begin();
+    supervisor.handle(Event::Start(BRAIN), seconds(2));
+    supervisor.handle(ended(Exit::Code(3)), seconds(3));
+    supervisor.handle(Event::Tick, seconds(900));
+    assert_eq!(supervisor.view(BRAIN).unwrap().generation, 2);
     // A component that does not run comes to rest at once.
-    let mut machine = pair(|_| ());
-    machine.handle(Event::StartAll, Duration::ZERO);
-    machine.handle(Event::Withhold(vec![BRAIN]), Duration::ZERO);
-    assert_eq!(machine.view(BRAIN).unwrap().state, State::Stopped);
+    let mut supervisor = pair(|_| ());
+    supervisor.handle(Event::StartAll, Duration::ZERO);
+    supervisor.handle(Event::Withhold(vec![BRAIN]), Duration::ZERO);
+    assert_eq!(supervisor.view(BRAIN).unwrap().state, State::Stopped);
 }

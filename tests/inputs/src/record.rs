@@ -1,6 +1,6 @@
 //! The record of a lock.
 
-use qc_lock_core::Reading;
+use qc_lock_core::ParsedRecord;
 use serde_json::json;
 
 /// The most bytes that a record has.
@@ -10,27 +10,31 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads `bytes` as a record.
 pub fn any_record(bytes: &[u8]) {
-    let reading = Reading::from_bytes(bytes);
-    assert_eq!(reading, Reading::from_bytes(bytes), "it is read differently each time");
+    let reading = ParsedRecord::from_bytes(bytes);
+    assert_eq!(reading, ParsedRecord::from_bytes(bytes), "it is read differently each time");
     if bytes.len() > LIMIT {
-        assert!(matches!(reading, Reading::Corrupt(_)), "a large one is read");
+        assert!(matches!(reading, ParsedRecord::Corrupt(_)), "a large one is read");
     }
     match &reading {
-        Reading::Corrupt(why) => {
+        ParsedRecord::Corrupt(why) => {
             let is_one_line = !why.is_empty() && !why.contains(char::is_control);
             assert!(is_one_line, "that is no line: {why:?}");
         }
-        Reading::Hidden(why) => panic!("bytes that are there are hidden: {why}"),
-        Reading::Record(record) => {
+        ParsedRecord::Hidden(why) => panic!("bytes that are there are hidden: {why}"),
+        ParsedRecord::Record(record) => {
             assert!(record.pid > 0, "pid 0");
             assert_eq!(record.identity().pid, record.pid);
             let written = serde_json::to_vec_pretty(record).expect("a record is JSON");
             // Escapes can make what is written again longer.
             if written.len() <= LIMIT {
-                assert_eq!(Reading::from_bytes(&written), reading, "it does not survive writing");
+                assert_eq!(
+                    ParsedRecord::from_bytes(&written),
+                    reading,
+                    "it does not survive writing"
+                );
             }
         }
-        Reading::Old(record) => {
+        ParsedRecord::Old(record) => {
             assert!(record.pid > 0, "pid 0");
             let written = json!({
                 "pid": record.pid,
@@ -41,25 +45,29 @@ pub fn any_record(bytes: &[u8]) {
             });
             let written = written.to_string().into_bytes();
             if written.len() <= LIMIT {
-                assert_eq!(Reading::from_bytes(&written), reading, "it does not survive writing");
+                assert_eq!(
+                    ParsedRecord::from_bytes(&written),
+                    reading,
+                    "it does not survive writing"
+                );
             }
         }
     }
-    if !matches!(reading, Reading::Corrupt(_)) {
+    if !matches!(reading, ParsedRecord::Corrupt(_)) {
         check_spellings(bytes, &reading);
     }
 }
 
 /// A record that says who holds the lock says so also behind a mark and before blanks, but no
 /// longer if it is cut off.
-fn check_spellings(bytes: &[u8], reading: &Reading) {
+fn check_spellings(bytes: &[u8], reading: &ParsedRecord) {
     if !bytes.starts_with(BYTE_ORDER_MARK) {
         let marked = [BYTE_ORDER_MARK, bytes, b" \r\n"].concat();
         if marked.len() <= LIMIT {
-            assert_eq!(Reading::from_bytes(&marked), *reading, "a mark changes it");
+            assert_eq!(ParsedRecord::from_bytes(&marked), *reading, "a mark changes it");
         }
     }
     let whole = bytes.trim_ascii_end();
-    let cut = Reading::from_bytes(&whole[..whole.len() - 1]);
-    assert!(matches!(cut, Reading::Corrupt(_)), "it is read although it is cut off: {cut:?}");
+    let cut = ParsedRecord::from_bytes(&whole[..whole.len() - 1]);
+    assert!(matches!(cut, ParsedRecord::Corrupt(_)), "it is read although it is cut off: {cut:?}");
 }

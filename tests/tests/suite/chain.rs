@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::tools;
 
 /// How long a process may take to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A brain that notes its pid. Ctrl-C does nothing where its second word is `deaf`.
 const BRAIN: &str = "# stand-in: start interpreter
@@ -127,7 +127,7 @@ impl Folder {
     fn await_account(&self) {
         let begun = Instant::now();
         while self.ask_elsewhere() != 0 {
-            assert!(begun.elapsed() < PATIENCE, "the account is held");
+            assert!(begun.elapsed() < TIMEOUT, "the account is held");
         }
     }
 
@@ -170,7 +170,7 @@ fn kill(identity: &Identity) {
 #[track_caller]
 fn await_end(identity: &Identity) {
     if let Ok(Some(process)) = Process::open(identity) {
-        wait_any(&[&process], PATIENCE).unwrap();
+        wait_any(&[&process], TIMEOUT).unwrap();
     }
     assert_eq!(liveness(identity), Liveness::Dead);
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use qc_logs::{Format, Journal, Keeper, Level, Line, LogFolder, LogName, Retention, Settings, cut};
+use qc_logs::{
+    Format, Journal, Level, Line, LogFolder, LogJanitor, LogName, Retention, Settings, rotate,
+};
 use qc_process::{Console, Output, Spawn};
 use qc_tests::{Program, SampleFleet, python, section};
 use serde_json::json;
@@ -32,13 +34,13 @@ fn a_log_is_shown_and_followed_while_it_is_cut_and_started_anew() {
     let mut reader =
         Program::start(&tool, &["logs", "BRAIN_A", "-f", "-n", "1"], fleet.root(), &[], |_| ());
     reader.wait_for("three é");
-    let settings = Settings { cut_at: Some(64 * 1024), retention: Retention::default() };
-    let (cut, cuts) = std::sync::mpsc::channel();
-    let keeper = Keeper::start(folder.clone(), settings, move |line| {
-        cut.send(line.to_owned()).expect("the test listens");
+    let settings = Settings { rotate_at: Some(64 * 1024), retention: Retention::default() };
+    let (rotate, cuts) = std::sync::mpsc::channel();
+    let janitor = LogJanitor::start(folder.clone(), settings, move |line| {
+        rotate.send(line.to_owned()).expect("the test listens");
     });
-    let keeper = keeper.expect("it can be started");
-    keeper.changed(vec![path.clone()], Vec::new());
+    let janitor = janitor.expect("it can be started");
+    janitor.changed(vec![path.clone()], Vec::new());
     writer.write_all(&b"a long line\n".repeat(10_000)).expect("it can be written");
     writer.write_all(b"before the cut\n").expect("it can be written");
     let line = cuts.recv().expect("the log is cut");
@@ -78,9 +80,10 @@ fn a_child_that_is_cut_while_it_writes_loses_nothing_it_need_not_lose() {
     let (mut cuts, mut lost) = (0, 0);
     while !writer.is_finished() {
         if fs::metadata(&path).expect("it is there").len() > 32 * 1024 {
-            let cut = cut(&folder, &name).expect("it can be cut").expect("there is something");
+            let rotate =
+                rotate(&folder, &name).expect("it can be cut").expect("there is something");
             cuts += 1;
-            lost += cut.lost;
+            lost += rotate.lost;
         }
     }
     assert!(writer.join().expect("it ended").success());
@@ -153,7 +156,7 @@ fn a_full_disk_stops_nobody_from_speaking() {
 
     let folder = LogFolder::new(disk.join("logs"));
     let journal = Journal::open(&folder, Format::Json, false).expect("there is room yet");
-    let say = |text: &str| journal.say(&Line::new(Level::Info, "test", text));
+    let say = |text: &str| journal.log(&Line::new(Level::Info, "test", text));
     say("first");
     let filler = disk.join("filler");
     let error = io::copy(&mut io::repeat(0), &mut File::create(&filler).expect("room for a name"));

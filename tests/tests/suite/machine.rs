@@ -400,7 +400,7 @@ mod namespaces {
     use std::path::Path;
 
     use super::*;
-    use crate::hostile::wrapped;
+    use crate::lock_dir_faults::wrapped;
 
     /// Lets `who` ask in the second folder, as the last words of `wrapper`.
     fn ask_in(two: &TwoFolders, who: Speaker, wrapper: &[&str], python: &Path) -> Finished {

@@ -35,7 +35,7 @@ mod drop_in;
 // The day of a fleet: start, duplicates, crashes, stop.
 mod fleet;
 // A lock directory with foreign things, links, other users, scanners.
-mod hostile;
+mod lock_dir_faults;
 // What a tool inherits from its parent: signals, a limit for files.
 #[cfg(unix)]
 mod inherited;

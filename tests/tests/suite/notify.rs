@@ -8,13 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_fleet::NotifyEvent;
-use qc_notify::{Limits, Notice, Notifier, Settings};
+use qc_notify::{Limits, Notification, Notifier, Settings};
 use serde_json::Value;
 
 use crate::tools;
 
 /// The longest that anything may take here.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How the server treats a request.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,7 @@ impl Server {
 
     /// Returns the first line and the body of the next request.
     pub(crate) fn next(&self) -> (String, Value) {
-        self.requests.recv_timeout(PATIENCE).expect("a request in time")
+        self.requests.recv_timeout(TIMEOUT).expect("a request in time")
     }
 }
 
@@ -105,8 +105,8 @@ fn notifier(change: impl FnOnce(&mut Settings)) -> (Notifier, Receiver<String>) 
     (Notifier::new(&settings, tell).expect("the address is one"), lines)
 }
 
-fn crash(component: &str) -> Notice {
-    Notice::new(NotifyEvent::Crash, component, "it ended with exit code 1")
+fn crash(component: &str) -> Notification {
+    Notification::new(NotifyEvent::Crash, component, "it ended with exit code 1")
         .account(Some("1000001".into()))
         .pid(Some(7))
 }
@@ -119,7 +119,7 @@ fn a_server_gets_each_event_as_json() {
         settings.events = vec![NotifyEvent::Crash];
     });
     assert!(!notifier.wants(NotifyEvent::Stopped));
-    notifier.send(Notice::new(NotifyEvent::Stopped, "BRAIN_A", "not wanted"));
+    notifier.send(Notification::new(NotifyEvent::Stopped, "BRAIN_A", "not wanted"));
     notifier.send(crash("BRAIN_A"));
     let (line, body) = server.next();
     assert_eq!(line, "post /secret-path http/1.1");
@@ -127,7 +127,7 @@ fn a_server_gets_each_event_as_json() {
     assert_eq!(body["component"], "BRAIN_A");
     assert_eq!(body["account"], "****001");
     assert_eq!(body["text"], "it ended with exit code 1");
-    assert_eq!(notifier.finish(PATIENCE), 0);
+    assert_eq!(notifier.finish(TIMEOUT), 0);
     assert_eq!(lines.iter().count(), 0);
 }
 
@@ -142,7 +142,7 @@ fn a_server_that_fails_is_tried_again_until_it_works() {
     notifier.send(crash("BRAIN_B"));
     let (_, body) = server.next();
     assert_eq!((&body["component"], &body["dropped"]), (&"BRAIN_B".into(), &0.into()));
-    assert_eq!(notifier.finish(PATIENCE), 0);
+    assert_eq!(notifier.finish(TIMEOUT), 0);
     assert_eq!(lines.iter().count(), 0);
 }
 
@@ -157,26 +157,26 @@ fn what_can_not_be_told_is_said_without_the_secret() {
         let (notifier, lines) =
             notifier(|settings| settings.webhook = Some(server.address.clone()));
         notifier.send(crash("BRAIN_A"));
-        let line = lines.recv_timeout(PATIENCE).expect("it is said");
+        let line = lines.recv_timeout(TIMEOUT).expect("it is said");
         let beginning = "WARNING: the webhook at 127.0.0.1 was not told about BRAIN_A: ";
         assert_eq!(line, format!("{beginning}{expected}"));
-        assert_eq!(notifier.finish(PATIENCE), 0);
+        assert_eq!(notifier.finish(TIMEOUT), 0);
     }
     // There is no listener.
     let gone = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("an address");
     let (notifier, lines) =
         notifier(|settings| settings.webhook = Some(format!("http://{gone}/secret")));
     notifier.send(crash("BRAIN_A"));
-    let line = lines.recv_timeout(PATIENCE).expect("it is said");
+    let line = lines.recv_timeout(TIMEOUT).expect("it is said");
     assert!(line.contains("it cannot be reached") && !line.contains("secret"), "{line}");
-    assert_eq!(notifier.finish(PATIENCE), 0);
+    assert_eq!(notifier.finish(TIMEOUT), 0);
 
     // A component that is given up in the end was reported before the end.
     let (notifier, lines) = self::notifier(|settings| {
         settings.webhook = Some("http://no-such-host.invalid/secret".into());
     });
     notifier.send(crash("BRAIN_A"));
-    assert_eq!(notifier.finish(PATIENCE), 0);
+    assert_eq!(notifier.finish(TIMEOUT), 0);
     let line = lines.try_recv().expect("it was said");
     assert!(line.contains("no-such-host.invalid was not told about BRAIN_A"), "{line}");
     assert!(!line.contains("/secret"), "{line}");
@@ -194,10 +194,10 @@ fn what_can_not_be_told_is_said_without_the_secret() {
     });
     let (notifier, lines) = self::notifier(|settings| settings.webhook = Some(address));
     notifier.send(crash("BRAIN_A"));
-    let line = lines.recv_timeout(PATIENCE).expect("it is said");
+    let line = lines.recv_timeout(TIMEOUT).expect("it is said");
     assert!(line.contains(": no secure connection came about: "), "{line}");
     assert!(!line.contains("secret"), "{line}");
-    assert_eq!(notifier.finish(PATIENCE), 0);
+    assert_eq!(notifier.finish(TIMEOUT), 0);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_server_that_says_nothing_keeps_nobody_waiting() {
     let server = Server::start(&[Mood::Stall]);
     let (notifier, _lines) = notifier(|settings| {
         settings.webhook = Some(server.address.clone());
-        settings.timeout = PATIENCE * 10;
+        settings.timeout = TIMEOUT * 10;
         settings.limits.waiting = 10;
     });
     notifier.send(crash("FIRST"));
@@ -214,10 +214,10 @@ fn a_server_that_says_nothing_keeps_nobody_waiting() {
     for number in 0..10_000 {
         notifier.send(crash(&format!("BRAIN_{number}")));
     }
-    assert!(began.elapsed() < PATIENCE, "sending waits for the server");
+    assert!(began.elapsed() < TIMEOUT, "sending waits for the server");
     // The one on its way and the ten that wait.
     assert_eq!(notifier.finish(Duration::from_millis(100)), 11);
-    assert!(began.elapsed() < PATIENCE, "ending waits for the server");
+    assert!(began.elapsed() < TIMEOUT, "ending waits for the server");
 }
 
 #[test]
@@ -229,8 +229,8 @@ fn a_command_gets_each_event_on_its_input() {
         settings.mask_accounts = false;
     });
     notifier.send(crash("BRAIN_A"));
-    notifier.send(Notice::new(NotifyEvent::Hung, "BRAIN_B", "no sign of life"));
-    assert_eq!(notifier.finish(PATIENCE), 0);
+    notifier.send(Notification::new(NotifyEvent::Hung, "BRAIN_B", "no sign of life"));
+    assert_eq!(notifier.finish(TIMEOUT), 0);
     let text = fs::read_to_string(&file).expect("it was told");
     let told: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -255,14 +255,14 @@ fn a_command_that_fails_or_hangs_is_tried_and_given_up() {
             settings.limits.tries = 2;
         });
         notifier.send(crash("BRAIN_A"));
-        let line = lines.recv_timeout(PATIENCE).expect("it is said");
+        let line = lines.recv_timeout(TIMEOUT).expect("it is said");
         assert!(line.starts_with("WARNING: the command stand-in"), "{line}");
         assert!(line.contains(expected), "{line}");
-        assert_eq!(notifier.finish(PATIENCE), 0);
+        assert_eq!(notifier.finish(TIMEOUT), 0);
         assert_eq!(fs::read_to_string(&file).expect("it was told").lines().count(), 2);
     }
     let (notifier, lines) = notifier(|settings| settings.command = vec!["no-such-thing".into()]);
     notifier.send(crash("BRAIN_A"));
-    let line = lines.recv_timeout(PATIENCE).expect("it is said");
+    let line = lines.recv_timeout(TIMEOUT).expect("it is said");
     assert!(line.contains("the command no-such-thing") && line.contains("cannot be started"));
 }

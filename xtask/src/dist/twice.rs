@@ -29,7 +29,7 @@ pub(crate) fn run(args: &DistArgs, dist: &Path) -> Result<()> {
     // Both would lead it to what is built already.
     again.env_remove("CARGO_TARGET_DIR").env_remove("QC_TARGET_DIR");
     for target in &args.target {
-        again.arg("--target").arg(target.word());
+        again.arg("--target").arg(target.as_str());
     }
     finish(&mut again)?;
     for archive in super::archives_in(&clone.join("target/dist"))? {

@@ -56,7 +56,7 @@ fn a_narrow_terminal_gets_fewer_columns() {
     let row = row("BRAIN_ATLAS", 4711, 100 << 20);
     let shown = |width| {
         let columns = Column::fitting(Column::USUAL.into(), &[&row], width);
-        columns.iter().map(|column| column.word()).collect::<Vec<_>>().join(" ")
+        columns.iter().map(|column| column.as_str()).collect::<Vec<_>>().join(" ")
     };
     let all = "component role account pid state lock uptime cpu memory restarts detail";
     assert_eq!(shown(120), all);
@@ -69,6 +69,6 @@ fn a_narrow_terminal_gets_fewer_columns() {
 fn the_words_are_those_that_the_command_line_takes() {
     for column in Column::value_variants() {
         let name = column.to_possible_value().map(|value| value.get_name().to_owned());
-        assert_eq!(name.as_deref(), Some(column.word()));
+        assert_eq!(name.as_deref(), Some(column.as_str()));
     }
 }

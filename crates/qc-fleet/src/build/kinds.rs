@@ -10,14 +10,14 @@ use super::texts::{lock_name, ports};
 use super::{Builder, Program};
 use crate::component::{AccountEntry, Component, Role};
 use crate::config::{
-    Brains, Entries, HasRules, KeyPath, Mistake, Port, Server, Watchdogs, Written, suggest,
+    Brains, ConfigIssue, Entries, HasRules, KeyPath, Port, RawText, Server, Watchdogs, suggest,
 };
 
 impl Builder<'_> {
-    pub(super) fn add_server(&mut self, server: &Server) -> Result<(), Mistake> {
+    pub(super) fn add_server(&mut self, server: &Server) -> Result<(), ConfigIssue> {
         let at = self.section.key("server");
         let name = lock_name(server.name.as_deref().unwrap_or("quantum_server"), &at.key("name"))?;
-        let script = Written("quantum_server.py".into());
+        let script = RawText("quantum_server.py".into());
         let script = server.script.as_ref().unwrap_or(&script);
         let program = self.python(self.paths, script, server.args.as_deref(), &at)?;
         let mut component = self.component(name, Role::Server, program);
@@ -43,18 +43,18 @@ impl Builder<'_> {
         &mut self,
         position: usize,
         watchdogs: &Watchdogs,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), ConfigIssue> {
         let at = self.section.key("watchdogs");
         let AccountEntry { key, .. } = &self.accounts[position];
         let name = format!("WATCHDOG_{key}");
-        let default = [Written("STOPLOSS_WATCHDOG_V2.py".into())];
+        let default = [RawText("STOPLOSS_WATCHDOG_V2.py".into())];
         let (script, _, script_at) =
             chosen(key, &watchdogs.scripts, watchdogs.script.as_ref(), &default[0], &at);
         let mut args = vec!["--account", "{KEY}"];
         if self.limit.is_some() {
             args.extend(["--limit", "{LIMIT}"]);
         }
-        let args: Vec<Written> = args.into_iter().map(|word| Written(word.into())).collect();
+        let args: Vec<RawText> = args.into_iter().map(|word| RawText(word.into())).collect();
         let args = watchdogs.args.as_deref().unwrap_or(&args);
         let program = self.for_account(position, script, args, &script_at, &at)?;
         // It was added first.
@@ -67,14 +67,18 @@ impl Builder<'_> {
         self.add_for(position, component)
     }
 
-    pub(super) fn add_brain(&mut self, position: usize, brains: &Brains) -> Result<(), Mistake> {
+    pub(super) fn add_brain(
+        &mut self,
+        position: usize,
+        brains: &Brains,
+    ) -> Result<(), ConfigIssue> {
         let at = self.section.key("brains");
         let AccountEntry { key, .. } = &self.accounts[position];
         // One account's script has a name of its own.
         let default = if key == "GL_3" && brains.script.is_none() {
-            Written("BRAIN_GETLEVERAGED.py".into())
+            RawText("BRAIN_GETLEVERAGED.py".into())
         } else {
-            Written("BRAIN_{KEY}.py".into())
+            RawText("BRAIN_{KEY}.py".into())
         };
         let (script, is_own, script_at) =
             chosen(key, &brains.scripts, brains.script.as_ref(), &default, &at);
@@ -96,11 +100,11 @@ impl Builder<'_> {
     fn for_account(
         &self,
         position: usize,
-        script: &Written,
-        args: &[Written],
+        script: &RawText,
+        args: &[RawText],
         script_at: &KeyPath,
         at: &KeyPath,
-    ) -> Result<Program, Mistake> {
+    ) -> Result<Program, ConfigIssue> {
         let AccountEntry { key, account, .. } = &self.accounts[position];
         let names = [
             ("KEY", Some(key.as_str())),
@@ -118,9 +122,9 @@ impl Builder<'_> {
         name: &str,
         role: Role,
         program: Program,
-    ) -> Result<Component, Mistake> {
+    ) -> Result<Component, ConfigIssue> {
         let entry = &self.accounts[position];
-        let name = lock_name(name, &account_at(&entry.key)).map_err(Mistake::in_key)?;
+        let name = lock_name(name, &account_at(&entry.key)).map_err(ConfigIssue::in_key)?;
         Ok(Component {
             account_key: Some(entry.key.clone()),
             account: entry.account.clone(),
@@ -132,27 +136,31 @@ impl Builder<'_> {
     }
 
     /// Adds the component of an account, unless another has its name.
-    fn add_for(&mut self, position: usize, component: Component) -> Result<(), Mistake> {
+    fn add_for(&mut self, position: usize, component: Component) -> Result<(), ConfigIssue> {
         let key = &self.accounts[position].key;
         match self.named(&component.name).and_then(|twin| Some((twin, twin.account_key.as_ref()?)))
         {
             Some((twin, other)) => {
                 let message = format!("this account and `{other}` would both be {}", twin.name);
-                Err(Mistake::of_key(account_at(key), message))
+                Err(ConfigIssue::of_key(account_at(key), message))
             }
             None => self.add(component, &account_at(key)),
         }
     }
 
     /// Checks the keys of scripts for single accounts.
-    pub(super) fn check_keys(&self, scripts: &Entries<Written>, kind: &str) -> Result<(), Mistake> {
+    pub(super) fn check_keys(
+        &self,
+        scripts: &Entries<RawText>,
+        kind: &str,
+    ) -> Result<(), ConfigIssue> {
         let known: Vec<&str> = self.accounts.iter().map(|entry| entry.key.as_str()).collect();
         match scripts.0.iter().find(|(key, _)| !known.contains(&key.as_str())) {
             None => Ok(()),
             Some((key, _)) => {
                 let at = self.section.key(kind).key("scripts").key(key);
                 let message = format!("there is no account `{key}`{}", suggest(key, &known));
-                Err(Mistake::of_key(at, message))
+                Err(ConfigIssue::of_key(at, message))
             }
         }
     }
@@ -177,11 +185,11 @@ fn account_at(key: &str) -> KeyPath {
 /// Returns the script of an account, whether it is its own, and where that is said.
 fn chosen<'a>(
     key: &str,
-    scripts: &'a Entries<Written>,
-    script: Option<&'a Written>,
-    default: &'a Written,
+    scripts: &'a Entries<RawText>,
+    script: Option<&'a RawText>,
+    default: &'a RawText,
     at: &KeyPath,
-) -> (&'a Written, bool, KeyPath) {
+) -> (&'a RawText, bool, KeyPath) {
     if let Some((_, script)) = scripts.0.iter().find(|(other, _)| other == key) {
         return (script, true, at.key("scripts").key(key));
     }

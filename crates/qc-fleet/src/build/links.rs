@@ -7,22 +7,22 @@ use qc_lock_core::LockName;
 use qc_supervise::Probe;
 
 use super::Builder;
-use crate::config::{Mistake, suggest};
+use crate::config::{ConfigIssue, suggest};
 
 impl Builder<'_> {
-    pub(super) fn check_orchestrator(&self) -> Result<(), Mistake> {
+    pub(super) fn check_orchestrator(&self) -> Result<(), ConfigIssue> {
         let key = self.orchestrator.key();
         match self.components.iter().find(|one| one.name.key() == key) {
             None => Ok(()),
             Some(one) => {
                 let message = format!("qc-launch and a component would both be {}", one.name);
-                Err(Mistake::new(self.section.key("orchestrator"), message))
+                Err(ConfigIssue::new(self.section.key("orchestrator"), message))
             }
         }
     }
 
     /// Checks the names that components depend on, and spells them as the components do.
-    pub(super) fn check_dependencies(&mut self) -> Result<(), Mistake> {
+    pub(super) fn check_dependencies(&mut self) -> Result<(), ConfigIssue> {
         let names: Vec<LockName> = self.components.iter().map(|one| one.name.clone()).collect();
         let by_key: HashMap<String, &LockName> =
             names.iter().map(|name| (name.key(), name)).collect();
@@ -40,7 +40,7 @@ impl Builder<'_> {
                 let mut given = self.manager.components.0.iter().map(|(name, _)| name.as_str());
                 let name = given.find(|name| name.eq_ignore_ascii_case(own)).unwrap_or(own);
                 let at = self.section.key("components").key(name).key("depends_on");
-                return Err(Mistake::new(at.index(index), message));
+                return Err(ConfigIssue::new(at.index(index), message));
             }
         }
         Ok(())
@@ -67,7 +67,7 @@ mod tests {
     use std::time::Duration;
 
     use qc_supervise::{
-        Heartbeat, Pulse, Readiness, RestartDelay, RestartPolicy, RestartWhen, Settings,
+        Heartbeat, HeartbeatSource, Readiness, RestartDelay, RestartPolicy, RestartWhen, Settings,
         WhenUnguarded,
     };
 
@@ -139,7 +139,10 @@ mod tests {
         let server = one(&fleet, "quantum_server").settings;
         assert_eq!((server.restart.max_restarts, server.restart.window), (2, Some(seconds(600))));
         assert_eq!((server.stop_timeout, &server.ready.probe), (seconds(60), &Probe::Started));
-        assert_eq!(server.heartbeat, Some(Heartbeat { pulse: Pulse::Output, within: seconds(60) }));
+        assert_eq!(
+            server.heartbeat,
+            Some(Heartbeat { source: HeartbeatSource::Output, within: seconds(60) })
+        );
         assert_eq!(one(&fleet, "WATCHDOG_A").settings.heartbeat, None);
         let expected = Settings {
             restart: RestartPolicy {
@@ -151,7 +154,7 @@ mod tests {
             },
             ready: Readiness { probe: Probe::Lock, timeout: seconds(60) },
             heartbeat: Some(Heartbeat {
-                pulse: Pulse::File(root().join("beat")),
+                source: HeartbeatSource::File(root().join("beat")),
                 within: seconds(5),
             }),
             start_seconds: seconds(1),

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use qc_process::is_same_variable;
 
-use crate::config::{Entries, KeyPath, Meaning, Mistake, Written};
+use crate::config::{ConfigIssue, Entries, KeyPath, Placeholders, RawText};
 use crate::text::{Secret, Text};
 
 /// The resolution of texts with paths and names.
 #[derive(Clone, Copy)]
 pub(super) struct Paths<'a> {
     pub(super) root: &'a Path,
-    pub(super) meaning: Meaning<'a>,
+    pub(super) placeholders: Placeholders<'a>,
 }
 
 impl<'a> Paths<'a> {
@@ -20,42 +20,45 @@ impl<'a> Paths<'a> {
     where
         'a: 'b,
     {
-        Paths { meaning: Meaning { placeholders, ..self.meaning }, ..self }
+        Paths { placeholders: Placeholders { placeholders, ..self.placeholders }, ..self }
     }
 
-    pub(super) fn text(self, written: &Written, at: &KeyPath) -> Result<Text, Mistake> {
-        let text = written.expand(at, self.meaning)?;
+    pub(super) fn text(self, written: &RawText, at: &KeyPath) -> Result<Text, ConfigIssue> {
+        let text = written.expand(at, self.placeholders)?;
         if text.value().as_encoded_bytes().contains(&0) {
-            return Err(Mistake::new(at.clone(), "a text for a program holds no zero character"));
+            return Err(ConfigIssue::new(
+                at.clone(),
+                "a text for a program holds no zero character",
+            ));
         }
         Ok(text)
     }
 
     /// Returns a path, which may start in the fleet's folder.
-    pub(super) fn path(self, written: &Written, at: &KeyPath) -> Result<Text, Mistake> {
+    pub(super) fn path(self, written: &RawText, at: &KeyPath) -> Result<Text, ConfigIssue> {
         let text = self.text(written, at)?;
         if text.value().is_empty() {
-            return Err(Mistake::new(at.clone(), "a path can't be empty"));
+            return Err(ConfigIssue::new(at.clone(), "a path can't be empty"));
         }
         check_path(text.written(), at)?;
         let shown = self.root.join(text.written()).display().to_string();
         Ok(Text::new(shown, self.root.join(text.path()), text.has_variables()))
     }
 
-    pub(super) fn file(self, written: &Written, at: &KeyPath) -> Result<PathBuf, Mistake> {
+    pub(super) fn file(self, written: &RawText, at: &KeyPath) -> Result<PathBuf, ConfigIssue> {
         Ok(self.path(written, at)?.path().into())
     }
 
     /// Returns a program: a bare name is looked up on PATH.
-    pub(super) fn program(self, written: &Written, at: &KeyPath) -> Result<Text, Mistake> {
+    pub(super) fn program(self, written: &RawText, at: &KeyPath) -> Result<Text, ConfigIssue> {
         let text = self.text(written, at)?;
         check_path(text.written(), at)?;
         let is_bare = text.path().components().count() == 1 && !text.path().has_root();
         if is_bare { Ok(text) } else { self.path(written, at) }
     }
 
-    pub(super) fn words(self, words: &[Written], at: &KeyPath) -> Result<Vec<Text>, Mistake> {
-        let word = |(index, word): (usize, &Written)| {
+    pub(super) fn words(self, words: &[RawText], at: &KeyPath) -> Result<Vec<Text>, ConfigIssue> {
+        let word = |(index, word): (usize, &RawText)| {
             let at = at.index(index);
             if has_drive(&word.0) {
                 check_path(&word.0, &at)?;
@@ -65,9 +68,9 @@ impl<'a> Paths<'a> {
         words.iter().enumerate().map(word).collect()
     }
 
-    pub(super) fn command(self, words: &[Written], at: &KeyPath) -> Result<Vec<Text>, Mistake> {
+    pub(super) fn command(self, words: &[RawText], at: &KeyPath) -> Result<Vec<Text>, ConfigIssue> {
         let Some(program) = words.first() else {
-            return Err(Mistake::new(at.clone(), "a command has at least a program"));
+            return Err(ConfigIssue::new(at.clone(), "a command has at least a program"));
         };
         let mut command = self.words(words, at)?;
         command[0] = self.program(program, &at.index(0))?;
@@ -78,22 +81,22 @@ impl<'a> Paths<'a> {
 
     pub(super) fn env(
         self,
-        env: &Entries<Written>,
+        env: &Entries<RawText>,
         at: &KeyPath,
-    ) -> Result<Vec<(String, Secret)>, Mistake> {
-        let variable = |(position, (name, written)): (usize, &(String, Written))| {
+    ) -> Result<Vec<(String, Secret)>, ConfigIssue> {
+        let variable = |(position, (name, written)): (usize, &(String, RawText))| {
             let at = at.key(name);
             if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(Mistake::of_key(
+                return Err(ConfigIssue::of_key(
                     at,
                     "this is not a valid name of an environment variable",
                 ));
             }
             let before = env.0[..position].iter();
-            let is_same = |(other, _): &&(String, Written)| same_variable(other, name);
+            let is_same = |(other, _): &&(String, RawText)| same_variable(other, name);
             if let Some((other, _)) = before.rev().find(is_same) {
                 let message = format!("`{other}` and `{name}` are one environment variable here");
-                return Err(Mistake::of_key(at, message));
+                return Err(ConfigIssue::of_key(at, message));
             }
             if has_drive(&written.0) {
                 check_path(&written.0, &at)?;
@@ -119,7 +122,7 @@ fn has_drive(text: &str) -> bool {
 }
 
 /// Refuses control characters in a path: in JSON, `"C:\temp\new"` has a tab and a line feed.
-pub(super) fn check_path(path: &str, at: &KeyPath) -> Result<(), Mistake> {
+pub(super) fn check_path(path: &str, at: &KeyPath) -> Result<(), ConfigIssue> {
     let Some(found) = path.chars().find(|letter| letter.is_control()) else { return Ok(()) };
     let found = match found {
         '\t' => "a tab, which JSON writes as `\\t`".to_owned(),
@@ -133,7 +136,7 @@ pub(super) fn check_path(path: &str, at: &KeyPath) -> Result<(), Mistake> {
         true => "write `\\\\` or `/` for each `\\`".to_owned(),
         false => format!("write {}", cured(path)),
     };
-    Err(Mistake::new(at.clone(), format!("this path has {found}; {cure}")))
+    Err(ConfigIssue::new(at.clone(), format!("this path has {found}; {cure}")))
 }
 
 /// Returns the path that was probably meant, in the two ways in which JSON can have it.

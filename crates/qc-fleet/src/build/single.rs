@@ -5,14 +5,14 @@ use qc_lock_core::{AccountUse, Terminal};
 use super::texts::{lock_name, ports};
 use super::{Builder, Program};
 use crate::component::{Component, Role};
-use crate::config::{KeyPath, Mistake, One, suggest};
+use crate::config::{ConfigIssue, KeyPath, One, suggest};
 use crate::matching::script_in;
 
 impl Builder<'_> {
     /// Changes the component of this name, or adds one of its own.
-    pub(super) fn add_or_change(&mut self, name: &str, one: &One) -> Result<(), Mistake> {
+    pub(super) fn add_or_change(&mut self, name: &str, one: &One) -> Result<(), ConfigIssue> {
         let at = self.section.key("components").key(name);
-        let own = lock_name(name, &at).map_err(Mistake::in_key)?;
+        let own = lock_name(name, &at).map_err(ConfigIssue::in_key)?;
         let position = self.positions.get(&own.key()).copied();
         let program = self.program(position, one, &at)?;
         let mut component = match (position, program) {
@@ -24,15 +24,15 @@ impl Builder<'_> {
                 if one.shared_account {
                     let message =
                         format!("{name} trades its account and can't share it with another trader");
-                    return Err(Mistake::of_key(at.key("shared_account"), message));
+                    return Err(ConfigIssue::of_key(at.key("shared_account"), message));
                 }
                 if let Some((key, _)) = key {
                     let message = format!("the {key} of {name} follows from ACCOUNTS");
-                    return Err(Mistake::of_key(at.key(key), message));
+                    return Err(ConfigIssue::of_key(at.key(key), message));
                 }
                 if self.changed_before(name) {
                     let message = format!("there is another component `{name}`");
-                    return Err(Mistake::of_key(at, message));
+                    return Err(ConfigIssue::of_key(at, message));
                 }
                 let mut component = self.components[position].clone();
                 if let Some(program) = program {
@@ -54,7 +54,7 @@ impl Builder<'_> {
                     "there is no component `{name}`{}; one of its own needs a `command` or `script`",
                     suggest(name, &known)
                 );
-                return Err(Mistake::of_key(at, message));
+                return Err(ConfigIssue::of_key(at, message));
             }
         };
         component.enabled &= one.enabled.unwrap_or(true);
@@ -88,15 +88,15 @@ impl Builder<'_> {
         position: Option<usize>,
         one: &One,
         at: &KeyPath,
-    ) -> Result<Option<Program>, Mistake> {
+    ) -> Result<Option<Program>, ConfigIssue> {
         match (&one.command, &one.script) {
             (Some(_), Some(_)) => {
                 let message = "a component has either a `command` or a `script`";
-                Err(Mistake::of_key(at.key("command"), message))
+                Err(ConfigIssue::of_key(at.key("command"), message))
             }
             (Some(_), None) if one.args.is_some() => {
                 let message = "the arguments of a `command` stand in it";
-                Err(Mistake::of_key(at.key("args"), message))
+                Err(ConfigIssue::of_key(at.key("args"), message))
             }
             (Some(words), None) => {
                 let command = self.paths.command(words, &at.key("command"))?;
@@ -124,13 +124,13 @@ impl Builder<'_> {
         component: &mut Component,
         one: &One,
         at: &KeyPath,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), ConfigIssue> {
         if let Some(key) = &one.account {
             let Some(entry) = self.accounts.iter().find(|entry| entry.key == *key) else {
                 let known: Vec<&str> =
                     self.accounts.iter().map(|entry| entry.key.as_str()).collect();
                 let message = format!("there is no account `{key}`{}", suggest(key, &known));
-                return Err(Mistake::new(at.key("account"), message));
+                return Err(ConfigIssue::new(at.key("account"), message));
             };
             component.account_key = Some(key.clone());
             component.account = entry.account.clone();

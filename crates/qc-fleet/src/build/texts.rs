@@ -2,12 +2,12 @@
 
 use qc_lock_core::LockName;
 
-use crate::config::{KeyPath, Mistake, Port};
+use crate::config::{ConfigIssue, KeyPath, Port};
 
 pub(super) fn ports(port: Option<Port>) -> Vec<u16> {
     port.into_iter().map(|Port(port)| port).collect()
 }
 
-pub(super) fn lock_name(text: &str, at: &KeyPath) -> Result<LockName, Mistake> {
-    text.parse().map_err(|error| Mistake::new(at.clone(), format!("{error}")))
+pub(super) fn lock_name(text: &str, at: &KeyPath) -> Result<LockName, ConfigIssue> {
+    text.parse().map_err(|error| ConfigIssue::new(at.clone(), format!("{error}")))
 }

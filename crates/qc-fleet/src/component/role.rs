@@ -22,7 +22,7 @@ pub enum Role {
 
 impl Role {
     /// Returns the word that tables, flags and JSON use.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Orchestrator => "orchestrator",
             Self::Brain => "brain",
@@ -34,15 +34,15 @@ impl Role {
 }
 
 impl Role {
-    /// Returns the role that [`Role::word`] calls so.
+    /// Returns the role that [`Role::as_str`] calls so.
     pub fn from_word(word: &str) -> Option<Self> {
         let all = [Self::Orchestrator, Self::Brain, Self::Watchdog, Self::Server, Self::Other];
-        all.into_iter().find(|role| role.word() == word)
+        all.into_iter().find(|role| role.as_str() == word)
     }
 }
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::object::{Entries, Object};
 use super::output::{Logs, Notify};
-use super::rules::{Beat, Ready, Restart, Rules, Stop};
-use super::value::{LocalAddress, Port, Span};
-use super::written::Written;
+use super::rules::{HeartbeatConfig, Ready, Restart, Rules, Stop};
+use super::template::RawText;
+use super::value::{ConfigDuration, LocalAddress, Port};
 
 /// How the fleet is started, supervised and stopped. Every key may be left out. In paths, commands,
 /// arguments, `env` and `webhook`, `${VAR}` stands for an environment variable and `$${` for `${`;
@@ -23,31 +23,31 @@ pub(crate) struct Manager {
     /// The Python that runs the scripts: a path, which may start in the fleet's folder, or a name
     /// on PATH. Without it, the Python of `.venv312_gpu`, then of `.venv`, then the one on PATH.
     #[schemars(extend("examples" = [".venv312_gpu/Scripts/python.exe"]))]
-    pub(crate) interpreter: Option<Written>,
+    pub(crate) interpreter: Option<RawText>,
     /// The name under which qc-launch locks, so that a fleet has one supervisor.
     #[schemars(extend("default" = "MASTER_LAUNCH"))]
     pub(crate) orchestrator: Option<String>,
     /// How long the server gets before the watchdogs start: a short form of `server.ready.delay`.
     #[schemars(extend("default" = 5))]
-    pub(crate) server_settle_seconds: Option<Span>,
+    pub(crate) server_settle_seconds: Option<ConfigDuration>,
     /// The pause between the starts of two watchdogs.
     #[schemars(extend("default" = 1))]
-    pub(crate) watchdog_stagger_seconds: Option<Span>,
+    pub(crate) watchdog_stagger_seconds: Option<ConfigDuration>,
     /// The pause between the starts of two brains, whose logins at the terminal collide.
     #[schemars(extend("default" = 3))]
-    pub(crate) brain_stagger_seconds: Option<Span>,
+    pub(crate) brain_stagger_seconds: Option<ConfigDuration>,
     /// A short form of `defaults.start_seconds`.
     #[schemars(extend("default" = 1))]
-    pub(crate) start_seconds: Option<Span>,
+    pub(crate) start_seconds: Option<ConfigDuration>,
     /// A short form of `defaults.stop.timeout`.
     #[schemars(extend("default" = 10))]
-    pub(crate) stop_timeout_seconds: Option<Span>,
+    pub(crate) stop_timeout_seconds: Option<ConfigDuration>,
     /// A short form of `defaults.restart.max_restarts`.
     #[schemars(extend("default" = 5))]
     pub(crate) max_restarts: Option<u32>,
     /// A short form of `defaults.restart.cooldown`.
     #[schemars(extend("default" = 60))]
-    pub(crate) restart_cooldown_seconds: Option<Span>,
+    pub(crate) restart_cooldown_seconds: Option<ConfigDuration>,
     /// The settings of every component, unless the key of its kind or `components` say otherwise.
     pub(crate) defaults: Object<Defaults>,
     /// The server, which starts first and stops last.
@@ -80,14 +80,14 @@ pub(crate) struct Manager {
 pub(crate) struct Defaults {
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
-    pub(crate) env: Entries<Written>,
+    pub(crate) env: Entries<RawText>,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
     /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
-    start_seconds: Option<Span>,
+    start_seconds: Option<ConfigDuration>,
     restart: Object<Restart>,
     ready: Object<Ready>,
-    heartbeat: Object<Beat>,
+    heartbeat: Object<HeartbeatConfig>,
     stop: Object<Stop>,
 }
 
@@ -103,27 +103,27 @@ pub(crate) struct Server {
     pub(crate) name: Option<String>,
     /// Its script. A relative path starts in the fleet's folder.
     #[schemars(extend("default" = "quantum_server.py"))]
-    pub(crate) script: Option<Written>,
+    pub(crate) script: Option<RawText>,
     /// The script's arguments.
     #[schemars(extend("default" = []))]
-    pub(crate) args: Option<Vec<Written>>,
+    pub(crate) args: Option<Vec<RawText>>,
     /// The port it listens at, which must be free before it starts; null for none.
     #[serde(deserialize_with = "nullable")]
     #[schemars(extend("default" = 8000))]
     pub(crate) port: Option<Option<Port>>,
     /// Its working folder. Without it, the fleet's folder.
     #[schemars(extend("examples" = ["."]))]
-    pub(crate) cwd: Option<Written>,
+    pub(crate) cwd: Option<RawText>,
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
-    pub(crate) env: Entries<Written>,
+    pub(crate) env: Entries<RawText>,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
     /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
-    start_seconds: Option<Span>,
+    start_seconds: Option<ConfigDuration>,
     restart: Object<Restart>,
     ready: Object<Ready>,
-    heartbeat: Object<Beat>,
+    heartbeat: Object<HeartbeatConfig>,
     stop: Object<Stop>,
 }
 
@@ -134,26 +134,26 @@ pub(crate) struct Server {
 pub(crate) struct Watchdogs {
     /// Their script. A relative path starts in the fleet's folder.
     #[schemars(extend("default" = "STOPLOSS_WATCHDOG_V2.py"))]
-    pub(crate) script: Option<Written>,
+    pub(crate) script: Option<RawText>,
     /// The scripts of single accounts, by the account's key.
     #[schemars(extend("default" = {}))]
-    pub(crate) scripts: Entries<Written>,
+    pub(crate) scripts: Entries<RawText>,
     /// The script's arguments. If the config has no WATCHDOG_LIMIT, the default has no `--limit`.
     #[schemars(extend("default" = ["--account", "{KEY}", "--limit", "{LIMIT}"]))]
-    pub(crate) args: Option<Vec<Written>>,
+    pub(crate) args: Option<Vec<RawText>>,
     /// Their working folder. Without it, the fleet's folder.
     #[schemars(extend("examples" = ["."]))]
-    pub(crate) cwd: Option<Written>,
+    pub(crate) cwd: Option<RawText>,
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
-    pub(crate) env: Entries<Written>,
+    pub(crate) env: Entries<RawText>,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
     /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
-    start_seconds: Option<Span>,
+    start_seconds: Option<ConfigDuration>,
     restart: Object<Restart>,
     ready: Object<Ready>,
-    heartbeat: Object<Beat>,
+    heartbeat: Object<HeartbeatConfig>,
     stop: Object<Stop>,
 }
 
@@ -165,26 +165,26 @@ pub(crate) struct Watchdogs {
 pub(crate) struct Brains {
     /// Their script. A relative path starts in the fleet's folder.
     #[schemars(extend("default" = "BRAIN_{KEY}.py"))]
-    pub(crate) script: Option<Written>,
+    pub(crate) script: Option<RawText>,
     /// The scripts of single accounts, by the account's key.
     #[schemars(extend("default" = { "GL_3": "BRAIN_GETLEVERAGED.py" }))]
-    pub(crate) scripts: Entries<Written>,
+    pub(crate) scripts: Entries<RawText>,
     /// The script's arguments.
     #[schemars(extend("default" = []))]
-    pub(crate) args: Option<Vec<Written>>,
+    pub(crate) args: Option<Vec<RawText>>,
     /// Their working folder. Without it, the fleet's folder.
     #[schemars(extend("examples" = ["."]))]
-    pub(crate) cwd: Option<Written>,
+    pub(crate) cwd: Option<RawText>,
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
-    pub(crate) env: Entries<Written>,
+    pub(crate) env: Entries<RawText>,
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
     /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
-    start_seconds: Option<Span>,
+    start_seconds: Option<ConfigDuration>,
     restart: Object<Restart>,
     ready: Object<Ready>,
-    heartbeat: Object<Beat>,
+    heartbeat: Object<HeartbeatConfig>,
     stop: Object<Stop>,
 }
 
@@ -199,19 +199,19 @@ pub(crate) struct One {
     /// The program and its arguments: a path, which may start in the fleet's folder, or a name on
     /// PATH. Not beside `script`.
     #[schemars(extend("examples" = [["bin/bridge.exe", "--quiet"]]))]
-    pub(crate) command: Option<Vec<Written>>,
+    pub(crate) command: Option<Vec<RawText>>,
     /// A script for the interpreter. A relative path starts in the fleet's folder.
     #[schemars(extend("examples" = ["report.py"]))]
-    pub(crate) script: Option<Written>,
+    pub(crate) script: Option<RawText>,
     /// The script's arguments.
     #[schemars(extend("examples" = [["--daily"]]))]
-    pub(crate) args: Option<Vec<Written>>,
+    pub(crate) args: Option<Vec<RawText>>,
     /// Its working folder. Without it, the fleet's folder.
     #[schemars(extend("examples" = ["."]))]
-    pub(crate) cwd: Option<Written>,
+    pub(crate) cwd: Option<RawText>,
     /// Environment variables by name. Their values are never shown.
     #[schemars(extend("examples" = [{ "API_KEY": "${API_KEY}" }]))]
-    pub(crate) env: Entries<Written>,
+    pub(crate) env: Entries<RawText>,
     /// The names of the components that must be ready before it starts. Without it: for a
     /// watchdog the server, for a brain its watchdog, for all others none.
     #[schemars(extend("examples" = [["quantum_server"]]))]
@@ -225,7 +225,7 @@ pub(crate) struct One {
     pub(crate) account: Option<String>,
     /// The folder of the terminal that it uses. Only for a component of its own.
     #[schemars(extend("examples" = ["C:/MT5/Atlas"]))]
-    pub(crate) terminal: Option<Written>,
+    pub(crate) terminal: Option<RawText>,
     /// Whether it only reads its account, and runs beside the brain. Without this, a component with
     /// an account trades it, and no brain can run there. Only for a component of its own.
     #[schemars(extend("default" = false))]
@@ -233,14 +233,14 @@ pub(crate) struct One {
     /// How long it must stay up for its start to have succeeded. Only the command that asked for
     /// the start waits for that, and a brain for its watchdog's.
     #[schemars(extend("default" = 1))]
-    pub(crate) start_seconds: Option<Span>,
+    pub(crate) start_seconds: Option<ConfigDuration>,
     /// Whether its script keeps a PID record of its own in `.locks` under the component's name,
     /// such as `.locks/BRIDGE.lock`. The component is still locked, and qc writes no record there.
     #[schemars(extend("default" = false))]
     pub(crate) own_record: bool,
     pub(crate) restart: Object<Restart>,
     pub(crate) ready: Object<Ready>,
-    pub(crate) heartbeat: Object<Beat>,
+    pub(crate) heartbeat: Object<HeartbeatConfig>,
     pub(crate) stop: Object<Stop>,
 }
 
@@ -291,7 +291,7 @@ pub struct Timing {
 
 impl Manager {
     pub(crate) fn timing(&self) -> Timing {
-        let seconds = |given: &Option<Span>, default| {
+        let seconds = |given: &Option<ConfigDuration>, default| {
             given.as_ref().map_or(Duration::from_secs(default), |s| s.0)
         };
         Timing {

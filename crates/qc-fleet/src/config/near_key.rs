@@ -4,8 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::SECTION;
+use super::issue::ConfigIssue;
 use super::key_path::KeyPath;
-use super::mistake::Mistake;
 use super::warning::ConfigWarning;
 
 /// The keys of one object that may be misspelt.
@@ -28,7 +28,7 @@ const LIMIT: &str = "WATCHDOG_LIMIT";
 
 /// Looks for misspelt keys at the top, in each account, and in the settings of the scripts; returns
 /// the warnings. The keys in `ACCOUNTS` themselves are names.
-pub(super) fn check(config: &Value) -> Result<Vec<ConfigWarning>, Mistake> {
+pub(super) fn check(config: &Value) -> Result<Vec<ConfigWarning>, ConfigIssue> {
     let Some(top) = config.as_object() else { return Ok(Vec::new()) };
     let root = KeyPath::default();
     let mut warnings = Vec::new();
@@ -53,14 +53,14 @@ fn check_object(
     known: &Known,
     at: &KeyPath,
     warnings: &mut Vec<ConfigWarning>,
-) -> Result<(), Mistake> {
+) -> Result<(), ConfigIssue> {
     for key in object.keys().filter(|key| !is_meant(key, object)) {
         let near = |names: &[&'static str]| {
             let absent = names.iter().filter(|name| !object.contains_key(**name));
             absent.copied().find(|name| is_near(key, name))
         };
         if let Some(name) = near(known.acted_on) {
-            return Err(Mistake::of_key(at.key(key), unread(key, name)));
+            return Err(ConfigIssue::of_key(at.key(key), unread(key, name)));
         }
         if let Some(name) = near(known.read_by_scripts) {
             warnings.push(ConfigWarning::new(
@@ -76,7 +76,7 @@ fn check_object(
 fn check_limit_at_top(
     top: &Map<String, Value>,
     warnings: &mut Vec<ConfigWarning>,
-) -> Result<(), Mistake> {
+) -> Result<(), ConfigIssue> {
     let wanted = format!("{TRADING}.{LIMIT}");
     for key in top.keys().filter(|key| !is_meant(key, top)) {
         if key == LIMIT {
@@ -85,7 +85,7 @@ fn check_limit_at_top(
                 format!("move it to {wanted}"),
             ));
         } else if is_near(key, LIMIT) {
-            return Err(Mistake::of_key(KeyPath::default().key(key), unread(key, &wanted)));
+            return Err(ConfigIssue::of_key(KeyPath::default().key(key), unread(key, &wanted)));
         }
     }
     Ok(())
@@ -122,7 +122,7 @@ mod tests {
     fn found(config: &Value) -> Result<Vec<String>, String> {
         match check(config) {
             Ok(warnings) => Ok(warnings.into_iter().map(|it| it.text).collect()),
-            Err(mistake) => Err(format!("{}: {}", mistake.at, mistake.message)),
+            Err(issue) => Err(format!("{}: {}", issue.at, issue.message)),
         }
     }
 

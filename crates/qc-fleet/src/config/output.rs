@@ -6,11 +6,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::issue::ConfigIssue;
 use super::key_path::KeyPath;
-use super::mistake::Mistake;
 use super::rules::Resolve;
-use super::value::Span;
-use super::written::{Meaning, Written};
+use super::template::{Placeholders, RawText};
+use super::value::ConfigDuration;
 use crate::text::{Secret, Text};
 
 /// The retention of the components' output.
@@ -19,7 +19,7 @@ use crate::text::{Secret, Text};
 pub(crate) struct Logs {
     /// The folder of the logs. A relative path starts in the fleet's folder.
     #[schemars(extend("default" = "orchestrator_logs"))]
-    folder: Option<Written>,
+    folder: Option<RawText>,
     /// A log larger than this many MiB is continued in a new file.
     #[schemars(extend("default" = 10), range(min = 1))]
     rotate_mib: Option<u64>,
@@ -57,16 +57,16 @@ impl Logs {
         &self,
         at: &KeyPath,
         resolve: Resolve<'_>,
-    ) -> Result<LogSettings, Mistake> {
+    ) -> Result<LogSettings, ConfigIssue> {
         let positive = |given: Option<u64>, key: &str, default: u64| match given {
-            Some(0) => Err(Mistake::new(at.key(key), "this must be at least 1")),
+            Some(0) => Err(ConfigIssue::new(at.key(key), "this must be at least 1")),
             Some(number) if number > MOST => {
                 let message = format!("{number} is not from 1 to {MOST}");
-                Err(Mistake::new(at.key(key), message))
+                Err(ConfigIssue::new(at.key(key), message))
             }
             _ => Ok(given.unwrap_or(default)),
         };
-        let folder = Written("orchestrator_logs".into());
+        let folder = RawText("orchestrator_logs".into());
         let folder = self.folder.as_ref().unwrap_or(&folder);
         let keep_files = positive(self.keep_files.map(u64::from), "keep_files", 20)?;
         let keep_days = positive(self.keep_days.map(u64::from), "keep_days", 30)?;
@@ -86,16 +86,16 @@ impl Logs {
 pub(crate) struct Notify {
     /// A program and its arguments, which gets the event as JSON on its standard input.
     #[schemars(extend("examples" = [["bin/notify.exe"]]))]
-    command: Option<Vec<Written>>,
+    command: Option<Vec<RawText>>,
     /// An http or https address, to which the event is posted as JSON. It is never shown.
     #[schemars(extend("examples" = ["${WEBHOOK}"]))]
-    webhook: Option<Written>,
+    webhook: Option<RawText>,
     /// The events that are sent.
     #[schemars(extend("default" = ["crash", "gave-up", "blocked", "hung", "stopped"]))]
     events: Option<Vec<NotifyEvent>>,
     /// The shortest time between two notifications about one event of one component.
     #[schemars(extend("default" = "60s"))]
-    min_interval: Option<Span>,
+    min_interval: Option<ConfigDuration>,
 }
 
 /// An event for which a notification can be sent.
@@ -147,19 +147,19 @@ impl Notify {
     pub(crate) fn settings(
         &self,
         at: &KeyPath,
-        meaning: Meaning<'_>,
-        program: impl Fn(&[Written], &KeyPath) -> Result<Vec<Text>, Mistake>,
-    ) -> Result<NotifySettings, Mistake> {
+        placeholders: Placeholders<'_>,
+        program: impl Fn(&[RawText], &KeyPath) -> Result<Vec<Text>, ConfigIssue>,
+    ) -> Result<NotifySettings, ConfigIssue> {
         let webhook = match &self.webhook {
             None => None,
             Some(written) => {
                 let at = at.key("webhook");
-                let address = written.expand(&at, meaning)?.value().to_os_string();
+                let address = written.expand(&at, placeholders)?.value().to_os_string();
                 let is_web = address.to_str().is_some_and(|text| {
                     ["https://", "http://"].iter().any(|it| text.starts_with(it))
                 });
                 if !is_web {
-                    return Err(Mistake::new(at, "a webhook begins with https:// or http://"));
+                    return Err(ConfigIssue::new(at, "a webhook begins with https:// or http://"));
                 }
                 Some(Secret::new(address))
             }

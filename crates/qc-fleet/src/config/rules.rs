@@ -11,13 +11,13 @@ use qc_supervise::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(crate) use self::beat::Beat;
+pub(crate) use self::beat::HeartbeatConfig;
+use super::issue::ConfigIssue;
 use super::key_path::KeyPath;
-use super::mistake::Mistake;
 use super::object::Object;
 use super::signal_name::SignalName;
-use super::value::{Port, Span};
-use super::written::Written;
+use super::template::RawText;
+use super::value::{ConfigDuration, Port};
 
 /// When a component that has ended is restarted.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -32,17 +32,17 @@ pub(crate) struct Restart {
     max_restarts: Option<u32>,
     /// The time in which restarts are counted; 0 counts all since it last ran stably.
     #[schemars(extend("default" = 0))]
-    window: Option<Span>,
+    window: Option<ConfigDuration>,
     /// The first restart comes at once, each further one no sooner than this after the one before.
     /// Not beside `backoff`.
     #[schemars(extend("default" = 60))]
-    cooldown: Option<Span>,
+    cooldown: Option<ConfigDuration>,
     /// A random delay instead, whose bound doubles with each restart. Not beside `cooldown`.
     #[schemars(extend("examples" = [{ "initial": "1s", "cap": "60s" }]))]
     backoff: Option<Object<Backoff>>,
     /// How long a component must run for its restarts to be forgotten.
     #[schemars(extend("default" = "10m"))]
-    stable_after: Option<Span>,
+    stable_after: Option<ConfigDuration>,
     /// Exit codes after which it is never restarted. 75: its lock is held.
     #[schemars(extend("default" = [75]))]
     never_after: Option<Vec<i32>>,
@@ -54,10 +54,10 @@ pub(crate) struct Restart {
 pub(crate) struct Backoff {
     /// The bound for the first restart.
     #[schemars(extend("default" = "1s"))]
-    initial: Option<Span>,
+    initial: Option<ConfigDuration>,
     /// The bound never grows beyond this.
     #[schemars(extend("default" = "60s"))]
-    cap: Option<Span>,
+    cap: Option<ConfigDuration>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -77,13 +77,13 @@ enum When {
 pub(crate) struct Ready {
     /// It has run this long.
     #[schemars(extend("examples" = ["5s"]))]
-    delay: Option<Span>,
+    delay: Option<ConfigDuration>,
     /// It accepts connections at this port of 127.0.0.1.
     #[schemars(extend("examples" = [8000]))]
     port: Option<Port>,
     /// It has created or rewritten this file. A relative path starts in the fleet's folder.
     #[schemars(extend("examples" = ["state/ready"]))]
-    file: Option<Written>,
+    file: Option<RawText>,
     /// It holds its own lock.
     #[schemars(extend("examples" = [true]))]
     lock: Option<bool>,
@@ -92,7 +92,7 @@ pub(crate) struct Ready {
     log: Option<String>,
     /// The time to become ready; after it the start has failed.
     #[schemars(extend("default" = "60s"))]
-    timeout: Option<Span>,
+    timeout: Option<ConfigDuration>,
 }
 
 /// How a component is stopped, and when.
@@ -101,7 +101,7 @@ pub(crate) struct Ready {
 pub(crate) struct Stop {
     /// The time to end after it was asked, before it is killed.
     #[schemars(extend("default" = "10s"))]
-    timeout: Option<Span>,
+    timeout: Option<ConfigDuration>,
     /// The Unix signal that asks it: `SIGINT`, `SIGTERM`, `SIGQUIT`, `SIGHUP`, `SIGUSR1`,
     /// `SIGUSR2`. Without it, what the program understands: SIGINT for a Python that has no handler
     /// for SIGTERM, else SIGTERM. Without effect on Windows, where every program gets Ctrl-C.
@@ -122,7 +122,7 @@ enum Unguarded {
 }
 
 /// Makes absolute paths of texts.
-pub(crate) type Resolve<'a> = &'a dyn Fn(&Written, &KeyPath) -> Result<PathBuf, Mistake>;
+pub(crate) type Resolve<'a> = &'a dyn Fn(&RawText, &KeyPath) -> Result<PathBuf, ConfigIssue>;
 
 /// All rules of one level.
 #[derive(Clone, Copy)]
@@ -130,7 +130,7 @@ pub(crate) struct Rules<'a> {
     pub(crate) start_seconds: Option<Duration>,
     pub(crate) restart: &'a Restart,
     pub(crate) ready: &'a Ready,
-    pub(crate) heartbeat: &'a Beat,
+    pub(crate) heartbeat: &'a HeartbeatConfig,
     pub(crate) stop: &'a Stop,
 }
 
@@ -141,7 +141,7 @@ impl Rules<'_> {
         settings: &mut Settings,
         at: &KeyPath,
         resolve: Resolve<'_>,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), ConfigIssue> {
         self.restart.apply(&mut settings.restart, &at.key("restart"))?;
         self.ready.apply(&mut settings.ready, &at.key("ready"), resolve)?;
         self.heartbeat.apply(&mut settings.heartbeat, &at.key("heartbeat"), resolve)?;
@@ -154,7 +154,7 @@ impl Rules<'_> {
 }
 
 impl Restart {
-    fn apply(&self, policy: &mut RestartPolicy, at: &KeyPath) -> Result<(), Mistake> {
+    fn apply(&self, policy: &mut RestartPolicy, at: &KeyPath) -> Result<(), ConfigIssue> {
         if let Some(when) = self.when {
             policy.when = match when {
                 When::Always => RestartWhen::Always,
@@ -165,19 +165,21 @@ impl Restart {
         if let Some(max) = self.max_restarts {
             policy.max_restarts = max;
         }
-        if let Some(Span(window)) = self.window {
+        if let Some(ConfigDuration(window)) = self.window {
             policy.window = Some(window).filter(|window| !window.is_zero());
         }
         match (self.cooldown, &self.backoff) {
             (Some(_), Some(_)) => {
                 let message = "a restart has either a `cooldown` or a `backoff`";
-                return Err(Mistake::of_key(at.key("backoff"), message));
+                return Err(ConfigIssue::of_key(at.key("backoff"), message));
             }
-            (Some(Span(cooldown)), None) => policy.delay = RestartDelay::Cooldown(cooldown),
+            (Some(ConfigDuration(cooldown)), None) => {
+                policy.delay = RestartDelay::Cooldown(cooldown)
+            }
             (None, Some(Object(backoff))) => policy.delay = backoff.delay(&at.key("backoff"))?,
             (None, None) => {}
         }
-        if let Some(Span(stable_after)) = self.stable_after {
+        if let Some(ConfigDuration(stable_after)) = self.stable_after {
             policy.stable_after = stable_after;
         }
         if let Some(codes) = &self.never_after {
@@ -188,12 +190,12 @@ impl Restart {
 }
 
 impl Backoff {
-    fn delay(&self, at: &KeyPath) -> Result<RestartDelay, Mistake> {
+    fn delay(&self, at: &KeyPath) -> Result<RestartDelay, ConfigIssue> {
         let initial = self.initial.map_or(Duration::from_secs(1), |span| span.0);
         let cap = self.cap.map_or(Duration::from_secs(60), |span| span.0);
         if cap < initial {
             let message = "the `cap` is less than the `initial` wait";
-            return Err(Mistake::new(
+            return Err(ConfigIssue::new(
                 if self.cap.is_some() { at.key("cap") } else { at.key("initial") },
                 message,
             ));
@@ -217,9 +219,9 @@ impl Ready {
         readiness: &mut Readiness,
         at: &KeyPath,
         resolve: Resolve<'_>,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), ConfigIssue> {
         let mut probes: Vec<(&str, Probe)> = Vec::new();
-        if let Some(Span(delay)) = self.delay {
+        if let Some(ConfigDuration(delay)) = self.delay {
             let probe = if delay.is_zero() { Probe::Started } else { Probe::Delay(delay) };
             probes.push(("delay", probe));
         }
@@ -237,14 +239,14 @@ impl Ready {
         if let [(first, _), (second, _), ..] = &probes[..] {
             let message =
                 format!("only one readiness check is allowed, and `{first}` is given as well");
-            return Err(Mistake::of_key(at.key(second), message));
+            return Err(ConfigIssue::of_key(at.key(second), message));
         }
         if let Some((_, probe)) = probes.pop() {
             readiness.probe = probe;
         }
-        if let Some(Span(timeout)) = self.timeout {
+        if let Some(ConfigDuration(timeout)) = self.timeout {
             if timeout.is_zero() {
-                return Err(Mistake::new(at.key("timeout"), "in no time nothing gets ready"));
+                return Err(ConfigIssue::new(at.key("timeout"), "in no time nothing gets ready"));
             }
             readiness.timeout = timeout;
         }
@@ -252,17 +254,17 @@ impl Ready {
     }
 }
 
-fn check_pattern(pattern: &str, at: &KeyPath) -> Result<(), Mistake> {
+fn check_pattern(pattern: &str, at: &KeyPath) -> Result<(), ConfigIssue> {
     let Err(error) = regex::Regex::new(pattern) else { return Ok(()) };
     // The error draws a picture, and says on its last line what it shows.
     let text = error.to_string();
     let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-    Err(Mistake::new(at.clone(), format!("this is not a valid regular expression: {reason}")))
+    Err(ConfigIssue::new(at.clone(), format!("this is not a valid regular expression: {reason}")))
 }
 
 impl Stop {
     fn apply(&self, settings: &mut Settings) {
-        if let Some(Span(timeout)) = self.timeout {
+        if let Some(ConfigDuration(timeout)) = self.timeout {
             settings.stop_timeout = timeout;
         }
         if let Some(unguarded) = self.without_watchdog {

@@ -17,21 +17,21 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// A time span of at most a day: a number of seconds, or a text with a unit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Span(pub(crate) Duration);
+pub(crate) struct ConfigDuration(pub(crate) Duration);
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for ConfigDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SecondsOrText;
         impl Visitor<'_> for SecondsOrText {
-            type Value = Span;
+            type Value = ConfigDuration;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number of seconds, or a text such as \"500ms\", \"30s\" or \"5m\"")
             }
 
-            fn visit_f64<E: Error>(self, seconds: f64) -> Result<Span, E> {
+            fn visit_f64<E: Error>(self, seconds: f64) -> Result<ConfigDuration, E> {
                 match Duration::try_from_secs_f64(seconds) {
-                    Ok(span) if span <= DAY => Ok(Span(span)),
+                    Ok(span) if span <= DAY => Ok(ConfigDuration(span)),
                     _ => Err(E::custom(format!(
                         "{seconds} is not a number of seconds from 0 to 86400"
                     ))),
@@ -39,18 +39,18 @@ impl<'de> Deserialize<'de> for Span {
             }
 
             #[expect(clippy::cast_precision_loss, reason = "what is that large is refused")]
-            fn visit_u64<E: Error>(self, seconds: u64) -> Result<Span, E> {
+            fn visit_u64<E: Error>(self, seconds: u64) -> Result<ConfigDuration, E> {
                 self.visit_f64(seconds as f64)
             }
 
             #[expect(clippy::cast_precision_loss, reason = "what is negative is refused")]
-            fn visit_i64<E: Error>(self, seconds: i64) -> Result<Span, E> {
+            fn visit_i64<E: Error>(self, seconds: i64) -> Result<ConfigDuration, E> {
                 self.visit_f64(seconds as f64)
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
+            fn visit_str<E: Error>(self, text: &str) -> Result<ConfigDuration, E> {
                 match parse_duration(text).map_err(E::custom)? {
-                    span if span <= DAY => Ok(Span(span)),
+                    span if span <= DAY => Ok(ConfigDuration(span)),
                     _ => Err(E::custom(format!("`{text}` is more than 24h"))),
                 }
             }
@@ -59,7 +59,7 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-impl JsonSchema for Span {
+impl JsonSchema for ConfigDuration {
     fn inline_schema() -> bool {
         true
     }

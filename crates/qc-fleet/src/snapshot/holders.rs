@@ -6,7 +6,7 @@ use std::path::Path;
 use qc_lock_core::{LOCK_FOLDER, LockEntry, LockState};
 use qc_process::ProcessInfo;
 
-use crate::evidence::{Sight, identity_in};
+use crate::evidence::{ProcessProbe, identity_in};
 use crate::matching::{Match, Place};
 use crate::{Fleet, Instance, Role, same_folder};
 
@@ -65,11 +65,11 @@ impl<'a> Holders<'a> {
         &self,
         process: &ProcessInfo,
         component: &str,
-        sight: &dyn Sight,
+        probe: &dyn ProcessProbe,
     ) -> bool {
         let held = self.by_pid.get(&process.identity.pid).into_iter().flatten();
         let mut own = held.filter(|lock| lock.name.eq_ignore_ascii_case(component));
-        own.any(|lock| sight.holds(lock))
+        own.any(|lock| probe.holds(lock))
     }
 
     /// Returns the component whose lock this process holds, if that says more than its command line
@@ -79,7 +79,7 @@ impl<'a> Holders<'a> {
         process: &ProcessInfo,
         found: Option<&Match>,
         fleet: &Fleet,
-        sight: &dyn Sight,
+        probe: &dyn ProcessProbe,
     ) -> Option<Match> {
         let held = self.by_pid.get(&process.identity.pid)?;
         let is_at_home = found.is_some_and(|found| found.place == Place::Fleet);
@@ -87,7 +87,7 @@ impl<'a> Holders<'a> {
             return None;
         }
         let is_held =
-            |lock: &LockEntry| identity_in(lock) == Some(&process.identity) && sight.holds(lock);
+            |lock: &LockEntry| identity_in(lock) == Some(&process.identity) && probe.holds(lock);
         let looks_like = |lock: &&LockEntry| {
             found.is_some_and(|found| lock.name.eq_ignore_ascii_case(&found.component))
         };

@@ -8,7 +8,7 @@ use qc_process::ProcessInfo;
 
 use super::holders::Holders;
 use super::origin::{Origin, origin_of};
-use crate::evidence::Sight;
+use crate::evidence::ProcessProbe;
 use crate::matching::{Match, Matcher, Place};
 use crate::{CONFIG_FILE, Fleet, Role};
 
@@ -26,13 +26,13 @@ pub(super) fn identify(
     fleet: &Fleet,
     processes: &[ProcessInfo],
     holders: &Holders<'_>,
-    sight: &dyn Sight,
+    probe: &dyn ProcessProbe,
 ) -> Identified {
     let mut matcher = Matcher::new(fleet);
     let mut identified = Identified { found: Vec::new(), by_lock: HashSet::new(), unclear: 0 };
     for (position, process) in processes.iter().enumerate() {
-        let by_words = by_words(&mut matcher, fleet, process, processes, holders, sight);
-        let found = match holders.component_of(process, by_words.as_ref(), fleet, sight) {
+        let by_words = by_words(&mut matcher, fleet, process, processes, holders, probe);
+        let found = match holders.component_of(process, by_words.as_ref(), fleet, probe) {
             Some(by_lock) => {
                 let is_it = |found: &&Match| found.component == by_lock.component;
                 let folder = by_words.as_ref().filter(is_it).map(|found| found.folder.clone());
@@ -43,10 +43,10 @@ pub(super) fn identify(
                 Some(Match { folder: folder.flatten(), ..by_lock })
             }
             None => by_words.and_then(|found| {
-                let has_lock = holders.has_guard_of(process, &found.component, sight);
+                let has_lock = holders.has_guard_of(process, &found.component, probe);
                 match has_lock || found.place == Place::Foreign {
                     true => Some(found),
-                    false => without_lock(fleet, process, found, sight, &mut identified.unclear),
+                    false => without_lock(fleet, process, found, probe, &mut identified.unclear),
                 }
             }),
         };
@@ -63,14 +63,14 @@ fn by_words(
     process: &ProcessInfo,
     processes: &[ProcessInfo],
     holders: &Holders<'_>,
-    sight: &dyn Sight,
+    probe: &dyn ProcessProbe,
 ) -> Option<Match> {
     let found = matcher.find(process)?;
     if found.place == Place::Fleet {
         return Some(found);
     }
     let Some(script) = matcher.relative_script(process) else { return Some(found) };
-    match origin_of(process, &script, processes, sight) {
+    match origin_of(process, &script, processes, probe) {
         Origin::Current => Some(found),
         Origin::First(folder) => {
             let process = ProcessInfo { current_dir: Some(folder), ..process.clone() };
@@ -79,7 +79,7 @@ fn by_words(
         Origin::Unknown => {
             let unknown = Match { place: Place::Unknown, folder: None, ..found };
             // A component that starts itself again keeps its environment.
-            Some(match sight.locks_of_origin(process) {
+            Some(match probe.locks_of_origin(process) {
                 Some(locks) if holders.is_of_fleet(&locks, &fleet.root) => {
                     Match { place: Place::Fleet, ..unknown }
                 }
@@ -104,10 +104,10 @@ fn without_lock(
     fleet: &Fleet,
     process: &ProcessInfo,
     found: Match,
-    sight: &dyn Sight,
+    probe: &dyn ProcessProbe,
     unclear: &mut usize,
 ) -> Option<Match> {
-    if let Some(locks) = sight.locks_elsewhere(process, &fleet.root) {
+    if let Some(locks) = probe.locks_elsewhere(process, &fleet.root) {
         let folder = locks.parent().map(Path::to_path_buf);
         return Some(Match { place: Place::Foreign, folder, ..found });
     }
@@ -115,7 +115,7 @@ fn without_lock(
         return Some(found);
     }
     // One that has ended meanwhile has no folder that could be told.
-    if sight.has_ended(process) {
+    if probe.has_ended(process) {
         return None;
     }
     let is_known = fleet.component(&found.component).is_some();
@@ -126,7 +126,7 @@ fn without_lock(
     if found.role == Role::Orchestrator {
         return None;
     }
-    if !sight.is_of_another_user(process) {
+    if !probe.is_of_another_user(process) {
         return Some(found);
     }
     *unclear += usize::from(is_known);
@@ -143,14 +143,14 @@ mod tests {
     use crate::{Evidence, Place, Role, Snapshot, Untouchable};
 
     /// Looks at one process that holds the lock `name`.
-    fn holder(root: &Path, name: &str, line: &str, sight: &Shown) -> Snapshot {
-        looks_at(root, name, process(root, 10, 1, line), sight)
+    fn holder(root: &Path, name: &str, line: &str, probe: &Shown) -> Snapshot {
+        looks_at(root, name, process(root, 10, 1, line), probe)
     }
 
-    fn looks_at(root: &Path, name: &str, process: ProcessInfo, sight: &Shown) -> Snapshot {
+    fn looks_at(root: &Path, name: &str, process: ProcessInfo, probe: &Shown) -> Snapshot {
         let locks = vec![lock_of(name, &process)];
         let listing = Listing { processes: vec![process], ..Listing::default() };
-        Snapshot::assemble_with(&fleet(root), listing, locks, sight)
+        Snapshot::assemble_with(&fleet(root), listing, locks, probe)
     }
 
     #[test]
@@ -265,8 +265,8 @@ mod tests {
             ("qc-lock run X -- y", &none, Untouchable::OwnTool),
             ("qc-launch.exe status", &none, Untouchable::OwnTool),
         ];
-        for (line, sight, expected) in cases {
-            let seen = holder(root.path(), "BRAIN_A", line, sight);
+        for (line, probe, expected) in cases {
+            let seen = holder(root.path(), "BRAIN_A", line, probe);
             assert_eq!(seen.instances[0].untouchable, Some(expected), "{line}");
             assert!(!seen.instances[0].adoptable(), "{line}");
         }
@@ -281,24 +281,24 @@ mod tests {
     fn a_lock_in_another_folder_says_whose_it_is() {
         let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let elsewhere = [(10, other.path().join(".locks"))].into();
-        let sight = Shown { elsewhere, ..Shown::default() };
+        let probe = Shown { elsewhere, ..Shown::default() };
         let processes = vec![process(root.path(), 10, 1, "python BRAIN_A.py")];
         let listing = Listing { processes, ..Listing::default() };
-        let seen = Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &sight);
+        let seen = Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &probe);
         assert_eq!(seen.instances[0].place, Place::Foreign);
         assert_eq!(seen.instances[0].folder.as_deref(), Some(other.path()));
-        let seen = holder(root.path(), "BRAIN_A", "python BRAIN_A.py", &sight);
+        let seen = holder(root.path(), "BRAIN_A", "python BRAIN_A.py", &probe);
         assert_eq!(seen.instances[0].place, Place::Fleet, "the lock of this fleet decides");
     }
 
     #[test]
     fn a_relative_script_lies_in_the_folder_that_its_process_was_started_in() {
         let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let seen = |line: &str, lies: &Path, sight: Shown| {
+        let seen = |line: &str, lies: &Path, probe: Shown| {
             let moved = process(Path::new("/"), 10, 1, line);
             let listing = Listing { processes: vec![moved], ..Listing::default() };
-            let sight = Shown { only_in: Some(lies.into()), ..sight };
-            let seen = Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &sight);
+            let probe = Shown { only_in: Some(lies.into()), ..probe };
+            let seen = Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &probe);
             (seen.instances.first().map(|one| (one.place, one.account.is_some())), seen.unreadable)
         };
         let started_in =
@@ -346,13 +346,13 @@ mod tests {
                 let mut moved = process(Path::new("/"), 10, 1, line);
                 moved.args.iter_mut().for_each(|word| *word = word.replace('@', " "));
                 let listing = Listing { processes: vec![moved], ..Listing::default() };
-                let sight = Shown {
+                let probe = Shown {
                     only_in: Some(root.path().into()),
                     origin: [(10, locks.clone())].into(),
                     ..Shown::default()
                 };
                 let seen =
-                    Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &sight);
+                    Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &probe);
                 let found: Vec<Place> = seen.instances.iter().map(|one| one.place).collect();
                 assert_eq!(found, [place], "{line} {locks:?}");
             }
@@ -366,8 +366,8 @@ mod tests {
             |line: &str| ProcessInfo { current_dir: None, ..process(root.path(), 10, 1, line) };
         let seen = |line: &str, others: Vec<u32>| {
             let listing = Listing { processes: vec![hidden(line)], ..Listing::default() };
-            let sight = Shown { others, ..Shown::default() };
-            let seen = Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &sight);
+            let probe = Shown { others, ..Shown::default() };
+            let seen = Snapshot::assemble_with(&fleet(root.path()), listing, Vec::new(), &probe);
             (seen.instances.len(), seen.unreadable)
         };
         assert_eq!(seen("python BRAIN_A.py", vec![10]), (0, 1));

@@ -7,7 +7,7 @@ use qc_process::ProcessInfo;
 
 use super::Snapshot;
 use super::holders::Holders;
-use crate::evidence::{Sight, identity_in};
+use crate::evidence::{ProcessProbe, identity_in};
 use crate::{Fleet, Instance, Place};
 
 /// The fleet of this folder, as far as it runs in one other folder.
@@ -63,7 +63,7 @@ pub(super) fn mark_moved(
     instances: &mut [Instance],
     fleet: &Fleet,
     holders: &Holders<'_>,
-    sight: &dyn Sight,
+    probe: &dyn ProcessProbe,
 ) {
     let is_moved = |instance: &Instance| {
         instance.place == Place::Foreign
@@ -73,8 +73,8 @@ pub(super) fn mark_moved(
                 let mut named =
                     named.filter(|lock| identity_in(lock) == Some(&process.identity)).peekable();
                 match named.peek() {
-                    Some(_) => named.all(|lock| !sight.holds(lock)),
-                    None => sight
+                    Some(_) => named.all(|lock| !probe.holds(lock)),
+                    None => probe
                         .moved_locks(process, &instance.component)
                         .is_some_and(|locks| holders.is_of_fleet(&locks, &fleet.root)),
                 }
@@ -112,19 +112,19 @@ mod tests {
         std::fs::write(other.path().join("MASTER_CONFIG.json"), "{}").unwrap();
         let launcher = process(other.path(), 10, 1, "qc-launch");
         let brain = process(other.path(), 11, 10, "python BRAIN_A.py");
-        let look = |root: &Path, locks: Vec<_>, sight: Shown| {
+        let look = |root: &Path, locks: Vec<_>, probe: Shown| {
             let processes = vec![launcher.clone(), brain.clone()];
             let listing = Listing { processes, ..Listing::default() };
-            Snapshot::assemble_with(&fleet(root), listing, locks, &sight)
+            Snapshot::assemble_with(&fleet(root), listing, locks, &probe)
         };
         let free = || Shown { free: vec![10, 11], ..Shown::default() };
         let by_environment = Shown { moved: [(11, root.path().join(".locks"))].into(), ..free() };
-        for (what, locks, sight, expected) in [
+        for (what, locks, probe, expected) in [
             ("its records were copied", vec![lock_of("BRAIN_A", &brain)], free(), true),
             ("only its environment tells", Vec::new(), by_environment, true),
             ("another fleet", Vec::new(), free(), false),
         ] {
-            let seen = look(root.path(), locks, sight);
+            let seen = look(root.path(), locks, probe);
             let fleets = moved_fleets(&seen.instances);
             assert_eq!(fleets.len(), usize::from(expected), "{what}");
             let findings = seen.findings(&fleet(root.path()), false);

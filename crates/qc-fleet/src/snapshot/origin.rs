@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use qc_process::ProcessInfo;
 
-use crate::evidence::Sight;
+use crate::evidence::ProcessProbe;
 
 /// Where a relative script of a process lies.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,12 +24,12 @@ pub(super) fn origin_of(
     process: &ProcessInfo,
     script: &Path,
     processes: &[ProcessInfo],
-    sight: &dyn Sight,
+    probe: &dyn ProcessProbe,
 ) -> Origin {
     let has_script = |folder: &Path| {
         let script = folder.join(script);
         // `python -m NAME` runs a file or a folder.
-        [script.with_extension(""), script].iter().any(|one| sight.sees_file(process, one))
+        [script.with_extension(""), script].iter().any(|one| probe.sees_file(process, one))
     };
     let Some(current) = &process.current_dir else { return Origin::Current };
     if has_script(current) {
@@ -38,7 +38,7 @@ pub(super) fn origin_of(
     let parent = |one: &&ProcessInfo| processes.iter().find(|parent| parent.can_be_parent_of(one));
     let ancestors = std::iter::successors(Some(process), parent).skip(1).take(processes.len());
     let folders = ancestors.filter_map(|one| one.current_dir.clone());
-    let mut candidates = sight.first_folder(process).into_iter().chain(folders);
+    let mut candidates = probe.first_folder(process).into_iter().chain(folders);
     candidates.find(|folder| has_script(folder)).map_or(Origin::Unknown, Origin::First)
 }
 
@@ -67,12 +67,12 @@ mod tests {
         for (lies, pwd, shell, above, expected) in cases {
             let processes =
                 [in_folder(8, 1, above), in_folder(9, 8, shell), in_folder(10, 9, "/now")];
-            let sight = Shown {
+            let probe = Shown {
                 only_in: Some(lies.into()),
                 first: pwd.map(|pwd| (10, pwd.into())).into_iter().collect(),
                 ..Shown::default()
             };
-            let found = origin_of(&processes[2], script, &processes, &sight);
+            let found = origin_of(&processes[2], script, &processes, &probe);
             assert_eq!(found, expected, "{lies} {pwd:?} {shell} {above}");
         }
     }

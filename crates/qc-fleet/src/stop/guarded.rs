@@ -72,7 +72,7 @@ mod tests {
             account: account.map(Into::into),
             elsewhere: folder.map(Into::into),
             wrappers: Vec::new(),
-            is_stray: false,
+            is_unmanaged: false,
             is_worker: false,
             helper: None,
             is_scripted: false,

@@ -308,7 +308,7 @@ fn targets(fleet: &Fleet, instance: &Instance, timeout: Option<Duration>) -> Vec
         account: instance.account.clone(),
         elsewhere: instance.other_root.clone(),
         wrappers: instance.wrappers.iter().map(|one| one.identity.pid).collect(),
-        is_stray: instance.supervised == Some(false),
+        is_unmanaged: instance.supervised == Some(false),
         is_worker,
         helper: is_worker.then(|| shown_program(process)),
         is_scripted: instance.role == Role::Orchestrator && call_of(process).is_some(),

@@ -39,16 +39,16 @@ pub enum Progress<'a> {
 
 /// How those of a stage are stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum StopMode {
     /// Asked at once, asked firmly after three quarters of their time, then killed.
-    Full,
+    Escalate,
     /// Killed at once: asking an orchestrator would make it stop more than is meant.
-    Kill,
+    KillNow,
     /// Their orchestrator was told to stop them: asked only after three quarters of their time,
     /// then killed. Given up as soon as that orchestrator has ended.
-    Told,
+    AfterOrchestrator,
     /// An orchestrator that stops its own fleet, stage by stage, before it ends.
-    Fleet,
+    WholeFleet,
 }
 
 /// Processes that are being stopped.
@@ -236,12 +236,12 @@ impl<'a> Stopping<'a> {
 
     /// Stops those of one role, and returns when they have ended, or can't be stopped, or it was
     /// interrupted. What protects a brain that could not be stopped is kept.
-    pub fn stop(&mut self, role: Role, pace: Pace) {
-        self.stop_those(role, pace, &|_| true);
+    pub fn stop(&mut self, role: Role, mode: StopMode) {
+        self.stop_those(role, mode, &|_| true);
     }
 
     /// Does the same with those of one role that `which` accepts.
-    pub fn stop_those(&mut self, role: Role, pace: Pace, which: &dyn Fn(&Target) -> bool) {
+    pub fn stop_those(&mut self, role: Role, mode: StopMode, which: &dyn Fn(&Target) -> bool) {
         self.keep_protection();
         let now = Instant::now();
         let stages = self.stage_times();
@@ -250,26 +250,30 @@ impl<'a> Stopping<'a> {
         for one in self.running.iter_mut().filter(|one| !one.is_over) {
             if one.target.role != role
                 || !which(&one.target)
-                || (pace == Pace::Told && !one.is_told)
+                || (mode == StopMode::AfterOrchestrator && !one.is_told)
             {
                 continue;
             }
             stage.push(&one.target);
-            let timeout = match pace {
-                Pace::Fleet => stages + one.target.timeout,
-                Pace::Full | Pace::Told | Pace::Kill => one.target.timeout,
+            let timeout = match mode {
+                StopMode::WholeFleet => stages + one.target.timeout,
+                StopMode::Escalate | StopMode::AfterOrchestrator | StopMode::KillNow => {
+                    one.target.timeout
+                }
             };
             one.began = now;
-            one.due = match pace {
+            one.due = match mode {
                 _ if one.step == Step::Killed => one.due,
                 // It is for the process that it works for to end it.
-                Pace::Full if one.target.is_worker => Some((Step::Asked, now + timeout * 3 / 4)),
-                Pace::Full => Some((Step::Asked, now)),
+                StopMode::Escalate if one.target.is_worker => {
+                    Some((Step::Asked, now + timeout * 3 / 4))
+                }
+                StopMode::Escalate => Some((Step::Asked, now)),
                 // An orchestrator that was told is not asked again before its time is over.
-                Pace::Fleet if one.is_told => Some((Step::AskedFirmly, now + timeout)),
-                Pace::Fleet => Some((Step::Asked, now)),
-                Pace::Kill => Some((Step::Killed, now)),
-                Pace::Told => Some((Step::Asked, now + timeout * 3 / 4)),
+                StopMode::WholeFleet if one.is_told => Some((Step::AskedFirmly, now + timeout)),
+                StopMode::WholeFleet => Some((Step::Asked, now)),
+                StopMode::KillNow => Some((Step::Killed, now)),
+                StopMode::AfterOrchestrator => Some((Step::Asked, now + timeout * 3 / 4)),
             };
         }
         if stage.is_empty() {
@@ -280,11 +284,13 @@ impl<'a> Stopping<'a> {
         loop {
             self.settle(false);
             self.release_workers();
-            self.act(pace, stages);
+            self.act(mode, stages);
             let pending = |one: &&Running| !one.is_over && one.due.is_some();
             let next = self.running.iter().filter(pending).filter_map(|one| Some(one.due?.1)).min();
             let Some(next) = next else { break };
-            let abandoned = pace == Pace::Told && orchestrated && !self.has(Role::Orchestrator);
+            let abandoned = mode == StopMode::AfterOrchestrator
+                && orchestrated
+                && !self.has(Role::Orchestrator);
             if self.is_interrupted() || abandoned {
                 break;
             }
@@ -344,7 +350,7 @@ impl<'a> Stopping<'a> {
     }
 
     /// Does what is due.
-    fn act(&mut self, pace: Pace, stages: Duration) {
+    fn act(&mut self, mode: StopMode, stages: Duration) {
         if self.is_interrupted() {
             return;
         }
@@ -366,19 +372,22 @@ impl<'a> Stopping<'a> {
         for (position, step) in due {
             let one = &mut self.running[position];
             let mut timeout = one.target.timeout;
-            if pace == Pace::Fleet {
+            if mode == StopMode::WholeFleet {
                 timeout += stages;
             }
             let deadline = one.began + timeout;
-            let deadline = if pace == Pace::Told { deadline + MARGIN } else { deadline };
+            let deadline =
+                if mode == StopMode::AfterOrchestrator { deadline + MARGIN } else { deadline };
             // An orchestrator that can't be asked knows of nothing, and its fleet is stopped
             // directly.
-            let deaf = pace == Pace::Fleet && one.unasked.is_some();
+            let deaf = mode == StopMode::WholeFleet && one.unasked.is_some();
             // A worker may be asked so late that it is not asked twice.
             let late = one.target.is_worker && deadline - timeout / 4 <= now;
             one.due = match step {
                 Step::Asked if deaf => Some((Step::Killed, now)),
-                Step::Asked if pace == Pace::Told => Some((Step::Killed, deadline)),
+                Step::Asked if mode == StopMode::AfterOrchestrator => {
+                    Some((Step::Killed, deadline))
+                }
                 Step::Asked if late => Some((Step::Killed, deadline)),
                 Step::Asked => Some((Step::AskedFirmly, deadline - timeout / 4)),
                 Step::AskedFirmly => Some((Step::Killed, deadline.max(now))),

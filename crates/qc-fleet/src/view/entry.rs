@@ -38,7 +38,8 @@ pub struct ComponentView {
     /// Whether an earlier launcher has started its process.
     pub adopted: bool,
     /// Which of its starts this is, counted by the running launcher.
-    pub life: u32,
+    #[serde(rename = "life")]
+    pub generation: u32,
     /// The log of its output.
     pub log: Option<String>,
     /// Whether it has stayed up for its `start_seconds`.
@@ -164,7 +165,7 @@ impl Facts<'_> {
             since: None,
             restarts: 0,
             adopted: false,
-            life: 0,
+            generation: 0,
             log: None,
             stayed_up: false,
             suspended: false,
@@ -181,7 +182,7 @@ impl Facts<'_> {
             entry.since = Some(status.since.clone());
             entry.restarts = status.restarts;
             entry.adopted = status.adopted;
-            entry.life = status.life;
+            entry.generation = status.generation;
             entry.log = status.log.clone();
             entry.stayed_up = status.stayed_up;
         }

@@ -8,7 +8,7 @@ use qc_control::{ControlError, Request, Status};
 use qc_lock_core::{LockDir, LockName};
 use qc_process::{is_suspended, resume_hint};
 
-use crate::evidence::{Machine, Sight, identity_in};
+use crate::evidence::{Machine, ProcessProbe, identity_in};
 use crate::{Finding, FindingKind, connect_to_launcher};
 
 /// How long the launcher may take to answer a view.

@@ -37,7 +37,7 @@ fn answers(components: Components<'_>) -> Launcher {
         since: "2026-11-28T22:37:24+00:00".into(),
         restarts: 0,
         adopted: false,
-        life: 1,
+        generation: 1,
         log: None,
         stayed_up: true,
     };
@@ -60,7 +60,7 @@ fn judge(
         snapshot.learn_supervised(status);
     }
     let view = FleetView::new(&fleet, &Look { snapshot, launcher, past }, false);
-    let states = view.components.iter().map(|one| format!("{} {}", one.name, one.state.word()));
+    let states = view.components.iter().map(|one| format!("{} {}", one.name, one.state.as_str()));
     (states.collect(), view.findings.iter().map(|one| one.kind).collect())
 }
 
@@ -125,7 +125,7 @@ fn a_copy_that_the_launcher_does_not_supervise_hides_nothing() {
     let past = Past::default();
     let view = FleetView::new(&fleet, &Look { snapshot, launcher, past }, false);
     let rows: Vec<(&str, &str)> =
-        view.rows.iter().map(|row| (row.component.as_str(), row.state.word())).collect();
+        view.rows.iter().map(|row| (row.component.as_str(), row.state.as_str())).collect();
     for row in [("BRAIN_A", "rogue"), ("BRAIN_A", "blocked"), ("WATCHDOG_A", "running")] {
         assert!(rows.contains(&row), "{row:?}: {rows:?}");
     }

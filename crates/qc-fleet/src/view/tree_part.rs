@@ -45,7 +45,7 @@ pub enum TreePartKind {
 
 impl TreePartKind {
     /// Returns the word that tables and JSON use.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Wrapper => "wrapper",
             Self::Stub => "stub",

@@ -64,7 +64,7 @@ fn expected_watchdog(fleet: &Fleet, status: Option<&Status>, brain: &Instance) -
     let known = supervised(status, &brain.component)?;
     let mut others = status?.components.iter();
     let watchdog = others.find(|one| {
-        one.role == Role::Watchdog.word() && one.account.is_some() && one.account == known.account
+        one.role == Role::Watchdog.as_str() && one.account.is_some() && one.account == known.account
     });
     watchdog.map(|one| one.name.clone())
 }

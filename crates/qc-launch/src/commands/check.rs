@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use qc_cli::{ColorChoice, Exit, Failure, Place, Text, Tone, print_json, table};
+use qc_cli::{ColorChoice, Exit, Failure, Location, Text, Tone, print_json, table};
 use qc_fleet::check::{Check, Verdict, busy_ports, check, running, worst};
 use qc_fleet::share_terminals;
 use serde::Serialize;
@@ -22,11 +22,11 @@ struct Report<'a> {
 
 pub(crate) fn run(
     args: &CheckArgs,
-    place: &Place,
+    location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let fleet = place.fleet_to_start()?;
-    let locks = place.locks()?;
+    let fleet = location.fleet_to_start()?;
+    let locks = location.locks()?;
     let mut components = wanted(&fleet, &args.accounts)?;
     if args.allow_shared_terminal {
         share_terminals(&mut components);
@@ -53,8 +53,8 @@ fn write_list(checks: &[Check], color: ColorChoice, output: &mut dyn Write) -> R
         Verdict::Error => Tone::Bad,
     };
     let row = |check: &Check| {
-        let verdict = Text::new(check.verdict.word(), tone(check.verdict));
-        vec![verdict, check.subject.word().into(), (&*check.text).into(), (&*check.advice).into()]
+        let verdict = Text::new(check.verdict.as_str(), tone(check.verdict));
+        vec![verdict, check.subject.as_str().into(), (&*check.text).into(), (&*check.advice).into()]
     };
     let header = ["", "CHECK", "FOUND", "WHAT TO DO"];
     writeln!(output, "{}", table(&header, checks.iter().map(row).collect(), color))?;

@@ -3,7 +3,7 @@
 pub(crate) mod status;
 pub(crate) mod stop;
 
-use qc_cli::{Exit, Failure, Place, say_waiting, visible};
+use qc_cli::{Exit, Failure, Location, print_waiting, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::connect_to_launcher;
 use qc_lock_core::LockDir;
@@ -18,22 +18,22 @@ use crate::moved;
 
 pub(crate) fn start(
     args: &NamesArgs,
-    place: &Place,
+    location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    bring_up(Request::Start { names: args.names.clone() }, args, place, output)
+    bring_up(Request::Start { names: args.names.clone() }, args, location, output)
 }
 
 pub(crate) fn restart(
     args: &NamesArgs,
-    place: &Place,
+    location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    bring_up(Request::Restart { names: args.names.clone() }, args, place, output)
+    bring_up(Request::Restart { names: args.names.clone() }, args, location, output)
 }
 
-pub(crate) fn reload(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let status = connect(place, &place.locks()?)?.ask(&Request::Reload).map_err(failure)?;
+pub(crate) fn reload(location: &Location, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let status = connect(location, &location.locks()?)?.ask(&Request::Reload).map_err(failure)?;
     write_text(&status, output)?;
     if status.refused.is_empty() {
         return Ok(Exit::Done);
@@ -56,23 +56,23 @@ pub(crate) fn write_text(status: &Status, output: &mut dyn Write) -> Result<(), 
 fn bring_up(
     request: Request,
     args: &NamesArgs,
-    place: &Place,
+    location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let mut last_words = LastWords::from_now(place);
-    let mut client = connect(place, &place.locks()?)?;
+    let mut last_words = LastWords::from_now(location);
+    let mut client = connect(location, &location.locks()?)?;
     let before = client.ask(&Request::Status).map_err(failure)?;
     let is_restart = matches!(request, Request::Restart { .. });
     let ending = before.components.iter().filter_map(|one| one.log.as_ref());
     ending.filter(|_| is_restart).for_each(|log| last_words.leave_out(Path::new(log)));
     let before: HashMap<&str, u32> =
-        before.components.iter().map(|one| (&*one.name, one.life)).collect();
+        before.components.iter().map(|one| (&*one.name, one.generation)).collect();
     let asked = client.ask(&request).map_err(failure)?;
     write_text(&asked, output)?;
     // The first run of each that counts, and how often it had been restarted before.
     let mut counts: HashMap<String, (u32, u32)> = HashMap::new();
     for one in &asked.components {
-        let is_new = before.get(&*one.name).is_some_and(|&life| one.life > life);
+        let is_new = before.get(&*one.name).is_some_and(|&generation| one.generation > generation);
         let runs = matches!(one.state, StateWord::Starting | StateWord::Running);
         // A start waits for the current run; a restart waits for the run after it.
         let is_it = runs && (is_new || !is_restart);
@@ -82,12 +82,12 @@ fn bring_up(
             Some(log) => last_words.leave_out(Path::new(log)),
             None => {}
         }
-        let first = if is_it { one.life } else { one.life.saturating_add(1) };
+        let first = if is_it { one.generation } else { one.generation.saturating_add(1) };
         counts.insert(one.name.clone(), (first, one.restarts));
     }
     let has_failed = |one: &ComponentStatus| {
         let (first, restarts) = counts.get(&one.name).copied().unwrap_or_default();
-        one.life >= first && (one.state == StateWord::BackingOff || one.restarts > restarts)
+        one.generation >= first && (one.state == StateWord::BackingOff || one.restarts > restarts)
     };
     let is_done = |one: &ComponentStatus| match one.state {
         _ if has_failed(one) => true,
@@ -96,7 +96,7 @@ fn bring_up(
     };
     let settled = wait(&mut client, asked, &args.names, is_done)?;
     for one in &settled.components {
-        let counts = counts.get(&one.name).is_some_and(|&(first, _)| one.life >= first);
+        let counts = counts.get(&one.name).is_some_and(|&(first, _)| one.generation >= first);
         if let Some(log) = one.log.as_ref().filter(|_| counts) {
             last_words.wait_for(&one.name, Path::new(log));
         }
@@ -122,14 +122,14 @@ fn bring_up(
     })
 }
 
-pub(crate) fn connect(place: &Place, locks: &LockDir) -> Result<Client, Failure> {
-    let fleet = place.fleet_to_show().ok().map(|(fleet, _)| fleet);
+pub(crate) fn connect(location: &Location, locks: &LockDir) -> Result<Client, Failure> {
+    let fleet = location.fleet_to_show().ok().map(|(fleet, _)| fleet);
     let client = match &fleet {
         Some(fleet) => connect_to_launcher(locks, fleet.orchestrator.as_str()),
         // Without a fleet, nothing says which lock is the launcher's.
         None => Client::connect(locks.path(), None),
     };
-    client.map(|client| client.on_wait(say_waiting)).map_err(|error| {
+    client.map(|client| client.on_wait(print_waiting)).map_err(|error| {
         let moved = matches!(error, ControlError::NotRunning).then_some(fleet.as_ref()).flatten();
         moved.and_then(|fleet| moved::refusal(fleet, locks)).unwrap_or_else(|| failure(error))
     })

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 
-use qc_cli::{Exit, Failure, Place};
+use qc_cli::{Exit, Failure, Location};
 use qc_process::{Console, Output, Spawn};
 
 use crate::commands::last_words::LastWords;
@@ -18,8 +18,8 @@ const HELD: &str = "this session ends all that was started in it, the background
     start the fleet at log-on instead (`qc-launch autostart`)";
 
 /// Starts the copy, shows what it says, and returns when the fleet is ready or won't be.
-pub(crate) fn up(place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let last_words = LastWords::from_now(place);
+pub(crate) fn up(location: &Location, output: &mut dyn Write) -> Result<Exit, Failure> {
+    let last_words = LastWords::from_now(location);
     let (reader, writer) = io::pipe()?;
     let mut args: Vec<OsString> =
         std::env::args_os().skip(1).filter(|word| word != "--detach").collect();

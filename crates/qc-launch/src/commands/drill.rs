@@ -1,11 +1,11 @@
 //! `qc-launch drill`: what `docs/WINDOWS.md` says of this system, tried out with this program's own
 //! children in a folder that goes away.
 
-mod ground;
+mod child;
 mod outcome;
-mod part;
 mod role;
 mod rows;
+mod sandbox;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 use qc_cli::{ColorChoice, Exit, Failure, Text, Tone, print_json, table};
 use serde::Serialize;
 
-use ground::Ground;
 use outcome::{Miss, Outcome};
 use rows::{Check, ROWS};
+use sandbox::Sandbox;
 
-pub(crate) use role::{PartArgs, play};
+pub(crate) use role::{ChildArgs, run_child};
 
 /// The longest that a row may take. Each of its waits is shorter; this is for what is never to happen.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -56,10 +56,10 @@ struct Row {
 }
 
 pub(crate) fn run(args: &DrillArgs, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let ground = Arc::new(Ground::new()?);
-    let rows: Vec<Row> = ROWS.iter().map(|(what, check)| tried(what, *check, &ground)).collect();
-    let interrupted = ground.is_interrupted();
-    let cleared = ground.clear();
+    let sandbox = Arc::new(Sandbox::new()?);
+    let rows: Vec<Row> = ROWS.iter().map(|(what, check)| tried(what, *check, &sandbox)).collect();
+    let interrupted = sandbox.is_interrupted();
+    let cleared = sandbox.clear();
     let count = |result| rows.iter().filter(|row| row.result == result).count();
     let (passed, failed, skipped) = (count("passed"), count("failed"), count("skipped"));
     if args.json {
@@ -79,12 +79,12 @@ pub(crate) fn run(args: &DrillArgs, output: &mut dyn Write) -> Result<Exit, Fail
 }
 
 /// Tries one row, on a thread of its own so that nothing it waits for keeps the others from their turn.
-fn tried(what: &'static str, check: Check, ground: &Arc<Ground>) -> Row {
+fn tried(what: &'static str, check: Check, sandbox: &Arc<Sandbox>) -> Row {
     let began = Instant::now();
-    let outcome = if ground.is_interrupted() {
+    let outcome = if sandbox.is_interrupted() {
         Err(Miss::Skipped("interrupted before its turn".into()))
     } else {
-        on_a_thread(what, check, Arc::clone(ground))
+        on_a_thread(what, check, Arc::clone(sandbox))
     };
     let (result, seen) = match outcome {
         Ok(seen) => ("passed", seen),
@@ -96,12 +96,12 @@ fn tried(what: &'static str, check: Check, ground: &Arc<Ground>) -> Row {
     Row { what, result, seen, seconds: u32::try_from(millis).map_or(0.0, f64::from) / 1000.0 }
 }
 
-fn on_a_thread(what: &'static str, check: Check, ground: Arc<Ground>) -> Outcome {
+fn on_a_thread(what: &'static str, check: Check, sandbox: Arc<Sandbox>) -> Outcome {
     let (sender, receiver) = mpsc::channel();
     let run = move || {
-        let outcome = check(&ground);
+        let outcome = check(&sandbox);
         // Before the outcome is told: who gets it may take the ground apart.
-        drop(ground);
+        drop(sandbox);
         // The result of a row that came too late is dropped.
         let _ = sender.send(outcome);
     };
@@ -127,7 +127,7 @@ fn cells(row: Row) -> Vec<Text> {
 }
 
 /// Says what went wrong with the drill's folder.
-fn no_ground(error: &io::Error, path: &std::path::Path) -> Failure {
+fn no_sandbox(error: &io::Error, path: &std::path::Path) -> Failure {
     let message = format!("cannot use the drill's folder {}: {error}", path.display());
     Failure::new(
         Exit::Failed,

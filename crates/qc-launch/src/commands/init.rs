@@ -3,17 +3,21 @@
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 
-use qc_cli::{Exit, Failure, Place, shown};
+use qc_cli::{Exit, Failure, Location, shown};
 use qc_fleet::{section_template, template};
 
 use crate::cli::InitArgs;
 
-pub(crate) fn run(args: &InitArgs, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    args: &InitArgs,
+    location: &Location,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
     if args.section {
         write!(output, "{}", section_template())?;
         return Ok(Exit::Done);
     }
-    let path = place.new_config();
+    let path = location.new_config();
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => Failure::new(
             Exit::Usage,

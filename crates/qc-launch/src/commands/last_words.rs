@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::Path;
 
-use qc_cli::{Place, visible};
+use qc_cli::{Location, visible};
 use qc_logs::{Follower, LogFolder, LogName};
 
 /// How many lines are shown.
@@ -26,25 +26,25 @@ pub(crate) struct LastWords {
 
 impl LastWords {
     /// Leaves out what has been written up to now: it is about other starts.
-    pub(crate) fn from_now(place: &Place) -> Self {
-        let folder = place.fleet().ok().map(|fleet| LogFolder::new(fleet.logs.folder));
+    pub(crate) fn from_now(location: &Location) -> Self {
+        let folder = location.fleet().ok().map(|fleet| LogFolder::new(fleet.logs.folder));
         let files = folder.as_ref().and_then(|folder| folder.list().ok()).unwrap_or_default();
         // A start may take an empty file that was there.
         let written = files.iter().filter(|file| file.bytes > 0);
-        let earlier = written.map(|file| file.name.without_part()).collect();
+        let earlier = written.map(|file| file.name.without_segment()).collect();
         Self { folder, earlier, of_run: HashMap::new() }
     }
 
     /// Waits for the run of `component` that writes to `log`, and for no other.
     pub(crate) fn wait_for(&mut self, component: &str, log: &Path) {
         let name = log.file_name().and_then(OsStr::to_str).and_then(LogName::parse);
-        self.of_run.extend(name.map(|name| (component.to_owned(), name.without_part())));
+        self.of_run.extend(name.map(|name| (component.to_owned(), name.without_segment())));
     }
 
     /// Leaves out `log`, which an earlier run writes to: it may have been empty until now.
     pub(crate) fn leave_out(&mut self, log: &Path) {
         let name = log.file_name().and_then(OsStr::to_str).and_then(LogName::parse);
-        self.earlier.extend(name.map(|name| name.without_part()));
+        self.earlier.extend(name.map(|name| name.without_segment()));
     }
 
     /// Returns the lines that end a failure's message, each after a line end. Nothing where nothing
@@ -52,8 +52,8 @@ impl LastWords {
     pub(crate) fn of(&self, component: &str) -> String {
         let Some(folder) = &self.folder else { return String::new() };
         let is_new = |name: &LogName| match self.of_run.get(component) {
-            Some(run) => name.without_part() == *run,
-            None => !self.earlier.contains(&name.without_part()),
+            Some(run) => name.without_segment() == *run,
+            None => !self.earlier.contains(&name.without_segment()),
         };
         let Ok(Some((_, bytes))) = Follower::start_among(folder, component, LINES, is_new) else {
             return String::new();

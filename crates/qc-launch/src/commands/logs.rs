@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use qc_cli::{Exit, Failure, Place, shown, warn_text};
+use qc_cli::{Exit, Failure, Location, shown, warn_text};
 use qc_fleet::Launcher;
 use qc_logs::{Follower, LogFolder};
 
@@ -30,16 +30,16 @@ pub(crate) struct LogsArgs {
 /// or the usual one.
 pub(crate) fn show(
     args: &LogsArgs,
-    place: &Place,
+    location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let (fleet, trouble) = place.fleet_to_show()?;
+    let (fleet, trouble) = location.fleet_to_show()?;
     let Some(trouble) = trouble else {
         return show_log(args, &LogFolder::new(fleet.logs.folder), output);
     };
     // First: a log that is followed does not end.
     warn_text(&format!("the config can't be read: {}", trouble.message()));
-    let launcher = Launcher::ask(&place.locks()?, &fleet.orchestrator);
+    let launcher = Launcher::ask(&location.locks()?, &fleet.orchestrator);
     let mut logs = launcher.status().into_iter().flat_map(|status| &status.components);
     let log = logs.find_map(|one| Path::new(one.log.as_ref()?).parent());
     let folder = log.map_or(fleet.logs.folder, Path::to_path_buf);

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use qc_cli::{Answer, Exit, Failure, Place, confirm, visible};
+use qc_cli::{Answer, Exit, Failure, Location, confirm, visible};
 use qc_control::{ComponentStatus, Request};
 use qc_fleet::connect_to_launcher;
 use qc_lock_core::{Latch, LockDir};
@@ -14,10 +14,10 @@ const STILL: &str = "cancelled; starts stay forbidden";
 
 pub(crate) fn unlatch(
     args: &UnlatchArgs,
-    place: &Place,
+    location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let locks = place.locks()?;
+    let locks = location.locks()?;
     let latches: Vec<Latch> = locks.latch().into_iter().chain(locks.scoped_latches()).collect();
     if latches.is_empty() {
         writeln!(output, "Starts are not forbidden.")?;
@@ -40,7 +40,7 @@ pub(crate) fn unlatch(
     }
     let removed = locks.unlatch()?;
     writeln!(output, "Starts are allowed again; nothing was started.")?;
-    write_next_step(&removed, place, &locks, output)?;
+    write_next_step(&removed, location, &locks, output)?;
     Ok(Exit::Done)
 }
 
@@ -48,11 +48,11 @@ pub(crate) fn unlatch(
 /// do not run.
 fn write_next_step(
     removed: &[Latch],
-    place: &Place,
+    location: &Location,
     locks: &LockDir,
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let Ok((fleet, _)) = place.fleet_to_show() else { return Ok(()) };
+    let Ok((fleet, _)) = location.fleet_to_show() else { return Ok(()) };
     let Ok(mut client) = connect_to_launcher(locks, fleet.orchestrator.as_str()) else {
         return Ok(writeln!(output, "`qc-launch` starts the fleet.")?);
     };

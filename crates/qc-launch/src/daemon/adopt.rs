@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_cli::{Exit, Failure, SHUTDOWN_HINT, say_waiting};
+use qc_cli::{Exit, Failure, SHUTDOWN_HINT, print_waiting};
 use qc_fleet::{Beside, Component, Fleet, Obstacle, Snapshot};
 use qc_lock_core::{LockDir, LockState};
 use qc_process::{Identity, Process};
@@ -13,7 +13,7 @@ use qc_process::{Identity, Process};
 use crate::daemon::look::Look;
 
 /// How long what is just starting or ending may take to be one or the other.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long that may take without a word.
 const SILENT: Duration = Duration::from_millis(500);
@@ -52,11 +52,11 @@ pub(crate) fn adopt(
     loop {
         let (found, obstacles) = sort(fleet, components, &look.snapshot, wanted);
         let is_unsettled = !obstacles.is_empty() || is_anything_starting(&look.snapshot, locks);
-        if wanted && is_unsettled && began.elapsed() < PATIENCE {
+        if wanted && is_unsettled && began.elapsed() < TIMEOUT {
             if !is_told && began.elapsed() >= SILENT {
                 is_told = true;
                 let first = obstacles.first().map(Obstacle::listed);
-                say_waiting(PATIENCE, first.as_deref().unwrap_or("something is just starting"));
+                print_waiting(TIMEOUT, first.as_deref().unwrap_or("something is just starting"));
             }
             thread::sleep(PAUSE);
             look = Look::take(fleet, locks)?;

@@ -1,4 +1,4 @@
-//! Performing what the machine decides, and telling it what happened: one loop on one thread, which
+//! Performing what the supervisor decides, and reporting to it what happened: one loop on one thread, which
 //! sleeps until a process ends, a client asks for something, or something is due.
 
 mod beside;
@@ -8,11 +8,11 @@ mod left_over;
 mod listener;
 mod needed;
 mod program;
+mod record;
 mod refusals;
 mod settling;
 mod starting;
-mod strays;
-mod tell;
+mod unmanaged;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
-use qc_cli::Place;
+use qc_cli::Location;
 use qc_control::{Answer, Request};
 use qc_fleet::{Fleet, Stopped};
 use qc_lock_core::{Entry, LockDir};
@@ -32,18 +32,18 @@ use qc_process::{
     Ask, Child, Identity, Interrupt, MachineGuard, Process, Waker, Watcher, close_limit,
     watch_session,
 };
-use qc_supervise::{Action, Event, Exit, Id, Machine};
+use qc_supervise::{Action, Event, Exit, Id, Supervisor};
 
 use crate::daemon::adopt::Adopted;
-use crate::daemon::heartbeat::Heart;
+use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::interrupts::Interrupts;
 use crate::daemon::look::Look;
-use crate::daemon::readiness::Looker;
+use crate::daemon::readiness::ReadinessCheck;
 use crate::daemon::report::Report;
 use crate::daemon::roster::Roster;
-use crate::daemon::start::Said;
+use crate::daemon::start::WrapperReport;
 use crate::daemon::up::Options;
-pub(crate) use strays::told_of;
+pub(crate) use unmanaged::outcome_text;
 
 use beside::{Blockers, LastLook};
 use control::Waiting;
@@ -70,12 +70,12 @@ const FILES_OF_EACH: u64 = 4;
 /// A message from another thread.
 pub(crate) enum Message {
     /// A wrapper says something.
-    Said(Id, u32, Said),
+    WrapperReport(Id, u32, WrapperReport),
     Interrupted(Interrupt),
     /// A process was refused a lock.
     Refused(Entry),
     /// Stray brains were stopped.
-    StraysEnded(io::Result<Vec<Stopped>>),
+    UnmanagedEnded(io::Result<Vec<Stopped>>),
     /// The process that still listened at the port of a component was ended.
     ListenerEnded(Id, io::Result<Vec<Stopped>>),
     /// The programs that the last run of a component had left behind were ended.
@@ -101,7 +101,7 @@ impl Post {
 
 /// The input of the event loop: the components and their settings.
 pub(crate) struct Run<'a> {
-    pub(crate) place: &'a Place,
+    pub(crate) location: &'a Location,
     pub(crate) args: &'a Options,
     pub(crate) fleet: Fleet,
     pub(crate) locks: &'a LockDir,
@@ -128,7 +128,7 @@ pub(crate) enum End {
 
 /// The live state of one component's run. Rare state is boxed: there may be a thousand components.
 struct Running {
-    life: u32,
+    generation: u32,
     /// Its process, or that of its wrapper; none if it was adopted.
     child: Option<Child>,
     /// Its process, if it was adopted.
@@ -136,8 +136,8 @@ struct Running {
     /// Its identity; unknown until its wrapper reports it.
     identity: Option<Identity>,
     log: Option<PathBuf>,
-    looker: Option<Box<Looker>>,
-    heart: Option<Box<Heart>>,
+    check: Option<Box<ReadinessCheck>>,
+    heartbeat: Option<Box<HeartbeatMonitor>>,
     /// When it was started, and when to look next whether it is ready.
     began: Duration,
     next_look: Option<Duration>,
@@ -167,7 +167,7 @@ impl Running {
 }
 
 pub(crate) struct Runtime<'a> {
-    place: &'a Place,
+    location: &'a Location,
     fleet: Fleet,
     args: &'a Options,
     locks: &'a LockDir,
@@ -177,7 +177,7 @@ pub(crate) struct Runtime<'a> {
     /// Whether to say when all are ready or were given up: for the one who started this program.
     announce: bool,
     roster: Roster,
-    machine: Machine,
+    supervisor: Supervisor,
     running: Vec<Option<Running>>,
     /// The process that each had last, for those who are told about its end.
     pids: HashMap<Id, u32>,
@@ -239,7 +239,7 @@ impl<'a> Runtime<'a> {
         // Only the jitter of restarts depends on it.
         let seed = qc_process::own_identity().started ^ u64::from(std::process::id()) << 32;
         let mut runtime = Self {
-            place: run.place,
+            location: run.location,
             fleet: run.fleet,
             args: run.args,
             locks: run.locks,
@@ -248,7 +248,7 @@ impl<'a> Runtime<'a> {
             interrupts: run.interrupts,
             announce: run.args.announce,
             roster,
-            machine: Machine::new(specs, seed),
+            supervisor: Supervisor::new(specs, seed),
             running: Vec::new(),
             pids: HashMap::new(),
             killed_helpers: HashMap::new(),
@@ -344,7 +344,7 @@ impl<'a> Runtime<'a> {
             loop {
                 while let Some(event) = self.events.pop_front() {
                     self.handle(event);
-                    self.hear_messages();
+                    self.receive_messages();
                 }
                 if !self.make_starts() {
                     break;
@@ -352,7 +352,7 @@ impl<'a> Runtime<'a> {
             }
             self.sweep_removed();
             self.release_guards();
-            if self.machine.is_over() {
+            if self.supervisor.is_over() {
                 break;
             }
             self.announce_once();
@@ -362,7 +362,7 @@ impl<'a> Runtime<'a> {
             }
             self.settle_ends();
             self.take_steps();
-            self.hear_messages();
+            self.receive_messages();
             self.look();
             // Handle ends before timers, so that a process that ends at its deadline still counts
             // as on time.
@@ -377,7 +377,7 @@ impl<'a> Runtime<'a> {
     fn wait(&mut self) -> io::Result<Vec<u64>> {
         let ended = self.watcher.wait(Some(Duration::ZERO))?;
         // A message has ended that wait.
-        self.hear_messages();
+        self.receive_messages();
         let is_busy = !ended.is_empty() || !self.events.is_empty();
         if is_busy && self.history.len() < MOST_UNWRITTEN {
             return Ok(ended);
@@ -406,7 +406,7 @@ impl<'a> Runtime<'a> {
     fn next_due(&mut self) -> Option<Duration> {
         let looks = self.looking.iter().filter_map(|&id| self.running(id)?.next_look).min();
         let waiting = self.waiting.iter().map(|one| one.until);
-        self.machine
+        self.supervisor
             .next_due()
             .into_iter()
             .chain(looks)
@@ -434,24 +434,24 @@ impl<'a> Runtime<'a> {
 
     fn handle(&mut self, event: Event) {
         let mut asked = (Vec::new(), Vec::new());
-        for action in self.machine.handle(event, self.began.elapsed()) {
+        for action in self.supervisor.handle(event, self.began.elapsed()) {
             match action {
-                Action::Spawn { id, life } => self.starts.push((id, life)),
+                Action::Spawn { id, generation } => self.starts.push((id, generation)),
                 Action::Ask { id, firmly: false } => asked.0.push(id),
                 Action::Ask { id, firmly: true } => asked.1.push(id),
                 Action::Kill(id) => self.kill(id),
-                Action::Look { id, life } => {
-                    let heart =
-                        self.running_mut(id).and_then(|running| running.heart.as_deref_mut());
+                Action::Look { id, generation } => {
+                    let heartbeat =
+                        self.running_mut(id).and_then(|running| running.heartbeat.as_deref_mut());
                     // A heartbeat that can't be checked must not count as a hang.
-                    let beats = heart.is_none_or(Heart::has_beaten);
+                    let beats = heartbeat.is_none_or(HeartbeatMonitor::has_beaten);
                     self.events.push_back(if beats {
-                        Event::Pulse { id, life }
+                        Event::Heartbeat { id, generation }
                     } else {
-                        Event::Silent { id, life }
+                        Event::Silent { id, generation }
                     });
                 }
-                Action::Say(id, note) => self.tell(id, &note),
+                Action::Say(id, note) => self.record(id, &note),
                 Action::Forget(id) => {
                     let name = self.roster.name(id);
                     self.report.metrics().forget(&name);
@@ -471,37 +471,39 @@ impl<'a> Runtime<'a> {
     /// Makes the starts that the machine has asked for, all after one look at what runs. Returns
     /// whether there were any.
     fn make_starts(&mut self) -> bool {
-        let lives = mem::take(&mut self.starts);
-        if lives.is_empty() {
+        let generations = mem::take(&mut self.starts);
+        if generations.is_empty() {
             return false;
         }
-        self.was_busy |= lives.len() >= STARTED_TOGETHER;
-        let free = self.unobstructed(&lives);
+        self.was_busy |= generations.len() >= STARTED_TOGETHER;
+        let free = self.unobstructed(&generations);
         let free = self.without_left_over(free);
-        for lives in free.chunks(STARTED_TOGETHER) {
-            self.start_all(lives);
+        for generations in free.chunks(STARTED_TOGETHER) {
+            self.start_all(generations);
         }
         true
     }
 
-    fn hear_messages(&mut self) {
+    fn receive_messages(&mut self) {
         while let Ok(message) = self.inbox.try_recv() {
             match message {
-                Message::Said(id, life, Said::Started(identity)) => {
-                    if let Some(running) = self.running_mut(id).filter(|it| it.life == life) {
+                Message::WrapperReport(id, generation, WrapperReport::Started(identity)) => {
+                    if let Some(running) =
+                        self.running_mut(id).filter(|it| it.generation == generation)
+                    {
                         running.identity = Some(identity);
-                        self.note_start(id, life, None);
+                        self.note_start(id, generation, None);
                     }
                 }
-                Message::Said(id, _, Said::Line(line)) => {
-                    self.say_of(id, Level::Info, "wrapper", &line);
+                Message::WrapperReport(id, _, WrapperReport::Line(line)) => {
+                    self.log_of(id, Level::Info, "wrapper", &line);
                 }
                 Message::Interrupted(interrupt) => {
                     let limit = close_limit().filter(|_| interrupt == Interrupt::Close);
                     self.stop_all(limit.map(|limit| limit / CLOSE_SHARE));
                 }
-                Message::Refused(entry) => self.tell_refused(&entry),
-                Message::StraysEnded(stopped) => self.strays_ended(&stopped),
+                Message::Refused(entry) => self.record_refused(&entry),
+                Message::UnmanagedEnded(stopped) => self.strays_ended(&stopped),
                 Message::ListenerEnded(id, stopped) => self.listener_ended(id, &stopped),
                 Message::LeftOverEnded(end, stopped) => self.left_over_ended(&end, &stopped),
                 Message::Asked(Request::Wait { seen }, answer) => self.let_wait(seen, answer),
@@ -518,8 +520,8 @@ impl<'a> Runtime<'a> {
 }
 
 /// Returns the watcher's token of a component's first process.
-fn token(id: Id, life: u32) -> u64 {
-    u64::from(id.0) << 32 | u64::from(life)
+fn token(id: Id, generation: u32) -> u64 {
+    u64::from(id.0) << 32 | u64::from(generation)
 }
 
 fn of_token(token: u64) -> (Id, u32) {

@@ -3,25 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use qc_fleet::Component;
-use qc_supervise::Pulse;
+use qc_supervise::HeartbeatSource;
 
 use crate::daemon::readiness::{Stamp, is_full};
 
 /// Looks for signs of life.
 #[derive(Debug)]
-pub(crate) struct Heart {
+pub(crate) struct HeartbeatMonitor {
     path: PathBuf,
     last: Option<Stamp>,
     /// Whether it is the component's log.
     is_log: bool,
 }
 
-impl Heart {
+impl HeartbeatMonitor {
     /// Begins to look, if `component` gives signs of life.
     pub(crate) fn new(component: &Component, log: Option<&Path>) -> Option<Self> {
-        let (path, is_log) = match &component.settings.heartbeat.as_ref()?.pulse {
-            Pulse::File(path) => (component.cwd.join(path), false),
-            Pulse::Output => (log?.into(), true),
+        let (path, is_log) = match &component.settings.heartbeat.as_ref()?.source {
+            HeartbeatSource::File(path) => (component.cwd.join(path), false),
+            HeartbeatSource::Output => (log?.into(), true),
         };
         let last = Stamp::of(&path);
         Some(Self { path, last, is_log })
@@ -50,12 +50,13 @@ mod tests {
     fn a_file_that_changes_is_a_sign_of_life() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("heart");
-        let mut heart = Heart { last: Stamp::of(&path), path: path.clone(), is_log: false };
-        assert!(!heart.has_beaten());
+        let mut heartbeat =
+            HeartbeatMonitor { last: Stamp::of(&path), path: path.clone(), is_log: false };
+        assert!(!heartbeat.has_beaten());
         fs::write(&path, "1").unwrap();
-        assert!(heart.has_beaten());
-        assert!(!heart.has_beaten());
+        assert!(heartbeat.has_beaten());
+        assert!(!heartbeat.has_beaten());
         fs::write(&path, "12").unwrap();
-        assert!(heart.has_beaten());
+        assert!(heartbeat.has_beaten());
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use qc_fleet::Component;
 use qc_lock_core::LockDir;
-use qc_logs::{LogFolder, LogName, is_being_cut, read_from, was_cut};
+use qc_logs::{LogFolder, LogName, is_being_rotated, read_from, was_rotated};
 use qc_supervise::Probe;
 use regex::Regex;
 
@@ -41,20 +41,20 @@ impl Stamp {
 
 /// Looks for one sign.
 #[derive(Debug)]
-pub(crate) enum Looker {
+pub(crate) enum ReadinessCheck {
     Port(u16),
     /// A file, and how it was before the component was started.
     File(PathBuf, Option<Stamp>),
     /// The record of the lock shows it.
     Lock,
-    Log(LogLooker),
+    Log(LogCheck),
     /// There is no log to look into.
     Blind,
 }
 
-impl Looker {
+impl ReadinessCheck {
     /// Prepares to look for what `component` shows when it is ready; before it is started, so that
-    /// nothing old counts. `None` where the machine knows by itself.
+    /// nothing old counts. `None` where the supervisor knows by itself.
     ///
     /// # Errors
     /// A sentence saying what is wrong with the probe.
@@ -77,14 +77,14 @@ impl Looker {
                     Regex::new(pattern).map_err(|error| format!("its pattern {error}"))?;
                 let name = log.and_then(|log| LogName::parse(log.file_name()?.to_str()?));
                 name.map_or(Self::Blind, |name| {
-                    Self::Log(LogLooker::new(pattern, logs.clone(), name))
+                    Self::Log(LogCheck::new(pattern, logs.clone(), name))
                 })
             }
         }))
     }
 
     /// Whether the sign is there.
-    pub(crate) fn sees(&mut self, component: &Component, locks: &LockDir) -> bool {
+    pub(crate) fn is_ready(&mut self, component: &Component, locks: &LockDir) -> bool {
         match self {
             Self::Port(port) => accepts(*port),
             Self::File(path, before) => Stamp::of(path).is_some_and(|now| Some(now) != *before),
@@ -98,7 +98,7 @@ impl Looker {
             }
             // A log that can't be read now may be readable later. Where nothing can be written,
             // no sign of life fits in it, and the component must not be stopped for that.
-            Self::Log(looker) => looker.read().unwrap_or(false) || is_full(looker.folder.path()),
+            Self::Log(check) => check.read().unwrap_or(false) || is_full(check.folder.path()),
             Self::Blind => true,
         }
     }
@@ -119,40 +119,40 @@ pub(crate) fn is_full(folder: &Path) -> bool {
 
 /// Reads a log from where it ended, and looks for a line; also when its front is cut off meanwhile.
 #[derive(Debug)]
-pub(crate) struct LogLooker {
+pub(crate) struct LogCheck {
     pattern: Regex,
     folder: LogFolder,
     name: LogName,
     /// How many parts were cut off before `position`.
-    parts: u32,
+    segments: u32,
     position: u64,
     /// The line that is not complete yet.
     line: Vec<u8>,
 }
 
-impl LogLooker {
+impl LogCheck {
     fn new(pattern: Regex, folder: LogFolder, name: LogName) -> Self {
         // One that was started twice in one second writes to the same log.
-        let parts = (1..).take_while(|&part| was_cut(&folder, &name, part)).count();
-        let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+        let segments = (1..).take_while(|&segment| was_rotated(&folder, &name, segment)).count();
+        let segments = u32::try_from(segments).unwrap_or(u32::MAX);
         let path = folder.path().join(name.file_name());
         let position = fs::metadata(path).map_or(0, |found| found.len());
-        Self { pattern, folder, name, parts, position, line: Vec::new() }
+        Self { pattern, folder, name, segments, position, line: Vec::new() }
     }
 
     fn read(&mut self) -> io::Result<bool> {
         loop {
-            let next = self.parts + 1;
-            let is_part = was_cut(&self.folder, &self.name, next);
-            let name = if is_part { self.name.with_part(next) } else { self.name.clone() };
+            let next = self.segments + 1;
+            let is_segment = was_rotated(&self.folder, &self.name, next);
+            let name = if is_segment { self.name.with_segment(next) } else { self.name.clone() };
             let path = self.folder.path().join(name.file_name());
             let (text, length) = read_from(&path, self.position, READ_AT_ONCE)?;
-            if !is_part {
+            if !is_segment {
                 // The text may come after a segment that is not known yet.
-                if is_being_cut(&self.folder, &self.name, next) {
+                if is_being_rotated(&self.folder, &self.name, next) {
                     return Ok(false);
                 }
-                if was_cut(&self.folder, &self.name, next) {
+                if was_rotated(&self.folder, &self.name, next) {
                     continue;
                 }
                 if length < self.position {
@@ -166,10 +166,10 @@ impl LogLooker {
             if self.is_in(&text) {
                 return Ok(true);
             }
-            if is_part && self.position >= length {
+            if is_segment && self.position >= length {
                 self.position -= length;
-                self.parts = next;
-            } else if text.is_empty() || !is_part {
+                self.segments = next;
+            } else if text.is_empty() || !is_segment {
                 return Ok(false);
             }
         }
@@ -177,12 +177,12 @@ impl LogLooker {
 
     /// Whether one of the lines that end in `text` is the one that is looked for.
     fn is_in(&mut self, text: &[u8]) -> bool {
-        for part in text.split_inclusive(|&byte| byte == b'\n') {
-            self.line.extend(part);
+        for segment in text.split_inclusive(|&byte| byte == b'\n') {
+            self.line.extend(segment);
             if self.line.len() > LINE {
                 self.line.drain(..self.line.len() - LINE);
             }
-            if part.ends_with(b"\n") {
+            if segment.ends_with(b"\n") {
                 let line = String::from_utf8_lossy(&self.line).trim_end().to_owned();
                 self.line.clear();
                 if self.pattern.is_match(&line) {
@@ -200,7 +200,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use qc_logs::cut;
+    use qc_logs::rotate;
 
     #[test]
     fn a_line_counts_once_it_is_complete_and_only_if_it_is_new() {
@@ -212,12 +212,12 @@ mod tests {
             let mut log = fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
             log.write_all(text.as_bytes()).unwrap();
         };
-        let looker = || {
+        let check = || {
             let pattern = Regex::new("^ready( now)?$").unwrap();
-            LogLooker::new(pattern, folder.clone(), name.clone())
+            LogCheck::new(pattern, folder.clone(), name.clone())
         };
         write("ready\n");
-        let mut first = looker();
+        let mut first = check();
         assert!(!first.read().unwrap(), "that line is old");
         write("loading\nrea");
         assert!(!first.read().unwrap(), "that line is not complete");
@@ -226,17 +226,17 @@ mod tests {
         fs::write(&path, "ready\n").unwrap();
         assert!(first.read().unwrap(), "the log was emptied");
 
-        // The line went to a part between two looks, and what follows is longer than what was there.
-        let mut second = looker();
+        // The line went to a segment between two looks, and what follows is longer than what was there.
+        let mut second = check();
         write("ready\n");
-        cut(&folder, &name).unwrap().unwrap();
+        rotate(&folder, &name).unwrap().unwrap();
         write(&"and so on\n".repeat(100));
         assert!(second.read().unwrap(), "it is in the first part");
-        let mut third = looker();
+        let mut third = check();
         for _ in 0..3 {
             write(&"and so on\n".repeat(10_000));
             assert!(!third.read().unwrap());
-            cut(&folder, &name).unwrap().unwrap();
+            rotate(&folder, &name).unwrap().unwrap();
         }
         assert!(!third.read().unwrap());
         write("ready\n");

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use qc_cli::{Exit, Failure};
 use qc_fleet::{Fleet, LogSettings, NotifySettings};
-use qc_logs::{Journal, Keeper, Level, Line, Lines, LogFolder, Retention};
-use qc_notify::{BadAddress, Notice, Notifier};
+use qc_logs::{Journal, Level, Line, Lines, LogFolder, LogJanitor, Retention};
+use qc_notify::{BadAddress, Notification, Notifier};
 
 use crate::daemon::metrics::{LocalAddress, Metrics, Server};
 use crate::daemon::up::Options;
@@ -35,7 +35,7 @@ pub(crate) struct Report {
     opened: Vec<PathBuf>,
     closed: Vec<PathBuf>,
     folder: LogFolder,
-    keeper: Keeper,
+    janitor: LogJanitor,
     notifier: Notifier,
     metrics: Metrics,
     server: Option<Server>,
@@ -73,12 +73,12 @@ impl Report {
             Failure::from_error(Exit::Failed, &error, hint)
         };
         let journal = Journal::open(&folder, args.log_format, true).map_err(unwritable)?;
-        let telling = tell(&journal, "log");
-        let keeper = Keeper::start(folder.clone(), settings(&fleet.logs), telling)?;
+        let telling = record(&journal, "log");
+        let janitor = LogJanitor::start(folder.clone(), settings(&fleet.logs), telling)?;
         let journal_path = journal.path();
-        keeper.changed(vec![journal_path.clone()], Vec::new());
+        janitor.changed(vec![journal_path.clone()], Vec::new());
         let notifier =
-            notifier(&fleet.notify, tell(&journal, "notify")).map_err(|error| bad(&error))?;
+            notifier(&fleet.notify, record(&journal, "notify")).map_err(|error| bad(&error))?;
         let mut report = Self {
             journal,
             journal_path,
@@ -86,7 +86,7 @@ impl Report {
             opened: Vec::new(),
             closed: Vec::new(),
             folder,
-            keeper,
+            janitor,
             notifier,
             metrics: Metrics::new(),
             server: None,
@@ -98,7 +98,7 @@ impl Report {
     }
 
     /// Says one line at once, and before it what was noted.
-    pub(crate) fn say(&mut self, line: &Line<'_>) {
+    pub(crate) fn log(&mut self, line: &Line<'_>) {
         self.note(line);
         self.write();
     }
@@ -111,7 +111,7 @@ impl Report {
     /// Says what was noted.
     pub(crate) fn write(&mut self) {
         if !self.lines.is_empty() {
-            self.journal.say_all(mem::take(&mut self.lines));
+            self.journal.log_all(mem::take(&mut self.lines));
             // It was removed, and is another one now.
             let path = self.journal.path();
             if path != self.journal_path {
@@ -120,18 +120,18 @@ impl Report {
             }
         }
         if !self.opened.is_empty() || !self.closed.is_empty() {
-            self.keeper.changed(mem::take(&mut self.opened), mem::take(&mut self.closed));
+            self.janitor.changed(mem::take(&mut self.opened), mem::take(&mut self.closed));
         }
     }
 
     /// Says that something is as it should be.
     pub(crate) fn info(&mut self, event: &str, text: &str) {
-        self.say(&Line::new(Level::Info, event, text));
+        self.log(&Line::new(Level::Info, event, text));
     }
 
     /// Says that something should be looked at.
     pub(crate) fn warn(&mut self, event: &str, text: &str) {
-        self.say(&Line::new(Level::Warning, event, text));
+        self.log(&Line::new(Level::Warning, event, text));
     }
 
     /// Returns the sender of notifications.
@@ -173,7 +173,7 @@ impl Report {
         let before = std::mem::replace(&mut self.applied, Applied::of(fleet));
         let after = self.applied.clone();
         if before.logs != after.logs {
-            self.keeper.change(settings(&after.logs));
+            self.janitor.change(settings(&after.logs));
             text.push("logs are kept by the new settings".into());
         }
         if before.logs.folder != after.logs.folder {
@@ -183,7 +183,7 @@ impl Report {
             ));
         }
         if before.notify != after.notify
-            && let Ok(notifier) = notifier(&after.notify, tell(&self.journal, "notify"))
+            && let Ok(notifier) = notifier(&after.notify, record(&self.journal, "notify"))
         {
             let former = std::mem::replace(&mut self.notifier, notifier);
             // Deliver the remaining notifications in the background.
@@ -248,19 +248,19 @@ impl Report {
         let waiting = self.notifier.finish(LAST_NOTICES);
         if waiting > 0 {
             let text = format!("{waiting} notices were not delivered in time");
-            self.journal.say(&Line::new(Level::Warning, "notify", &text));
+            self.journal.log(&Line::new(Level::Warning, "notify", &text));
         }
-        drop(self.keeper);
+        drop(self.janitor);
         self.journal.flush(LAST_LINES);
     }
 }
 
 /// Tells people that this launcher was refused, where there is none yet that could.
-pub(crate) fn tell_refusal(fleet: &Fleet, notice: Notice) {
+pub(crate) fn notify_refusal(fleet: &Fleet, notification: Notification) {
     // If stderr is closed, the exit code still reports it.
     let say = |text: &str| drop(writeln!(io::stderr(), "qc-launch: {text}"));
     if let Ok(notifier) = notifier(&fleet.notify, say) {
-        notifier.send(notice);
+        notifier.send(notification);
         notifier.finish(LAST_NOTICES);
     }
 }
@@ -272,14 +272,14 @@ fn settings(config: &LogSettings) -> qc_logs::Settings {
         max_files: usize::try_from(config.keep_files).ok(),
         max_bytes: Some(config.total_bytes),
     };
-    qc_logs::Settings { cut_at: Some(config.rotate_bytes), retention }
+    qc_logs::Settings { rotate_at: Some(config.rotate_bytes), retention }
 }
 
 fn notifier(
     settings: &NotifySettings,
-    tell: impl Fn(&str) + Send + Sync + 'static,
+    record: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<Notifier, BadAddress> {
-    Notifier::new(&settings.into(), tell)
+    Notifier::new(&settings.into(), record)
 }
 
 fn bad(error: &BadAddress) -> Failure {
@@ -287,13 +287,13 @@ fn bad(error: &BadAddress) -> Failure {
 }
 
 /// Writes the messages of other threads into the journal.
-fn tell(journal: &Journal, event: &'static str) -> impl Fn(&str) + Send + Sync + 'static {
+fn record(journal: &Journal, event: &'static str) -> impl Fn(&str) + Send + Sync + 'static {
     let journal = journal.clone();
     move |text| {
         let (level, text) = match text.strip_prefix("WARNING: ") {
             Some(text) => (Level::Warning, text),
             None => (Level::Info, text),
         };
-        journal.say(&Line::new(level, event, text));
+        journal.log(&Line::new(level, event, text));
     }
 }

@@ -19,8 +19,8 @@ use qc_process::{
 use qc_supervise::NotStarted;
 
 use self::listen::listen;
-use crate::daemon::heartbeat::Heart;
-use crate::daemon::readiness::Looker;
+use crate::daemon::heartbeat::HeartbeatMonitor;
+use crate::daemon::readiness::ReadinessCheck;
 
 /// A component that was started.
 pub(crate) struct Begun {
@@ -33,8 +33,8 @@ pub(crate) struct Begun {
     /// Where its output goes; without a log, nowhere, and why.
     pub(crate) log: io::Result<PathBuf>,
     /// The readiness check, where one has to be polled.
-    pub(crate) looker: Option<Looker>,
-    pub(crate) heart: Option<Heart>,
+    pub(crate) check: Option<ReadinessCheck>,
+    pub(crate) heartbeat: Option<HeartbeatMonitor>,
     /// That what it leaves behind may not be found, if that is so.
     pub(crate) unmarked: Option<String>,
     /// Remarks for the log.
@@ -45,7 +45,7 @@ pub(crate) struct Begun {
 
 /// A message from a wrapper.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum WrapperReport {
     /// The component runs.
     Started(Identity),
     /// Something for people.
@@ -83,7 +83,7 @@ impl Starter<'_> {
         component: &Component,
         kept: Option<LockForChild>,
         logs: &LogFolder,
-        hear: impl Fn(Said) + Send + 'static,
+        hear: impl Fn(WrapperReport) + Send + 'static,
     ) -> Result<Begun, NoStart> {
         for &port in &component.ports {
             refuse_busy(port)?;
@@ -91,8 +91,8 @@ impl Starter<'_> {
         let name = component.name.as_str();
         let (file, log) = logs.open_or_nowhere(name).map_err(failed)?;
         let path = log.as_deref().ok();
-        let looker = Looker::new(component, logs, path).map_err(NotStarted::Failed)?;
-        let heart = Heart::new(component, path);
+        let check = ReadinessCheck::new(component, logs, path).map_err(NotStarted::Failed)?;
+        let heartbeat = HeartbeatMonitor::new(component, path);
         let written = path.map_or_else(|| logs.next(name), PathBuf::from);
         let command: Vec<OsString> =
             component.command.iter().map(|word| word.value().into()).collect();
@@ -102,8 +102,8 @@ impl Starter<'_> {
             is_wrapped,
             held_since: None,
             log,
-            looker,
-            heart,
+            check,
+            heartbeat,
             remarks: Vec::new(),
             machine_guards: Vec::new(),
         };

@@ -4,19 +4,19 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use qc_cli::{Exit, Failure, Place, describe, local_time, shown, visible, warn};
+use qc_cli::{Exit, Failure, Location, describe, local_time, shown, visible, warn};
 use qc_fleet::check::has_old_module;
 use qc_fleet::{Component, Fleet, NotifyEvent};
 use qc_lock_core::{LockDir, LockError, LockState, Request};
 use qc_logs::Format;
-use qc_notify::Notice;
+use qc_notify::Notification;
 
 use crate::daemon::adopt::adopt;
 use crate::daemon::event_loop::{End, Run, Runtime};
 use crate::daemon::interrupts::Interrupts;
 use crate::daemon::metrics::LocalAddress;
 use crate::daemon::preflight::{Selected, refuse_latched, selected};
-use crate::daemon::report::{Report, tell_refusal};
+use crate::daemon::report::{Report, notify_refusal};
 use crate::moved;
 
 /// The step to suggest where a launcher runs.
@@ -42,8 +42,12 @@ pub(crate) struct Options {
 }
 
 /// Supervises the fleet until it has been stopped.
-pub(crate) fn up(args: &Options, place: &Place, output: &mut dyn Write) -> Result<Exit, Failure> {
-    let (fleet, locks) = (place.fleet_to_start()?, place.locks()?);
+pub(crate) fn up(
+    args: &Options,
+    location: &Location,
+    output: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let (fleet, locks) = (location.fleet_to_start()?, location.locks()?);
     let Selected { components, warnings, look } = selected(&fleet, args, &locks)?;
     if args.dry_run {
         refuse_latched(&locks)?;
@@ -61,7 +65,7 @@ pub(crate) fn up(args: &Options, place: &Place, output: &mut dyn Write) -> Resul
     let own = locks
         .acquire(&request)
         .map_err(|error| runs_already(&fleet, &locks, error))
-        .inspect_err(|refusal| told_refused(&fleet, refusal))?;
+        .inspect_err(|refusal| notify_refused(&fleet, refusal))?;
     interrupts.keep(own);
     let found = adopt(&fleet, &components, &locks, look, args.adopt);
     // Asked to stop meanwhile, the program is ending and has given the lock back.
@@ -74,7 +78,7 @@ pub(crate) fn up(args: &Options, place: &Place, output: &mut dyn Write) -> Resul
             if let Err(error) = own.refuse(&refusal.message().replace("\n ", "")) {
                 warn(&error);
             }
-            told_refused(&fleet, &refusal);
+            notify_refused(&fleet, &refusal);
             return Err(refusal);
         }
     };
@@ -94,7 +98,7 @@ pub(crate) fn up(args: &Options, place: &Place, output: &mut dyn Write) -> Resul
     }
     let scripts_lock = has_old_module(&fleet.root);
     let run = Run {
-        place,
+        location,
         args,
         fleet,
         locks: &locks,
@@ -157,10 +161,10 @@ fn since(time: Option<&str>) -> String {
 }
 
 /// Tells people that a second launcher, or one beside something that runs, was refused.
-fn told_refused(fleet: &Fleet, refusal: &Failure) {
+fn notify_refused(fleet: &Fleet, refusal: &Failure) {
     if refusal.exit() == Exit::Held {
         let name = fleet.orchestrator.as_str();
-        tell_refusal(fleet, Notice::new(NotifyEvent::Blocked, name, refusal.message()));
+        notify_refusal(fleet, Notification::new(NotifyEvent::Blocked, name, refusal.message()));
     }
 }
 

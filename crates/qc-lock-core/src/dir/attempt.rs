@@ -7,9 +7,9 @@ use qc_process::{here, liveness, own_identity};
 
 use super::{LockDir, latched};
 use crate::guard::Guard;
-use crate::judge::{Holder, Suspect, Verdict, judge};
-use crate::record::Reading;
-use crate::store::Found;
+use crate::judge::{Holder, PidOwner, Verdict, judge};
+use crate::record::ParsedRecord;
+use crate::store::RecordFile;
 use crate::{LockError, Record, Request, Resource};
 
 /// How long a record may take to appear after its guard was locked.
@@ -20,7 +20,7 @@ const LATE_RELEASE: Duration = Duration::from_secs(2);
 
 /// One try to take a lock.
 pub(super) enum Attempt {
-    Taken(Vec<Guard>, Vec<Found>),
+    Taken(Vec<Guard>, Vec<RecordFile>),
     /// Held for certain.
     Held(LockError),
     /// Held, but by whom may show in a moment, or the lock may come free: look again until `patience`.
@@ -67,7 +67,7 @@ impl LockDir {
         &self,
         request: &Request,
         resources: &[Resource],
-    ) -> Result<Vec<Found>, LockError> {
+    ) -> Result<Vec<RecordFile>, LockError> {
         match resources {
             [_name] if self.is_listed_alone(request.name.as_str()) => {
                 Ok(self.store.find(request.name.as_str()).into_iter().collect())
@@ -89,7 +89,7 @@ impl LockDir {
 
     /// Reads the records that can be about `resources`. One that is about a name bears the name, so
     /// that a lock on a name alone costs the same however many others there are.
-    fn records_about(&self, resources: &[Resource]) -> Result<Vec<Found>, LockError> {
+    fn records_about(&self, resources: &[Resource]) -> Result<Vec<RecordFile>, LockError> {
         self.store.records_here(|name| resources.iter().any(|resource| resource.may_be_of(name)))
     }
 
@@ -166,22 +166,22 @@ fn refusal(
     request: &Request,
     resource: &Resource,
     guard: &Guard,
-    found: &Found,
+    found: &RecordFile,
 ) -> Option<Attempt> {
     let held_by = |holder, foreign| held(request, resource, holder, foreign);
     let holder = || Holder::of(&found.reading);
     let is_ours = |record: &Record| record.identity() == *own_identity();
     match (verdict(&found.reading), &found.reading) {
-        (Verdict::Held, Reading::Record(record)) if is_ours(record) => None,
+        (Verdict::Held, ParsedRecord::Record(record)) if is_ours(record) => None,
         // A process that is ending frees its guards a moment before it is gone. One that has lost
         // them in another way is still there when that moment is over.
-        (Verdict::Held, Reading::Record(_)) => {
+        (Verdict::Held, ParsedRecord::Record(_)) => {
             Some(Attempt::Unclear(held_by(holder(), false), SETTLE))
         }
         (Verdict::Held | Verdict::HeldByOld, _) => Some(Attempt::Held(held_by(holder(), false))),
         // One of another container on this machine can't be seen, but it had this very guard, and would
         // have it still.
-        (Verdict::Foreign, Reading::Record(record))
+        (Verdict::Foreign, ParsedRecord::Record(record))
             if record.is_guard(here(), resource.as_str(), guard.id().as_deref()) =>
         {
             None
@@ -196,20 +196,20 @@ fn refusal(
 }
 
 /// Judges a record by what this system knows.
-pub(crate) fn verdict(reading: &Reading) -> Verdict {
-    judge(reading, here(), liveness, suspect)
+pub(crate) fn verdict(reading: &ParsedRecord) -> Verdict {
+    judge(reading, here(), liveness, pid_owner)
 }
 
 /// Looks at the process that has `pid` now.
-pub(crate) fn suspect(pid: u32) -> Suspect {
+pub(crate) fn pid_owner(pid: u32) -> PidOwner {
     let Ok(Some(process)) = qc_process::describe(pid) else {
         let absent = qc_process::identity_of(pid)
             .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
-        return if absent { Suspect::Absent } else { Suspect::Hidden };
+        return if absent { PidOwner::Absent } else { PidOwner::Hidden };
     };
     let file = |path: &String| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
     let program = process.exe.as_ref().map(|exe| file(&exe.to_string_lossy().into_owned()));
-    Suspect::Seen {
+    PidOwner::Seen {
         program,
         files: process.args.iter().map(file).collect(),
         since: chrono::DateTime::<chrono::Local>::from(process.since).fixed_offset(),

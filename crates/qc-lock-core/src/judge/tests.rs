@@ -10,8 +10,8 @@ fn here() -> Host {
     }
 }
 
-fn old(timestamp: &str) -> Reading {
-    Reading::Old(OldRecord {
+fn old(timestamp: &str) -> ParsedRecord {
+    ParsedRecord::Old(OldRecord {
         pid: 7,
         name: Some("BRAIN_ATLAS".into()),
         account: None,
@@ -20,9 +20,9 @@ fn old(timestamp: &str) -> Reading {
     })
 }
 
-fn python(since: &str, files: &[&str]) -> Suspect {
+fn python(since: &str, files: &[&str]) -> PidOwner {
     let files = files.iter().map(|&file| file.into()).collect();
-    Suspect::Seen {
+    PidOwner::Seen {
         program: Some("python3.11".into()),
         files,
         since: DateTime::parse_from_rfc3339(since).unwrap(),
@@ -36,14 +36,15 @@ fn a_record_is_judged_by_identity() {
         (Liveness::Unknown, Verdict::Held),
         (Liveness::Dead, Verdict::Stale),
     ] {
-        let judged = judge(&Reading::Record(example()), &here(), |_| liveness, |_| unreachable!());
+        let judged =
+            judge(&ParsedRecord::Record(example()), &here(), |_| liveness, |_| unreachable!());
         assert_eq!(judged, verdict, "{liveness:?}");
     }
 }
 
 #[test]
 fn a_record_that_we_may_not_read_is_held() {
-    let hidden = Reading::Hidden("permission denied".into());
+    let hidden = ParsedRecord::Hidden("permission denied".into());
     assert_eq!(judge(&hidden, &here(), |_| unreachable!(), |_| unreachable!()), Verdict::Held);
 }
 
@@ -52,7 +53,7 @@ fn a_record_from_elsewhere_is_never_stale() {
     let elsewhere =
         crate::Record { host: "other".into(), boot_id: "machine-2".into(), ..example() };
     let judged =
-        judge(&Reading::Record(elsewhere), &here(), |_| Liveness::Dead, |_| unreachable!());
+        judge(&ParsedRecord::Record(elsewhere), &here(), |_| Liveness::Dead, |_| unreachable!());
     assert_eq!(judged, Verdict::Foreign);
 }
 
@@ -60,21 +61,21 @@ fn a_record_from_elsewhere_is_never_stale() {
 fn an_old_record_is_judged_by_pid_program_and_time() {
     let written = "2026-11-02T21:00:00+01:00";
     let cases = [
-        (Suspect::Absent, Verdict::Stale),
-        (Suspect::Hidden, Verdict::HeldByOld),
+        (PidOwner::Absent, Verdict::Stale),
+        (PidOwner::Hidden, Verdict::HeldByOld),
         (python("2026-11-02T20:59:59+01:00", &[]), Verdict::HeldByOld),
         (python("2026-11-02T21:00:30+01:00", &["other.py"]), Verdict::Stale),
         (python("2026-11-02T22:00:00+01:00", &["brain_atlas.PY"]), Verdict::HeldByOld),
     ];
-    for (suspect, verdict) in cases {
-        let judged = judge(&old(written), &here(), |_| unreachable!(), |_| suspect.clone());
-        assert_eq!(judged, verdict, "{suspect:?}");
+    for (pid_owner, verdict) in cases {
+        let judged = judge(&old(written), &here(), |_| unreachable!(), |_| pid_owner.clone());
+        assert_eq!(judged, verdict, "{pid_owner:?}");
     }
 }
 
-fn seen(program: Option<&str>, since: &str, files: &[&str]) -> Suspect {
-    let Suspect::Seen { files, since, .. } = python(since, files) else { unreachable!() };
-    Suspect::Seen { program: program.map(Into::into), files, since }
+fn seen(program: Option<&str>, since: &str, files: &[&str]) -> PidOwner {
+    let PidOwner::Seen { files, since, .. } = python(since, files) else { unreachable!() };
+    PidOwner::Seen { program: program.map(Into::into), files, since }
 }
 
 #[test]
@@ -96,9 +97,9 @@ fn only_what_is_surely_no_python_is_not_the_old_holder() {
         (Some("python3"), after, &["BRAIN_ATLAS_2.py"], Verdict::Stale),
     ];
     for (program, since, files, verdict) in cases {
-        let suspect = seen(program, since, files);
-        let judged = judge(&old(written), &here(), |_| unreachable!(), |_| suspect.clone());
-        assert_eq!(judged, verdict, "{suspect:?}");
+        let pid_owner = seen(program, since, files);
+        let judged = judge(&old(written), &here(), |_| unreachable!(), |_| pid_owner.clone());
+        assert_eq!(judged, verdict, "{pid_owner:?}");
     }
 }
 
@@ -114,19 +115,19 @@ fn a_script_is_known_by_its_name_or_as_the_watchdog_of_its_account() {
     assert!(!runs("WATCHDOG_A", Some("python3"), &watchdog));
     assert!(!runs("BRAIN_A", Some("vim"), &["vim", "BRAIN_A.py"]));
     assert!(!runs("BRAIN_A", None, &["BRAIN_A.py"]));
-    assert!(!is_of_a_script_that_runs_here("BRAIN_A", &Suspect::Hidden));
+    assert!(!is_of_a_script_that_runs_here("BRAIN_A", &PidOwner::Hidden));
 }
 
 #[test]
 fn an_old_record_from_another_host_is_foreign() {
-    let Reading::Old(record) = old("2026-11-02T21:00:00") else { unreachable!() };
-    let record = Reading::Old(OldRecord { host: Some("other".into()), ..record });
-    assert_eq!(judge(&record, &here(), |_| unreachable!(), |_| Suspect::Absent), Verdict::Foreign);
+    let ParsedRecord::Old(record) = old("2026-11-02T21:00:00") else { unreachable!() };
+    let record = ParsedRecord::Old(OldRecord { host: Some("other".into()), ..record });
+    assert_eq!(judge(&record, &here(), |_| unreachable!(), |_| PidOwner::Absent), Verdict::Foreign);
 }
 
 #[test]
 fn a_holder_is_named_with_pid_account_time_and_host() {
-    let text = Holder::of(&Reading::Record(example())).to_string();
+    let text = Holder::of(&ParsedRecord::Record(example())).to_string();
     let since = local_time(&example().timestamp);
     let expected = format!("PID 4711 (account 1234567, since {since}, host TRADER-PC)");
     assert_eq!(text, expected);

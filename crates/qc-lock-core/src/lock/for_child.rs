@@ -52,7 +52,7 @@ impl LockForChild {
         match started {
             Ok(child) => {
                 point("command runs");
-                lock.tell_acquired();
+                lock.record_acquired();
                 Ok((lock, child))
             }
             Err(error) => {

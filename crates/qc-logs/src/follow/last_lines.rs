@@ -18,7 +18,7 @@ pub(super) fn last_lines(files: &[Found], lines: usize) -> io::Result<Vec<u8>> {
     let (mut total, mut line_ends) = (0, 0);
     let mut newer: Option<LogName> = None;
     for found in files.iter().rev().filter(|found| found.bytes > 0) {
-        let start = found.name.without_part();
+        let start = found.name.without_segment();
         let is_last_of_start = newer.as_ref().is_some_and(|newer| *newer != start);
         let mut file = File::open(&found.path)?;
         let mut end = found.bytes;

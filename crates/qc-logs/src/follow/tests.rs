@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use qc_process::file;
 
 use super::*;
-use crate::cut;
+use crate::rotate;
 
 const FIRST: &str = "A_20260101_000000.log";
 
@@ -54,7 +54,7 @@ fn the_last_lines_are_found_over_parts_and_starts() {
     }
     assert!(Follower::start(&folder, "C", 10).unwrap().is_none());
 
-    let is_new = |one: &LogName| one.without_part() == name("A_20260102_000000.log");
+    let is_new = |one: &LogName| one.without_segment() == name("A_20260102_000000.log");
     let (_, text) = Follower::start_among(&folder, "A", 9, is_new).unwrap().unwrap();
     assert_eq!(text, b"5\n\n6\n7");
     assert!(Follower::start_among(&folder, "A", 9, |_| false).unwrap().is_none());
@@ -77,9 +77,9 @@ fn what_is_written_is_read_once_over_cuts_and_restarts() {
     append(&folder, FIRST, "three\n");
     assert_eq!(follower.read().unwrap(), b"three\n");
     append(&folder, FIRST, "four\n");
-    cut(&folder, &name(FIRST)).unwrap().unwrap();
+    rotate(&folder, &name(FIRST)).unwrap().unwrap();
     append(&folder, FIRST, "five\n");
-    cut(&folder, &name(FIRST)).unwrap().unwrap();
+    rotate(&folder, &name(FIRST)).unwrap().unwrap();
     append(&folder, FIRST, "six");
     // Started anew while the clock was set back.
     append(&folder, "A_20250101_000000.log", "seven\n");
@@ -117,7 +117,7 @@ fn a_half_finished_cut_is_waited_for_but_not_for_ever() {
     while follower.read().unwrap().is_empty() {
         thread::sleep(PAUSE);
     }
-    assert!(began.elapsed() >= PATIENCE);
+    assert!(began.elapsed() >= TIMEOUT);
 }
 
 /// Whether cutting loses nothing here, or only next to nothing.
@@ -135,7 +135,7 @@ fn a_reader_sees_every_line_once_while_the_log_is_cut() {
     const LINES: usize = 40_000;
     let (_dir, folder) = folder(&[(FIRST, "")]);
     let done = AtomicBool::new(false);
-    let (read, cuts, lost) = thread::scope(|scope| {
+    let (read, rotations, lost) = thread::scope(|scope| {
         scope.spawn(|| {
             let mut file = file::open_for_append(&folder.path().join(FIRST)).unwrap();
             for number in 0..LINES {
@@ -148,15 +148,17 @@ fn a_reader_sees_every_line_once_while_the_log_is_cut() {
             done.store(true, Ordering::Release);
         });
         let cutter = scope.spawn(|| {
-            let (mut cuts, mut lost) = (0, 0);
+            let (mut rotations, mut lost) = (0, 0);
             while !done.load(Ordering::Acquire) {
                 let large = fs::metadata(folder.path().join(FIRST)).unwrap().len() > 16_384;
-                if let Some(cut) = large.then(|| cut(&folder, &name(FIRST)).unwrap()).flatten() {
-                    cuts += 1;
-                    lost += cut.lost;
+                if let Some(rotate) =
+                    large.then(|| rotate(&folder, &name(FIRST)).unwrap()).flatten()
+                {
+                    rotations += 1;
+                    lost += rotate.lost;
                 }
             }
-            (cuts, lost)
+            (rotations, lost)
         });
         let (mut follower, mut read) = Follower::start(&folder, "A", usize::MAX).unwrap().unwrap();
         loop {
@@ -167,10 +169,10 @@ fn a_reader_sees_every_line_once_while_the_log_is_cut() {
             }
             read.extend(text);
         }
-        let (cuts, lost) = cutter.join().unwrap();
-        (read, cuts, lost)
+        let (rotations, lost) = cutter.join().unwrap();
+        (read, rotations, lost)
     });
-    assert!(cuts > 0, "it was never cut");
+    assert!(rotations > 0, "it was never cut");
     let read = String::from_utf8(read).unwrap();
     let number = |line: &str| line.strip_prefix("line ")?.parse::<usize>().ok();
     let numbers: Vec<usize> = read.lines().filter_map(number).collect();
@@ -180,6 +182,6 @@ fn a_reader_sees_every_line_once_while_the_log_is_cut() {
     } else {
         // Nothing twice, and next to nothing lost; see the test with a real child.
         assert!(numbers.is_sorted_by(|a, b| a < b));
-        assert!((LINES - numbers.len()) * 20 < LINES, "{} in {cuts} cuts", numbers.len());
+        assert!((LINES - numbers.len()) * 20 < LINES, "{} in {rotations} cuts", numbers.len());
     }
 }

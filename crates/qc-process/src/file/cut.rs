@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-use super::patience::opened;
+use super::retry::opened;
 use super::{regular, remove, replace};
 use crate::imp;
 

@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use super::explained::explained;
-use super::patience::opened;
 use super::regular;
+use super::retry::opened;
 use crate::fault::point;
 use crate::imp;
 

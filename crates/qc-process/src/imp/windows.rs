@@ -2,6 +2,7 @@
 
 mod attributes;
 mod chain;
+mod command_line;
 mod console;
 mod ctrl_c;
 pub(crate) mod inspect;
@@ -20,7 +21,6 @@ mod sys;
 mod volume;
 mod watch;
 mod window;
-mod words;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};

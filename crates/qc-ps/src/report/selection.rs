@@ -42,7 +42,7 @@ pub(super) fn is_to_be_stopped(kind: FindingKind) -> bool {
 /// One process of an instance in the table, below its instance.
 pub(super) fn part_cell(column: Column, part: &TreePart) -> Text {
     match column {
-        Column::Component => format!("  {} {}", part.kind.word(), part.name).into(),
+        Column::Component => format!("  {} {}", part.kind.as_str(), part.name).into(),
         Column::Pid => part.pid.to_string().into(),
         Column::Uptime => duration(Duration::from_secs(part.uptime_seconds)).into(),
         Column::Since => qc_cli::local_time(&part.since).into(),

@@ -25,7 +25,7 @@ impl Told {
     pub(super) fn covers(&self, plan: &StopPlan, target: &Target) -> bool {
         let runs_on = || plan.told.iter().any(|one| one.elsewhere.is_none());
         target.elsewhere.is_none()
-            && !target.is_stray
+            && !target.is_unmanaged
             && self.names.iter().any(|name| name.eq_ignore_ascii_case(&target.component))
             && runs_on()
     }
@@ -78,7 +78,7 @@ mod tests {
     fn plan(watchdog: u32, withheld: &[&str]) -> StopPlan {
         let stage = |target: Target| Stage { role: target.role, targets: vec![target] };
         let mut by_hand = target("BRAIN_B", Role::Brain, 20);
-        by_hand.is_stray = true;
+        by_hand.is_unmanaged = true;
         StopPlan {
             stages: vec![stage(by_hand), stage(target("WATCHDOG_A", Role::Watchdog, watchdog))],
             told: vec![target("MASTER_LAUNCH", Role::Orchestrator, 1)],

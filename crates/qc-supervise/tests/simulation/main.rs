@@ -1,6 +1,6 @@
 //! Thousands of random histories of a fleet under a virtual clock: processes crash, hang, ignore
 //! requests, start slowly or not at all; users start, stop, restart and reload; late news arrive.
-//! After every step a referee compares what the machine does with what must never happen.
+//! After every step a referee compares what the supervisor does with what must never happen.
 //!
 //! A history is told by its seed. `QC_SIMULATION_SEED=N cargo test -p qc-supervise --test
 //! simulation` plays one again and prints it; `QC_SIMULATION_COUNT` sets how many are played.
@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qc_supervise::{
-    Change, Event, Exit, Heartbeat, Id, Machine, Probe, Pulse, RestartDelay, RestartPolicy,
-    RestartWhen, Settings, Spec, WhenUnguarded,
+    Change, Event, Exit, Heartbeat, HeartbeatSource, Id, Probe, RestartDelay, RestartPolicy,
+    RestartWhen, Settings, Spec, Supervisor, WhenUnguarded,
 };
 
 use referee::Referee;
@@ -27,7 +27,7 @@ const COUNT: u64 = 4000;
 /// How long a history is, until everything is stopped.
 const SPAN: Duration = Duration::from_secs(3600);
 
-/// How the machine is deceived, so that it does what must never happen: the referee has to see it.
+/// How the supervisor is deceived, so that it does what must never happen: the referee has to see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lie {
     None,
@@ -41,7 +41,7 @@ enum Lie {
     StopUnheard,
     /// It hears of an end that has only been asked for.
     EndToldEarly,
-    /// It takes news of an earlier life for new.
+    /// It takes news of an earlier generation for new.
     OldNews,
     /// It believes that less time is given for stopping.
     Impatient,
@@ -56,7 +56,7 @@ enum Lie {
 struct History {
     random: Random,
     world: World,
-    machine: Machine,
+    supervisor: Supervisor,
     referee: Referee,
     specs: Vec<Spec>,
     /// The events of processes, to be repeated late.
@@ -109,8 +109,10 @@ fn settings(random: &mut Random) -> Settings {
         [Probe::Started, Probe::Delay(seconds(3)), Probe::Lock][random.below(3) as usize].clone();
     settings.ready.timeout = seconds(1 + random.below(30));
     if random.chance(30) {
-        settings.heartbeat =
-            Some(Heartbeat { pulse: Pulse::Output, within: seconds(1 + random.below(30)) });
+        settings.heartbeat = Some(Heartbeat {
+            source: HeartbeatSource::Output,
+            within: seconds(1 + random.below(30)),
+        });
     }
     settings.start_seconds = Duration::from_millis([0, 200, 1000, 4000][random.below(4) as usize]);
     settings.stop_timeout = seconds(random.below(12));
@@ -126,7 +128,7 @@ fn spec(random: &mut Random) -> Spec {
     spec
 }
 
-/// The spec that the machine is made to believe.
+/// The spec that the supervisor is made to believe.
 fn told(mut spec: Spec, lie: Lie) -> Spec {
     let settings = Arc::make_mut(&mut spec.settings);
     match lie {
@@ -156,9 +158,10 @@ impl History {
         let specs = world::fleet(accounts, &mut |_| spec(&mut random));
         let natures = specs.iter().map(|_| nature(&mut random)).collect();
         let world = World::new(natures, seed + 1);
-        let machine = Machine::new(specs.iter().map(|it| told(it.clone(), lie)).collect(), seed);
+        let supervisor =
+            Supervisor::new(specs.iter().map(|it| told(it.clone(), lie)).collect(), seed);
         let referee = Referee::new(&specs);
-        Self { random, world, machine, referee, specs, told: Vec::new(), lie, aloud }
+        Self { random, world, supervisor, referee, specs, told: Vec::new(), lie, aloud }
     }
 
     /// Plays it to its end; says what must never happen, if it did.
@@ -187,23 +190,23 @@ impl History {
         if self.random.chance(30) {
             // The window is closed while a stop goes on.
             let closed = self.world.now + self.random.time(seconds(60));
-            while !self.machine.is_over() && self.world.now < closed {
+            while !self.supervisor.is_over() && self.world.now < closed {
                 self.step(closed)?;
             }
             let limit = limit.map_or(seconds(1), |limit| limit / 2);
             self.handle(Event::StopAll { limit: Some(limit) })?;
         }
         let patience = self.world.now + seconds(300);
-        while !self.machine.is_over() && self.world.now < patience {
+        while !self.supervisor.is_over() && self.world.now < patience {
             self.step(patience)?;
         }
-        self.referee.judge_end(&self.machine, &self.world)
+        self.referee.judge_end(&self.supervisor, &self.world)
     }
 
     /// Lets the next thing happen, or `until` come.
     fn step(&mut self, until: Duration) -> Result<(), String> {
         let fate = self.world.next().filter(|&at| at <= until);
-        let due = self.machine.next_due().filter(|_| self.lie != Lie::NoTicks);
+        let due = self.supervisor.next_due().filter(|_| self.lie != Lie::NoTicks);
         if let Some(at) = fate.filter(|&at| due.is_none_or(|due| at <= due)) {
             // Events come before timers, as in the runtime.
             self.world.now = self.world.now.max(at);
@@ -227,35 +230,35 @@ impl History {
 
     /// Tells once more of a process that is gone.
     fn tell_old_news(&mut self) -> Result<(), String> {
-        let is_due = self.machine.next_due().is_some_and(|due| due <= self.world.now);
+        let is_due = self.supervisor.next_due().is_some_and(|due| due <= self.world.now);
         if self.told.is_empty() || is_due || !self.random.chance(5) {
             return Ok(());
         }
         let index = self.random.below(self.told.len() as u64) as usize;
         let mut event = self.told[index].clone();
-        let (id, life) = match &mut event {
-            Event::Started { id, life }
-            | Event::NotStarted { id, life, .. }
-            | Event::Unblocked { id, life }
-            | Event::Ready { id, life }
-            | Event::Exited { id, life, .. } => (*id, life),
+        let (id, generation) = match &mut event {
+            Event::Started { id, generation }
+            | Event::NotStarted { id, generation, .. }
+            | Event::Unblocked { id, generation }
+            | Event::Ready { id, generation }
+            | Event::Exited { id, generation, .. } => (*id, generation),
             _ => return Ok(()),
         };
         match self.world.process(id) {
-            Some(process) if process.life == *life => return Ok(()),
-            Some(process) if self.lie == Lie::OldNews => *life = process.life,
+            Some(process) if process.generation == *generation => return Ok(()),
+            Some(process) if self.lie == Lie::OldNews => *generation = process.generation,
             _ => {}
         }
         if self.aloud {
             println!("{:>12?}  (late) {event:?}", self.world.now);
         }
-        for action in self.machine.handle(event, self.world.now) {
+        for action in self.supervisor.handle(event, self.world.now) {
             if self.lie != Lie::OldNews {
                 return Err(format!("late news led to {action:?}"));
             }
             self.act(&action)?;
         }
-        self.referee.judge_beliefs(&mut self.machine, &self.world)
+        self.referee.judge_beliefs(&mut self.supervisor, &self.world)
     }
 
     /// A user wants something.
@@ -295,7 +298,7 @@ impl History {
                 changed.settings = Arc::new(settings(&mut self.random));
                 self.specs[id.0 as usize] = changed.clone();
                 let restart = self.random.chance(50);
-                let resting = self.machine.view(id).map(|view| view.state);
+                let resting = self.supervisor.view(id).map(|view| view.state);
                 let by_hand = resting == Some(qc_supervise::State::Stopped);
                 self.referee.replaced(id, changed.clone(), restart && !by_hand);
                 Change::Replace { id, spec: told(changed, self.lie), restart }
@@ -315,14 +318,16 @@ impl History {
             if unheard && self.lie == Lie::StopUnheard {
                 continue;
             }
-            if let (Lie::UnblockedEarly, Event::NotStarted { id, life, .. }) = (self.lie, &event) {
-                events.push(Event::Unblocked { id: *id, life: *life });
+            if let (Lie::UnblockedEarly, Event::NotStarted { id, generation, .. }) =
+                (self.lie, &event)
+            {
+                events.push(Event::Unblocked { id: *id, generation: *generation });
             }
-            for action in self.machine.handle(event, self.world.now) {
+            for action in self.supervisor.handle(event, self.world.now) {
                 events.extend(self.act(&action)?);
             }
         }
-        self.referee.judge_beliefs(&mut self.machine, &self.world)
+        self.referee.judge_beliefs(&mut self.supervisor, &self.world)
     }
 
     fn act(&mut self, action: &qc_supervise::Action) -> Result<Option<Event>, String> {
@@ -334,7 +339,11 @@ impl History {
         if let (Lie::EndToldEarly, qc_supervise::Action::Ask { id, .. }) = (self.lie, action)
             && let Some(process) = self.world.process(*id)
         {
-            return Ok(Some(Event::Exited { id: *id, life: process.life, exit: Exit::Code(0) }));
+            return Ok(Some(Event::Exited {
+                id: *id,
+                generation: process.generation,
+                exit: Exit::Code(0),
+            }));
         }
         Ok(answer)
     }

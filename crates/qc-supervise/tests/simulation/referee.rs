@@ -1,10 +1,11 @@
-//! Watches what the machine asks for, knowing only what the user asked for and what really runs.
+//! Watches what the supervisor asks for, knowing only what the user asked for and what really runs.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use qc_supervise::{
-    Action, Event, Id, Machine, NotStarted, Note, Probe, RestartDelay, Spec, State, WhenUnguarded,
+    Action, Event, Id, NotStarted, Probe, RestartDelay, Spec, State, Supervisor, SupervisorEvent,
+    WhenUnguarded,
 };
 
 use crate::world::World;
@@ -23,9 +24,9 @@ struct Dossier {
     first: bool,
     /// Its lock was busy: the next start is the same one, tried again.
     busy: bool,
-    /// The life that another copy kept from being started, if that was the last try.
+    /// The generation that another copy kept from being started, if that was the last try.
     blocked: Option<(u32, Duration)>,
-    /// The last life that another copy kept from being started.
+    /// The last generation that another copy kept from being started.
     last_blocked: Option<u32>,
     /// When it was started again by itself, since it last ran stably.
     restarts: Vec<Duration>,
@@ -109,7 +110,7 @@ impl Referee {
         self.dossiers[id.0 as usize].unwanted = true;
     }
 
-    /// Hears what happens before the machine does.
+    /// Hears what happens before the supervisor does.
     pub(crate) fn hear(&mut self, event: &Event, world: &World) {
         for id in (0..self.dossiers.len() as u32).map(Id) {
             if let Some(since) = self.ready_since(id, world) {
@@ -142,19 +143,21 @@ impl Referee {
                 // Asked for by hand, it was looked for again, and the copy was not there any more.
                 dossier.last_blocked = None;
             }
-            Event::NotStarted { id, why, life } => {
+            Event::NotStarted { id, why, generation } => {
                 let dossier = &mut self.dossiers[id.0 as usize];
                 // A try that led to nothing is told again, or ends as a failure after a moment.
                 dossier.busy =
                     matches!(why, NotStarted::Busy | NotStarted::InUse(_) | NotStarted::NotNow(_));
                 let is_blocked = matches!(why, NotStarted::Blocked(_));
                 // Tried by hand meanwhile, it was looked for again.
-                dossier.last_blocked = is_blocked.then_some(*life);
-                dossier.blocked = is_blocked.then_some((*life, world.now));
+                dossier.last_blocked = is_blocked.then_some(*generation);
+                dossier.blocked = is_blocked.then_some((*generation, world.now));
             }
-            Event::Unblocked { id, life } => {
+            Event::Unblocked { id, generation } => {
                 let dossier = &mut self.dossiers[id.0 as usize];
-                if let Some((_, since)) = dossier.blocked.take_if(|(blocked, _)| blocked == life) {
+                if let Some((_, since)) =
+                    dossier.blocked.take_if(|(blocked, _)| blocked == generation)
+                {
                     // A first start that was blocked is still a first start.
                     dossier.by_hand |= dossier.first;
                     let stable = dossier.spec.as_ref().map(|it| it.settings.restart.stable_after);
@@ -174,7 +177,7 @@ impl Referee {
             Event::Adopted(_)
             | Event::Ready { .. }
             | Event::Reload(_)
-            | Event::Pulse { .. }
+            | Event::Heartbeat { .. }
             | Event::Silent { .. }
             | Event::Tick => {}
         }
@@ -205,17 +208,17 @@ impl Referee {
         self.dossiers[id.0 as usize].gone
     }
 
-    /// Judges what the machine asks for, before it is done.
+    /// Judges what the supervisor asks for, before it is done.
     pub(crate) fn judge(&mut self, action: &Action, world: &World) -> Verdict {
         match *action {
             Action::Spawn { id, .. } => self.judge_spawn(id, world),
             Action::Ask { id, .. } => self.judge_ask(id, world),
             Action::Kill(id) => self.judge_kill(id, world),
-            Action::Say(id, Note::GaveUp(_)) => {
+            Action::Say(id, SupervisorEvent::GaveUp(_)) => {
                 self.dossiers[id.0 as usize].restarts.clear();
                 Ok(())
             }
-            Action::Say(id, Note::Survived) => {
+            Action::Say(id, SupervisorEvent::Survived) => {
                 self.dossiers[id.0 as usize].survived = true;
                 Ok(())
             }
@@ -232,7 +235,7 @@ impl Referee {
         if let Some(process) = world.process(id) {
             return Err(format!("a second copy of {id:?} is started beside {process:?}"));
         }
-        let is_blocked = |&life: &u32| world.blocked.contains(&(id, life));
+        let is_blocked = |&generation: &u32| world.blocked.contains(&(id, generation));
         let by_hand = self.dossiers[id.0 as usize].by_hand;
         if self.dossiers[id.0 as usize].last_blocked.as_ref().is_some_and(is_blocked) && !by_hand {
             return Err(format!("{id:?} is started although another copy runs"));
@@ -282,8 +285,8 @@ impl Referee {
         }
         let first = self.dossiers[id.0 as usize].asked.is_none();
         if self.dossiers[id.0 as usize].unwanted && first {
-            let lives = |brain: &Id| world.process(*brain).is_some();
-            if let Some(brain) = self.brains_of(id).find(lives) {
+            let generations = |brain: &Id| world.process(*brain).is_some();
+            if let Some(brain) = self.brains_of(id).find(generations) {
                 return Err(format!("watchdog {id:?} is stopped before its brain {brain:?}"));
             }
         }
@@ -303,38 +306,43 @@ impl Referee {
         }
     }
 
-    /// Judges whether what the machine believes is what is, once it has nothing to do at once.
-    pub(crate) fn judge_beliefs(&self, machine: &mut Machine, world: &World) -> Verdict {
-        let due = machine.next_due();
+    /// Judges whether what the supervisor believes is what is, once it has nothing to do at once.
+    pub(crate) fn judge_beliefs(&self, supervisor: &mut Supervisor, world: &World) -> Verdict {
+        let due = supervisor.next_due();
         for index in 0..self.dossiers.len() {
             let id = Id(index as u32);
             let process = world.process(id);
-            let Some(view) = machine.view(id) else {
+            let Some(view) = supervisor.view(id) else {
                 match process {
                     Some(_) => return Err(format!("{id:?} was forgotten and lives")),
                     None => continue,
                 }
             };
-            let lives = matches!(view.state, State::Starting | State::Running | State::Stopping);
-            if lives != process.is_some() || process.is_some_and(|it| it.life != view.life) {
+            let generations =
+                matches!(view.state, State::Starting | State::Running | State::Stopping);
+            if generations != process.is_some()
+                || process.is_some_and(|it| it.generation != view.generation)
+            {
                 return Err(format!("{id:?} is believed to be {view:?}, but is {process:?}"));
             }
             match view.state {
-                State::Waiting(Some(other)) => match machine.view(other).map(|view| view.state) {
-                    Some(
-                        State::Waiting(_)
-                        | State::BackingOff(_)
-                        | State::Blocked(_)
-                        | State::Starting
-                        | State::Stopping,
-                    ) => {}
-                    Some(State::Running) if !machine.view(other).is_some_and(|it| it.is_proven) => {
+                State::Waiting(Some(other)) => {
+                    match supervisor.view(other).map(|view| view.state) {
+                        Some(
+                            State::Waiting(_)
+                            | State::BackingOff(_)
+                            | State::Blocked(_)
+                            | State::Starting
+                            | State::Stopping,
+                        ) => {}
+                        Some(State::Running)
+                            if !supervisor.view(other).is_some_and(|it| it.is_proven) => {}
+                        other => return Err(format!("{id:?} waits for one that is {other:?}")),
                     }
-                    other => return Err(format!("{id:?} waits for one that is {other:?}")),
-                },
+                }
                 State::Waiting(None) if due.is_none() => {
                     let spawning = (0..self.dossiers.len()).any(|other| {
-                        machine
+                        supervisor
                             .view(Id(other as u32))
                             .is_some_and(|it| matches!(it.state, State::Starting | State::Stopping))
                     });
@@ -345,8 +353,8 @@ impl Referee {
                 State::BackingOff(until) if due.is_none_or(|due| due > until) => {
                     return Err(format!("{id:?} backs off until {until:?}, but {due:?} is due"));
                 }
-                State::Running => self.judge_guarded(id, machine)?,
-                State::Blocked(_) if !world.blocked.contains(&(id, view.life)) => {
+                State::Running => self.judge_guarded(id, supervisor)?,
+                State::Blocked(_) if !world.blocked.contains(&(id, view.generation)) => {
                     return Err(format!("{id:?} is blocked by a copy that has ended"));
                 }
                 _ => {}
@@ -356,11 +364,11 @@ impl Referee {
     }
 
     /// No brain trades on when its watchdog has been given up.
-    fn judge_guarded(&self, id: Id, machine: &Machine) -> Verdict {
+    fn judge_guarded(&self, id: Id, supervisor: &Supervisor) -> Verdict {
         let spec = self.spec(id);
         let Some(guard) = spec.guard else { return Ok(()) };
         let gave_up = matches!(
-            machine.view(guard).map(|view| view.state),
+            supervisor.view(guard).map(|view| view.state),
             Some(State::GaveUp(_) | State::Finished(_))
         );
         // It may have its turn to stop before it.
@@ -372,24 +380,25 @@ impl Referee {
     }
 
     /// Judges the end: everything was stopped.
-    pub(crate) fn judge_end(&self, machine: &Machine, world: &World) -> Verdict {
-        if !machine.is_over() {
+    pub(crate) fn judge_end(&self, supervisor: &Supervisor, world: &World) -> Verdict {
+        if !supervisor.is_over() {
             return Err("the machine does not come to an end".into());
         }
         for index in 0..self.dossiers.len() {
             let id = Id(index as u32);
             if let Some(process) = world.process(id) {
                 let has_survived = |id: &Id| self.dossiers[id.0 as usize].survived;
-                let lives = |id: &Id| world.process(*id).is_some() && has_survived(id);
+                let generations = |id: &Id| world.process(*id).is_some() && has_survived(id);
                 // A brain that is no longer wanted counts as long as it lives.
                 let mut all = (0..self.dossiers.len() as u32).map(Id);
-                let is_kept = all.any(|brain| self.spec(brain).guard == Some(id) && lives(&brain));
-                if !lives(&id) && !is_kept {
+                let is_kept =
+                    all.any(|brain| self.spec(brain).guard == Some(id) && generations(&brain));
+                if !generations(&id) && !is_kept {
                     return Err(format!("{id:?} lives after the end: {process:?}"));
                 }
                 continue;
             }
-            match machine.view(id).map(|view| view.state) {
+            match supervisor.view(id).map(|view| view.state) {
                 None | Some(State::Stopped | State::Finished(_) | State::GaveUp(_)) => {}
                 other => return Err(format!("{id:?} ends as {other:?}")),
             }

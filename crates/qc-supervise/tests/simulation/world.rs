@@ -1,4 +1,4 @@
-//! Virtual processes under a virtual clock: what the machine asks for happens here, or does not.
+//! Virtual processes under a virtual clock: what the supervisor asks for happens here, or does not.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
@@ -62,11 +62,11 @@ pub(crate) struct Nature {
 /// A process that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
-    pub(crate) life: u32,
+    pub(crate) generation: u32,
     pub(crate) adopted: bool,
-    /// When the machine was told that it runs.
+    /// When the supervisor was told that it runs.
     pub(crate) started: Option<Duration>,
-    /// When the machine was told that it is ready.
+    /// When the supervisor was told that it is ready.
     pub(crate) ready: Option<Duration>,
     hangs: bool,
     deaf: bool,
@@ -76,7 +76,7 @@ pub(crate) struct Process {
 enum Fate {
     Started,
     NotStarted(u64),
-    /// The copy that blocked this life has ended.
+    /// The copy that blocked this generation has ended.
     Unblocked,
     Ready,
     Ends(i32),
@@ -85,7 +85,7 @@ enum Fate {
 /// The fates of processes, in the order of time.
 type Fates = BinaryHeap<Reverse<(Duration, u64, Id, u32, Fate)>>;
 
-/// The machine's surroundings.
+/// The supervisor's surroundings.
 pub(crate) struct World {
     pub(crate) now: Duration,
     pub(crate) random: Random,
@@ -119,9 +119,9 @@ impl World {
         self.natures[id.0 as usize].clone()
     }
 
-    fn plan(&mut self, after: Duration, id: Id, life: u32, fate: Fate) {
+    fn plan(&mut self, after: Duration, id: Id, generation: u32, fate: Fate) {
         self.count += 1;
-        self.fates.push(Reverse((self.now + after, self.count, id, life, fate)));
+        self.fates.push(Reverse((self.now + after, self.count, id, generation, fate)));
     }
 
     /// A process that an earlier supervisor has left.
@@ -130,49 +130,50 @@ impl World {
         self.live(id, 1);
     }
 
-    fn create(&mut self, id: Id, life: u32, adopted: bool) {
+    fn create(&mut self, id: Id, generation: u32, adopted: bool) {
         let nature = self.nature(id);
         let hangs = self.random.chance(nature.hangs);
         let deaf = hangs || self.random.chance(nature.deaf);
         let since = adopted.then_some(self.now);
         self.processes[id.0 as usize] =
-            Some(Process { life, adopted, started: since, ready: since, hangs, deaf });
+            Some(Process { generation, adopted, started: since, ready: since, hangs, deaf });
     }
 
-    /// Does what the machine asked for; an answer that comes at once is returned.
+    /// Does what the supervisor asked for; an answer that comes at once is returned.
     pub(crate) fn perform(&mut self, action: &Action) -> Option<Event> {
         match *action {
-            Action::Spawn { id, life } => {
+            Action::Spawn { id, generation } => {
                 let nature = self.nature(id);
-                self.create(id, life, false);
+                self.create(id, generation, false);
                 let delay = self.random.time(nature.spawn);
                 let fate = match self.random.chance(nature.unstartable) {
                     true => Fate::NotStarted(self.random.below(8)),
                     false => Fate::Started,
                 };
-                self.plan(delay, id, life, fate);
+                self.plan(delay, id, generation, fate);
             }
             Action::Ask { id, .. } => {
                 let farewell = self.nature(id).farewell;
-                if let Some(Process { life, deaf: false, .. }) = self.processes[id.0 as usize] {
+                if let Some(Process { generation, deaf: false, .. }) = self.processes[id.0 as usize]
+                {
                     let delay = self.random.time(farewell);
-                    self.plan(delay, id, life, Fate::Ends(0));
+                    self.plan(delay, id, generation, Fate::Ends(0));
                 }
             }
             Action::Kill(id) => {
-                if let Some(Process { life, .. }) = self.processes[id.0 as usize] {
+                if let Some(Process { generation, .. }) = self.processes[id.0 as usize] {
                     let is_tough = self.random.chance(self.nature(id).tough);
                     let limit = Duration::from_millis(if is_tough { 600_000 } else { 100 });
                     let delay = self.random.time(limit);
-                    self.plan(delay, id, life, Fate::Ends(-9));
+                    self.plan(delay, id, generation, Fate::Ends(-9));
                 }
             }
-            Action::Look { id, life } => {
+            Action::Look { id, generation } => {
                 let silent = self.process(id).is_none_or(|process| process.hangs);
                 return Some(if silent {
-                    Event::Silent { id, life }
+                    Event::Silent { id, generation }
                 } else {
-                    Event::Pulse { id, life }
+                    Event::Heartbeat { id, generation }
                 });
             }
             Action::Say(..) | Action::Forget(_) => {}
@@ -187,18 +188,19 @@ impl World {
 
     /// Lets the next thing happen; what is told of a process that is gone was late.
     pub(crate) fn step(&mut self) -> Option<Event> {
-        let Reverse((at, _, id, life, fate)) = self.fates.pop()?;
+        let Reverse((at, _, id, generation, fate)) = self.fates.pop()?;
         self.now = self.now.max(at);
         if fate == Fate::Unblocked {
-            self.blocked.remove(&(id, life));
-            return Some(Event::Unblocked { id, life });
+            self.blocked.remove(&(id, generation));
+            return Some(Event::Unblocked { id, generation });
         }
-        let process = self.processes[id.0 as usize].as_mut().filter(|it| it.life == life)?;
+        let process =
+            self.processes[id.0 as usize].as_mut().filter(|it| it.generation == generation)?;
         Some(match fate {
             Fate::Started => {
                 process.started = Some(at);
-                self.live(id, life);
-                Event::Started { id, life }
+                self.live(id, generation);
+                Event::Started { id, generation }
             }
             Fate::NotStarted(kind) => {
                 self.processes[id.0 as usize] = None;
@@ -206,8 +208,8 @@ impl World {
                     0 => NotStarted::Refused("its lock is held by PID 7".into()),
                     1 => {
                         let delay = self.random.time(Duration::from_secs(900));
-                        self.blocked.insert((id, life));
-                        self.plan(delay, id, life, Fate::Unblocked);
+                        self.blocked.insert((id, generation));
+                        self.plan(delay, id, generation, Fate::Unblocked);
                         NotStarted::Blocked("PID 7 runs without its lock".into())
                     }
                     2 => NotStarted::InUse("its port is taken".into()),
@@ -215,12 +217,12 @@ impl World {
                     5 => NotStarted::NotNow("no space left".into()),
                     _ => NotStarted::Failed("the file is missing".into()),
                 };
-                Event::NotStarted { id, life, why }
+                Event::NotStarted { id, generation, why }
             }
             Fate::Unblocked => return None,
             Fate::Ready => {
                 process.ready = Some(at);
-                Event::Ready { id, life }
+                Event::Ready { id, generation }
             }
             Fate::Ends(code) => {
                 let adopted = process.adopted;
@@ -230,17 +232,17 @@ impl World {
                     -9 => Exit::Signal(9),
                     code => Exit::Code(code),
                 };
-                Event::Exited { id, life, exit }
+                Event::Exited { id, generation, exit }
             }
         })
     }
 
-    fn live(&mut self, id: Id, life: u32) {
+    fn live(&mut self, id: Id, generation: u32) {
         let nature = self.nature(id);
         let Some(Process { hangs, adopted, .. }) = self.processes[id.0 as usize] else { return };
         if !adopted && !self.random.chance(nature.unready) {
             let delay = self.random.time(nature.settling);
-            self.plan(delay, id, life, Fate::Ready);
+            self.plan(delay, id, generation, Fate::Ready);
         }
         if let Some(lifetime) = nature.lifetime.filter(|_| !hangs) {
             let code = match self.random.chance(nature.blocked) {
@@ -248,7 +250,7 @@ impl World {
                 false => i32::from(self.random.chance(70)),
             };
             let delay = self.random.time(lifetime);
-            self.plan(delay, id, life, Fate::Ends(code));
+            self.plan(delay, id, generation, Fate::Ends(code));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use clap::{Args, ValueEnum};
-use qc_cli::{Exit, Failure, PlaceArgs, shown};
+use qc_cli::{Exit, Failure, LocationArgs, shown};
 use qc_fleet::Fleet;
 
 use crate::commands::autostart::plan::{Facts, Plan, Unsuitable, plan};
@@ -42,11 +42,11 @@ enum Action {
 /// If the file can't be written, or the system's tool fails; says what to do by hand.
 pub(crate) fn autostart(
     args: &AutostartArgs,
-    place: &PlaceArgs,
+    location: &LocationArgs,
     fleet: &Fleet,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let plan = plan(&facts(args, place, fleet)?)
+    let plan = plan(&facts(args, location, fleet)?)
         .map_err(|error: Unsuitable| Failure::from_error(Exit::Usage, &error, error.hint()))?;
     match (args.action, args.print) {
         (Action::Enable, true) => print_enable(&plan, output)?,
@@ -59,9 +59,9 @@ pub(crate) fn autostart(
     Ok(Exit::Done)
 }
 
-fn facts(args: &AutostartArgs, place: &PlaceArgs, fleet: &Fleet) -> Result<Facts, Failure> {
+fn facts(args: &AutostartArgs, location: &LocationArgs, fleet: &Fleet) -> Result<Facts, Failure> {
     let mut words: Vec<OsString> = vec!["--root".into(), fleet.root.clone().into()];
-    for (flag, path) in [("--config", &place.config), ("--lock-dir", &place.lock_dir)] {
+    for (flag, path) in [("--config", &location.config), ("--lock-dir", &location.lock_dir)] {
         if let Some(path) = path {
             words.extend([flag.into(), std::path::absolute(path)?.into()]);
         }

@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, Write};
 
 use qc_cli::{
-    ColorChoice, Column, Exit, Failure, Place, Text, print_json, table, terminal_width, warn_text,
+    ColorChoice, Column, Exit, Failure, Location, Text, print_json, table, terminal_width,
+    warn_text,
 };
 use qc_control::{Client, Request, Status};
 use qc_fleet::{ComponentView, Fleet, FleetView, Look, Row};
@@ -28,19 +29,19 @@ struct Report<'a> {
 /// Shows every component, once or whenever something changes.
 pub(crate) fn status(
     args: &StatusArgs,
-    place: &Place,
+    location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let locks = place.locks()?;
-    let mut client = connect(place, &locks)?;
+    let locks = location.locks()?;
+    let mut client = connect(location, &locks)?;
     let mut status = client.ask(&Request::Status).map_err(failure)?;
     let mut before = String::new();
     // The launcher answers all the same, so this is no failure.
-    if let (_, Some(trouble)) = place.fleet_to_show()? {
+    if let (_, Some(trouble)) = location.fleet_to_show()? {
         warn_text(&format!("the config can't be read: {}", trouble.message()));
     }
     loop {
-        let (fleet, _) = place.fleet_to_show()?;
+        let (fleet, _) = location.fleet_to_show()?;
         let view;
         (status, view) = look(&mut client, status, &fleet, &locks)?;
         let mut text = Vec::new();
@@ -103,7 +104,7 @@ fn show(
         Some(width) => Column::fitting(Column::USUAL.into(), &rows, width),
         None => Column::USUAL.into(),
     };
-    let header: Vec<String> = columns.iter().map(|column| column.word().to_uppercase()).collect();
+    let header: Vec<String> = columns.iter().map(|column| column.as_str().to_uppercase()).collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let cells = |row: &&Row| columns.iter().map(|column| column.cell(row)).collect::<Vec<Text>>();
     writeln!(output, "{}", table(&header, rows.iter().map(cells).collect(), color))?;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use qc_cli::{Exit, Failure, Place, origin, visible};
+use qc_cli::{Exit, Failure, Location, origin, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{
     Component, Fate, Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target,
@@ -15,7 +15,7 @@ use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 
 use crate::cli::StopArgs;
 use crate::commands::control::{connect, failure, next, report, wait, write_text};
-use crate::daemon::event_loop::told_of;
+use crate::daemon::event_loop::outcome_text;
 
 /// The pause between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -31,11 +31,11 @@ const UNMANAGED: &str = "not started by qc-launch";
 
 pub(crate) fn stop(
     args: &StopArgs,
-    place: &Place,
+    location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let locks = place.locks()?;
-    let mut client = connect(place, &locks)?;
+    let locks = location.locks()?;
+    let mut client = connect(location, &locks)?;
     let mut kills = Kills::new(&locks);
     let status = client.ask(&Request::Status).map_err(failure)?;
     if args.names.is_empty() {
@@ -44,22 +44,22 @@ pub(crate) fn stop(
             Err(ControlError::Ended) => status,
             answer => answer.map_err(failure)?,
         };
-        let fleet = place.fleet_to_show().ok().map(|(fleet, _)| fleet);
+        let fleet = location.fleet_to_show().ok().map(|(fleet, _)| fleet);
         return stop_all(client, &asked, &locks, &mut kills, fleet.as_ref(), output);
     }
     // The components of which copies, or what their runs had left, were stopped here.
     let mut copied: Vec<String> = Vec::new();
     let has = |name: &String| status.components.iter().any(|one| is_named(one, name));
     if args.names.iter().all(has)
-        && let Ok((fleet, _)) = place.fleet_to_show()
+        && let Ok((fleet, _)) = location.fleet_to_show()
     {
         let copies = Copies::new(fleet, &args.names, &locks)?;
         copied.extend(copies.stop_brains(&mut client, &status, output)?);
         // The launcher closes a connection that was silent for long.
-        client = connect(place, &locks)?;
+        client = connect(location, &locks)?;
         ask_to_stop(&mut client, &args.names, output)?;
         copied.extend(copies.stop(&mut client, None, output)?);
-        client = connect(place, &locks)?;
+        client = connect(location, &locks)?;
     } else {
         ask_to_stop(&mut client, &args.names, output)?;
     }
@@ -104,11 +104,11 @@ fn with_brains(status: &Status, names: &[String]) -> Vec<String> {
         .components
         .iter()
         .filter(is_wanted)
-        .filter(|one| one.role == Role::Watchdog.word())
+        .filter(|one| one.role == Role::Watchdog.as_str())
         .filter_map(|one| one.account.as_ref())
         .collect();
     let brains = status.components.iter().filter(|one| {
-        one.role == Role::Brain.word()
+        one.role == Role::Brain.as_str()
             && one.state == StateWord::Stopping
             && one.account.as_ref().is_some_and(|account| accounts.contains(account))
     });
@@ -172,7 +172,7 @@ impl<'a> Copies<'a> {
         };
         let is_copied = |one: &&ComponentStatus| {
             copies.targets().any(|target| is_named(one, &target.component))
-                || one.role == Role::Brain.word() && has_helper(&one.name)
+                || one.role == Role::Brain.as_str() && has_helper(&one.name)
         };
         let brains: Vec<String> =
             status.components.iter().filter(is_copied).map(|one| one.name.clone()).collect();
@@ -247,7 +247,7 @@ fn stop_planned(plan: &StopPlan, output: &mut dyn Write) -> Result<(), Failure> 
             let is_left_over = plan.left_over.iter().any(|(left, _)| *left == target.identity);
             let what = if is_left_over { LEFT_OVER } else { UNMANAGED };
             let one = format!("{} (PID {}, {what})", target.component, target.identity.pid);
-            written = writeln!(output, "{}", visible(&told_of(&one, outcome, *took)));
+            written = writeln!(output, "{}", visible(&outcome_text(&one, outcome, *took)));
         }
     })?;
     written?;

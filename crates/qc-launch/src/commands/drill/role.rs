@@ -10,10 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_cli::{Exit, Failure};
-use qc_lock_core::{Account, LockDir, LockName, Reading, Request};
+use qc_lock_core::{Account, LockDir, LockName, ParsedRecord, Request};
 use qc_process::{own_identity, press_ctrl_break};
 
-use super::part::READY;
+use super::child::READY;
 
 /// The longest that a part stays.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ const LIFETIME: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct PartArgs {
+pub(crate) struct ChildArgs {
     /// Stay as long as FILE is there
     #[arg(long = "while", value_name = "FILE")]
     stay: PathBuf,
@@ -48,7 +48,7 @@ enum Role {
 }
 
 /// Plays a part to its end.
-pub(crate) fn play(args: &PartArgs, output: &mut dyn Write) -> Result<Exit, Failure> {
+pub(crate) fn run_child(args: &ChildArgs, output: &mut dyn Write) -> Result<Exit, Failure> {
     let stay = || stay_for(&args.stay);
     match &args.role {
         Role::Sleep => {
@@ -78,7 +78,7 @@ pub(crate) fn play(args: &PartArgs, output: &mut dyn Write) -> Result<Exit, Fail
             thread::sleep(Duration::from_millis(*millis));
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
-            let is_whole = matches!(Reading::from_bytes(&bytes), Reading::Record(_));
+            let is_whole = matches!(ParsedRecord::from_bytes(&bytes), ParsedRecord::Record(_));
             return Ok(if is_whole { Exit::Done } else { Exit::Found });
         }
         Role::Listen => {

@@ -7,11 +7,11 @@ mod locks;
 mod processes;
 mod scripts;
 
-use super::ground::Ground;
 use super::outcome::Outcome;
+use super::sandbox::Sandbox;
 
 /// Tries one thing.
-pub(crate) type Check = fn(&Ground) -> Outcome;
+pub(crate) type Check = fn(&Sandbox) -> Outcome;
 
 /// The rows of the drill.
 pub(crate) const ROWS: [(&str, Check); 17] = [

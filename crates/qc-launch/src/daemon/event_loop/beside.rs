@@ -43,16 +43,16 @@ pub(super) struct Blockers {
 
 struct Blocker {
     id: Id,
-    life: u32,
+    generation: u32,
     /// Has to live as long as it is watched.
     process: Awaited,
 }
 
 impl Runtime<'_> {
     /// Looks at what runs, once for all of these starts; returns those with nothing in the way.
-    pub(super) fn unobstructed(&mut self, lives: &[(Id, u32)]) -> Vec<(Id, u32)> {
+    pub(super) fn unobstructed(&mut self, generations: &[(Id, u32)]) -> Vec<(Id, u32)> {
         let mut free = Vec::new();
-        let mut open = lives.to_vec();
+        let mut open = generations.to_vec();
         for _ in 0..MOST_LOOKS {
             let found = match self.obstacles(&open) {
                 Ok(found) => found,
@@ -62,18 +62,18 @@ impl Runtime<'_> {
                 }
             };
             let mut again = Vec::new();
-            for (id, life) in open {
+            for (id, generation) in open {
                 let Some(obstacles) = found.get(&id) else {
-                    free.push((id, life));
+                    free.push((id, generation));
                     continue;
                 };
                 let blockers: Vec<Identity> = obstacles.iter().flat_map(processes_of).collect();
-                if self.block(id, life, &blockers, &copies_text(obstacles)) {
+                if self.block(id, generation, &blockers, &copies_text(obstacles)) {
                     continue;
                 }
                 // A lock without a process that can be awaited decides when it is asked for.
                 let is_by_lock = obstacles.iter().all(|one| one.processes.is_empty());
-                if is_by_lock { &mut free } else { &mut again }.push((id, life));
+                if is_by_lock { &mut free } else { &mut again }.push((id, generation));
             }
             if again.is_empty() {
                 return free;
@@ -90,21 +90,27 @@ impl Runtime<'_> {
     }
 
     /// These are tried again like after a failure.
-    fn not_ruled_out(&mut self, lives: &[(Id, u32)], why: &str) {
+    fn not_ruled_out(&mut self, generations: &[(Id, u32)], why: &str) {
         let why = format!("another copy can't be ruled out: {why}");
-        self.events.extend(lives.iter().map(|&(id, life)| {
+        self.events.extend(generations.iter().map(|&(id, generation)| {
             let why = NotStarted::Failed(why.clone());
-            Event::NotStarted { id, life, why }
+            Event::NotStarted { id, generation, why }
         }));
     }
 
     /// Waits for the end of other copies, and keeps the guards of the component meanwhile. Returns
     /// `false` if none of them is alive any more.
-    pub(super) fn block(&mut self, id: Id, life: u32, blockers: &[Identity], why: &str) -> bool {
+    pub(super) fn block(
+        &mut self,
+        id: Id,
+        generation: u32,
+        blockers: &[Identity],
+        why: &str,
+    ) -> bool {
         let mut watched = 0;
         let mut denied = None;
         for identity in blockers {
-            match self.watch_blocker(id, life, identity) {
+            match self.watch_blocker(id, generation, identity) {
                 Ok(true) => watched += 1,
                 Ok(false) => {}
                 Err(error) => denied = Some(error),
@@ -119,14 +125,19 @@ impl Runtime<'_> {
                 NotStarted::Blocked(why.to_owned())
             }
         };
-        self.events.push_back(Event::NotStarted { id, life, why });
+        self.events.push_back(Event::NotStarted { id, generation, why });
         true
     }
 
-    fn watch_blocker(&mut self, id: Id, life: u32, identity: &Identity) -> Result<bool, String> {
+    fn watch_blocker(
+        &mut self,
+        id: Id,
+        generation: u32,
+        identity: &Identity,
+    ) -> Result<bool, String> {
         let is_it = |one: &&mut Blocker| one.id == id && one.process.identity() == identity;
         if let Some(known) = self.blockers.watched.values_mut().find(is_it) {
-            known.life = life;
+            known.generation = generation;
             return Ok(true);
         }
         let opened = Awaited::open(identity).map_err(|error| error.to_string())?;
@@ -134,7 +145,7 @@ impl Runtime<'_> {
         self.blockers.count += 1;
         let token = BLOCKER | self.blockers.count;
         self.watcher.watch_end(&process, token).map_err(|error| error.to_string())?;
-        self.blockers.watched.insert(token, Blocker { id, life, process });
+        self.blockers.watched.insert(token, Blocker { id, generation, process });
         Ok(true)
     }
 
@@ -143,10 +154,10 @@ impl Runtime<'_> {
         if token & BLOCKER == 0 {
             return false;
         }
-        if let Some(Blocker { id, life, .. }) = self.blockers.watched.remove(&token) {
-            let is_left = |one: &Blocker| one.id == id && one.life == life;
+        if let Some(Blocker { id, generation, .. }) = self.blockers.watched.remove(&token) {
+            let is_left = |one: &Blocker| one.id == id && one.generation == generation;
             if !self.blockers.watched.values().any(is_left) {
-                self.events.push_back(Event::Unblocked { id, life });
+                self.events.push_back(Event::Unblocked { id, generation });
             }
         }
         true
@@ -169,7 +180,7 @@ impl Runtime<'_> {
         if self.blockers.kept.is_empty() {
             return;
         }
-        let machine = &self.machine;
+        let machine = &self.supervisor;
         self.blockers.kept.retain(|&id, _| {
             machine.view(id).is_some_and(|view| match view.state {
                 State::Blocked(_) | State::BackingOff(_) | State::Waiting(_) | State::Starting => {
@@ -187,10 +198,10 @@ impl Runtime<'_> {
     /// Looks what is in the way of these.
     pub(super) fn obstacles(
         &mut self,
-        lives: &[(Id, u32)],
+        generations: &[(Id, u32)],
     ) -> io::Result<HashMap<Id, Vec<Obstacle>>> {
-        self.look_beside(lives)?;
-        let ids: Vec<Id> = lives.iter().map(|&(id, _)| id).collect();
+        self.look_beside(generations)?;
+        let ids: Vec<Id> = generations.iter().map(|&(id, _)| id).collect();
         Ok(self.obstacles_in_sight(&ids))
     }
 
@@ -215,7 +226,7 @@ impl Runtime<'_> {
     }
 
     /// Takes a full look, or, shortly after one, looks at what is new.
-    fn look_beside(&mut self, lives: &[(Id, u32)]) -> io::Result<()> {
+    fn look_beside(&mut self, generations: &[(Id, u32)]) -> io::Result<()> {
         let own = self.own_pids();
         let is_fresh = |look: &LastLook| look.strangers.age() < FULL_LOOK;
         let Some(look) = self.last_look.as_mut().filter(|look| is_fresh(look)) else {
@@ -227,7 +238,7 @@ impl Runtime<'_> {
         for _ in 0..MOST_LOOKS {
             let mut fresh: Vec<u32> = pids()?;
             fresh.retain(|pid| !own.contains(pid) && look.strangers.known.insert(*pid));
-            for &(id, _) in lives {
+            for &(id, _) in generations {
                 let name = self.roster.get(id).map(|component| component.name.key());
                 fresh.extend(name.and_then(|name| look.helpers.remove(&name)).unwrap_or_default());
             }

@@ -19,7 +19,7 @@ use crate::daemon::report::Report;
 use crate::daemon::roster::{Changes, runs_alike};
 
 /// How long an answer may take: the loop is never busy for long.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The longest wait of a client for a change; far shorter than any limit of an answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ impl Runtime<'_> {
         let handler = move |request| {
             let (sender, answer) = mpsc::sync_channel(1);
             post.send(Message::Asked(request, sender));
-            answer.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+            answer.recv_timeout(TIMEOUT).unwrap_or_else(|error| {
                 Answer::Refused(match error {
                     RecvTimeoutError::Timeout => {
                         let hint = "run the command again";
@@ -123,7 +123,7 @@ impl Runtime<'_> {
         }
     }
 
-    /// Lets the machine hear what was asked, so that the answer shows what follows.
+    /// Lets the supervisor hear what was asked, so that the answer shows what follows.
     fn settle(&mut self) {
         let mut asked = std::mem::take(&mut self.events);
         while let Some(event) = asked.pop_front() {
@@ -154,7 +154,7 @@ impl Runtime<'_> {
             self.refuse_blocked_restart(&ids)
                 .inspect_err(|refusal| self.report.warn("asked", &refusal.message))?;
         }
-        self.machine.sort_by_need(&mut ids);
+        self.supervisor.sort_by_need(&mut ids);
         let text = self.outdated(&ids);
         text.iter().for_each(|line| self.report.warn("asked", line));
         ids.iter().for_each(|&id| self.unlatch(id));
@@ -180,7 +180,7 @@ impl Runtime<'_> {
     /// Says which brains are stopped although only their watchdogs were named.
     fn stopped_with(&self, ids: &[Id]) -> Vec<String> {
         let live = |id| {
-            let state = self.machine.view(id).map(|view| view.state);
+            let state = self.supervisor.view(id).map(|view| view.state);
             let rests = |state: &State| {
                 matches!(state, State::Stopped | State::Finished(_) | State::GaveUp(_))
             };
@@ -197,7 +197,7 @@ impl Runtime<'_> {
 
     /// Says which of these are started with settings that the config does not have any more.
     fn outdated(&self, ids: &[Id]) -> Vec<String> {
-        let fleet = match self.place.fleet_to_start() {
+        let fleet = match self.location.fleet_to_start() {
             Ok(fleet) => fleet,
             Err(failure) => {
                 return vec![format!(
@@ -237,7 +237,7 @@ impl Runtime<'_> {
         if self.is_stopping() {
             return Err(refusal("the fleet is being stopped", "start it again afterwards", false));
         }
-        let read = self.place.fleet_to_start().and_then(|fleet| {
+        let read = self.location.fleet_to_start().and_then(|fleet| {
             let selected = selected(&fleet, self.args, self.locks)?;
             Report::check(&fleet)?;
             Ok((fleet, selected))
@@ -340,7 +340,7 @@ impl Runtime<'_> {
 
     fn status(&self, text: Vec<String>) -> Status {
         let components = self.roster.iter().filter_map(|(id, component)| {
-            Some(self.component(id, component, self.machine.view(id)?))
+            Some(self.component(id, component, self.supervisor.view(id)?))
         });
         Status {
             text,
@@ -358,7 +358,7 @@ impl Runtime<'_> {
         self.is_stopping().hash(&mut hasher);
         for (id, component) in self.roster.iter() {
             component.name.hash(&mut hasher);
-            self.machine.view(id).hash(&mut hasher);
+            self.supervisor.view(id).hash(&mut hasher);
             self.pid(id).hash(&mut hasher);
             self.roster.is_outdated(id).hash(&mut hasher);
         }
@@ -393,7 +393,7 @@ impl Runtime<'_> {
         };
         ComponentStatus {
             name: component.name.to_string(),
-            role: component.role.word().into(),
+            role: component.role.as_str().into(),
             account: component.account.as_ref().map(ToString::to_string),
             state,
             detail,
@@ -402,13 +402,13 @@ impl Runtime<'_> {
             since: self.wall_clock(view.since),
             restarts: view.restarts,
             adopted: view.adopted,
-            life: view.life,
+            generation: view.generation,
             stayed_up: view.is_proven,
             log: running.and_then(|running| Some(running.log.as_ref()?.display().to_string())),
         }
     }
 
-    /// Turns a time of the machine into one that people read.
+    /// Turns a time of the supervisor into one that people read.
     fn wall_clock(&self, time: Duration) -> String {
         let (now, clock) = (self.now(), SystemTime::now());
         let time = match time.checked_sub(now) {

@@ -8,7 +8,7 @@ use qc_lock_core::{Entry, Event as Told};
 use qc_logs::Level;
 use qc_process::{
     Ask, Child, Ended, Identity, LOCKS_ARE_INHERITED, Liveness, Process, StopError, ask_all,
-    describe, in_parts, liveness, visible,
+    describe, liveness, par_chunks, visible,
 };
 use qc_supervise::{Event, Exit, Id, LOCK_HELD, State};
 
@@ -34,8 +34,9 @@ impl Runtime<'_> {
             return;
         }
         let member = self.member_tokens.remove(&token);
-        let (id, life) = member.unwrap_or_else(|| of_token(token));
-        let Some(running) = self.running_mut(id).filter(|running| running.life == life) else {
+        let (id, generation) = member.unwrap_or_else(|| of_token(token));
+        let Some(running) = self.running_mut(id).filter(|running| running.generation == generation)
+        else {
             return;
         };
         if member.is_none() && running.ended.is_none() {
@@ -54,21 +55,21 @@ impl Runtime<'_> {
     pub(super) fn finish_end(&mut self, id: Id) {
         let Some(running) = self.running(id) else { return };
         let Some(exit) = running.ended else { return };
-        let (life, began) = (running.life, running.began);
+        let (generation, began) = (running.generation, running.began);
         let pids = running.pids().collect::<Vec<u32>>();
         let was_killed = running.was_killed;
-        let was_asked = self.machine.view(id).is_some_and(|it| it.state == State::Stopping);
+        let was_asked = self.supervisor.view(id).is_some_and(|it| it.state == State::Stopping);
         if was_asked && !was_killed {
             self.has_run.remove(&id);
         }
-        self.tell_end(id, exit);
+        self.record_end(id, exit);
         self.put(id, None);
         self.refused.remove(&id);
         if exit == Exit::Code(LOCK_HELD) {
             let refusal = self.refusal_of(id, &pids, began);
             self.refused.extend(refusal.map(|refusal| (id, refusal)));
         }
-        self.events.push_back(Event::Exited { id, life, exit });
+        self.events.push_back(Event::Exited { id, generation, exit });
     }
 
     /// Returns what the history says of a lock that one of these processes was refused since it was
@@ -161,7 +162,7 @@ impl Runtime<'_> {
                     .filter_map(|(id, it)| Some((*id, it.open().ok()??.asked_by(signal(*id)))));
                 opened.collect::<Vec<_>>()
             };
-            let opened = in_parts(&whom, OPENED_AT_ONCE, open).into_iter().flatten();
+            let opened = par_chunks(&whom, OPENED_AT_ONCE, open).into_iter().flatten();
             let (ids, processes): (Vec<Id>, Vec<Process>) = opened.unzip();
             if processes.is_empty() {
                 continue;
@@ -169,7 +170,7 @@ impl Runtime<'_> {
             let answers = ask_all(&processes.iter().collect::<Vec<_>>(), how);
             for (id, answer) in ids.into_iter().zip(answers) {
                 if let Err(error) = answer {
-                    self.say_of(id, Level::Warning, "stop", &format!("{error}; {}", error.hint()));
+                    self.log_of(id, Level::Warning, "stop", &format!("{error}; {}", error.hint()));
                 }
             }
         }
@@ -214,7 +215,7 @@ impl Runtime<'_> {
         let opened: Vec<Process> = whom.iter().filter_map(|it| it.open().ok()?).collect();
         for process in opened {
             if let Err(error) = process.kill() {
-                self.say_of(id, Level::Warning, "kill", &format!("{error}; {}", error.hint()));
+                self.log_of(id, Level::Warning, "kill", &format!("{error}; {}", error.hint()));
             }
         }
     }

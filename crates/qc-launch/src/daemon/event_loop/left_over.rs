@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use qc_fleet::{
-    Fate, LeftOver, Pace, Role, Stage, StopPlan, Stopped, Target, judge_left_over, left_over,
+    Fate, LeftOver, Role, Stage, StopMode, StopPlan, Stopped, Target, judge_left_over, left_over,
     perform, perform_at,
 };
 use qc_logs::{Level, Line};
@@ -19,7 +19,7 @@ use qc_process::{
 };
 use qc_supervise::{Event, Id, NotStarted, State};
 
-use super::{Message, Runtime, told_of};
+use super::{Message, Runtime, outcome_text};
 
 /// How often what a run has left behind is ended before its component is started again: a loop in it may
 /// start others meanwhile.
@@ -27,7 +27,7 @@ const MOST_ROUNDS: u32 = 5;
 
 /// How long a lock may be kept open by a program that is not known to be left over: it may be about to
 /// be refused, or to become the lock's holder.
-const OPEN_PATIENCE: Duration = Duration::from_secs(1);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The programs that keep components from being started.
 #[derive(Default)]
@@ -79,8 +79,8 @@ impl LeftOvers {
 impl Runtime<'_> {
     /// Returns those of these starts before which nothing is to be ended. The others are made as soon as
     /// what their last runs have left behind has ended.
-    pub(super) fn without_left_over(&mut self, lives: Vec<(Id, u32)>) -> Vec<(Id, u32)> {
-        let ids: HashSet<Id> = lives.iter().map(|(id, _)| *id).collect();
+    pub(super) fn without_left_over(&mut self, generations: Vec<(Id, u32)>) -> Vec<(Id, u32)> {
+        let ids: HashSet<Id> = generations.iter().map(|(id, _)| *id).collect();
         let is_meant = |name: &str| self.roster.id(name).is_some_and(|id| ids.contains(&id));
         let found = match self.spared_of_left_over() {
             Ok(spared) => self.found_left_over(is_meant, &[], &spared),
@@ -91,11 +91,11 @@ impl Runtime<'_> {
             Err(error) => {
                 let text = format!("cannot see what earlier runs have left behind: {error}");
                 self.report.warn("starting", &text);
-                return lives;
+                return generations;
             }
         };
         if found.is_empty() {
-            return lives;
+            return generations;
         }
         let mut of: HashMap<Id, Vec<LeftOver>> = HashMap::new();
         for one in found.into_iter().filter(|one| !self.is_in_own_session(&one.process)) {
@@ -103,10 +103,10 @@ impl Runtime<'_> {
                 of.entry(id).or_default().push(one);
             }
         }
-        let mut free = lives;
-        free.retain(|&(id, life)| match of.remove(&id) {
+        let mut free = generations;
+        free.retain(|&(id, generation)| match of.remove(&id) {
             None => true,
-            Some(left) => !self.end_left_over(id, life, left),
+            Some(left) => !self.end_left_over(id, generation, left),
         });
         free
     }
@@ -150,7 +150,7 @@ impl Runtime<'_> {
 
     /// Begins to end what a component has left behind, or blocks the component by a copy among that;
     /// returns whether its start has to wait.
-    fn end_left_over(&mut self, id: Id, life: u32, left: Vec<LeftOver>) -> bool {
+    fn end_left_over(&mut self, id: Id, generation: u32, left: Vec<LeftOver>) -> bool {
         let name = self.roster.name(id);
         let is_copy = |one: &&LeftOver| match &one.fate {
             Fate::Copy(of) => of.eq_ignore_ascii_case(&name),
@@ -160,7 +160,7 @@ impl Runtime<'_> {
         let why = format!("its last run goes on as {}", texts(copies.iter().copied()));
         let identities: Vec<Identity> =
             copies.iter().map(|one| one.process.identity.clone()).collect();
-        if !copies.is_empty() && self.block(id, life, &identities, &why) {
+        if !copies.is_empty() && self.block(id, generation, &identities, &why) {
             return true;
         }
         let ending: Vec<LeftOver> = left.into_iter().filter(|it| it.fate == Fate::Ends).collect();
@@ -173,29 +173,29 @@ impl Runtime<'_> {
             *rounds = 0;
             let left = texts(&ending);
             let why = NotStarted::Failed(format!("what its last run has left comes again: {left}"));
-            self.events.push_back(Event::NotStarted { id, life, why });
+            self.events.push_back(Event::NotStarted { id, generation, why });
             return true;
         }
         // A program that starts another one of itself when it is asked gets no second chance.
         let is_again = *rounds > 1;
         let what = if is_again { "comes again, and is killed" } else { "is asked to stop" };
         let text = format!("{name} has left {} behind, which {what}", texts(&ending));
-        self.say_of(id, Level::Warning, "stopping", &text);
+        self.log_of(id, Level::Warning, "stopping", &text);
         let names = ending.iter().map(|one| (one.process.identity.clone(), one.text())).collect();
         let targets = ending.iter().map(|one| one.target(&self.fleet)).collect();
-        let pace = if is_again { Pace::Kill } else { Pace::Full };
-        self.stop_left_over(LeftOverEnd { id, life, names }, targets, pace);
+        let mode = if is_again { StopMode::KillNow } else { StopMode::Escalate };
+        self.stop_left_over(LeftOverEnd { id, generation, names }, targets, mode);
         true
     }
 
     /// Stops these on another thread.
-    fn stop_left_over(&mut self, end: LeftOverEnd, mut targets: Vec<Target>, pace: Pace) {
+    fn stop_left_over(&mut self, end: LeftOverEnd, mut targets: Vec<Target>, mode: StopMode) {
         let role = Role::Other;
         targets.iter_mut().for_each(|target| target.role = role);
         let plan = StopPlan { stages: vec![Stage { role, targets }], ..StopPlan::default() };
         let (post, told) = (self.post(), end.clone());
         let stop = move || {
-            let stopped = perform_at(&plan, pace, &mut |_| ());
+            let stopped = perform_at(&plan, mode, &mut |_| ());
             post.send(Message::LeftOverEnded(told, stopped));
         };
         if let Err(error) = thread::Builder::new().name("left over".into()).spawn(stop) {
@@ -209,10 +209,10 @@ impl Runtime<'_> {
         end: &LeftOverEnd,
         stopped: &io::Result<Vec<Stopped>>,
     ) {
-        let (id, life) = (end.id, end.life);
+        let (id, generation) = (end.id, end.generation);
         if let Ok(stopped) = stopped {
             self.left_overs.note_again(stopped.iter().map(|one| &one.target.identity));
-            stopped.iter().for_each(|one| self.tell_left_over(one, &end.names));
+            stopped.iter().for_each(|one| self.record_left_over(one, &end.names));
         }
         if self.roster.get(id).is_none() {
             return;
@@ -222,7 +222,7 @@ impl Runtime<'_> {
             Err(error) => {
                 let why = format!("what its last run has left behind can't be ended: {error}");
                 let why = NotStarted::Failed(why);
-                self.events.push_back(Event::NotStarted { id, life, why });
+                self.events.push_back(Event::NotStarted { id, generation, why });
                 return;
             }
         };
@@ -234,11 +234,11 @@ impl Runtime<'_> {
         let left: Vec<&str> =
             alive.iter().filter_map(|one| Some(end.names.get(one)?.as_str())).collect();
         let why = format!("its last run has left {} behind, which can't be ended", left.join(", "));
-        let is_stopping = self.machine.view(id).is_none_or(|view| view.state == State::Stopping);
+        let is_stopping = self.supervisor.view(id).is_none_or(|view| view.state == State::Stopping);
         if is_stopping {
-            self.events.push_back(Event::NotStarted { id, life, why: NotStarted::Busy });
-        } else if alive.is_empty() || !self.block(id, life, &alive, &why) {
-            self.starts.push((id, life));
+            self.events.push_back(Event::NotStarted { id, generation, why: NotStarted::Busy });
+        } else if alive.is_empty() || !self.block(id, generation, &alive, &why) {
+            self.starts.push((id, generation));
         }
     }
 
@@ -263,9 +263,9 @@ impl Runtime<'_> {
                     let id = removed[&name.to_lowercase()];
                     let names = [(one.process.identity.clone(), one.text())].into();
                     self.stop_left_over(
-                        LeftOverEnd { id, life: 0, names },
+                        LeftOverEnd { id, generation: 0, names },
                         vec![one.target(&self.fleet)],
-                        Pace::Full,
+                        StopMode::Escalate,
                     );
                 }
             }
@@ -295,15 +295,16 @@ impl Runtime<'_> {
             left.iter().map(|one| (one.process.identity.clone(), one.text())).collect();
         let plan = StopPlan::default().with_left_over(&self.fleet, &left, None);
         let stopped = perform(&plan, &mut |_| ())?;
-        stopped.iter().for_each(|one| self.tell_left_over(one, &names));
+        stopped.iter().for_each(|one| self.record_left_over(one, &names));
         Ok(!stopped.iter().any(|one| one.outcome.is_alive()))
     }
 
     /// Says how one ended that a component has left behind.
-    fn tell_left_over(&mut self, one: &Stopped, names: &HashMap<Identity, String>) {
+    fn record_left_over(&mut self, one: &Stopped, names: &HashMap<Identity, String>) {
         let name = &one.target.component;
         let program = names.get(&one.target.identity).map_or("a program", String::as_str);
-        let text = told_of(&format!("{program}, left behind by {name},"), &one.outcome, one.took);
+        let text =
+            outcome_text(&format!("{program}, left behind by {name},"), &one.outcome, one.took);
         let line = Line::new(Level::Info, "stopped", &text).component(name);
         self.report.note(&line.pid(one.target.identity.pid));
         self.note_end_of(one);
@@ -311,7 +312,7 @@ impl Runtime<'_> {
 
     /// Handles a held lock without a known living holder. What has it open
     /// and can't be ended blocks the component; returns whether it does.
-    pub(super) fn is_kept_open(&mut self, id: Id, life: u32) -> bool {
+    pub(super) fn is_kept_open(&mut self, id: Id, generation: u32) -> bool {
         let Some(component) = self.roster.get(id) else { return false };
         let openers = self.locks.openers(&component.request());
         if openers.is_empty() {
@@ -327,11 +328,11 @@ impl Runtime<'_> {
         let (left, others): (Vec<LeftOver>, Vec<LeftOver>) =
             judged.into_iter().partition(|one| one.fate == Fate::Ends && is_of_last(one));
         if !left.is_empty() {
-            return self.end_left_over(id, life, left);
+            return self.end_left_over(id, generation, left);
         }
         let now = self.now();
         let since = *self.left_overs.open_since.entry(id).or_insert(now);
-        if others.is_empty() || now < since + OPEN_PATIENCE {
+        if others.is_empty() || now < since + OPEN_TIMEOUT {
             return false;
         }
         let why = format!(
@@ -340,7 +341,7 @@ impl Runtime<'_> {
         );
         let identities: Vec<Identity> =
             others.iter().map(|one| one.process.identity.clone()).collect();
-        self.block(id, life, &identities, &why)
+        self.block(id, generation, &identities, &why)
     }
 }
 
@@ -348,7 +349,7 @@ impl Runtime<'_> {
 #[derive(Debug, Clone)]
 pub(crate) struct LeftOverEnd {
     id: Id,
-    life: u32,
+    generation: u32,
     /// The programs, for messages.
     names: HashMap<Identity, String>,
 }

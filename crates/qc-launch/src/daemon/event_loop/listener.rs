@@ -44,7 +44,7 @@ impl Runtime<'_> {
     pub(super) fn listener_ended(&mut self, id: Id, stopped: &io::Result<Vec<Stopped>>) {
         self.ending.remove(&id);
         match stopped {
-            Ok(stopped) => stopped.iter().for_each(|one| self.tell_stray(one, "left behind")),
+            Ok(stopped) => stopped.iter().for_each(|one| self.log_unmanaged(one, "left behind")),
             Err(error) => {
                 let name = self.roster.name(id);
                 let text = format!("cannot end what {name} has left listening: {error}");
@@ -61,7 +61,7 @@ impl Runtime<'_> {
             account_key: component.account_key.clone(),
             account: component.account.as_ref().map(ToString::to_string),
             elsewhere: None,
-            is_stray: true,
+            is_unmanaged: true,
             is_worker: false,
             helper: Some(shown_program(process)),
             identity: process.identity.clone(),

@@ -14,11 +14,11 @@ impl Runtime<'_> {
     pub(super) fn refuse_lacking(&self, ids: &[Id], is_restart: bool) -> Result<(), Refusal> {
         let lacking =
             ids.iter().filter(|&&id| is_restart || !self.runs_or_will(id)).find_map(|&id| {
-                let other = self.machine.lacks(id).filter(|other| !ids.contains(other))?;
+                let other = self.supervisor.lacks(id).filter(|other| !ids.contains(other))?;
                 Some((id, other))
             });
         let Some((id, other)) = lacking else { return Ok(()) };
-        let state = self.machine.view(other).map(|view| view.state);
+        let state = self.supervisor.view(other).map(|view| view.state);
         let verb = if is_restart { "restarted" } else { "started" };
         let (name, needed) = (self.roster.name(id), self.roster.name(other));
         let state = state.as_ref().map_or("does not run", words);
@@ -47,10 +47,10 @@ impl Runtime<'_> {
         if let (Some(latch), Some(&first)) = (latch, asked.first()) {
             return Err(refused(self.roster.name(first), &latch.sentence(), latch.way_out()));
         }
-        let lives: Vec<(Id, u32)> =
-            asked.iter().filter_map(|&id| Some((id, self.running(id)?.life))).collect();
+        let generations: Vec<(Id, u32)> =
+            asked.iter().filter_map(|&id| Some((id, self.running(id)?.generation))).collect();
         // A failed look refuses the start itself, which is tried again.
-        let found = self.obstacles(&lives).unwrap_or_default();
+        let found = self.obstacles(&generations).unwrap_or_default();
         for id in asked {
             // A lock alone decides when it is asked for: it may be its own.
             let copies = found.get(&id).into_iter().flatten().filter(|one| one.is_alive());
@@ -65,7 +65,7 @@ impl Runtime<'_> {
 
     /// Whether it runs, or is about to.
     fn runs_or_will(&self, id: Id) -> bool {
-        let state = self.machine.view(id).map(|view| view.state);
+        let state = self.supervisor.view(id).map(|view| view.state);
         matches!(state, Some(State::Running | State::Starting | State::Waiting(_)))
     }
 }

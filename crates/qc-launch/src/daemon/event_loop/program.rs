@@ -27,7 +27,7 @@ pub(super) struct Member {
 }
 
 /// One look at the processes, for all questions of one moment.
-pub(super) struct Sight {
+pub(super) struct ProcessView {
     processes: Vec<ProcessInfo>,
     by_pid: HashMap<u32, usize>,
     children: HashMap<u32, Vec<usize>>,
@@ -35,7 +35,7 @@ pub(super) struct Sight {
     snapshot: Snapshot,
 }
 
-impl Sight {
+impl ProcessView {
     /// Returns the positions of all that descends from these processes, or is in a session that one
     /// of them has begun; not they themselves.
     fn family(&self, roots: &HashSet<u32>) -> Vec<usize> {
@@ -173,7 +173,7 @@ fn is_main(instance: &Instance, pid: u32) -> bool {
 
 impl Runtime<'_> {
     /// Looks at the processes of this machine.
-    pub(super) fn sight(&self) -> io::Result<Sight> {
+    pub(super) fn view_of_processes(&self) -> io::Result<ProcessView> {
         let Listing { processes, unreadable, hides_others } = list()?;
         let processes: Vec<ProcessInfo> = processes.into_iter().map(without_false_title).collect();
         let listing = Listing { processes: processes.clone(), unreadable, hides_others };
@@ -191,11 +191,11 @@ impl Runtime<'_> {
                 sessions.entry(session).or_default().push(position);
             }
         }
-        Ok(Sight { processes, by_pid, children, sessions, snapshot })
+        Ok(ProcessView { processes, by_pid, children, sessions, snapshot })
     }
 
     /// Returns what else belongs to the program that runs for a component.
-    pub(super) fn members_of(&self, id: Id, sight: &Sight) -> Vec<Member> {
+    pub(super) fn members_of(&self, id: Id, view_of_processes: &ProcessView) -> Vec<Member> {
         let (Some(component), Some(running)) = (self.roster.get(id), self.running(id)) else {
             return Vec::new();
         };
@@ -203,9 +203,9 @@ impl Runtime<'_> {
         let guard = (!self.scripts_lock).then(|| self.locks.guard_of(&component.name));
         // A program that has lost its wrapper has no ancestor here, and may share a session.
         let orphans = match running.is_adopted_wrapper {
-            true => sight.under_lock(component.name.as_str()),
+            true => view_of_processes.under_lock(component.name.as_str()),
             false => HashSet::new(),
         };
-        sight.members(component, &own, &orphans, guard.as_deref())
+        view_of_processes.members(component, &own, &orphans, guard.as_deref())
     }
 }

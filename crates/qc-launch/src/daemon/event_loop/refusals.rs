@@ -6,7 +6,7 @@ use std::time::Duration;
 use qc_fleet::NotifyEvent;
 use qc_lock_core::{Entry, Event as Told};
 use qc_logs::{Level, Line};
-use qc_notify::Notice;
+use qc_notify::Notification;
 
 use super::{Message, Runtime};
 
@@ -47,7 +47,7 @@ impl Runtime<'_> {
     }
 
     /// A process was refused a lock.
-    pub(super) fn tell_refused(&mut self, entry: &Entry) {
+    pub(super) fn record_refused(&mut self, entry: &Entry) {
         // A second launcher tells people itself.
         if self.roster.id(&entry.name).is_none() {
             return;
@@ -56,7 +56,7 @@ impl Runtime<'_> {
         let text = format!("a second {} was refused: {why}", entry.name);
         let line = Line::new(Level::Warning, "blocked", &text).component(&entry.name);
         self.report.note(&line.account(entry.account.as_deref()));
-        let notice = Notice::new(NotifyEvent::Blocked, &entry.name, text);
-        self.report.notifier().send(notice.account(entry.account.clone()).pid(entry.pid));
+        let notification = Notification::new(NotifyEvent::Blocked, &entry.name, text);
+        self.report.notifier().send(notification.account(entry.account.clone()).pid(entry.pid));
     }
 }

@@ -12,7 +12,7 @@ use qc_logs::Level;
 use qc_process::{Ask, Child, Process, has_group, wait_any};
 use qc_supervise::{Exit, Id, State};
 
-use super::program::{Member, Sight, is_python_name};
+use super::program::{Member, ProcessView, is_python_name};
 use super::{MEMBER, Running, Runtime};
 
 /// How long a wrapper may go on after its program has ended, for what it does then.
@@ -38,8 +38,10 @@ pub(super) enum Next {
 impl Runtime<'_> {
     /// Learns what else belongs to the programs of these, which are about to be asked to stop.
     pub(super) fn find_members(&mut self, ids: &[Id]) {
-        match self.sight() {
-            Ok(sight) => ids.iter().for_each(|&id| self.take_members(id, &sight, |_| true)),
+        match self.view_of_processes() {
+            Ok(view_of_processes) => {
+                ids.iter().for_each(|&id| self.take_members(id, &view_of_processes, |_| true))
+            }
             Err(error) => self.blind(&error),
         }
     }
@@ -50,14 +52,19 @@ impl Runtime<'_> {
     }
 
     /// Takes up those members that are wanted, and are not known yet; all are awaited from now on.
-    fn take_members(&mut self, id: Id, sight: &Sight, is_wanted: impl Fn(&Member) -> bool) {
-        let members = self.members_of(id, sight);
+    fn take_members(
+        &mut self,
+        id: Id,
+        view_of_processes: &ProcessView,
+        is_wanted: impl Fn(&Member) -> bool,
+    ) {
+        let members = self.members_of(id, view_of_processes);
         let own = self.running(id).map(|it| it.pids().collect::<HashSet<u32>>());
         let is_first_main = self
             .roster
             .get(id)
             .zip(own)
-            .is_some_and(|(component, own)| sight.is_main_among(component, &own));
+            .is_some_and(|(component, own)| view_of_processes.is_main_among(component, &own));
         let signal = self.roster.get(id).and_then(|component| component.stop_signal);
         let mut opened = Vec::new();
         for member in members.into_iter().filter(is_wanted) {
@@ -66,14 +73,14 @@ impl Runtime<'_> {
                 opened.push((member, process.asked_by(signal)));
             }
         }
-        let Some(life) = self.running(id).map(|running| running.life) else { return };
+        let Some(generation) = self.running(id).map(|running| running.generation) else { return };
         let mut watched = Vec::new();
         for (member, process) in opened {
             self.watched += 1;
             let token = MEMBER | self.watched;
             // One that can't be watched is not waited for.
             if self.watcher.watch(&process, token).is_ok() {
-                self.member_tokens.insert(token, (id, life));
+                self.member_tokens.insert(token, (id, generation));
                 watched.push((member, process));
             }
         }
@@ -121,7 +128,7 @@ impl Runtime<'_> {
     }
 
     fn is_asked(&self, id: Id) -> bool {
-        self.machine.view(id).is_some_and(|view| view.state == State::Stopping)
+        self.supervisor.view(id).is_some_and(|view| view.state == State::Stopping)
     }
 
     /// Looks what these, whose first process has ended, have left behind; adds those that have left nothing
@@ -130,12 +137,14 @@ impl Runtime<'_> {
         if ids.is_empty() {
             return;
         }
-        let sight = self.sight();
+        let view_of_processes = self.view_of_processes();
         for &id in ids {
-            match &sight {
-                Ok(sight) => {
+            match &view_of_processes {
+                Ok(view_of_processes) => {
                     let is_wrapper = self.is_asked(id) || self.is_wrapped(id);
-                    self.take_members(id, sight, |member| is_wrapper || member.is_worker);
+                    self.take_members(id, view_of_processes, |member| {
+                        is_wrapper || member.is_worker
+                    });
                 }
                 Err(error) => self.blind(error),
             }
@@ -169,7 +178,7 @@ impl Runtime<'_> {
         let are_workers = running.members.iter().all(|one| one.0.is_worker);
         let text =
             format!("{name} has left PID {} behind, which is asked to stop", pids.join(", "));
-        self.say_of(id, Level::Info, "stopping", &text);
+        self.log_of(id, Level::Info, "stopping", &text);
         self.ask_those(&[id], Ask::Gently);
         if !is_asked {
             let timeout = self.roster.get(id).map(|component| component.settings.stop_timeout);
@@ -223,7 +232,7 @@ impl Runtime<'_> {
             }
             Next::GiveUp => {
                 let text = "what it has left behind does not end although it was killed";
-                self.say_of(id, Level::Error, "survived", text);
+                self.log_of(id, Level::Error, "survived", text);
                 self.finish_end(id);
             }
         }

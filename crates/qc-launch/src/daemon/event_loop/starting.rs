@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use qc_fleet::Component;
 use qc_lock_core::LockForChild;
 use qc_logs::Level;
-use qc_process::{Process, identity_of, in_parts};
+use qc_process::{Process, identity_of, par_chunks};
 use qc_supervise::{Event, Id, NotStarted};
 
 use super::{Message, Running, Runtime, token};
 use crate::daemon::adopt::Adopted;
-use crate::daemon::heartbeat::Heart;
+use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::start::{Begun, NoStart, Starter};
 
 /// How long after its start, and how often, a component is looked at whether it is ready: a tenth
@@ -26,42 +26,42 @@ const STARTED_AT_ONCE: usize = 4;
 
 impl Runtime<'_> {
     /// Starts all of them, on all processors.
-    pub(super) fn start_all(&mut self, lives: &[(Id, u32)]) {
+    pub(super) fn start_all(&mut self, generations: &[(Id, u32)]) {
         // Each lock that is taken writes its own line, which comes after those.
         self.write_history();
         // A folder that can't be listed is told with each lock.
-        let listed = (lives.len() > 1).then(|| self.locks.listed().ok()).flatten();
+        let listed = (generations.len() > 1).then(|| self.locks.listed().ok()).flatten();
         let locks = listed.as_ref().unwrap_or(self.locks);
         let starter = Starter { locks, scripts_lock: self.scripts_lock };
-        let ids = lives.iter().map(|(id, _)| id);
+        let ids = generations.iter().map(|(id, _)| id);
         let kept: HashMap<Id, LockForChild> =
             ids.filter_map(|id| self.blockers.kept.remove_entry(id)).collect();
         let kept = Mutex::new(kept);
         let (roster, logs, post) = (&self.roster, self.report.folder(), &self.post);
-        let start = |&(id, life): &(Id, u32)| {
+        let start = |&(id, generation): &(Id, u32)| {
             let post = post.clone();
-            let hear = move |said| post.send(Message::Said(id, life, said));
+            let hear = move |said| post.send(Message::WrapperReport(id, generation, said));
             // A poisoned map is still a map.
             let guards = kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
             Some(starter.start(roster.get(id)?, guards, logs, hear))
         };
         let start_part = |part: &[(Id, u32)]| part.iter().map(start).collect::<Vec<_>>();
-        let started = in_parts(lives, STARTED_AT_ONCE, start_part);
-        for (&(id, life), started) in lives.iter().zip(started.into_iter().flatten()) {
+        let started = par_chunks(generations, STARTED_AT_ONCE, start_part);
+        for (&(id, generation), started) in generations.iter().zip(started.into_iter().flatten()) {
             match started {
                 None => {}
-                Some(Ok(begun)) => self.begin(id, life, begun),
-                Some(Err(refusal)) => self.not_started(id, life, refusal),
+                Some(Ok(begun)) => self.begin(id, generation, begun),
+                Some(Err(refusal)) => self.not_started(id, generation, refusal),
             }
         }
     }
 
     /// Takes up why one could not be started.
-    fn not_started(&mut self, id: Id, life: u32, refusal: NoStart) {
+    fn not_started(&mut self, id: Id, generation: u32, refusal: NoStart) {
         let why = match refusal {
             NoStart::Held { pid, why } => {
                 let holder = identity_of(pid).ok();
-                if self.block(id, life, holder.as_slice(), &why) {
+                if self.block(id, generation, holder.as_slice(), &why) {
                     return;
                 }
                 NotStarted::Busy
@@ -71,52 +71,52 @@ impl Runtime<'_> {
                 NotStarted::InUse(why)
             }
             NoStart::PortTaken { why, .. } => NotStarted::Refused(why),
-            NoStart::Other(NotStarted::Busy) if self.is_kept_open(id, life) => return,
+            NoStart::Other(NotStarted::Busy) if self.is_kept_open(id, generation) => return,
             NoStart::Other(why) => why,
         };
         if !matches!(why, NotStarted::Busy | NotStarted::InUse(_)) {
             self.ended.push(self.roster.name(id));
         }
-        self.events.push_back(Event::NotStarted { id, life, why });
+        self.events.push_back(Event::NotStarted { id, generation, why });
     }
 
     /// Takes up what has just been started.
-    fn begin(&mut self, id: Id, life: u32, begun: Begun) {
+    fn begin(&mut self, id: Id, generation: u32, begun: Begun) {
         let Begun {
             child,
             is_wrapped,
             held_since,
             log,
-            looker,
-            heart,
+            check,
+            heartbeat,
             unmarked,
             remarks,
             machine_guards,
         } = begun;
-        if let Err(error) = self.watcher.watch_child(&child, token(id, life)) {
+        if let Err(error) = self.watcher.watch_child(&child, token(id, generation)) {
             // Its end would go unnoticed, so it must not run.
             if let Ok(Some(process)) = Process::open(child.identity()) {
                 let _ = process.kill();
             }
             let why = NotStarted::Failed(format!("it cannot be watched: {error}"));
-            self.events.push_back(Event::NotStarted { id, life, why });
+            self.events.push_back(Event::NotStarted { id, generation, why });
             return;
         }
         if let Some(text) = unmarked {
-            self.say_of(id, Level::Warning, "starting", &text);
+            self.log_of(id, Level::Warning, "starting", &text);
         }
         for remark in remarks {
-            self.say_of(id, Level::Info, "reclaimed", &remark);
+            self.log_of(id, Level::Info, "reclaimed", &remark);
         }
-        self.tell_starting(id, &log);
+        self.log_starting(id, &log);
         let running = Running {
-            life,
+            generation,
             identity: (!is_wrapped).then(|| child.identity().clone()),
             child: Some(child),
             process: None,
             log: log.ok(),
-            looker: looker.map(Box::new),
-            heart: heart.map(Box::new),
+            check: check.map(Box::new),
+            heartbeat: heartbeat.map(Box::new),
             began: self.now(),
             next_look: None,
             was_killed: false,
@@ -129,47 +129,48 @@ impl Runtime<'_> {
         };
         self.put(id, Some(running));
         if !is_wrapped {
-            self.note_start(id, life, held_since);
+            self.note_start(id, generation, held_since);
         }
     }
 
     /// A component's process runs, and holds its lock since then, if that is known.
-    pub(super) fn note_start(&mut self, id: Id, life: u32, held_since: Option<SystemTime>) {
+    pub(super) fn note_start(&mut self, id: Id, generation: u32, held_since: Option<SystemTime>) {
         let now = self.now();
         let Some(running) = self.running_mut(id) else { return };
         let pid = running.identity.as_ref().map(|identity| identity.pid);
         running.began = now;
-        if running.looker.is_some() {
+        if running.check.is_some() {
             running.next_look = Some(now + SOONEST_LOOK);
             self.looking.push(id);
         }
         self.has_run.insert(id);
         self.left_overs.forget(id);
-        self.tell_start(id, pid, held_since);
-        self.events.push_back(Event::Started { id, life });
+        self.record_start(id, pid, held_since);
+        self.events.push_back(Event::Started { id, generation });
     }
 
     /// Takes over a process that an earlier launcher has left.
     pub(super) fn adopt(&mut self, adopted: Adopted) -> io::Result<()> {
         let Some(id) = self.roster.id(&adopted.name) else { return Ok(()) };
-        // The life that the machine gives to what it adopts.
-        let life = 1;
-        self.watcher.watch(&adopted.process, token(id, life))?;
+        // The generation that the supervisor gives to what it adopts.
+        let generation = 1;
+        self.watcher.watch(&adopted.process, token(id, generation))?;
         let log = self.report.folder().latest(&adopted.name);
         let component = self.roster.get(id);
-        let heart = component.and_then(|component| Heart::new(component, log.as_deref()));
+        let heartbeat =
+            component.and_then(|component| HeartbeatMonitor::new(component, log.as_deref()));
         let identity = adopted.process.identity().clone();
         let request = component.map(Component::request);
         let machine_guards = request.map(|request| self.locks.cover(&request, &identity));
-        self.tell_adopted(id, identity.pid, log.as_deref());
+        self.record_adopted(id, identity.pid, log.as_deref());
         let running = Running {
-            life,
+            generation,
             child: None,
             process: Some(Box::new(adopted.process)),
             identity: Some(identity),
             log,
-            looker: None,
-            heart: heart.map(Box::new),
+            check: None,
+            heartbeat: heartbeat.map(Box::new),
             began: self.now(),
             next_look: None,
             was_killed: false,
@@ -193,15 +194,15 @@ impl Runtime<'_> {
         let (running, events) = (&mut self.running, &mut self.events);
         self.looking.retain(|&id| {
             let Some(Some(one)) = running.get_mut(id.0 as usize) else { return false };
-            let (Some(looker), Some(component)) = (&mut one.looker, roster.get(id)) else {
+            let (Some(check), Some(component)) = (&mut one.check, roster.get(id)) else {
                 return false;
             };
             if one.next_look.is_some_and(|next| now < next) {
                 return true;
             }
-            if looker.sees(component, locks) {
-                events.push_back(Event::Ready { id, life: one.life });
-                one.looker = None;
+            if check.is_ready(component, locks) {
+                events.push_back(Event::Ready { id, generation: one.generation });
+                one.check = None;
                 one.next_look = None;
                 return false;
             }

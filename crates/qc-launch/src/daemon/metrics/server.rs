@@ -13,7 +13,7 @@ use crate::daemon::metrics::{LocalAddress, Metrics};
 const LONGEST_REQUEST: usize = 16 * 1024;
 
 /// How long a client may take, from its connection to the last byte of the answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -68,7 +68,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Release);
         // So that it looks. Where that fails, the program's end ends it.
-        let woken = TcpStream::connect_timeout(&self.address, PATIENCE);
+        let woken = TcpStream::connect_timeout(&self.address, TIMEOUT);
         if let (Ok(_), Some(thread)) = (woken, self.thread.take()) {
             // A panic there has been printed.
             let _ = thread.join();
@@ -77,7 +77,7 @@ impl Drop for Server {
 }
 
 fn answer(client: &TcpStream, metrics: &Metrics) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let request = read_request(client, deadline)?;
     let mut words = request.line.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use super::mark::with_marks;
 use super::{file_id, read_at_once};
-use crate::{Identity, identity_of, in_parts};
+use crate::{Identity, identity_of, par_chunks};
 
 /// How many environments are read one after the other before another processor is worth it.
 const READ_AT_ONCE: usize = 64;
@@ -74,7 +74,7 @@ pub(crate) fn with_variables<const N: usize>(
         let found = pids.iter().filter_map(|&pid| Some((pid, variables_of(pid, names)?)));
         found.collect::<Vec<_>>()
     };
-    Ok(in_parts(&pids, READ_AT_ONCE, read).into_iter().flatten().collect())
+    Ok(par_chunks(&pids, READ_AT_ONCE, read).into_iter().flatten().collect())
 }
 
 pub(crate) fn variables_of<const N: usize>(

@@ -18,7 +18,7 @@ use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw};
 use super::loader::without_loader;
 use super::stat::Stat;
 use crate::list::Sought;
-use crate::{Identity, Listing, ProcessInfo, here, in_parts};
+use crate::{Identity, Listing, ProcessInfo, here, par_chunks};
 
 /// How many processes are read one after the other before another processor is worth it.
 const READ_AT_ONCE: usize = 64;
@@ -37,7 +37,7 @@ pub(crate) fn scan(sought: &Sought<'_>, seen: &mut HashSet<u32>) -> io::Result<O
     if pids.is_empty() {
         return Ok(None);
     }
-    let parts = in_parts(&pids, READ_AT_ONCE, |pids| {
+    let parts = par_chunks(&pids, READ_AT_ONCE, |pids| {
         let mut reader = Reader::new(&system);
         let mut part = (Listing::default(), Vec::new());
         for &pid in pids {

@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{ChildHandle, ProgramId};
 use crate::program::DELETED;
-use crate::{Ask, Ended, Identity, Interrupt, Process, StopError, StopSignal, in_parts};
+use crate::{Ask, Ended, Identity, Interrupt, Process, StopError, StopSignal, par_chunks};
 
 /// How many are asked one after the other before another processor is worth it.
 const ASKED_AT_ONCE: usize = 64;
@@ -105,7 +105,7 @@ pub(crate) fn ask_all(processes: &[&Process], how: Ask) -> Vec<Result<(), StopEr
         sent.map_err(|error| StopError::from_io(process.identity().pid, error))
     };
     let ask = |part: &[&Process]| part.iter().map(ask_one).collect::<Vec<_>>();
-    in_parts(processes, ASKED_AT_ONCE, ask).into_iter().flatten().collect()
+    par_chunks(processes, ASKED_AT_ONCE, ask).into_iter().flatten().collect()
 }
 
 pub(crate) fn kill(process: &Process) -> io::Result<()> {

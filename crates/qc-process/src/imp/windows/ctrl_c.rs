@@ -26,7 +26,7 @@ use crate::{Identity, Process, StopError, here, is_terminal, spare_programs};
 
 /// How long the helper may take for one console. One that does not answer must not keep the
 /// others from being asked.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long it may take to be gone once it was ended, in milliseconds.
 const LEAVING: u32 = 1000;
@@ -141,7 +141,7 @@ fn visit_all(targets: &[&Identity], visits: &mut HashMap<u32, Visit>) -> io::Res
             lines.for_each(|line| drop(sender.send(line)));
         });
     }
-    while let Ok(line) = lines.recv_timeout(PATIENCE) {
+    while let Ok(line) = lines.recv_timeout(TIMEOUT) {
         visits.extend(parse(&line));
     }
     // It has ended, or waits for a console. One that does not go blocks nothing, either.

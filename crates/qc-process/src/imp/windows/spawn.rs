@@ -23,10 +23,10 @@ use windows_sys::Win32::System::Threading::{
 
 use super::attributes::Attributes;
 use super::chain::Links;
+use super::command_line::{command_line, environment, is_batch, system_shell, to_wide_nul};
 use super::job::{self, Hold, Job};
 use super::machine::hand_to;
 use super::run_job::RunJob;
-use super::words::{command_line, environment, is_batch, system_shell, terminated};
 use super::{console, sys};
 use crate::fault::point;
 use crate::program::{find, path_among};
@@ -209,9 +209,9 @@ fn create_suspended(
     let program = find(&spawn.program, path_among(&spawn.env).as_deref())?;
     let mut line = command_line(&program, &spawn.args)?;
     let application = if is_batch(&program) { system_shell()? } else { program.into_os_string() };
-    let application = terminated(&application);
+    let application = to_wide_nul(&application);
     let environment = environment(&spawn.env);
-    let current_dir = spawn.current_dir.as_deref().map(|dir| terminated(dir.as_os_str()));
+    let current_dir = spawn.current_dir.as_deref().map(|dir| to_wide_nul(dir.as_os_str()));
     let current_dir = current_dir.as_ref().map_or(ptr::null(), |dir| dir.as_ptr());
 
     let mut flags = CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;

@@ -9,12 +9,12 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 
+use super::command_line::to_wide_nul;
 use super::sys::checked;
-use super::words::terminated;
 use crate::{Volume, VolumePlace};
 
 pub(crate) fn volume(path: &Path) -> io::Result<Volume> {
-    let root = volume_root(&terminated(path.as_os_str()))?;
+    let root = volume_root(&to_wide_nul(path.as_os_str()))?;
     // SAFETY: `root` ends in zero.
     let is_remote = unsafe { GetDriveTypeW(root.as_ptr()) } == DRIVE_REMOTE;
     let (place, kind) = if is_remote {
@@ -50,7 +50,7 @@ fn volume_root(path: &[u16]) -> io::Result<Vec<u16>> {
 fn free_bytes(path: &Path) -> io::Result<u64> {
     let mut free = 0;
     // A share of another machine must end in a backslash.
-    let path = terminated(path.join("").as_os_str());
+    let path = to_wide_nul(path.join("").as_os_str());
     // SAFETY: `path` ends in zero, the first out-pointer is a live local, and the others may be null.
     checked(unsafe {
         GetDiskFreeSpaceExW(path.as_ptr(), &mut free, ptr::null_mut(), ptr::null_mut())

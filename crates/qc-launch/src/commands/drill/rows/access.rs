@@ -8,13 +8,13 @@ use qc_cli::chain;
 use qc_lock_core::{LockDir, LockError, LockName, LockState, Request, Resource};
 use qc_process::{Identity, Liveness, here, identity_of, liveness};
 
-use crate::commands::drill::ground::{Ground, ON_WINDOWS, free, lock_name, locks_in, refused};
+use crate::commands::drill::child::run;
 use crate::commands::drill::outcome::{Miss, Outcome, failed, skipped};
-use crate::commands::drill::part::run;
+use crate::commands::drill::sandbox::{ON_WINDOWS, Sandbox, free, lock_name, locks_in, refused};
 
 /// A guard that can't be opened is an error.
-pub(crate) fn lists(ground: &Ground) -> Outcome {
-    let (locks, name) = (ground.locks("access")?, lock_name("BRAIN_DRILL")?);
+pub(crate) fn lists(sandbox: &Sandbox) -> Outcome {
+    let (locks, name) = (sandbox.locks("access")?, lock_name("BRAIN_DRILL")?);
     let guard = |name| locks.path().join(".guards").join(Resource::name(name).guard_file());
     let other = lock_name("BRAIN_OTHER")?;
     free(&locks, &other)?;
@@ -71,7 +71,7 @@ fn set_access(file: &Path, allowed: bool) -> Result<(), Miss> {
 }
 
 /// The system's own process can't be opened, or is shown as what it is; never as dead.
-pub(crate) fn protected(ground: &Ground) -> Outcome {
+pub(crate) fn protected(sandbox: &Sandbox) -> Outcome {
     let pid = if ON_WINDOWS { 4 } else { 1 };
     let found = identity_of(pid);
     let identity = match &found {
@@ -79,19 +79,19 @@ pub(crate) fn protected(ground: &Ground) -> Outcome {
         // Started at any time: that can't be seen.
         Err(_) => Identity { pid, started: 1, boot_id: here().boot_id.clone() },
     };
-    let lives = liveness(&identity);
+    let generations = liveness(&identity);
     match &found {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !ON_WINDOWS => {
             return skipped("process 1 is hidden here");
         }
-        Err(error) if lives == Liveness::Dead => {
+        Err(error) if generations == Liveness::Dead => {
             return failed(format!("process {pid} counts as dead: {error}"));
         }
         _ => {}
     }
 
     // A lock that names it is held.
-    let (locks, name) = (ground.locks("protected")?, lock_name("BRAIN_DRILL")?);
+    let (locks, name) = (sandbox.locks("protected")?, lock_name("BRAIN_DRILL")?);
     let lock = locks.acquire(&Request::new(name.clone()))?;
     let mut record = lock.record().clone();
     lock.release()?;
@@ -111,8 +111,8 @@ pub(crate) fn protected(ground: &Ground) -> Outcome {
 }
 
 /// A link in the place of the locks leads nowhere.
-pub(crate) fn links(ground: &Ground) -> Outcome {
-    let root = ground.folder("links")?;
+pub(crate) fn links(sandbox: &Sandbox) -> Outcome {
+    let root = sandbox.folder("links")?;
     fs::create_dir(root.join("elsewhere"))?;
     let (ended, lines) = if ON_WINDOWS {
         // A junction, as it needs no privilege.

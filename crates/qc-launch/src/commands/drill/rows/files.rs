@@ -6,17 +6,17 @@ use std::time::Instant;
 use qc_lock_core::{Request, Resource};
 use qc_process::Ended;
 
-use crate::commands::drill::ground::{Ground, ON_WINDOWS, free, lock_name, locks_in, refused};
 use crate::commands::drill::outcome::{Outcome, failed};
+use crate::commands::drill::sandbox::{ON_WINDOWS, Sandbox, free, lock_name, locks_in, refused};
 
 /// A record can be replaced while another process reads it.
-pub(crate) fn replaced_while_read(ground: &Ground) -> Outcome {
+pub(crate) fn replaced_while_read(sandbox: &Sandbox) -> Outcome {
     const READING: u64 = 300;
-    let (locks, name) = (ground.locks("replaced")?, lock_name("BRAIN_DRILL")?);
+    let (locks, name) = (sandbox.locks("replaced")?, lock_name("BRAIN_DRILL")?);
     // A dead holder's record is replaced by the next one's.
-    ground.holder(&locks, &name)?.kill()?;
+    sandbox.holder(&locks, &name)?.kill()?;
     let record = locks.path().join("BRAIN_DRILL.lock");
-    let mut reader = ground.part(["read".into(), record.into(), READING.to_string().into()])?;
+    let mut reader = sandbox.part(["read".into(), record.into(), READING.to_string().into()])?;
     let began = Instant::now();
     let lock = locks.acquire(&Request::new(name.clone()))?;
     let took = began.elapsed().as_millis();
@@ -33,10 +33,10 @@ pub(crate) fn replaced_while_read(ground: &Ground) -> Outcome {
 }
 
 /// No process gets a lock by deleting what describes it or what carries it.
-pub(crate) fn deleted_from_outside(ground: &Ground) -> Outcome {
-    let locks = ground.locks("deleted")?;
+pub(crate) fn deleted_from_outside(sandbox: &Sandbox) -> Outcome {
+    let locks = sandbox.locks("deleted")?;
     let (one, other) = (lock_name("BRAIN_DRILL")?, lock_name("BRAIN_OTHER")?);
-    let _holders = [ground.holder(&locks, &one)?, ground.holder(&locks, &other)?];
+    let _holders = [sandbox.holder(&locks, &one)?, sandbox.holder(&locks, &other)?];
     fs::remove_file(locks.path().join("BRAIN_DRILL.lock"))?;
     refused(&locks, &one)?;
 
@@ -53,16 +53,16 @@ pub(crate) fn deleted_from_outside(ground: &Ground) -> Outcome {
 }
 
 /// The folder may be anywhere.
-pub(crate) fn names_and_long_paths(ground: &Ground) -> Outcome {
+pub(crate) fn names_and_long_paths(sandbox: &Sandbox) -> Outcome {
     /// The longest path that old programs for Windows know.
     const LONG: usize = 260;
-    let mut root = ground.path().to_path_buf();
+    let mut root = sandbox.path().to_path_buf();
     while root.to_string_lossy().chars().count() <= LONG {
         root.push("a folder of Zoë's, für 帳簿 & 100 % Ωmega");
     }
     fs::create_dir_all(&root)?;
     let (locks, name) = (locks_in(&root), lock_name("BRAIN_DRILL")?);
-    let mut holder = ground.holder(&locks, &name)?;
+    let mut holder = sandbox.holder(&locks, &name)?;
     let listed = locks.status(&name)?.and_then(|entry| entry.pid);
     if listed != Some(holder.identity().pid) {
         return failed(format!("the holder is listed as {listed:?}"));

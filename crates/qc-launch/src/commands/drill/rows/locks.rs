@@ -3,36 +3,37 @@
 use std::fs;
 use std::time::Instant;
 
-use qc_lock_core::{LockError, LockState, Reading, Request};
+use qc_lock_core::{LockError, LockState, ParsedRecord, Request};
 use qc_process::{LOCKS_ARE_INHERITED, Process, forget_machine_guard, own_identity, wait_any};
 
-use crate::commands::drill::ground::{Ground, ON_WINDOWS, free, lock_name, refused};
+use crate::commands::drill::child::TIMEOUT;
 use crate::commands::drill::outcome::{Outcome, failed};
-use crate::commands::drill::part::PATIENCE;
+use crate::commands::drill::sandbox::{ON_WINDOWS, Sandbox, free, lock_name, refused};
 
 /// A lock's record can be read while it is held, and no second holder gets in.
-pub(crate) fn mandatory(ground: &Ground) -> Outcome {
-    let (locks, name) = (ground.locks("mandatory")?, lock_name("BRAIN_DRILL")?);
-    let holder = ground.holder(&locks, &name)?;
+pub(crate) fn mandatory(sandbox: &Sandbox) -> Outcome {
+    let (locks, name) = (sandbox.locks("mandatory")?, lock_name("BRAIN_DRILL")?);
+    let holder = sandbox.holder(&locks, &name)?;
     let pid = holder.identity().pid;
     let Some(entry) = locks.status(&name)? else { return failed("the holder is not listed") };
     if entry.state != LockState::Held || entry.pid != Some(pid) {
         return failed(format!(
             "the holder is listed as {} by {:?}",
-            entry.state.word(),
+            entry.state.as_str(),
             entry.pid
         ));
     }
     let bytes = fs::read(locks.path().join("BRAIN_DRILL.lock"))?;
-    if !matches!(Reading::from_bytes(&bytes), Reading::Record(record) if record.pid == pid) {
+    if !matches!(ParsedRecord::from_bytes(&bytes), ParsedRecord::Record(record) if record.pid == pid)
+    {
         return failed("the record does not name the holder");
     }
     refused(&locks, &name)?;
 
     // The error that a reader would get if a record were locked.
-    let file = ground.path().join("locked bytes");
+    let file = sandbox.path().join("locked bytes");
     fs::write(&file, "bytes")?;
-    let _locked = ground.part(["lock".into(), file.clone().into()])?;
+    let _locked = sandbox.part(["lock".into(), file.clone().into()])?;
     let readable = match fs::read(&file) {
         Ok(_) if ON_WINDOWS => return failed("locked bytes can be read, which Windows denies"),
         Ok(_) => "locked bytes can be read here".to_owned(),
@@ -42,11 +43,11 @@ pub(crate) fn mandatory(ground: &Ground) -> Outcome {
 }
 
 /// A lock is free as soon as its holder has been killed.
-pub(crate) fn late_release(ground: &Ground) -> Outcome {
-    let (locks, name) = (ground.locks("late")?, lock_name("BRAIN_DRILL")?);
+pub(crate) fn late_release(sandbox: &Sandbox) -> Outcome {
+    let (locks, name) = (sandbox.locks("late")?, lock_name("BRAIN_DRILL")?);
     let mut longest = 0;
     for _ in 0..3 {
-        let mut holder = ground.holder(&locks, &name)?;
+        let mut holder = sandbox.holder(&locks, &name)?;
         holder.kill()?;
         let began = Instant::now();
         let lock = locks.acquire(&Request::new(name.clone()))?;
@@ -61,15 +62,15 @@ pub(crate) fn late_release(ground: &Ground) -> Outcome {
 
 /// A holder of an account in one folder is refused and named in another folder, also without a file
 /// of its lock, until it ends.
-pub(crate) fn machine(ground: &Ground) -> Outcome {
-    let (here, there) = (ground.locks("machine")?, ground.locks("another folder")?);
+pub(crate) fn machine(sandbox: &Sandbox) -> Outcome {
+    let (here, there) = (sandbox.locks("machine")?, sandbox.locks("another folder")?);
     let (name, other) = (lock_name("BRAIN_DRILL")?, lock_name("BRAIN_OTHER")?);
     // An account of its own: it is one for the whole machine.
     let account = format!("T-drill-{}-{}", std::process::id(), own_identity().started);
     let Ok(number) = account.parse() else { return failed(format!("{account} is not an account")) };
     let request = Request::new(other).account(number);
     let hold = ["hold".into(), here.path().into(), name.as_str().into(), account.into()];
-    let mut holder = ground.part(hold)?;
+    let mut holder = sandbox.part(hold)?;
     // Windows deletes no guard that is held, but what is beside it.
     let _ = fs::remove_dir_all(here.path());
     let refusal = match there.acquire(&request) {
@@ -87,17 +88,17 @@ pub(crate) fn machine(ground: &Ground) -> Outcome {
 }
 
 /// A killed wrapper takes its child along on Windows, and leaves it the lock on Unix.
-pub(crate) fn killed_wrapper(ground: &Ground) -> Outcome {
-    let (locks, name) = (ground.locks("wrapper")?, lock_name("BRAIN_DRILL")?);
+pub(crate) fn killed_wrapper(sandbox: &Sandbox) -> Outcome {
+    let (locks, name) = (sandbox.locks("wrapper")?, lock_name("BRAIN_DRILL")?);
     let before = [
         "hold".into(),
         "--lock-dir".into(),
         locks.path().into(),
         name.as_str().into(),
         "--".into(),
-        ground.program.clone().into(),
+        sandbox.program.clone().into(),
     ];
-    let mut wrapper = ground.part_of(&ground.program, &before, ["sleep".into()])?;
+    let mut wrapper = sandbox.part_of(&sandbox.program, &before, ["sleep".into()])?;
     let pid = wrapper.player.pid;
     if pid == wrapper.identity().pid {
         return failed("the wrapper has no child");
@@ -114,7 +115,7 @@ pub(crate) fn killed_wrapper(ground: &Ground) -> Outcome {
             return failed("the lock is not the child's");
         }
     }
-    if wait_any(&[&child], PATIENCE)?.is_empty() {
+    if wait_any(&[&child], TIMEOUT)?.is_empty() {
         // By its identity; nothing of the drill may stay.
         child.kill()?;
         return failed("the child of the killed wrapper lives on");

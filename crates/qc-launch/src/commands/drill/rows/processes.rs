@@ -4,14 +4,14 @@ use std::fs;
 
 use qc_process::{Ended, Liveness, Process, StopError, listener, liveness};
 
-use crate::commands::drill::ground::Ground;
+use crate::commands::drill::child::run;
 use crate::commands::drill::outcome::{Outcome, failed};
-use crate::commands::drill::part::run;
+use crate::commands::drill::sandbox::Sandbox;
 use crate::daemon::announcement::{MISSING, SETTLED};
 
 /// The listener at a port is named.
-pub(crate) fn port(ground: &Ground) -> Outcome {
-    let part = ground.part(["listen".into()])?;
+pub(crate) fn port(sandbox: &Sandbox) -> Outcome {
+    let part = sandbox.part(["listen".into()])?;
     let Ok(port) = part.word.parse() else { return failed("it listens nowhere") };
     let pid = part.identity().pid;
     match listener(port)?.map(|found| found.pid) {
@@ -23,10 +23,10 @@ pub(crate) fn port(ground: &Ground) -> Outcome {
 }
 
 /// A program with a terminal's name is never stopped.
-pub(crate) fn terminals(ground: &Ground) -> Outcome {
-    let program = ground.folder("terminal")?.join("terminal64.exe");
-    fs::copy(&ground.program, &program)?;
-    let mut terminal = ground.part_of(&program, &[], ["sleep".into()])?;
+pub(crate) fn terminals(sandbox: &Sandbox) -> Outcome {
+    let program = sandbox.folder("terminal")?.join("terminal64.exe");
+    fs::copy(&sandbox.program, &program)?;
+    let mut terminal = sandbox.part_of(&program, &[], ["sleep".into()])?;
     let refusal = match Process::open(terminal.identity()) {
         Err(error @ StopError::Terminal { .. }) => error.to_string(),
         Err(error) => return Err(error.into()),
@@ -42,10 +42,10 @@ pub(crate) fn terminals(ground: &Ground) -> Outcome {
 }
 
 /// A fleet starts, is told to stop, and every component cleans up and ends by itself.
-pub(crate) fn fleet(ground: &Ground) -> Outcome {
+pub(crate) fn fleet(sandbox: &Sandbox) -> Outcome {
     const NAMES: [&str; 2] = ["DRILL_ONE", "DRILL_TWO"];
-    let root = ground.folder("fleet")?;
-    let mut launcher = ground.launcher(&root, &NAMES)?;
+    let root = sandbox.folder("fleet")?;
+    let mut launcher = sandbox.launcher(&root, &NAMES)?;
     let mut said = String::new();
     loop {
         match launcher.line() {
@@ -55,7 +55,7 @@ pub(crate) fn fleet(ground: &Ground) -> Outcome {
             Err(_) => return failed(format!("qc-launch said last: {said}")),
         }
     }
-    let (asked, lines) = run(&ground.program, &["stop"], &root)?;
+    let (asked, lines) = run(&sandbox.program, &["stop"], &root)?;
     if !asked.success() {
         return failed(format!("`qc-launch stop` ended with {asked}: {}", lines.join(" ")));
     }

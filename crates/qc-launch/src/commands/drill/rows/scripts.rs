@@ -3,9 +3,9 @@
 use std::fs;
 use std::io;
 
-use crate::commands::drill::ground::Ground;
+use crate::commands::drill::child::run;
 use crate::commands::drill::outcome::{Outcome, failed, skipped};
-use crate::commands::drill::part::run;
+use crate::commands::drill::sandbox::Sandbox;
 
 /// The scripts as they were when this program was built.
 const SCRIPTS: [(&str, &str); 2] = [
@@ -21,8 +21,8 @@ const PARSE: &str = "$ErrorActionPreference = 'Stop'; foreach ($file in Get-Chil
     'parsed by ' + $PSVersionTable.PSVersion";
 
 /// Windows PowerShell, and the one of today, read the scripts without errors.
-pub(crate) fn powershell(ground: &Ground) -> Outcome {
-    let folder = ground.folder("scripts")?;
+pub(crate) fn powershell(sandbox: &Sandbox) -> Outcome {
+    let folder = sandbox.folder("scripts")?;
     for (name, text) in SCRIPTS {
         fs::write(folder.join(name), text)?;
     }

@@ -14,9 +14,9 @@ use qc_lock_core::{LockDir, LockError, LockName, Request};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::no_ground;
+use super::child::DrillChild;
+use super::no_sandbox;
 use super::outcome::{Miss, failed};
-use super::part::Part;
 
 /// The expected behaviour differs between Windows and Unix; each row states both.
 pub(crate) const ON_WINDOWS: bool = cfg!(windows);
@@ -26,7 +26,7 @@ const CLEARING: Duration = Duration::from_secs(5);
 
 /// The ground of a drill.
 #[derive(Debug)]
-pub(crate) struct Ground {
+pub(crate) struct Sandbox {
     folder: TempDir,
     /// This program, which plays every part.
     pub(crate) program: PathBuf,
@@ -34,14 +34,14 @@ pub(crate) struct Ground {
     interrupted: Arc<AtomicBool>,
 }
 
-impl Ground {
+impl Sandbox {
     /// Makes the folder. From here on Ctrl-C ends the drill after the row that is tried.
     pub(crate) fn new() -> Result<Self, Failure> {
         let place = std::path::absolute(std::env::temp_dir())?;
         let folder = tempfile::Builder::new()
             .prefix("qc drill ")
             .tempdir_in(&place)
-            .map_err(|error| no_ground(&error, &place))?;
+            .map_err(|error| no_sandbox(&error, &place))?;
         let interrupted = Arc::new(AtomicBool::new(false));
         let heard = Arc::clone(&interrupted);
         qc_process::on_interrupt(move |_| heard.store(true, Ordering::Relaxed))?;
@@ -72,7 +72,7 @@ impl Ground {
     }
 
     /// Starts a child that plays `role`; returns when it is ready.
-    pub(crate) fn part<const N: usize>(&self, role: [OsString; N]) -> Result<Part, Miss> {
+    pub(crate) fn part<const N: usize>(&self, role: [OsString; N]) -> Result<DrillChild, Miss> {
         self.part_of(&self.program, &[], role)
     }
 
@@ -82,12 +82,12 @@ impl Ground {
         program: &Path,
         before: &[OsString],
         role: [OsString; N],
-    ) -> Result<Part, Miss> {
+    ) -> Result<DrillChild, Miss> {
         let stay = self.stay()?;
         let mut words = before.to_vec();
         words.extend(["drill-part".into(), "--while".into(), stay.clone().into()]);
         words.extend(role);
-        Part::start(program, words, self.path(), stay)
+        DrillChild::start(program, words, self.path(), stay)
     }
 
     /// Makes a file that children stay as long as.
@@ -98,9 +98,9 @@ impl Ground {
         Ok(stay)
     }
 
-    /// Starts a launcher for the fleet in `root`, whose components `play` parts under these names
+    /// Starts a launcher for the fleet in `root`, whose components `run_child` parts under these names
     /// and write a file when they are asked to stop.
-    pub(crate) fn launcher(&self, root: &Path, names: &[&str]) -> Result<Part, Miss> {
+    pub(crate) fn launcher(&self, root: &Path, names: &[&str]) -> Result<DrillChild, Miss> {
         let stay = self.stay()?;
         let component = |name: &&str| {
             let words = [&*self.program, "drill-part".as_ref(), "--while".as_ref(), &*stay];
@@ -114,11 +114,11 @@ impl Ground {
             "PROCESS_MANAGER": { "server": { "enabled": false }, "components": components },
         });
         fs::write(root.join(CONFIG_FILE), config.to_string())?;
-        Part::launch(&self.program, vec!["up".into(), "--announce".into()], root, stay)
+        DrillChild::launch(&self.program, vec!["up".into(), "--announce".into()], root, stay)
     }
 
     /// Starts a child that holds the lock `name`.
-    pub(crate) fn holder(&self, locks: &LockDir, name: &LockName) -> Result<Part, Miss> {
+    pub(crate) fn holder(&self, locks: &LockDir, name: &LockName) -> Result<DrillChild, Miss> {
         self.part(["hold".into(), locks.path().into(), name.as_str().into()])
     }
 
@@ -130,7 +130,7 @@ impl Ground {
             match fs::remove_dir_all(&path) {
                 Err(_) if !path.exists() => return Ok(()),
                 Err(_) if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
-                result => return result.map_err(|error| no_ground(&error, &path)),
+                result => return result.map_err(|error| no_sandbox(&error, &path)),
             }
         }
     }

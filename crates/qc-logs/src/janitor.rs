@@ -25,14 +25,14 @@ const STACK: usize = 256 * 1024;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The size in bytes at which a file is cut, at least 64 KiB; `None` is never.
-    pub cut_at: Option<u64>,
+    pub rotate_at: Option<u64>,
     /// The retention.
     pub retention: Retention,
 }
 
 /// Looks after the log files until it is dropped.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct LogJanitor {
     sender: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -47,7 +47,7 @@ enum Message {
     Change(Settings),
 }
 
-impl Keeper {
+impl LogJanitor {
     /// Starts looking after `folder`; what goes wrong, and what was cut or removed, is given to
     /// `tell`, one line each.
     ///
@@ -93,7 +93,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for LogJanitor {
     /// Lets it finish what it is doing.
     fn drop(&mut self) {
         self.sender = None;

@@ -22,12 +22,12 @@ use self::launching::Launching;
 pub(crate) use self::tree::Tree;
 use crate::Role;
 use crate::call::{is_wrapper, path_name};
-use crate::evidence::Sight;
+use crate::evidence::ProcessProbe;
 use crate::matching::{Match, runs_python};
 
 /// Processes of one instance, as positions in the list that [`fold`] was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Folded {
+pub(crate) struct ProcessGroup {
     /// Shells, `uv`, `qc-lock run` and the like that wait for it, the outermost first.
     pub(crate) wrappers: Vec<usize>,
     /// The Python and the stubs before it; the last one does the work.
@@ -42,17 +42,17 @@ pub(crate) struct Folded {
 /// Folds `processes`, of which `found` tells the components, into instances. What a component's
 /// wrapper has started becomes that component in `found`. `held_up_to` tells of holders of locks the
 /// pid of the program that holds it for them: what is between is theirs.
-pub(crate) fn fold(
+pub(crate) fn group_processes(
     processes: &[ProcessInfo],
     found: &mut [Option<Match>],
     held_up_to: &HashMap<usize, u32>,
-    sight: &dyn Sight,
-) -> Vec<Folded> {
+    probe: &dyn ProcessProbe,
+) -> Vec<ProcessGroup> {
     let tree = Tree::new(processes);
     launching::pass_on(processes, &tree, found);
     launching::take_home(&tree, found);
     let found = &*found;
-    let launching = Launching { processes, found, tree: &tree, sight };
+    let launching = Launching { processes, found, tree: &tree, probe };
     let mut matched: Vec<usize> = (0..found.len()).filter(|&one| found[one].is_some()).collect();
     matched.sort_by_key(|&one| (processes[one].identity.started, processes[one].identity.pid));
 
@@ -83,7 +83,7 @@ pub(crate) fn fold(
     }
 
     let is_program = |one: &usize| !started_by.contains_key(one) && !launching.is_copy(*one);
-    let folded = matched.iter().copied().filter(is_program).map(|program| {
+    let groups = matched.iter().copied().filter(is_program).map(|program| {
         let launcher = |&child: &usize| {
             tree.parents[child].filter(|parent| started_by.get(parent) == Some(&child))
         };
@@ -102,25 +102,25 @@ pub(crate) fn fold(
         wrappers.reverse();
         chain.reverse();
         let ancestors = tree.ancestors(chain[0]).collect();
-        Folded { wrappers, chain, workers: Vec::new(), ancestors }
+        ProcessGroup { wrappers, chain, workers: Vec::new(), ancestors }
     });
-    let mut folded: Vec<Folded> = folded.collect();
-    add_workers(&mut folded, &launching);
-    folded
+    let mut groups: Vec<ProcessGroup> = groups.collect();
+    add_workers(&mut groups, &launching);
+    groups
 }
 
 /// Adds the processes that work for a program.
-fn add_workers(folded: &mut [Folded], launching: &Launching<'_>) {
+fn add_workers(groups: &mut [ProcessGroup], launching: &Launching<'_>) {
     let &Launching { processes, found, tree, .. } = launching;
     let members = |owner: usize| {
-        let Folded { wrappers, chain, .. } = &folded[owner];
+        let ProcessGroup { wrappers, chain, .. } = &groups[owner];
         // A shell that starts several things may be everyone's.
         let wrappers = wrappers.iter().filter(|&&one| found[one].is_some());
         wrappers.chain(chain).map(move |&one| (one, owner)).collect::<Vec<_>>()
     };
-    let owners: HashMap<usize, usize> = (0..folded.len()).flat_map(members).collect();
+    let owners: HashMap<usize, usize> = (0..groups.len()).flat_map(members).collect();
     let wrappers: HashSet<usize> =
-        folded.iter().flat_map(|one| one.wrappers.iter().copied()).collect();
+        groups.iter().flat_map(|one| one.wrappers.iter().copied()).collect();
     let can_work = |one: usize| {
         let is_free = !owners.contains_key(&one) && !wrappers.contains(&one);
         is_free && (is_worker_program(&processes[one]) || launching.is_copy(one))
@@ -129,9 +129,9 @@ fn add_workers(folded: &mut [Folded], launching: &Launching<'_>) {
         let nearest = tree.ancestors(one).find(|&ancestor| !can_work(ancestor));
         let Some(&owner) = nearest.and_then(|nearest| owners.get(&nearest)) else { continue };
         // A process that an orchestrator starts does not work for it.
-        let role = found[folded[owner].chain[0]].as_ref().map(|found| found.role);
+        let role = found[groups[owner].chain[0]].as_ref().map(|found| found.role);
         if role != Some(Role::Orchestrator) || launching.is_copy(one) {
-            folded[owner].workers.push(one);
+            groups[owner].workers.push(one);
         }
     }
 }

@@ -14,7 +14,7 @@ const WORTH_A_THREAD: usize = 2;
 ///
 /// # Panics
 /// If `work` does, or `size` is zero.
-pub fn in_parts<T: Sync, R: Send>(
+pub fn par_chunks<T: Sync, R: Send>(
     items: &[T],
     size: usize,
     work: impl Fn(&[T]) -> R + Sync,
@@ -65,7 +65,7 @@ mod tests {
         for count in [0, 1, PART, 10 * PART - 1, 10 * PART, 5000] {
             let items: Vec<usize> = (0..count).collect();
             let threads = Mutex::new(HashSet::new());
-            let parts = in_parts(&items, PART, |part| {
+            let parts = par_chunks(&items, PART, |part| {
                 threads.lock().unwrap().insert(thread::current().id());
                 part.to_vec()
             });
@@ -83,6 +83,6 @@ mod tests {
         // Each of these waits until there is another one.
         let both = Barrier::new(2);
         let items = vec![(); PART * 8];
-        assert_eq!(in_parts(&items, PART, |_| both.wait().is_leader()).len(), 8);
+        assert_eq!(par_chunks(&items, PART, |_| both.wait().is_leader()).len(), 8);
     }
 }

@@ -13,20 +13,20 @@ use qc_process::{Child, Console, Ended, Identity, Output, Process, Spawn, Watche
 use super::outcome::{Miss, failed};
 
 /// How long anything may take that should happen at once, on a slow machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long nothing has to happen, to be sure that it does not.
 pub(crate) const A_WHILE: Duration = Duration::from_millis(400);
 
 /// How long another program may take, such as a PowerShell that starts for the first time.
-const PATIENCE_WITH_OTHERS: Duration = Duration::from_secs(40);
+const OTHERS_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A part's first line.
 pub(crate) const READY: &str = "ready";
 
 /// A child at a console of its own.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct DrillChild {
     child: Child,
     ended: Option<Ended>,
     lines: Receiver<String>,
@@ -38,7 +38,7 @@ pub(crate) struct Part {
     pub(crate) word: String,
 }
 
-impl Part {
+impl DrillChild {
     /// Starts a part and waits until it is ready.
     pub(super) fn start(
         program: &Path,
@@ -77,7 +77,7 @@ impl Part {
 
     /// Waits for the next line that it prints.
     pub(crate) fn line(&self) -> Result<String, Miss> {
-        self.lines.recv_timeout(PATIENCE).map_err(|error| {
+        self.lines.recv_timeout(TIMEOUT).map_err(|error| {
             Miss::Failed(match error {
                 RecvTimeoutError::Timeout => "a child says nothing".into(),
                 RecvTimeoutError::Disconnected => "a child has ended without a word".into(),
@@ -95,7 +95,7 @@ impl Part {
 
     /// Waits until it ends by itself.
     pub(crate) fn end(&mut self) -> Result<Ended, Miss> {
-        match self.ended_within(PATIENCE)? {
+        match self.ended_within(TIMEOUT)? {
             Some(ended) => Ok(ended),
             None => failed("a child does not end"),
         }
@@ -116,7 +116,7 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for DrillChild {
     fn drop(&mut self) {
         if self.ended.is_some() {
             return;
@@ -127,7 +127,7 @@ impl Drop for Part {
         if let Ok(Some(process)) = Process::open(self.identity()) {
             let _ = process.kill();
         }
-        let _ = self.ended_within(PATIENCE);
+        let _ = self.ended_within(TIMEOUT);
     }
 }
 
@@ -141,12 +141,12 @@ pub(crate) fn run(
     let program = program.as_ref();
     let args = args.iter().map(OsString::from).collect();
     let (mut child, lines) = start(program.into(), args, dir)?;
-    let Some(ended) = ended_within(&mut child, PATIENCE_WITH_OTHERS)? else {
+    let Some(ended) = ended_within(&mut child, OTHERS_TIMEOUT)? else {
         if let Ok(Some(process)) = Process::open(child.identity()) {
             // It may end by itself at this moment.
             let _ = process.kill();
         }
-        let limit = PATIENCE_WITH_OTHERS.as_secs();
+        let limit = OTHERS_TIMEOUT.as_secs();
         return Err(io::Error::other(format!(
             "{} does not end within {limit} s",
             program.display()

@@ -3,13 +3,13 @@
 use std::mem;
 
 use crate::component::{Component, Phase, Rest};
-use crate::machine::Machine;
+use crate::supervisor::Supervisor;
 use crate::{Change, Id};
 
 /// Room between two stop ranks for what depends on each other.
 const RANK: u64 = 1 << 32;
 
-impl Machine {
+impl Supervisor {
     pub(super) fn reload(&mut self, changes: Vec<Change>) {
         if self.stopping {
             return;

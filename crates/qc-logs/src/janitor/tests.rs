@@ -18,10 +18,10 @@ fn wait_for(lines: &Receiver<String>, text: &str) -> String {
     }
 }
 
-fn keeper(folder: &LogFolder, settings: Settings) -> (Keeper, Receiver<String>) {
+fn janitor(folder: &LogFolder, settings: Settings) -> (LogJanitor, Receiver<String>) {
     let (sender, lines) = mpsc::channel();
     let tell = move |line: &str| sender.send(line.to_owned()).unwrap();
-    (Keeper::start(folder.clone(), settings, tell).unwrap(), lines)
+    (LogJanitor::start(folder.clone(), settings, tell).unwrap(), lines)
 }
 
 fn fill(file: &mut File, bytes: usize) {
@@ -40,23 +40,23 @@ fn a_log_in_use_is_cut_and_old_ones_go() {
     fs::write(&note, "mine").unwrap();
 
     let retention = Retention { max_files: Some(2), ..Retention::default() };
-    let (keeper, lines) = keeper(&folder, Settings { cut_at: Some(LEAST_SIZE), retention });
-    keeper.changed(vec![path.clone()], Vec::new());
+    let (janitor, lines) = janitor(&folder, Settings { rotate_at: Some(LEAST_SIZE), retention });
+    janitor.changed(vec![path.clone()], Vec::new());
     fill(&mut writer, 100_000);
     wait_for(&lines, "bytes off a log");
     wait_for(&lines, "removed old log BRAIN_A_20200101_000000.log");
     assert!(!old.exists() && note.exists());
-    assert!(folder.path().join(name.with_part(1).file_name()).exists());
+    assert!(folder.path().join(name.with_segment(1).file_name()).exists());
     let latest = folder.path().join("BRAIN_A_latest.log");
     writer.write_all(b"the end").unwrap();
     assert!(fs::read(latest).unwrap().ends_with(b"the end"), "the pointer leads to the rest");
 
-    // The part is the older of the two; the file in use never goes.
+    // The segment is the older of the two; the file in use never goes.
     fill(&mut writer, 100_000);
     wait_for(&lines, "bytes off a log");
-    wait_for(&lines, &format!("removed old log {}", name.with_part(1).file_name()));
+    wait_for(&lines, &format!("removed old log {}", name.with_segment(1).file_name()));
     assert!(path.exists());
-    keeper.changed(Vec::new(), vec![path]);
+    janitor.changed(Vec::new(), vec![path]);
 }
 
 #[test]
@@ -66,8 +66,8 @@ fn a_writer_that_never_pauses_stays_near_the_limit() {
     let folder = LogFolder::new(dir.path().join("logs"));
     let (mut writer, path) = folder.open("BRAIN_A").unwrap();
     let retention = Retention { max_bytes: Some(LIMIT), ..Retention::default() };
-    let (keeper, lines) = keeper(&folder, Settings { cut_at: Some(LEAST_SIZE), retention });
-    keeper.changed(vec![path], Vec::new());
+    let (janitor, lines) = janitor(&folder, Settings { rotate_at: Some(LEAST_SIZE), retention });
+    janitor.changed(vec![path], Vec::new());
     // 10 MB/s; the first look is the last one that can find much.
     let (began, mut most) = (Instant::now(), 0);
     while began.elapsed() < Duration::from_secs(4) {
@@ -78,7 +78,7 @@ fn a_writer_that_never_pauses_stays_near_the_limit() {
     }
     // Some rotations late, on a machine with other work; without limit it were 40 MB.
     assert!(most < 10 * LIMIT, "{most}");
-    drop(keeper);
+    drop(janitor);
     let said = lines.iter().filter(|line| line.contains("bytes off a log")).count();
     assert!((2..=10).contains(&said), "{said} lines");
 }
@@ -101,10 +101,10 @@ fn after_the_clock_went_back_the_newest_stay() {
         file.set_modified(modified).unwrap();
     }
     let retention = Retention { max_files: Some(2), ..Retention::default() };
-    let (keeper, lines) = keeper(&folder, Settings { cut_at: None, retention });
+    let (janitor, lines) = janitor(&folder, Settings { rotate_at: None, retention });
     wait_for(&lines, "removed old log BRAIN_A_29990102_000000.log");
     wait_for(&lines, "removed old log BRAIN_A_29990103_000000.log");
-    drop(keeper);
+    drop(janitor);
     assert_eq!(folder.list().unwrap().len(), 2);
     let latest = folder.latest("BRAIN_A").unwrap();
     assert!(latest.ends_with("BRAIN_A_29990101_000001.log"), "{}", latest.display());
@@ -117,9 +117,9 @@ fn what_can_not_be_done_is_said_once() {
     let (_writer, path) = folder.open("BRAIN_A").unwrap();
     // A folder stands where the pointer should.
     fs::create_dir_all(folder.path().join("BRAIN_A_latest.log/full")).unwrap();
-    let (keeper, lines) = keeper(&folder, Settings::default());
-    keeper.changed(vec![path.clone(), path], Vec::new());
+    let (janitor, lines) = janitor(&folder, Settings::default());
+    janitor.changed(vec![path.clone(), path], Vec::new());
     wait_for(&lines, "WARNING: cannot make pointers to the latest logs in ");
-    drop(keeper);
+    drop(janitor);
     assert_eq!(lines.iter().collect::<Vec<String>>(), [""; 0]);
 }

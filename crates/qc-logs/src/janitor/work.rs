@@ -13,7 +13,7 @@ use super::{Message, SETTLE, Settings};
 use crate::limiter::Limiter;
 use crate::pace::{self, Look, next_look};
 use crate::retention::{Candidate, Retention, plan};
-use crate::rotate::{Durability, cut_with, recover};
+use crate::rotate::{Durability, recover, rotate_with};
 use crate::{LogFolder, LogName};
 
 /// How often files are looked at for their age.
@@ -115,12 +115,14 @@ impl Work {
 
     /// Returns when the next file is to be looked at.
     fn next_look(&self) -> Option<Instant> {
-        self.settings.cut_at?;
+        self.settings.rotate_at?;
         self.in_use.values().map(|file| file.due).min()
     }
 
     fn look_at_sizes(&mut self, now: Instant) {
-        let Some(limit) = self.settings.cut_at.map(|bytes| bytes.max(LEAST_SIZE)) else { return };
+        let Some(limit) = self.settings.rotate_at.map(|bytes| bytes.max(LEAST_SIZE)) else {
+            return;
+        };
         let due = self.in_use.iter().filter(|(_, file)| file.due <= now);
         for path in due.map(|(path, _)| path.clone()).collect::<Vec<PathBuf>>() {
             let look = self.look_at(&path, limit);
@@ -138,24 +140,24 @@ impl Work {
         let mut left = found;
         if found >= limit {
             let before = self.in_use.get(path).and_then(|file| file.look);
-            self.cut(path, durability(before, Instant::now()));
+            self.rotate(path, durability(before, Instant::now()));
             left = size()?;
         }
         Some(Look { found, left, at: Instant::now() })
     }
 
-    fn cut(&mut self, path: &Path, durability: Durability) {
+    fn rotate(&mut self, path: &Path, durability: Durability) {
         let name = path.file_name().and_then(|name| LogName::parse(name.to_str()?));
         let Some(name) = name else { return };
-        let result = cut_with(&self.folder, &name, durability);
+        let result = rotate_with(&self.folder, &name, durability);
         let Some(Some(made)) = self.note("cut", path, result) else { return };
-        let part = made.part.file_name().unwrap_or_default().to_string_lossy();
+        let segment = made.segment.file_name().unwrap_or_default().to_string_lossy();
         let lost = match made.lost {
             0 => String::new(),
             lost => format!("; {lost} bytes written meanwhile are lost"),
         };
-        let text = format!("cut {} bytes off a log: {part}{lost}", made.bytes);
-        self.tell_limited("cut", name.component(), &text);
+        let text = format!("cut {} bytes off a log: {segment}{lost}", made.bytes);
+        self.log_limited("cut", name.component(), &text);
         self.tidy = Some(Instant::now());
     }
 
@@ -177,14 +179,14 @@ impl Work {
             if let Some(()) = self.note("remove", path, file::remove(path)) {
                 let name = &found[index].name;
                 let text = format!("removed old log {}", name.file_name());
-                self.tell_limited("remove", name.component(), &text);
+                self.log_limited("remove", name.component(), &text);
             }
         }
         Ok(())
     }
 
     /// Says what was done for a component, unless that was said often enough of late.
-    fn tell_limited(&mut self, what: &'static str, component: &str, text: &str) {
+    fn log_limited(&mut self, what: &'static str, component: &str, text: &str) {
         match self.limiter.count((what, component.into()), Instant::now()) {
             None => {}
             Some(0) => (self.tell)(text),

@@ -96,7 +96,7 @@ pub(super) fn environment(changes: &[(OsString, Option<OsString>)]) -> Vec<u16> 
     for (name, value) in variables {
         block.extend(name.encode_wide());
         block.push(b'='.into());
-        block.extend(terminated(&value));
+        block.extend(to_wide_nul(&value));
     }
     if block.is_empty() {
         block.push(0);
@@ -105,7 +105,7 @@ pub(super) fn environment(changes: &[(OsString, Option<OsString>)]) -> Vec<u16> 
     block
 }
 
-pub(super) fn terminated(text: &OsStr) -> Vec<u16> {
+pub(super) fn to_wide_nul(text: &OsStr) -> Vec<u16> {
     text.encode_wide().chain([0]).collect()
 }
 

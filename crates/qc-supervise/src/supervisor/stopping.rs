@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::component::{Component, Phase, Rest, Start, Step, Then};
-use crate::machine::Machine;
-use crate::{Action, Cause, Id, Note, Probe};
+use crate::supervisor::Supervisor;
+use crate::{Action, Cause, Id, Probe, SupervisorEvent};
 
 /// How long a killed process may take to be gone.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
-impl Machine {
+impl Supervisor {
     /// Stops these, and with a watchdog the brains that it guards: brains first. Also those that
     /// may trade on when their watchdog is given up: a watchdog that is stopped on purpose was not.
     pub(super) fn stop_in_order(&mut self, ids: &[Id]) {
@@ -30,7 +30,7 @@ impl Machine {
             for id in named {
                 let phase = self.get(id).map(|it| &it.phase);
                 if matches!(phase, Some(Phase::Resting(Rest::GaveUp(_)))) {
-                    self.say(id, Note::Dismissed);
+                    self.say(id, SupervisorEvent::Dismissed);
                     self.rest(id, Rest::Stopped);
                 }
             }
@@ -63,7 +63,7 @@ impl Machine {
             Phase::Spawning(_, wanted) => {
                 // It was not asked yet, so it can take its turn.
                 *wanted = None;
-                self.agenda.set(id, None);
+                self.timers.set(id, None);
                 self.stops.remove(turn);
                 self.stops.wait(turn);
             }
@@ -114,7 +114,7 @@ impl Machine {
         let turn = component.turn(id);
         self.stops.remove(turn);
         self.active -= 1;
-        self.say(id, Note::Kept(brain));
+        self.say(id, SupervisorEvent::Kept(brain));
     }
 
     /// Lets a watchdog run on that was to stop.
@@ -139,13 +139,13 @@ impl Machine {
             Phase::Spawning(_, wanted) => {
                 *wanted = Some(then);
                 let due = self.now + self.stop_timeout(id);
-                self.agenda.set(id, Some(due));
+                self.timers.set(id, Some(due));
             }
             Phase::Starting | Phase::Ready(_) => {
                 self.enter(id, Phase::Stopping(Step::Asked, then), None);
                 self.actions.push(Action::Ask { id, firmly: false });
                 let due = self.now + self.stop_timeout(id) * 3 / 4;
-                self.agenda.set(id, Some(due));
+                self.timers.set(id, Some(due));
             }
             Phase::Stopping(_, before) => *before = then,
             Phase::Resting(_)
@@ -168,7 +168,7 @@ impl Machine {
             });
             if is_asked {
                 let due = self.now + self.stop_timeout(id) * 3 / 4;
-                self.agenda.hasten(id, due);
+                self.timers.hasten(id, due);
             }
         }
     }
@@ -203,17 +203,17 @@ impl Machine {
             Phase::Starting if self.is_to_stop(id) => {}
             Phase::Starting => match component.spec.settings.ready.probe {
                 Probe::Delay(_) => {
-                    self.say(id, Note::Ready(waited));
+                    self.say(id, SupervisorEvent::Ready(waited));
                     self.ready(id);
                 }
                 _ => {
-                    self.say(id, Note::NotReady(waited));
+                    self.say(id, SupervisorEvent::NotReady(waited));
                     self.stop(id, Then::Fail(Cause::NotReady(waited)));
                 }
             },
             Phase::Ready(_) => {
-                let life = component.life;
-                self.actions.push(Action::Look { id, life });
+                let generation = component.generation;
+                self.actions.push(Action::Look { id, generation });
             }
             // The last quarter belongs to a second, firmer request, for programs that only know
             // that one.
@@ -223,14 +223,14 @@ impl Machine {
                 self.enter(id, Phase::Stopping(Step::AskedFirmly, then), Some(due));
             }
             Phase::Stopping(Step::AskedFirmly, then) => {
-                self.say(id, Note::Killed(waited));
+                self.say(id, SupervisorEvent::Killed(waited));
                 self.actions.push(Action::Kill(id));
                 let due = self.now + AFTER_KILL;
                 self.enter(id, Phase::Stopping(Step::Killed, then), Some(due));
             }
             Phase::Stopping(Step::Killed, then) => {
                 let turn = component.turn(id);
-                self.say(id, Note::Survived);
+                self.say(id, SupervisorEvent::Survived);
                 self.enter(id, Phase::Stopping(Step::Stuck, then), None);
                 self.stops.remove(turn);
             }

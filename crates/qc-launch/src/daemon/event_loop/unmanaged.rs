@@ -52,7 +52,7 @@ impl Runtime<'_> {
     /// Stray brains have been stopped: the rest follows.
     pub(super) fn strays_ended(&mut self, stopped: &io::Result<Vec<Stopped>>) {
         match stopped {
-            Ok(stopped) => stopped.iter().for_each(|one| self.tell_stray(one, NOT_OURS)),
+            Ok(stopped) => stopped.iter().for_each(|one| self.log_unmanaged(one, NOT_OURS)),
             Err(error) => {
                 let text = format!("brains that run beside the fleet can't be stopped: {error}");
                 self.report.warn("stopping", &text);
@@ -65,7 +65,7 @@ impl Runtime<'_> {
 
     /// Whether everything is being stopped.
     pub(super) fn is_stopping(&self) -> bool {
-        self.held_back.is_some() || self.machine.is_stopping()
+        self.held_back.is_some() || self.supervisor.is_stopping()
     }
 
     /// Begins to stop stray brains, on another thread; returns whether there are any that a
@@ -82,7 +82,7 @@ impl Runtime<'_> {
             target.timeout = limit.map_or(target.timeout, |limit| limit.min(target.timeout));
         }
         let post = self.post();
-        let stop = move || post.send(Message::StraysEnded(perform(&plan, &mut |_| ())));
+        let stop = move || post.send(Message::UnmanagedEnded(perform(&plan, &mut |_| ())));
         thread::Builder::new().name("strays".into()).spawn(stop)?;
         Ok(true)
     }
@@ -96,7 +96,7 @@ impl Runtime<'_> {
             }
             perform(&plan, &mut |progress| {
                 if let Progress::Done(stopped) = progress {
-                    self.tell_stray(stopped, NOT_OURS);
+                    self.log_unmanaged(stopped, NOT_OURS);
                     self.write();
                 }
             })?;
@@ -106,14 +106,14 @@ impl Runtime<'_> {
 
     /// Plans to stop what runs of the components, is wanted, and is not supervised here.
     pub(super) fn plan(&self, is_wanted: impl Fn(&Instance) -> bool) -> io::Result<StopPlan> {
-        let sight = self.sight()?;
+        let view_of_processes = self.view_of_processes()?;
         // The processes of a component's program are stopped with it.
-        let own = sight.with_family(self.own_pids());
-        let strays = sight.instance_list().iter().filter(|one| {
+        let own = view_of_processes.with_family(self.own_pids());
+        let unmanaged = view_of_processes.instance_list().iter().filter(|one| {
             let is_mine = one.place == Place::Fleet && self.roster.id(&one.component).is_some();
             is_mine && is_wanted(one) && !own.iter().any(|&pid| one.includes(pid))
         });
-        Ok(StopPlan::of(&self.fleet, strays))
+        Ok(StopPlan::of(&self.fleet, unmanaged))
     }
 
     fn ids_of(&self, role: Role) -> Vec<Id> {
@@ -121,10 +121,10 @@ impl Runtime<'_> {
     }
 
     /// Says how one ended; `what` says what it was.
-    pub(super) fn tell_stray(&mut self, stopped: &Stopped, what: &str) {
+    pub(super) fn log_unmanaged(&mut self, stopped: &Stopped, what: &str) {
         let Stopped { target, outcome, took, .. } = stopped;
         let (name, pid) = (&target.component, target.identity.pid);
-        let text = told_of(&format!("{name} (PID {pid}, {what})"), outcome, *took);
+        let text = outcome_text(&format!("{name} (PID {pid}, {what})"), outcome, *took);
         self.report.note(&Line::new(Level::Info, "stopped", &text).component(name).pid(pid));
         self.note_end_of(stopped);
     }
@@ -149,7 +149,7 @@ impl Runtime<'_> {
 }
 
 /// Says how one ended that was stopped.
-pub(crate) fn told_of(who: &str, outcome: &Outcome, took: Duration) -> String {
+pub(crate) fn outcome_text(who: &str, outcome: &Outcome, took: Duration) -> String {
     let took = seconds(took);
     match outcome {
         Outcome::AlreadyGone => format!("{who} has ended"),

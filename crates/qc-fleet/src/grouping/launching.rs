@@ -12,7 +12,7 @@ use crate::Role;
 use crate::call::{
     ScriptCall, file_name, is_shell, is_wrapper, is_wrapper_of_qc, names_call, wrapped_call,
 };
-use crate::evidence::{Machine, Sight};
+use crate::evidence::{Machine, ProcessProbe};
 use crate::matching::{Match, Place, call_of, runs_python};
 
 /// How soon a launcher starts what it is there for.
@@ -29,7 +29,7 @@ pub(super) struct Launching<'a> {
     pub(super) processes: &'a [ProcessInfo],
     pub(super) found: &'a [Option<Match>],
     pub(super) tree: &'a Tree,
-    pub(super) sight: &'a dyn Sight,
+    pub(super) probe: &'a dyn ProcessProbe,
 }
 
 impl Launching<'_> {
@@ -114,25 +114,29 @@ impl Launching<'_> {
     /// Whether `stub` is there to start `child`: it starts the same script with the same arguments,
     /// runs another program than the child does, and is no interpreter itself.
     fn is_launcher_of_python(&self, stub: &ProcessInfo, child: &ProcessInfo) -> bool {
-        is_launcher_of_python(self.sight, stub, child)
+        is_launcher_of_python(self.probe, stub, child)
     }
 
     /// Whether a program is a one-file program that has unpacked and started itself.
     fn unpacks_itself(&self, parent: &ProcessInfo, child: &ProcessInfo) -> bool {
-        unpacks_itself(self.sight, parent, child)
+        unpacks_itself(self.probe, parent, child)
     }
 }
 
-fn is_launcher_of_python(sight: &dyn Sight, stub: &ProcessInfo, child: &ProcessInfo) -> bool {
+fn is_launcher_of_python(
+    probe: &dyn ProcessProbe,
+    stub: &ProcessInfo,
+    child: &ProcessInfo,
+) -> bool {
     let other_program = child.exe.is_some() && child.exe != stub.exe;
     let is_no_interpreter =
-        || is_within(stub, child, MOMENTS) && sight.loads_python(stub) == Some(false);
+        || is_within(stub, child, MOMENTS) && probe.loads_python(stub) == Some(false);
     other_program && is_same_call(stub, child) && (stub.is_stub || is_no_interpreter())
 }
 
-fn unpacks_itself(sight: &dyn Sight, parent: &ProcessInfo, child: &ProcessInfo) -> bool {
+fn unpacks_itself(probe: &dyn ProcessProbe, parent: &ProcessInfo, child: &ProcessInfo) -> bool {
     let is_seen =
-        || sight.loads_python(parent) == Some(false) && sight.loads_python(child) == Some(true);
+        || probe.loads_python(parent) == Some(false) && probe.loads_python(child) == Some(true);
     let is_shell = parent.args.first().is_some_and(|program| is_shell(program));
     !is_shell
         && !child.is_fork

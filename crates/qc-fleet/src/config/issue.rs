@@ -4,14 +4,14 @@ use super::key_path::{KeyPath, Part};
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mistake {
+pub(crate) struct ConfigIssue {
     pub(crate) at: KeyPath,
     /// Whether the key is meant or its value.
     pub(crate) part: Part,
     pub(crate) message: String,
 }
 
-impl Mistake {
+impl ConfigIssue {
     /// Makes a mistake about the value at a place.
     pub(crate) fn new(at: KeyPath, message: impl Into<String>) -> Self {
         Self { at, part: Part::Value, message: message.into() }
@@ -28,7 +28,7 @@ impl Mistake {
     }
 }
 
-impl From<serde_path_to_error::Error<serde_json::Error>> for Mistake {
+impl From<serde_path_to_error::Error<serde_json::Error>> for ConfigIssue {
     fn from(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
         let at = KeyPath::from(error.path());
         if at.is_secret() {

@@ -1,4 +1,4 @@
-//! The machine itself: each event changes one component, and the few that stand to it.
+//! The supervisor itself: each event changes one component, and the few that stand to it.
 
 mod reloading;
 mod running;
@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-use crate::agenda::Agenda;
 use crate::component::{Component, Phase, Rest, Start, Step};
+use crate::timers::Timers;
 
 use crate::random::Random;
 use crate::start_queue::StartQueue;
 use crate::stop_queue::StopQueue;
-use crate::{Action, Event, Id, Note, Spec, State, View};
+use crate::{Action, Event, Id, Spec, State, SupervisorEvent, View};
 
 /// Decides when components are started, restarted and stopped. All times are since one moment
 /// that the caller chooses, and never go back.
@@ -23,11 +23,11 @@ use crate::{Action, Event, Id, Note, Spec, State, View};
 /// Each event costs at most the logarithm of the number of components, apart from those that mean
 /// all of them: [`Event::StartAll`], [`Event::StopAll`], [`Event::Reload`].
 #[derive(Debug)]
-pub struct Machine {
+pub struct Supervisor {
     components: Vec<Option<Component>>,
-    agenda: Agenda,
+    timers: Timers,
     /// When each has stayed up for its `start_seconds`.
-    proofs: Agenda,
+    proofs: Timers,
     starts: StartQueue,
     stops: StopQueue,
     /// The components for which the dependency they wait for has changed.
@@ -44,16 +44,16 @@ pub struct Machine {
     stopped: usize,
 }
 
-impl Machine {
+impl Supervisor {
     /// Knows these components, of which none runs. The seed is for the jitter of the back-off.
     pub fn new(specs: Vec<Spec>, seed: u64) -> Self {
         let components: Vec<_> =
             specs.into_iter().map(|spec| Some(Component::new(spec, Duration::ZERO))).collect();
-        let mut machine = Self {
+        let mut supervisor = Self {
             stopped: components.len(),
             components,
-            agenda: Agenda::default(),
-            proofs: Agenda::default(),
+            timers: Timers::default(),
+            proofs: Timers::default(),
             starts: StartQueue::default(),
             stops: StopQueue::default(),
             recheck: VecDeque::new(),
@@ -64,8 +64,8 @@ impl Machine {
             stop_limit: None,
             active: 0,
         };
-        machine.arrange();
-        machine
+        supervisor.arrange();
+        supervisor
     }
 
     /// Takes an event, and returns what to do, in this order.
@@ -77,7 +77,7 @@ impl Machine {
                 self.recheck(id);
             } else if let Some(id) = self.proofs.pop(self.now) {
                 self.proven(id);
-            } else if let Some(id) = self.agenda.pop(self.now) {
+            } else if let Some(id) = self.timers.pop(self.now) {
                 self.due(id);
             } else if let Some(id) = self.stops.pop() {
                 self.turn_to_stop(id);
@@ -92,7 +92,7 @@ impl Machine {
     /// Returns when [`Event::Tick`] is due, if nothing happens before.
     pub fn next_due(&mut self) -> Option<Duration> {
         let start = self.starts.next();
-        [self.agenda.next(), self.proofs.next(), start].into_iter().flatten().min()
+        [self.timers.next(), self.proofs.next(), start].into_iter().flatten().min()
     }
 
     /// Returns what others see of a component; `None` if it was removed.
@@ -138,9 +138,9 @@ impl Machine {
         self.components.get_mut(id.0 as usize)?.as_mut()
     }
 
-    /// Returns the component, if this life is its present one.
-    fn alive(&self, id: Id, life: u32) -> Option<&Component> {
-        self.get(id).filter(|component| component.life == life && component.is_live())
+    /// Returns the component, if this generation is its present one.
+    fn alive(&self, id: Id, generation: u32) -> Option<&Component> {
+        self.get(id).filter(|component| component.generation == generation && component.is_live())
     }
 
     /// Whether it is stopped as soon as it is its turn, or what it is kept for has ended.
@@ -159,8 +159,8 @@ impl Machine {
         (0..self.next_id().0).map(Id).filter(|&id| self.get(id).is_some()).collect()
     }
 
-    fn say(&mut self, id: Id, note: Note) {
-        self.actions.push(Action::Say(id, note));
+    fn say(&mut self, id: Id, supervisor_event: SupervisorEvent) {
+        self.actions.push(Action::Say(id, supervisor_event));
     }
 
     /// Changes what a component does; `due` is when the agenda comes back to it.
@@ -179,7 +179,7 @@ impl Machine {
         // A kept watchdog does not count.
         self.active = self.active + usize::from(was_kept) + entered.active - left.active;
         self.stopped = self.stopped + entered.stopped - left.stopped;
-        self.agenda.set(id, due);
+        self.timers.set(id, due);
         if !is_live {
             self.proofs.set(id, None);
         }
@@ -205,19 +205,19 @@ impl Machine {
             }
             Event::Reload(changes) => self.reload(changes),
             Event::Adopted(id) => self.adopted(id),
-            Event::Started { id, life } => self.started(id, life),
-            Event::NotStarted { id, life, why } => self.not_started(id, life, why),
-            Event::Unblocked { id, life } => self.unblocked(id, life),
-            Event::Ready { id, life } => {
+            Event::Started { id, generation } => self.started(id, generation),
+            Event::NotStarted { id, generation, why } => self.not_started(id, generation, why),
+            Event::Unblocked { id, generation } => self.unblocked(id, generation),
+            Event::Ready { id, generation } => {
                 let took = self.now.saturating_sub(self.get(id).map_or(self.now, |it| it.since));
-                if self.alive(id, life).is_some_and(|it| it.phase == Phase::Starting) {
-                    self.say(id, Note::Ready(took));
+                if self.alive(id, generation).is_some_and(|it| it.phase == Phase::Starting) {
+                    self.say(id, SupervisorEvent::Ready(took));
                     self.ready(id);
                 }
             }
-            Event::Pulse { id, life } => self.looked(id, life, true),
-            Event::Silent { id, life } => self.looked(id, life, false),
-            Event::Exited { id, life, exit } => self.exited(id, life, exit),
+            Event::Heartbeat { id, generation } => self.looked(id, generation, true),
+            Event::Silent { id, generation } => self.looked(id, generation, false),
+            Event::Exited { id, generation, exit } => self.exited(id, generation, exit),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The machine's notes for the log, the history and notifications.
+//! The supervisor's notes for the log, the history and notifications.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ pub const LOCK_HELD: i32 = 75;
 
 /// Something that people should learn about a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
+pub enum SupervisorEvent {
     /// It waits for this one to be ready.
     Waits(Id),
     /// Its probe says that it is ready, this long after it was started.
@@ -79,7 +79,7 @@ pub enum Reason {
     Unguarded(Id),
 }
 
-impl Note {
+impl SupervisorEvent {
     /// Whether it is an alarm.
     pub fn is_alarm(&self) -> bool {
         match self {

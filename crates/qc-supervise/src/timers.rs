@@ -9,13 +9,13 @@ use crate::Id;
 /// Due times, the earliest first; at most one counts for each component. Those that do not count
 /// any more stay until they come up, or until they are the most.
 #[derive(Debug, Default)]
-pub(crate) struct Agenda {
+pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Duration, Id)>>,
     due: Vec<Option<Duration>>,
     counting: usize,
 }
 
-impl Agenda {
+impl Timers {
     /// Sets when `id` is due, instead of what was set before.
     pub(crate) fn set(&mut self, id: Id, due: Option<Duration>) {
         let index = id.0 as usize;
@@ -72,28 +72,28 @@ mod tests {
     #[test]
     fn only_the_last_due_time_of_a_component_counts() {
         let seconds = Duration::from_secs;
-        let mut agenda = Agenda::default();
-        agenda.set(Id(0), Some(seconds(1)));
-        agenda.set(Id(1), Some(seconds(2)));
-        agenda.set(Id(0), Some(seconds(3)));
-        assert_eq!(agenda.next(), Some(seconds(2)));
-        assert_eq!(agenda.pop(seconds(1)), None);
-        assert_eq!(agenda.pop(seconds(9)), Some(Id(1)));
-        agenda.hasten(Id(1), seconds(1));
-        agenda.hasten(Id(0), seconds(4));
-        assert_eq!(agenda.next(), Some(seconds(3)));
-        agenda.hasten(Id(0), seconds(2));
-        assert_eq!(agenda.next(), Some(seconds(2)));
-        agenda.set(Id(0), None);
-        assert_eq!((agenda.pop(seconds(9)), agenda.next()), (None, None));
+        let mut timers = Timers::default();
+        timers.set(Id(0), Some(seconds(1)));
+        timers.set(Id(1), Some(seconds(2)));
+        timers.set(Id(0), Some(seconds(3)));
+        assert_eq!(timers.next(), Some(seconds(2)));
+        assert_eq!(timers.pop(seconds(1)), None);
+        assert_eq!(timers.pop(seconds(9)), Some(Id(1)));
+        timers.hasten(Id(1), seconds(1));
+        timers.hasten(Id(0), seconds(4));
+        assert_eq!(timers.next(), Some(seconds(3)));
+        timers.hasten(Id(0), seconds(2));
+        assert_eq!(timers.next(), Some(seconds(2)));
+        timers.set(Id(0), None);
+        assert_eq!((timers.pop(seconds(9)), timers.next()), (None, None));
     }
 
     #[test]
     fn what_does_not_count_does_not_pile_up() {
-        let mut agenda = Agenda::default();
+        let mut timers = Timers::default();
         for second in 0..100_000 {
-            agenda.set(Id(0), Some(Duration::from_secs(1_000_000 - second)));
+            timers.set(Id(0), Some(Duration::from_secs(1_000_000 - second)));
         }
-        assert!(agenda.heap.len() <= 70, "{}", agenda.heap.len());
+        assert!(timers.heap.len() <= 70, "{}", timers.heap.len());
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::component::{Phase, Rest, Silence, Start, Step, Then};
-use crate::machine::Machine;
 use crate::policy::Verdict;
-use crate::{Action, Cause, Exit, Id, Note, Reason};
+use crate::supervisor::Supervisor;
+use crate::{Action, Cause, Exit, Id, Reason, SupervisorEvent};
 
 /// The largest rounding error of a division of the longest silence.
 const ROUNDED: Duration = Duration::from_nanos(1);
@@ -14,15 +14,16 @@ const ROUNDED: Duration = Duration::from_nanos(1);
 /// part of the silence and no more, so at least so many in a row must find nothing.
 const LOOKS: u32 = 4;
 
-impl Machine {
+impl Supervisor {
     pub(super) fn look_later(&mut self, id: Id) {
         let within = self.get(id).and_then(|it| it.spec.settings.heartbeat.as_ref()?.within.into());
-        self.agenda.set(id, within.map(|within: Duration| self.now + within / LOOKS));
+        self.timers.set(id, within.map(|within: Duration| self.now + within / LOOKS));
     }
 
-    pub(super) fn looked(&mut self, id: Id, life: u32, alive: bool) {
+    pub(super) fn looked(&mut self, id: Id, generation: u32, alive: bool) {
         let now = self.now;
-        let Some(Phase::Ready(before)) = self.alive(id, life).map(|it| it.phase.clone()) else {
+        let Some(Phase::Ready(before)) = self.alive(id, generation).map(|it| it.phase.clone())
+        else {
             return;
         };
         let heartbeat = self.get(id).and_then(|it| it.spec.settings.heartbeat.as_ref());
@@ -33,23 +34,23 @@ impl Machine {
         };
         // One that is to stop is still needed by those who stop before it.
         if within.is_some_and(|within| silence.lasted >= within) && !self.is_to_stop(id) {
-            self.say(id, Note::Hung(silence.lasted));
+            self.say(id, SupervisorEvent::Hung(silence.lasted));
             return self.stop(id, Then::Fail(Cause::Hung(silence.lasted)));
         }
         self.enter(id, Phase::Ready(silence), None);
         self.look_later(id);
     }
 
-    pub(super) fn exited(&mut self, id: Id, life: u32, exit: Exit) {
-        let Some(component) = self.alive(id, life) else { return };
+    pub(super) fn exited(&mut self, id: Id, generation: u32, exit: Exit) {
+        let Some(component) = self.alive(id, generation) else { return };
         let ran = self.now.saturating_sub(component.since);
         match component.phase.clone() {
             Phase::Starting | Phase::Ready(_) if self.is_to_stop(id) => {
-                self.say(id, Note::EndedUnasked(exit));
+                self.say(id, SupervisorEvent::EndedUnasked(exit));
                 self.rest(id, Rest::Stopped);
             }
             Phase::Starting | Phase::Ready(_) if component.is_withheld => {
-                self.say(id, Note::Withheld(exit));
+                self.say(id, SupervisorEvent::Withheld(exit));
                 self.rest(id, Rest::Stopped);
             }
             Phase::Starting => self.failed(id, Cause::Ended(exit), None),
@@ -58,8 +59,8 @@ impl Machine {
                 self.say(
                     id,
                     match step {
-                        Step::Killed | Step::Stuck => Note::EndedByKill(ran),
-                        Step::Asked | Step::AskedFirmly => Note::Stopped(exit, ran),
+                        Step::Killed | Step::Stuck => SupervisorEvent::EndedByKill(ran),
+                        Step::Asked | Step::AskedFirmly => SupervisorEvent::Stopped(exit, ran),
                     },
                 );
                 self.release_kept(id);
@@ -95,7 +96,7 @@ impl Machine {
         let random = &mut self.random;
         match component.restarts.judge(policy, cause.clone(), ran, now, random) {
             Verdict::Again(at) => {
-                self.say(id, Note::Restarting(cause, at.saturating_sub(now)));
+                self.say(id, SupervisorEvent::Restarting(cause, at.saturating_sub(now)));
                 if at <= now {
                     self.try_start(id, Start::Again);
                 } else {
@@ -103,7 +104,7 @@ impl Machine {
                 }
             }
             Verdict::Finished(exit) => {
-                self.say(id, Note::Finished(exit));
+                self.say(id, SupervisorEvent::Finished(exit));
                 self.rest(id, Rest::Finished(exit));
             }
             Verdict::GiveUp(reason) => self.give_up(id, reason),
@@ -111,7 +112,7 @@ impl Machine {
     }
 
     pub(super) fn give_up(&mut self, id: Id, reason: Reason) {
-        self.say(id, Note::GaveUp(reason.clone()));
+        self.say(id, SupervisorEvent::GaveUp(reason.clone()));
         self.rest(id, Rest::GaveUp(reason));
     }
 
@@ -146,7 +147,7 @@ impl Machine {
         let gave_up = Rest::GaveUp(Reason::Unguarded(guard));
         match component.phase {
             Phase::Starting | Phase::Ready(_) | Phase::Spawning(_, None) => {
-                self.say(id, Note::Unguarded(guard));
+                self.say(id, SupervisorEvent::Unguarded(guard));
                 self.stop(id, Then::Rest(gave_up));
             }
             Phase::BackingOff(..) | Phase::Blocked(..) | Phase::Queued => {

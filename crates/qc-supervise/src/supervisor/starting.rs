@@ -5,11 +5,11 @@ use std::mem;
 use std::time::Duration;
 
 use crate::component::{Phase, Rest, Silence, Start, Then};
-use crate::machine::Machine;
-use crate::{Action, Cause, Id, NotStarted, Note, Probe, Reason};
+use crate::supervisor::Supervisor;
+use crate::{Action, Cause, Id, NotStarted, Probe, Reason, SupervisorEvent};
 
 /// How long a lock may stay busy without a known living holder.
-const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pause between two tries to take such a lock.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
@@ -18,7 +18,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-impl Machine {
+impl Supervisor {
     pub(super) fn start_by_hand(&mut self, id: Id) {
         if self.stopping {
             return;
@@ -95,7 +95,7 @@ impl Machine {
             Some(Obstacle::Gone(other)) => self.give_up(id, Reason::Needs(other)),
             Some(Obstacle::NotReady(other)) => {
                 if start == Start::Again {
-                    self.say(id, Note::Waits(other));
+                    self.say(id, SupervisorEvent::Waits(other));
                 }
                 self.enter(id, Phase::HeldBack(start, other), None);
                 if let Some(other) = self.get_mut(other) {
@@ -150,12 +150,12 @@ impl Machine {
         self.enter(id, Phase::Spawning(start, None), None);
         if let Some(component) = self.get_mut(id) {
             let pause = component.spec.pause;
-            component.life += 1;
+            component.generation += 1;
             component.adopted = false;
             component.is_proven = false;
-            let life = component.life;
+            let generation = component.generation;
             self.starts.spawning(id, pause);
-            self.actions.push(Action::Spawn { id, life });
+            self.actions.push(Action::Spawn { id, generation });
         }
     }
 
@@ -163,15 +163,15 @@ impl Machine {
         let Some(component) = self.get_mut(id).filter(|component| !component.is_live()) else {
             return;
         };
-        component.life += 1;
+        component.generation += 1;
         component.adopted = true;
         component.is_proven = true;
         self.starts.remove(id);
         self.ready(id);
     }
 
-    pub(super) fn started(&mut self, id: Id, life: u32) {
-        let Some(component) = self.alive(id, life) else { return };
+    pub(super) fn started(&mut self, id: Id, generation: u32) {
+        let Some(component) = self.alive(id, generation) else { return };
         let Phase::Spawning(start, then) = component.phase.clone() else { return };
         let (pause, proof) = (component.spec.pause, component.spec.settings.start_seconds);
         self.starts.spawned(id);
@@ -207,15 +207,15 @@ impl Machine {
         let readiness = &component.spec.settings.ready;
         match readiness.probe {
             Probe::Started => self.ready(id),
-            Probe::Delay(delay) => self.agenda.set(id, Some(self.now + delay)),
+            Probe::Delay(delay) => self.timers.set(id, Some(self.now + delay)),
             Probe::Port(_) | Probe::File(_) | Probe::Lock | Probe::Log(_) => {
-                self.agenda.set(id, Some(self.now + readiness.timeout));
+                self.timers.set(id, Some(self.now + readiness.timeout));
             }
         }
     }
 
-    pub(super) fn not_started(&mut self, id: Id, life: u32, why: NotStarted) {
-        let Some(component) = self.alive(id, life) else { return };
+    pub(super) fn not_started(&mut self, id: Id, generation: u32, why: NotStarted) {
+        let Some(component) = self.alive(id, generation) else { return };
         let Phase::Spawning(start, then) = component.phase.clone() else { return };
         let busy_since = component.busy_since.unwrap_or(self.now);
         let retries = component.retries;
@@ -232,18 +232,18 @@ impl Machine {
                 let pause = SHORTEST_RETRY.saturating_mul(2_u32.saturating_pow(retries));
                 let pause = pause.min(LONGEST_RETRY);
                 let until = self.now + pause;
-                self.say(id, Note::Restarting(Cause::NotStarted(why), pause));
+                self.say(id, SupervisorEvent::Restarting(Cause::NotStarted(why), pause));
                 self.enter(id, Phase::BackingOff(start, until), Some(until));
             }
             (None, NotStarted::Blocked(why)) => {
                 if let Some(component) = self.get_mut(id) {
                     component.busy_since = None;
                 }
-                self.say(id, Note::Blocked(why.clone()));
+                self.say(id, SupervisorEvent::Blocked(why.clone()));
                 self.enter(id, Phase::Blocked(start, why), None);
             }
             (None, NotStarted::Busy | NotStarted::InUse(_))
-                if self.now < busy_since + BUSY_PATIENCE =>
+                if self.now < busy_since + BUSY_TIMEOUT =>
             {
                 if let Some(component) = self.get_mut(id) {
                     component.busy_since = Some(busy_since);
@@ -266,8 +266,9 @@ impl Machine {
 
     /// The copy that kept a component from being started has ended. Its time counts as a run of the
     /// component, which may have made that copy itself; a first start is no restart.
-    pub(super) fn unblocked(&mut self, id: Id, life: u32) {
-        let Some(component) = self.get(id).filter(|component| component.life == life) else {
+    pub(super) fn unblocked(&mut self, id: Id, generation: u32) {
+        let Some(component) = self.get(id).filter(|component| component.generation == generation)
+        else {
             return;
         };
         let waited = self.now.saturating_sub(component.since);

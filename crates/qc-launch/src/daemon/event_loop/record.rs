@@ -8,15 +8,15 @@ use qc_cli::describe;
 use qc_fleet::NotifyEvent;
 use qc_lock_core::Event as Told;
 use qc_logs::{Level, Line};
-use qc_notify::Notice;
+use qc_notify::Notification;
 use qc_process::{Ended, LOCKS_ARE_INHERITED};
-use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Note, Reason, State, View, seconds};
+use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Reason, State, SupervisorEvent, View, seconds};
 
 use super::{End, Helper, Runtime};
 
 impl Runtime<'_> {
     /// Says one line about a component.
-    pub(super) fn say_of(&mut self, id: Id, level: Level, event: &str, text: &str) {
+    pub(super) fn log_of(&mut self, id: Id, level: Level, event: &str, text: &str) {
         let name = self.roster.name(id);
         let text = if text.contains(&name) { text.into() } else { format!("{name}: {text}") };
         let account = self.account(id);
@@ -32,7 +32,7 @@ impl Runtime<'_> {
     }
 
     /// A component's process is being started; says where its output goes.
-    pub(super) fn tell_starting(&mut self, id: Id, log: &io::Result<PathBuf>) {
+    pub(super) fn log_starting(&mut self, id: Id, log: &io::Result<PathBuf>) {
         self.pids.remove(&id);
         let name = self.roster.name(id);
         match log {
@@ -40,32 +40,37 @@ impl Runtime<'_> {
                 self.report.log_opened(log);
                 let shown = log.strip_prefix(&self.fleet.root).unwrap_or(log).display();
                 let text = format!("starting {name}, log {shown}");
-                self.say_of(id, Level::Info, "starting", &text);
+                self.log_of(id, Level::Info, "starting", &text);
             }
             Err(error) => {
                 let text =
                     format!("starting {name}, its output is lost: no log can be opened: {error}");
-                self.say_of(id, Level::Warning, "starting", &text);
+                self.log_of(id, Level::Warning, "starting", &text);
             }
         }
     }
 
-    pub(super) fn tell_adopted(&mut self, id: Id, pid: u32, log: Option<&Path>) {
+    pub(super) fn record_adopted(&mut self, id: Id, pid: u32, log: Option<&Path>) {
         self.pids.insert(id, pid);
         if let Some(log) = log {
             self.report.log_opened(log);
         }
         let name = self.roster.name(id);
-        self.say_of(id, Level::Info, "adopted", &format!("adopted {name} (PID {pid})"));
+        self.log_of(id, Level::Info, "adopted", &format!("adopted {name} (PID {pid})"));
         self.note_up(id, &name, None);
     }
 
-    pub(super) fn tell_start(&mut self, id: Id, pid: Option<u32>, held_since: Option<SystemTime>) {
+    pub(super) fn record_start(
+        &mut self,
+        id: Id,
+        pid: Option<u32>,
+        held_since: Option<SystemTime>,
+    ) {
         self.killed_helpers.remove(&id);
         self.pids.extend(pid.map(|pid| (id, pid)));
         let shown = pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
         let name = self.roster.name(id);
-        self.say_of(id, Level::Info, "started", &format!("started {name}{shown}"));
+        self.log_of(id, Level::Info, "started", &format!("started {name}{shown}"));
         self.append(Told::Started, id, pid, None);
         self.note_up(id, &name, held_since);
     }
@@ -79,8 +84,8 @@ impl Runtime<'_> {
     }
 
     /// Writes down how a process ended; what follows from it, the machine says.
-    pub(super) fn tell_end(&mut self, id: Id, exit: Exit) {
-        let was_asked = self.machine.view(id).is_some_and(|view| view.state == State::Stopping);
+    pub(super) fn record_end(&mut self, id: Id, exit: Exit) {
+        let was_asked = self.supervisor.view(id).is_some_and(|view| view.state == State::Stopping);
         let Some(running) = self.running_mut(id) else { return };
         let pid = running.identity.as_ref().map(|identity| identity.pid);
         let (was_killed, log) = (running.was_killed, running.log.take());
@@ -109,17 +114,17 @@ impl Runtime<'_> {
         }
     }
 
-    pub(super) fn tell(&mut self, id: Id, note: &Note) {
+    pub(super) fn record(&mut self, id: Id, note: &SupervisorEvent) {
         let name = self.roster.name(id);
         let (event, text) = match note {
-            Note::Waits(other) => {
+            SupervisorEvent::Waits(other) => {
                 ("waiting", format!("{name} waits for {}", self.roster.name(*other)))
             }
-            Note::Ready(took) => {
+            SupervisorEvent::Ready(took) => {
                 self.report.metrics().started_in(&name, *took);
                 ("ready", format!("{name} is ready after {}", seconds(*took)))
             }
-            Note::Restarting(cause, wait) => {
+            SupervisorEvent::Restarting(cause, wait) => {
                 let when =
                     if wait.is_zero() { "now".into() } else { format!("in {}", seconds(*wait)) };
                 self.append(Told::Restarting, id, None, Some(when.clone()));
@@ -129,33 +134,33 @@ impl Runtime<'_> {
                 self.failures.insert(id, cause.clone());
                 ("restarting", format!("{name} {cause}; restarting {when}"))
             }
-            Note::GaveUp(reason) => {
+            SupervisorEvent::GaveUp(reason) => {
                 let reason = self.reason(id, reason);
                 self.append(Told::GaveUp, id, None, Some(reason.clone()));
                 self.ended.push(name.clone());
                 ("gave-up", format!("GAVE UP {name}: {reason}"))
             }
-            Note::Blocked(why) => {
+            SupervisorEvent::Blocked(why) => {
                 self.append(Told::Blocked, id, None, Some(why.clone()));
                 ("blocked", format!("BLOCKED {name}: {why}; {name} is started once that has ended"))
             }
-            Note::Finished(exit) => {
+            SupervisorEvent::Finished(exit) => {
                 self.ended.push(name.clone());
                 ("finished", format!("{name} has finished with {exit}"))
             }
-            Note::Hung(silence) => {
+            SupervisorEvent::Hung(silence) => {
                 let silence = seconds(*silence);
                 ("hung", format!("{name} HANGS: no sign of life for {silence}; stopping it"))
             }
-            Note::NotReady(waited) => {
+            SupervisorEvent::NotReady(waited) => {
                 let waited = seconds(*waited);
                 ("not-ready", format!("{name} is NOT READY after {waited}; stopping it"))
             }
-            Note::Unguarded(guard) => {
+            SupervisorEvent::Unguarded(guard) => {
                 let guard = self.roster.name(*guard);
                 ("unguarded", format!("stopping {name}: its watchdog {guard} does not run"))
             }
-            Note::Killed(waited) => {
+            SupervisorEvent::Killed(waited) => {
                 let waited = seconds(*waited);
                 let text = match &self.helpers_left(id)[..] {
                     [] => format!("{name} did not end within {waited}; killing it"),
@@ -166,20 +171,20 @@ impl Runtime<'_> {
                 };
                 ("killed", text)
             }
-            Note::EndedUnasked(exit) => {
+            SupervisorEvent::EndedUnasked(exit) => {
                 self.ended.push(name.clone());
                 ("stopped", format!("{name} ended before it was asked, with {exit}"))
             }
-            Note::Withheld(exit) => {
+            SupervisorEvent::Withheld(exit) => {
                 self.ended.push(name.clone());
                 let until = format!("until `qc-launch start {name}`");
                 ("stopped", format!("{name} ended with {exit}; it is not started again {until}"))
             }
-            Note::Dismissed => {
+            SupervisorEvent::Dismissed => {
                 self.append(Told::Stopped, id, None, Some("after it was given up".into()));
                 ("stopped", format!("{name} had been given up, and is stopped now"))
             }
-            Note::Stopped(exit, took) => {
+            SupervisorEvent::Stopped(exit, took) => {
                 self.ended.push(name.clone());
                 let took = seconds(*took);
                 let text = match exit.is_kill() {
@@ -188,7 +193,7 @@ impl Runtime<'_> {
                 };
                 ("stopped", text)
             }
-            Note::EndedByKill(took) => {
+            SupervisorEvent::EndedByKill(took) => {
                 self.ended.push(name.clone());
                 let took = seconds(*took);
                 let text = match self.killed_helpers.remove(&id) {
@@ -200,11 +205,11 @@ impl Runtime<'_> {
                 };
                 ("stopped", text)
             }
-            Note::Survived => {
+            SupervisorEvent::Survived => {
                 self.append(Told::Survived, id, None, None);
                 ("survived", format!("{name} is STILL RUNNING although it was killed"))
             }
-            Note::Kept(brain) => {
+            SupervisorEvent::Kept(brain) => {
                 let brain = self.roster.name(*brain);
                 let why = format!("its brain {brain} is still running");
                 self.append(Told::Survived, id, None, Some(why.clone()));
@@ -212,55 +217,63 @@ impl Runtime<'_> {
             }
         };
         let level = match note {
-            Note::GaveUp(_) | Note::Survived | Note::Kept(_) => Level::Error,
+            SupervisorEvent::GaveUp(_) | SupervisorEvent::Survived | SupervisorEvent::Kept(_) => {
+                Level::Error
+            }
             _ if note.is_alarm() => Level::Warning,
             _ => Level::Info,
         };
-        self.say_of(id, level, event, &text);
+        self.log_of(id, level, event, &text);
         if let Some(event) = self.news(id, note) {
-            let notice = Notice::new(event, name, text).account(self.account(id));
-            self.report.notifier().send(notice.pid(self.pids.get(&id).copied()));
+            let notification = Notification::new(event, name, text).account(self.account(id));
+            self.report.notifier().send(notification.pid(self.pids.get(&id).copied()));
         }
     }
 
     /// Returns what people are told about: each trouble once, when it is known what follows.
-    fn news(&self, id: Id, note: &Note) -> Option<NotifyEvent> {
+    fn news(&self, id: Id, note: &SupervisorEvent) -> Option<NotifyEvent> {
         let blocked = match self.report.notifier().wants(NotifyEvent::Blocked) {
             true => NotifyEvent::Blocked,
             false => NotifyEvent::GaveUp,
         };
         match note {
             // The notification that it hangs, or that it is blocked, has been sent.
-            Note::Restarting(Cause::Hung(_) | Cause::Blocked, _) => None,
-            Note::Restarting(..) => Some(NotifyEvent::Crash),
-            Note::Blocked(_) | Note::GaveUp(Reason::Refused(_)) => Some(blocked),
-            Note::GaveUp(Reason::NeverAfter(LOCK_HELD)) if self.refused.contains_key(&id) => {
+            SupervisorEvent::Restarting(Cause::Hung(_) | Cause::Blocked, _) => None,
+            SupervisorEvent::Restarting(..) => Some(NotifyEvent::Crash),
+            SupervisorEvent::Blocked(_) | SupervisorEvent::GaveUp(Reason::Refused(_)) => {
                 Some(blocked)
             }
-            Note::GaveUp(_) | Note::Unguarded(_) => Some(NotifyEvent::GaveUp),
-            Note::Hung(_) | Note::Survived | Note::Kept(_) => Some(NotifyEvent::Hung),
+            SupervisorEvent::GaveUp(Reason::NeverAfter(LOCK_HELD))
+                if self.refused.contains_key(&id) =>
+            {
+                Some(blocked)
+            }
+            SupervisorEvent::GaveUp(_) | SupervisorEvent::Unguarded(_) => Some(NotifyEvent::GaveUp),
+            SupervisorEvent::Hung(_) | SupervisorEvent::Survived | SupervisorEvent::Kept(_) => {
+                Some(NotifyEvent::Hung)
+            }
             // Of all together, it is told once, at the end.
-            Note::EndedUnasked(_)
-            | Note::Withheld(_)
-            | Note::Stopped(..)
-            | Note::EndedByKill(_)
+            SupervisorEvent::EndedUnasked(_)
+            | SupervisorEvent::Withheld(_)
+            | SupervisorEvent::Stopped(..)
+            | SupervisorEvent::EndedByKill(_)
                 if self.is_stopping() =>
             {
                 None
             }
-            Note::EndedUnasked(_)
-            | Note::Withheld(_)
-            | Note::Stopped(..)
-            | Note::EndedByKill(_) => {
+            SupervisorEvent::EndedUnasked(_)
+            | SupervisorEvent::Withheld(_)
+            | SupervisorEvent::Stopped(..)
+            | SupervisorEvent::EndedByKill(_) => {
                 let stays = |view: View| view.state == State::Stopped;
-                self.machine.view(id).is_none_or(stays).then_some(NotifyEvent::Stopped)
+                self.supervisor.view(id).is_none_or(stays).then_some(NotifyEvent::Stopped)
             }
-            Note::Waits(_)
-            | Note::Ready(_)
-            | Note::Finished(_)
-            | Note::NotReady(_)
-            | Note::Killed(_)
-            | Note::Dismissed => None,
+            SupervisorEvent::Waits(_)
+            | SupervisorEvent::Ready(_)
+            | SupervisorEvent::Finished(_)
+            | SupervisorEvent::NotReady(_)
+            | SupervisorEvent::Killed(_)
+            | SupervisorEvent::Dismissed => None,
         }
     }
 
@@ -290,7 +303,7 @@ impl Runtime<'_> {
 
     /// Whether it is known how the first start of a component went.
     fn is_decided(&self, id: Id) -> bool {
-        let Some(view) = self.machine.view(id) else { return true };
+        let Some(view) = self.supervisor.view(id) else { return true };
         match view.state {
             State::Running if view.is_proven => true,
             State::Stopped
@@ -308,13 +321,13 @@ impl Runtime<'_> {
 
     /// Whether it runs, and has stayed up for its `start_seconds`.
     fn is_up(&self, id: Id) -> bool {
-        self.machine.view(id).is_some_and(|view| view.state == State::Running && view.is_proven)
+        self.supervisor.view(id).is_some_and(|view| view.state == State::Running && view.is_proven)
     }
 
     /// Returns those that should run and do not, and why.
     fn missing(&self) -> Vec<(String, String)> {
         let missing = self.roster.iter().filter_map(|(id, component)| {
-            let why = match self.machine.view(id)?.state {
+            let why = match self.supervisor.view(id)?.state {
                 State::GaveUp(reason) => self.reason(id, &reason),
                 State::Blocked(why) => format!("it is blocked: {why}"),
                 State::Stopped => "it was stopped".into(),
@@ -365,13 +378,13 @@ impl Runtime<'_> {
         let names: Vec<String> =
             self.roster.iter().map(|(_, component)| component.name.to_string()).collect();
         // It may keep locks open.
-        let is_all_ended = !self.machine.is_stopping() || self.sweep_left_over();
+        let is_all_ended = !self.supervisor.is_stopping() || self.sweep_left_over();
         let all_clear = self.clear(&names);
-        let mut end = match self.machine.is_stopping() {
+        let mut end = match self.supervisor.is_stopping() {
             true => End::Stopped,
             false => End::NothingLeft,
         };
-        let is_stuck = |id| self.machine.view(id).is_some_and(|it| it.state == State::Stopping);
+        let is_stuck = |id| self.supervisor.view(id).is_some_and(|it| it.state == State::Stopping);
         let stuck: Vec<&str> = self
             .roster
             .iter()
@@ -384,31 +397,33 @@ impl Runtime<'_> {
         if !stuck.is_empty() {
             end = End::Survivors;
             let text = format!("still running: {}", stuck.join(", "));
-            self.report.say(&Line::new(Level::Error, "survived", &text));
+            self.report.log(&Line::new(Level::Error, "survived", &text));
         }
         // A parent does not know what a stub has started or a script has left behind.
-        if self.machine.is_stopping() && (!all_clear || self.scripts_lock || !LOCKS_ARE_INHERITED) {
+        if self.supervisor.is_stopping()
+            && (!all_clear || self.scripts_lock || !LOCKS_ARE_INHERITED)
+        {
             if !self.sweep()? {
                 end = End::Survivors;
             }
             self.clear(&names);
         }
-        self.tell_all_ended(end);
+        self.log_all_ended(end);
         Ok(end)
     }
 
     /// Tells people that the fleet does not run any more.
-    fn tell_all_ended(&mut self, end: End) {
+    fn log_all_ended(&mut self, end: End) {
         let (event, text) = match end {
             End::Stopped => (NotifyEvent::Stopped, "the fleet was stopped, as asked"),
             End::NothingLeft => (NotifyEvent::GaveUp, "nothing is left to supervise"),
             End::Survivors => (NotifyEvent::Hung, "not everything could be stopped"),
         };
         let level = if end == End::Stopped { Level::Info } else { Level::Error };
-        self.report.say(&Line::new(level, "ended", text));
+        self.report.log(&Line::new(level, "ended", text));
         let name = self.fleet.orchestrator.as_str();
-        let notice = Notice::new(event, name, text).pid(Some(std::process::id()));
-        self.report.notifier().send(notice);
+        let notification = Notification::new(event, name, text).pid(Some(std::process::id()));
+        self.report.notifier().send(notification);
     }
 
     /// Notes what the history is to tell, see [`Runtime::write_history`].

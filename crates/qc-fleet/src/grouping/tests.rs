@@ -9,7 +9,7 @@ use crate::snapshot::tests::{fleet, process};
 /// One process per line: `PID PARENT [STARTED] EXE: ARGUMENTS`, where `EXE` tells what it is:
 /// a stub if it is `stub` or `py`, a copy of its parent if it is `fork`. Returns the instances as
 /// `wrappers > chain + workers`.
-fn folded(lines: &[&str]) -> Vec<String> {
+fn groups(lines: &[&str]) -> Vec<String> {
     let root = tempfile::tempdir().unwrap();
     let fleet = fleet(root.path());
     let processes: Vec<ProcessInfo> = lines.iter().map(|line| parse(root.path(), line)).collect();
@@ -19,13 +19,16 @@ fn folded(lines: &[&str]) -> Vec<String> {
         let pids = of.iter().map(|&one| processes[one].identity.pid.to_string());
         pids.collect::<Vec<_>>().join(" ")
     };
-    let shown = |one: &Folded| {
+    let shown = |one: &ProcessGroup| {
         let (wrappers, workers) = (pids(&one.wrappers), pids(&one.workers));
         let wrappers = if wrappers.is_empty() { wrappers } else { wrappers + " > " };
         let workers = if workers.is_empty() { workers } else { format!(" + {workers}") };
         format!("{wrappers}{}{workers}", pids(&one.chain))
     };
-    fold(&processes, &mut found, &HashMap::new(), &Shown::default()).iter().map(shown).collect()
+    group_processes(&processes, &mut found, &HashMap::new(), &Shown::default())
+        .iter()
+        .map(shown)
+        .collect()
 }
 
 fn parse(root: &Path, line: &str) -> ProcessInfo {
@@ -183,7 +186,7 @@ fn what_runs_one_program_is_one_instance() {
         ),
     ];
     for (what, lines, expected) in cases {
-        assert_eq!(folded(lines), expected, "{what}");
+        assert_eq!(groups(lines), expected, "{what}");
     }
 }
 
@@ -250,7 +253,7 @@ fn a_second_copy_is_never_folded() {
         ),
     ];
     for (what, lines, expected) in cases {
-        assert_eq!(folded(lines), expected, "{what}");
+        assert_eq!(groups(lines), expected, "{what}");
     }
 }
 
@@ -323,7 +326,7 @@ fn pythons_that_work_for_one_are_its_workers() {
         ),
     ];
     for (what, lines, expected) in cases {
-        assert_eq!(folded(lines), expected, "{what}");
+        assert_eq!(groups(lines), expected, "{what}");
     }
 }
 
@@ -345,8 +348,8 @@ fn of_runner(lines: &[(u32, u32, &str, &str)]) -> Vec<(Vec<u32>, Vec<u32>, Place
     };
     let processes = lines.iter().map(made).collect();
     let listing = qc_process::Listing { processes, ..qc_process::Listing::default() };
-    let sight = Shown { only_in: Some(root.path().into()), ..Shown::default() };
-    let seen = crate::Snapshot::assemble_with(&fleet, listing, Vec::new(), &sight);
+    let probe = Shown { only_in: Some(root.path().into()), ..Shown::default() };
+    let seen = crate::Snapshot::assemble_with(&fleet, listing, Vec::new(), &probe);
     let pids = |of: &[ProcessInfo]| of.iter().map(|one| one.identity.pid).collect();
     let shown = |one: &crate::Instance| (pids(&one.wrappers), one.pids(), one.place);
     seen.instances.iter().map(shown).collect()
@@ -375,5 +378,5 @@ fn what_the_command_of_a_component_runs_under_its_name_is_the_same_instance() {
 #[test]
 fn processes_that_name_each_other_as_parents_end_the_search() {
     let lines = ["10 11 5 base: python BRAIN_A.py", "11 10 5 base: python BRAIN_B.py"];
-    assert_eq!(folded(&lines), ["10", "11"]);
+    assert_eq!(groups(&lines), ["10", "11"]);
 }

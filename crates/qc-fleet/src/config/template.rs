@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
+use super::issue::ConfigIssue;
 use super::key_path::KeyPath;
-use super::mistake::Mistake;
 use crate::text::Text;
 
 /// Looks up an environment variable.
@@ -16,9 +16,9 @@ pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// A text in which `${VAR}` stands for an environment variable, and `$${` for `${`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Written(pub(crate) String);
+pub(crate) struct RawText(pub(crate) String);
 
-impl JsonSchema for Written {
+impl JsonSchema for RawText {
     fn inline_schema() -> bool {
         true
     }
@@ -34,15 +34,19 @@ impl JsonSchema for Written {
 
 /// The values of the names in a text.
 #[derive(Clone, Copy)]
-pub(crate) struct Meaning<'a> {
+pub(crate) struct Placeholders<'a> {
     pub(crate) variables: Variables<'a>,
     /// Names in braces without a dollar, such as `{KEY}`; `None` where it stands for nothing.
     pub(crate) placeholders: &'a [(&'a str, Option<&'a str>)],
 }
 
-impl Written {
+impl RawText {
     /// Puts in what the names stand for. `at` is the place of the text.
-    pub(crate) fn expand(&self, at: &KeyPath, meaning: Meaning<'_>) -> Result<Text, Mistake> {
+    pub(crate) fn expand(
+        &self,
+        at: &KeyPath,
+        placeholders: Placeholders<'_>,
+    ) -> Result<Text, ConfigIssue> {
         let mut shown = String::new();
         let mut value = OsString::new();
         let mut has_variables = false;
@@ -57,16 +61,16 @@ impl Written {
             } else if let Some(name) = from.strip_prefix("${") {
                 let Some((name, _)) = name.split_once('}') else {
                     let message = "`${` has no `}`; write `$${` for `${` itself";
-                    return Err(Mistake::new(at.clone(), message));
+                    return Err(ConfigIssue::new(at.clone(), message));
                 };
-                value.push(variable(name, at, meaning.variables)?);
+                value.push(variable(name, at, placeholders.variables)?);
                 has_variables = true;
                 "${}".len() + name.len()
-            } else if let Some((name, meant)) = placeholder(from, meaning.placeholders) {
+            } else if let Some((name, meant)) = placeholder(from, placeholders.placeholders) {
                 let Some(meant) = meant else {
                     let message =
                         format!("`{{{name}}}` stands for nothing: the config has no such value");
-                    return Err(Mistake::new(at.clone(), message));
+                    return Err(ConfigIssue::new(at.clone(), message));
                 };
                 shown.push_str(meant);
                 value.push(meant);
@@ -85,16 +89,16 @@ impl Written {
     }
 }
 
-fn variable(name: &str, at: &KeyPath, variables: Variables<'_>) -> Result<OsString, Mistake> {
+fn variable(name: &str, at: &KeyPath, variables: Variables<'_>) -> Result<OsString, ConfigIssue> {
     if name.is_empty() || name.contains(['=', '$', '{']) {
-        return Err(Mistake::new(
+        return Err(ConfigIssue::new(
             at.clone(),
             format!("`${{{name}}}` names no environment variable"),
         ));
     }
     variables(name).ok_or_else(|| {
         let message = format!("the environment variable `{name}` is not set");
-        Mistake::new(at.clone(), message)
+        ConfigIssue::new(at.clone(), message)
     })
 }
 
@@ -118,9 +122,9 @@ mod tests {
             _ => None,
         };
         let placeholders = [("KEY", Some("ATLAS")), ("LIMIT", None)];
-        let meaning = Meaning { variables: &variables, placeholders: &placeholders };
-        let text = Written(text.into()).expand(&KeyPath::default(), meaning);
-        let text = text.map_err(|mistake| mistake.message)?;
+        let placeholders = Placeholders { variables: &variables, placeholders: &placeholders };
+        let text = RawText(text.into()).expand(&KeyPath::default(), placeholders);
+        let text = text.map_err(|issue| issue.message)?;
         Ok((text.written().into(), text.value().to_str().unwrap().into()))
     }
 
