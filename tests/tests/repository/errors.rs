@@ -27,7 +27,10 @@ const SECOND: [&str; 3] = ["Failure::new(", "Check::error(", "Check::warning("];
 pub(crate) fn texts(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     let mut texts = Vec::new();
-    let is_of_findings = source.contains("Check::") || source.contains("FindingKind::");
+    let names = |name: &str| {
+        source.match_indices(name).any(|(at, _)| !source[..at].ends_with(char::is_alphanumeric))
+    };
+    let is_of_findings = names("Check::") || names("FindingKind::");
     let more = FINDINGS.into_iter().filter(|_| is_of_findings);
     for start in STARTS.into_iter().chain(more) {
         for (position, _) in source.match_indices(start) {

@@ -342,10 +342,10 @@ mod tests {
         };
         let deadline = Instant::now() + Duration::from_secs(20);
         let ping = loop {
-            if let Some((ping, _)) = with_marks().unwrap().into_iter().find(is_other) {
-                if GIVEN.lock().unwrap().contains(&ping.pid) {
-                    break ping;
-                }
+            if let Some((ping, _)) = with_marks().unwrap().into_iter().find(is_other)
+                && GIVEN.lock().unwrap().contains(&ping.pid)
+            {
+                break ping;
             }
             assert!(Instant::now() < deadline, "{:?} {GIVEN:?}", with_marks());
         };
