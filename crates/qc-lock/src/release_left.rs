@@ -10,7 +10,7 @@ use qc_fleet::{
     Fate, Fleet, LeftOver, Outcome, Role, Stage, StopPlan, Stopped, judge_left_over, perform,
     rfc3339,
 };
-use qc_lock_core::{Event, LockDir, LockName, Opener};
+use qc_lock_core::{Event, LockDir, LockEntry, LockName, Opener};
 use qc_process::lineage;
 use serde_json::{Value, json};
 
@@ -65,12 +65,8 @@ pub(crate) fn run(
         }
     }
     let alive = stopped.iter().any(|one| one.outcome.is_alive());
-    // The list leaves out the processes that the command was started from.
-    let entry = locks.status(name)?;
-    let holder = entry.as_ref().filter(|entry| entry.state.is_live()).map(|entry| entry.pid);
-    let mut open = locks.openers_of_lock(name, entry.as_ref());
-    open.retain(|one| Some(one.pid) != launcher);
-    if alive || !kept.is_empty() || (holder.is_none() && !open.is_empty()) {
+    let (holder, is_open) = now(locks, name, launcher)?;
+    if alive || !kept.is_empty() || (holder.is_none() && is_open) {
         let message = format!("{name} is still kept open");
         let hint =
             "what is never ended here is for you to end; `qc-ps --tree` shows where it belongs";
@@ -79,8 +75,8 @@ pub(crate) fn run(
     if !json {
         match holder {
             // A launcher that waited for the lock has started its component.
-            Some(pid) => {
-                let pid = pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
+            Some(entry) => {
+                let pid = entry.pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
                 writeln!(output, "{name} was freed, and runs again{pid}.")?;
             }
             None => writeln!(output, "{name} is free.")?,
@@ -116,6 +112,28 @@ fn left_open(
     let again = look()?;
     openers.retain(|one| again.contains(one));
     Ok(Some(openers).filter(|openers| !openers.is_empty()))
+}
+
+/// Returns the lock's living holder, and whether others keep it open.
+fn now(
+    locks: &LockDir,
+    name: &LockName,
+    launcher: Option<u32>,
+) -> Result<(Option<LockEntry>, bool), Failure> {
+    let look = || {
+        let entry = locks.status(name)?;
+        // The list leaves out the processes that the command was started from.
+        let mut open = locks.openers_of_lock(name, entry.as_ref());
+        open.retain(|one| Some(one.pid) != launcher);
+        Ok::<_, Failure>((entry.filter(|entry| entry.state.is_live()), open))
+    };
+    let (holder, open) = look()?;
+    if holder.is_some() || open.is_empty() {
+        return Ok((holder, false));
+    }
+    thread::sleep(SECOND_LOOK);
+    let (holder, again) = look()?;
+    Ok((holder, open.iter().any(|one| again.contains(one))))
 }
 
 fn write_left(name: &LockName, left: &[LeftOver], output: &mut dyn Write) -> io::Result<()> {
