@@ -81,7 +81,7 @@ mod tests {
         #[arg(long, value_parser = ["red", "green"])]
         color: Option<String>,
         #[arg(long)]
-        location: String,
+        place: String,
         #[arg(env = "QC_TEST_UNSET")]
         unset: Option<String>,
     }

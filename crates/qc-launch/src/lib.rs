@@ -5,7 +5,7 @@
 mod cli;
 mod commands;
 mod daemon;
-mod moved;
+mod no_launcher;
 
 use std::io::Write;
 

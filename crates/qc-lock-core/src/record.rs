@@ -119,11 +119,11 @@ impl ParsedRecord {
     /// Reads the bytes of a record file. Never fails: what makes no sense is [`ParsedRecord::Corrupt`].
     ///
     /// ```
-    /// use qc_lock_core::Reading;
+    /// use qc_lock_core::ParsedRecord;
     ///
-    /// let old = Reading::from_bytes(br#"{"pid": 4711, "name": "BRAIN_ATLAS"}"#);
-    /// assert!(matches!(old, Reading::Old(record) if record.pid == 4711));
-    /// assert!(matches!(Reading::from_bytes(b"{"), Reading::Corrupt(_)));
+    /// let old = ParsedRecord::from_bytes(br#"{"pid": 4711, "name": "BRAIN_ATLAS"}"#);
+    /// assert!(matches!(old, ParsedRecord::Old(record) if record.pid == 4711));
+    /// assert!(matches!(ParsedRecord::from_bytes(b"{"), ParsedRecord::Corrupt(_)));
     /// ```
     pub fn from_bytes(bytes: &[u8]) -> Self {
         parse(bytes).unwrap_or_else(Self::Corrupt)

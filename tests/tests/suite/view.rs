@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use qc_process::{Identity, Liveness, Process, identity_of, is_suspended, liveness, resume_hint};
-use qc_tests::{Finished, Program, SampleFleet, resume, section, suspend};
+use qc_tests::{Finished, Program, SampleFleet, python, resume, section, suspend};
 use serde_json::{Value, json};
 
 use crate::bad_input::cannot_test;
@@ -496,4 +496,40 @@ fn a_script_that_does_not_exist_and_an_account_that_was_not_asked_for_are_told_a
     let all = check(&fleet, &[]);
     assert!(all.stdout.contains(&format!("{}X is missing: its script ", fleet.brain)), "{all:?}");
     assert_eq!(check(&fleet, &["--account", &fleet.key]).code, 0);
+}
+
+/// An old launcher, which has no lock and can't be asked.
+const OLD_LAUNCHER: &str = "import time
+print('ready', flush=True)
+time.sleep(100)
+";
+
+#[test]
+fn a_launcher_that_can_not_be_asked_is_named() {
+    let Some(python) = python() else { return };
+    let fleet = fleet(&json!({}));
+    let asked = |args: &[&str], pid: u32| {
+        let answer = fleet.run("qc-launch", args);
+        assert_eq!(answer.code, 1, "{answer:?}");
+        let named = format!("MASTER_LAUNCH (PID {pid}) runs without its lock");
+        assert!(answer.stderr.contains(&named), "{answer:?}");
+        assert!(answer.stderr.contains("`qc-shutdown` stops the fleet"), "{answer:?}");
+    };
+    fs::write(fleet.root().join("MASTER_LAUNCH.py"), OLD_LAUNCHER).unwrap();
+    let mut old = Program::start(python, &["MASTER_LAUNCH.py"], fleet.root(), &[], |_| ());
+    old.wait_for("ready");
+    asked(&["status"], old.identity().pid);
+    old.kill();
+    drop(old);
+    let none = fleet.run("qc-launch", &["status"]);
+    assert!(none.stderr.contains("no qc-launch is running for this fleet"), "{none:?}");
+    // Windows deletes no folder with guards in it.
+    if cfg!(unix) {
+        let launch = start(&fleet);
+        fs::remove_dir_all(fleet.locks().path()).unwrap();
+        asked(&["status"], launch.identity().pid);
+        asked(&["stop"], launch.identity().pid);
+        let stopped = fleet.run("qc-shutdown", &["--yes"]);
+        assert_eq!(stopped.code, 0, "{stopped:?}");
+    }
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 use crate::cli::NamesArgs;
 use crate::commands::last_words::LastWords;
 use crate::commands::waiting::Waiting;
-use crate::moved;
+use crate::no_launcher;
 
 pub(crate) fn start(
     args: &NamesArgs,
@@ -130,8 +130,8 @@ pub(crate) fn connect(location: &Location, locks: &LockDir) -> Result<Client, Fa
         None => Client::connect(locks.path(), None),
     };
     client.map(|client| client.on_wait(print_waiting)).map_err(|error| {
-        let moved = matches!(error, ControlError::NotRunning).then_some(fleet.as_ref()).flatten();
-        moved.and_then(|fleet| moved::refusal(fleet, locks)).unwrap_or_else(|| failure(error))
+        let fleet = matches!(error, ControlError::NotRunning).then_some(fleet.as_ref()).flatten();
+        fleet.and_then(|fleet| no_launcher::refusal(fleet, locks)).unwrap_or_else(|| failure(error))
     })
 }
 

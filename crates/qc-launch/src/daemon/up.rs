@@ -17,7 +17,7 @@ use crate::daemon::interrupts::Interrupts;
 use crate::daemon::metrics::LocalAddress;
 use crate::daemon::preflight::{Selected, refuse_latched, selected};
 use crate::daemon::report::{Report, notify_refusal};
-use crate::moved;
+use crate::no_launcher;
 
 /// The step to suggest where a launcher runs.
 const RUNS_HINT: &str = "see `qc-launch status`; `qc-launch reload` applies a changed config";
@@ -133,7 +133,7 @@ fn runs_already(fleet: &Fleet, locks: &LockDir, error: LockError) -> Failure {
     match &error {
         LockError::Held { holder, foreign: false, .. } if holder.pid.is_some() => {
             let pid = holder.pid.unwrap_or_default();
-            if let Some(refusal) = moved::held(fleet, locks, pid) {
+            if let Some(refusal) = no_launcher::held(fleet, locks, pid) {
                 return refusal;
             }
             let since = since(holder.since.as_deref());
@@ -148,7 +148,7 @@ fn runs_already(fleet: &Fleet, locks: &LockDir, error: LockError) -> Failure {
 fn refuse_running(fleet: &Fleet, locks: &LockDir) -> Result<(), Failure> {
     let Some(lock) = locks.status(&fleet.orchestrator)? else { return Ok(()) };
     let Some(pid) = lock.pid.filter(|_| lock.state == LockState::Held) else { return Ok(()) };
-    if let Some(refusal) = moved::held(fleet, locks, pid) {
+    if let Some(refusal) = no_launcher::held(fleet, locks, pid) {
         return Err(refusal);
     }
     let (name, since) = (&fleet.orchestrator, since(lock.since.as_deref()));
