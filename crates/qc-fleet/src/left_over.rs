@@ -3,6 +3,7 @@
 //! They are known by the variables that `qc-launch` gives to each component, which whatever it starts
 //! inherits, and by the component's mark, which a program can't lose: a limit on Linux, a job on Windows. A program that runs a component's script is a copy of that and never counts as left over.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
@@ -10,14 +11,15 @@ use std::path::Path;
 
 use qc_lock_core::{LockDir, LockEntry};
 use qc_process::{
-    Identity, LOCKS_ARE_INHERITED, Liveness, ProcessInfo, StopSignal, carries_terminals, inspect,
-    is_terminal, list_of, list_wanted, liveness,
+    Identity, LOCKS_ARE_INHERITED, Liveness, MachineHolder, ProcessInfo, StopSignal,
+    carries_terminals, inspect, is_terminal, list_of, list_wanted, liveness, machine_holders,
 };
 
 use crate::evidence::{Untouchable, identity_in};
 use crate::matching::runs_python;
 use crate::program::{shown_program, untouchable};
 use crate::run_mark::with_run_marks;
+use crate::snapshot::{is_named, is_of};
 use crate::title::has_own_title;
 use crate::{Fleet, Role, Snapshot, Target, without_false_title};
 
@@ -168,20 +170,12 @@ pub fn left_over(
             known_by_identity.insert(process.pid, process);
         }
     }
-    let mut found = judge(fleet, &marked, spared, &has_guard)?;
+    let mut found = judge(fleet, &marked, spared, &held, &has_guard)?;
     // Another process may have its number meanwhile.
     found.retain(|one| {
         let process = &one.process.identity;
         known_by_identity.get(&process.pid).is_none_or(|known| *known == process)
     });
-    for one in found.iter_mut().filter(|one| one.fate == Fate::Ends) {
-        let is_its = |lock: &&LockEntry| identity_in(lock) == Some(&one.process.identity);
-        let other =
-            held.iter().filter(is_its).find(|lock| !lock.name.eq_ignore_ascii_case(&one.component));
-        if other.is_some() {
-            one.fate = Fate::Spared("the holder of another lock");
-        }
-    }
     Ok(found)
 }
 
@@ -200,12 +194,13 @@ pub(crate) fn left_behind(
     let mut marked = with_run_marks(locks, names)?;
     marked.retain(|process, _| !snapshot.instances.iter().any(|one| one.includes(process.pid)));
     let pids = marked.iter().map(|(process, name)| (process.pid, name.clone())).collect();
-    let mut found = judge(fleet, &pids, &[], &has_guard)?;
+    let mut found = judge(fleet, &pids, &[], &snapshot.locks, &has_guard)?;
     found.retain(|one| one.ends_with_fleet() && marked.contains_key(&one.process.identity));
     Ok(found)
 }
 
-/// Judges these processes, each of which keeps a lock of the component open that it names.
+/// Judges these processes, each of which keeps a lock of the component open that it names. `held` are the
+/// fleet's locks.
 ///
 /// # Errors
 /// If the system's process list can't be read.
@@ -213,8 +208,9 @@ pub fn judge_left_over(
     fleet: &Fleet,
     keepers: &HashMap<u32, String>,
     spared: &[Identity],
+    held: &[LockEntry],
 ) -> io::Result<Vec<LeftOver>> {
-    judge(fleet, keepers, spared, &|_| LOCKS_ARE_INHERITED)
+    judge(fleet, keepers, spared, held, &|_| LOCKS_ARE_INHERITED)
 }
 
 /// Judges these processes, each of which was started by a run of the component that it names; `keeps_lock`
@@ -223,6 +219,7 @@ fn judge(
     fleet: &Fleet,
     marked: &HashMap<u32, String>,
     spared: &[Identity],
+    held: &[LockEntry],
     keeps_lock: &dyn Fn(&ProcessInfo) -> bool,
 ) -> io::Result<Vec<LeftOver>> {
     if marked.is_empty() {
@@ -252,6 +249,8 @@ fn judge(
         .filter(of_run)
         .map(|one| &one.identity)
         .collect();
+    let machine = OnceCell::new();
+    let machine = || machine.get_or_init(|| machine_holders().unwrap_or_default());
     let mut found = Vec::new();
     for process in &processes {
         let pid = process.identity.pid;
@@ -283,6 +282,8 @@ fn judge(
             Fate::Spared("what has started a trading terminal")
         } else if run_qc.contains(&process.identity) && !runs_python(process) {
             Fate::Spared("what runs a program of qc")
+        } else if holds_another(process, component, fleet, held, machine()) {
+            Fate::Spared("the living holder of another lock")
         } else {
             Fate::Ends
         };
@@ -291,6 +292,24 @@ fn judge(
         found.push(LeftOver { component, process, fate, runs_qc });
     }
     Ok(found)
+}
+
+/// Whether a process is the holder of another lock than that of this component of the fleet: by its own
+/// record in the folder of the locks, or by what it claims on the whole machine.
+fn holds_another(
+    process: &ProcessInfo,
+    component: &str,
+    fleet: &Fleet,
+    held: &[LockEntry],
+    machine: &[MachineHolder],
+) -> bool {
+    let here = held.iter().any(|lock| {
+        identity_in(lock) == Some(&process.identity) && !lock.name.eq_ignore_ascii_case(component)
+    });
+    here || machine.iter().any(|holder| {
+        let is_own = is_of(holder, &fleet.root) && is_named(holder, component);
+        holder.identity() == process.identity && !is_own
+    })
 }
 
 /// Whether a process has a guard of some lock open.

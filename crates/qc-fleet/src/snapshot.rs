@@ -15,6 +15,8 @@ use qc_lock_core::{LOCK_FOLDER, Latch, LockDir, LockEntry};
 use qc_process::inspect::user_of;
 use qc_process::{Identity, Listing, MachineHolder, ProcessInfo, Sought};
 
+pub(crate) use self::machine::{is_named, is_of};
+
 use self::holders::Holders;
 use self::identify::{Identified, identify};
 use self::moved::mark_moved;

@@ -42,7 +42,7 @@ pub(crate) fn run(
     };
     let pids: HashMap<u32, String> =
         openers.iter().map(|one| (one.pid, name.to_string())).collect();
-    let left = judge_left_over(&fleet, &pids, &lineage()?)?;
+    let left = judge_left_over(&fleet, &pids, &lineage()?, &locks.list()?)?;
     if !json {
         write_left(name, &left, output)?;
     }

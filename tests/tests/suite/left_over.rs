@@ -57,6 +57,20 @@ fn brain(fleet: &SampleFleet) -> Identity {
     record.expect("the brain holds its lock").identity()
 }
 
+/// Waits until a living process holds a lock, and returns it.
+#[cfg(unix)]
+fn held(fleet: &SampleFleet, name: &str) -> Identity {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let record = fleet.locks().record(&name.parse().unwrap());
+        // A wrapper names itself until it has started its program.
+        match record.filter(|record| record.wrapper_pid.is_some_and(|it| it != record.pid)) {
+            Some(record) => return record.identity(),
+            None => assert!(Instant::now() < deadline, "nothing holds {name}"),
+        }
+    }
+}
+
 fn kill(process: &Identity) {
     let process = Process::open(process).unwrap().expect("it runs");
     process.kill().unwrap();
@@ -269,6 +283,36 @@ fn what_keeps_a_lock_open_is_ended_beside_a_launcher_that_waits_for_the_lock() {
     assert_eq!(released.code, 0, "{released:?}");
     launch.wait_for("started BRAIN_LARISSA");
     assert!(!is_alive(&helper) && is_alive(&brain(&fleet)));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_living_holder_of_the_same_account_is_never_ended_as_what_keeps_it_open() {
+    for elsewhere in [false, true] {
+        let fleet = fleet("");
+        let other = SampleFleet::new(tools(), &[("LARISSA", 31)]);
+        let account = fleet.account(31).to_string();
+        let place = if elsewhere { other.root() } else { fleet.root() };
+        // The brain has ended without a word, and another program trades its account.
+        let lock = fleet.tools.tool("qc-lock");
+        let run = |name: &str, root: &Path| {
+            let words = ["run", name, "--account", &account, "--", "sleep", "300"];
+            Program::start(&lock, &words, root, &[], |_| ())
+        };
+        let first = run("BRAIN_LARISSA", fleet.root());
+        let dead = held(&fleet, "BRAIN_LARISSA");
+        first.kill();
+        kill(&dead);
+        let wrapper = run("TRADER", place);
+        let trader = held(if elsewhere { &other } else { &fleet }, "TRADER");
+        wrapper.kill();
+        let refused = fleet.run("qc-lock", &["release-left", "BRAIN_LARISSA", "--yes"]);
+        assert!(is_alive(&trader), "{refused:?}");
+        assert!(!refused.stdout.contains("ended when asked"), "{refused:?}");
+        let stopped = fleet.run("qc-shutdown", &["--name", "BRAIN_LARISSA", "--yes"]);
+        assert!(is_alive(&trader), "{stopped:?}");
+        kill(&trader);
+    }
 }
 
 #[cfg(unix)]

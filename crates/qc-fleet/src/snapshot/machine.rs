@@ -39,12 +39,18 @@ pub(super) fn elsewhere(
 const LONG: usize = 50;
 
 /// Whether the folder that a holder names is `root`.
-fn is_of(holder: &MachineHolder, root: &Path) -> bool {
+pub(crate) fn is_of(holder: &MachineHolder, root: &Path) -> bool {
     let plain = |text: &str| text.replace('\\', "/");
     let root = plain(&root.to_string_lossy());
     let root = root.strip_prefix("//?/").unwrap_or(&root);
     let folder = holder.folder.as_deref().map(plain);
     folder.is_some_and(|folder| root == folder || folder.len() >= LONG && root.ends_with(&folder))
+}
+
+/// Whether a holder's lock is called `name`; its end may be missing.
+pub(crate) fn is_named(holder: &MachineHolder, name: &str) -> bool {
+    let start = name.get(..holder.name.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(&holder.name))
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub fn plan_seen(
     let is_meant = |name: &str| scope.means_left_over(fleet, snapshot, name);
     let mut left = left_over(fleet, locks.path(), is_meant, &HashMap::new(), &[], &scope.spared)?;
     let keepers = keepers(locks, entries, snapshot, is_meant, &left);
-    left.extend(judge_left_over(fleet, &keepers, &scope.spared)?);
+    left.extend(judge_left_over(fleet, &keepers, &scope.spared, &snapshot.locks)?);
     left.retain(LeftOver::ends_with_fleet);
     Ok(plan.with_left_over(fleet, &left, timeout))
 }

@@ -322,7 +322,8 @@ impl Runtime<'_> {
         let last = self.pids.get(&id).copied();
         let pids = openers.iter().map(|one| (one.pid, name.clone())).collect();
         let spared = self.spared_of_left_over().unwrap_or_default();
-        let judged = judge_left_over(&self.fleet, &pids, &spared).unwrap_or_default();
+        let held = self.locks.list().unwrap_or_default();
+        let judged = judge_left_over(&self.fleet, &pids, &spared, &held).unwrap_or_default();
         // A session lasts as long as any process is in it, and each run begins one.
         let is_of_last = |one: &LeftOver| last.is_some() && one.process.session == last;
         let (left, others): (Vec<LeftOver>, Vec<LeftOver>) =
