@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use qc_lock_core::{Account, AccountUse, LockEntry, LockName, Request, Terminal};
+use qc_lock_core::{Account, AccountUse, LockEntry, LockName, Request, Resource, Terminal};
 use qc_process::{ProcessInfo, resume_hint};
 
 use crate::evidence::{Evidence, Untouchable};
@@ -132,7 +132,10 @@ impl Instance {
         let is_place = |one: &&String| one.starts_with("account/") || one.starts_with("terminal/");
         let locked = self.lock.iter().flat_map(|lock| &lock.resources).filter(is_place).cloned();
         let mut places: Vec<String> = locked.collect();
-        let asked = self.request().map(|request| request.resources()).unwrap_or_default();
+        // The first version of the watchdog has another name.
+        let name = if self.role == Role::Watchdog { "WATCHDOG" } else { &self.component };
+        let request = self.request(name, self.account_use);
+        let asked = request.map(|request| request.resources()).unwrap_or_default();
         let asked = asked.iter().filter(|one| one.is_machine_wide());
         places.extend(asked.map(|one| one.as_str().to_owned()));
         places.sort_unstable();
@@ -140,12 +143,18 @@ impl Instance {
         places
     }
 
-    /// Returns what its lock would ask for.
-    fn request(&self) -> Option<Request> {
-        // The first version of the watchdog has another name.
-        let name = if self.role == Role::Watchdog { "WATCHDOG" } else { &self.component };
+    /// Returns the places of whoever trades its account or its terminal alone.
+    pub(crate) fn traders_places(&self) -> Vec<Resource> {
+        let request = self.request("BRAIN", AccountUse::Trades);
+        let mut places = request.map(|request| request.resources()).unwrap_or_default();
+        places.retain(Resource::is_traders);
+        places
+    }
+
+    /// Returns what a lock called `name` would ask for that used its account and its terminal in this way.
+    fn request(&self, name: &str, account_use: AccountUse) -> Option<Request> {
         let name: LockName = name.parse().ok()?;
-        let mut request = Request::new(name).account_use(self.account_use);
+        let mut request = Request::new(name).account_use(account_use);
         let account = self.account.as_deref().and_then(|text| Account::parse(text).ok().flatten());
         if let Some(account) = account {
             request = request.account(account);

@@ -1,6 +1,7 @@
 //! Stopping in order: the orchestrator, brains, watchdogs, the server. The plan is made from what
 //! was seen; performing it touches exactly those processes and nothing else.
 
+mod elsewhere;
 mod guarded;
 mod now;
 mod plan;

@@ -42,6 +42,8 @@ pub(crate) struct Report {
     untouchable: Vec<PlannedKept>,
     /// The processes that are meant but run on, because they protect a brain that runs on.
     kept: Vec<PlannedKept>,
+    #[serde(skip)]
+    protects_elsewhere: bool,
     /// The components that are meant and do not run: an orchestrator that runs on is asked not to
     /// start them.
     withheld: Vec<String>,
@@ -179,6 +181,7 @@ impl Report {
             told: planned(&plan.told),
             spared: planned(&plan.spared),
             untouchable: plan.untouchable.iter().map(PlannedKept::from).collect(),
+            protects_elsewhere: plan.protects_elsewhere,
             kept: plan.kept.iter().map(PlannedKept::from).collect(),
             withheld: withheld(plan, &planner.fleet).map(str::to_owned).collect(),
             exposure: plan.exposure.clone(),
@@ -225,6 +228,7 @@ impl Report {
     pub(crate) fn is_left(&self) -> bool {
         !self.loops.is_empty()
             || !self.untouchable.is_empty()
+            || self.protects_elsewhere
             || self.results.iter().any(|one| one.outcome.is_alive())
     }
 
@@ -359,6 +363,8 @@ impl Report {
                 false => format!("what starts them again (PID {})", starters.join(", ")),
             };
             writeln!(output, "Stop {first} first, then run the command again.")
+        } else if self.protects_elsewhere {
+            writeln!(output, "Stop the brains that they protect first, then run the command again.")
         } else if self.results.iter().any(is_denied) {
             writeln!(output, "Run the command again as the user who started them, or elevated.")
         } else {

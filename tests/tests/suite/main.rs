@@ -32,6 +32,8 @@ mod crash_points;
 mod drill;
 // The drop-in `process_lock.py`, as scripts for the old module expect it.
 mod drop_in;
+// A watchdog stays while a brain of its account runs in another folder.
+mod elsewhere;
 // The day of a fleet: start, duplicates, crashes, stop.
 mod fleet;
 // A lock directory with foreign things, links, other users, scanners.

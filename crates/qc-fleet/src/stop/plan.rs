@@ -6,6 +6,7 @@ use std::time::Duration;
 use qc_process::{Identity, ProcessInfo};
 use serde::Serialize;
 
+use super::elsewhere::Elsewhere;
 use super::guarded::{is_to_protect, protects, reason};
 use super::{Scope, Target};
 use crate::matching::call_of;
@@ -31,6 +32,8 @@ pub struct StopPlan {
     pub untouchable: Vec<Kept>,
     /// The processes that are meant but run on, because they protect a brain that runs on.
     pub kept: Vec<Kept>,
+    /// Whether one of these protects a brain in another folder, which this stop does not reach.
+    pub protects_elsewhere: bool,
     /// Components of this fleet that are meant and do not run: an orchestrator that runs on must not
     /// start them, either.
     pub withheld: Vec<String>,
@@ -108,10 +111,12 @@ impl StopPlan {
         }
         let running_on = plan.spared.iter().chain(plan.untouchable.iter().map(|one| &one.target));
         let brains: Vec<&Target> = running_on.filter(|one| one.role == Role::Brain).collect();
+        let elsewhere = Elsewhere::new(snapshot, &reached, &chosen);
+        plan.protects_elsewhere = elsewhere.keeps_any();
         for (one, chosen) in reached.iter().zip(&mut chosen).filter(|(_, chosen)| **chosen) {
             let targets = targets(one);
             let brain = targets.first().and_then(|target| protects(target, &brains));
-            if let Some(reason) = brain.map(reason) {
+            if let Some(reason) = brain.map(reason).or_else(|| elsewhere.reason(one)) {
                 *chosen = false;
                 let kept = |target| Kept { target, reason: reason.clone() };
                 plan.kept.extend(targets.into_iter().map(kept));

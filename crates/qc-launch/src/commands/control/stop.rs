@@ -8,7 +8,7 @@ use std::time::Duration;
 use qc_cli::{Exit, Failure, Location, origin, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{
-    Component, Fate, Fleet, Instance, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target,
+    Component, Fate, Fleet, Instance, Kept, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target,
     left_over, perform, plan_seen, shown_name,
 };
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
@@ -39,12 +39,15 @@ pub(crate) fn stop(
     let mut kills = Kills::new(&locks);
     let status = client.ask(&Request::Status).map_err(failure)?;
     if args.names.is_empty() {
+        let fleet = location.fleet_to_show().ok().map(|(fleet, _)| fleet);
+        if let Some(fleet) = &fleet {
+            refuse_to_leave_unguarded(fleet, &locks)?;
+        }
         let asked = match client.ask(&Request::Stop { names: Vec::new() }) {
             // A launcher with nothing left to stop may end before it has answered.
             Err(ControlError::Ended) => status,
             answer => answer.map_err(failure)?,
         };
-        let fleet = location.fleet_to_show().ok().map(|(fleet, _)| fleet);
         return stop_all(client, &asked, &locks, &mut kills, fleet.as_ref(), output);
     }
     // The components of which copies, or what their runs had left, were stopped here.
@@ -224,14 +227,29 @@ impl<'a> Copies<'a> {
         scope.spared.retain(|one| !managed.iter().any(|instance| instance.includes(one.pid)));
         let plan = plan_seen(&self.fleet, self.locks, entries, &snapshot, &scope, None)?;
         if let Some(one) = plan.untouchable.iter().chain(&plan.kept).next() {
-            let message = format!("{} runs on: {}", name_and_pid(&one.target), one.reason);
-            return Err(Failure::new(Exit::Failed, message, "see `qc-ps` for what runs"));
+            return Err(runs_on(one, "see `qc-ps` for what runs"));
         }
         Ok(plan.without(|target| {
             managed.iter().any(|one| one.includes(target.identity.pid))
                 || role.is_some_and(|role| target.role != role)
         }))
     }
+}
+
+/// Fails if a watchdog of the fleet protects a brain that runs in another folder: a launcher that stops
+/// everything would stop it, too.
+fn refuse_to_leave_unguarded(fleet: &Fleet, locks: &LockDir) -> Result<(), Failure> {
+    let snapshot = Snapshot::take(fleet, locks.list()?)?;
+    let plan = StopPlan::new(fleet, &snapshot, &Scope::default(), None);
+    match plan.kept.first() {
+        Some(one) => Err(runs_on(one, "nothing was stopped; `qc-shutdown` stops all the rest")),
+        None => Ok(()),
+    }
+}
+
+fn runs_on(one: &Kept, hint: &str) -> Failure {
+    let message = format!("{} runs on: {}", name_and_pid(&one.target), one.reason);
+    Failure::new(Exit::Failed, message, hint)
 }
 
 /// Stops the targets of `plan`; fails if one survives.

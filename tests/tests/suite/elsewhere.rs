@@ -1,0 +1,89 @@
+//! A watchdog protects a brain of its account wherever that runs: no stop of its own folder ends it,
+//! nor the server that it may need.
+
+use qc_process::{Identity, Liveness, liveness};
+use qc_tests::{Contender, Program, SampleFleet, SampleLocks, Speaker};
+
+use crate::tools;
+
+const ONE: [(&str, u64); 1] = [("ATLAS", 81)];
+
+/// A fleet whose brain does not run, so that one in another folder may trade its account.
+struct Kept {
+    fleet: SampleFleet,
+    launch: Program,
+    watchdog: Identity,
+    server: Identity,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let mut launch = fleet.launch(&[], |_| ());
+        launch.wait_for("started BRAIN_ATLAS");
+        assert_eq!(fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]).code, 0);
+        let identity = |name: &str| fleet.locks().record(&name.parse().unwrap()).unwrap().identity();
+        let (watchdog, server) = (identity("WATCHDOG_ATLAS"), identity("quantum_server"));
+        Self { fleet, launch, watchdog, server }
+    }
+
+    /// Checks that each way to stop the watchdog names the brain with `texts` and leaves both alone.
+    fn assert_stays(&self, texts: &[&str]) {
+        for (tool, args) in [
+            ("qc-shutdown", &["--dry-run"][..]),
+            ("qc-launch", &["stop", "WATCHDOG_ATLAS"]),
+            ("qc-launch", &["stop"]),
+            ("qc-shutdown", &["--yes", "--name", "WATCHDOG_ATLAS"]),
+            ("qc-shutdown", &["--yes"]),
+        ] {
+            let stopped = self.fleet.run(tool, args);
+            assert_eq!(stopped.code, 1, "{tool} {args:?}: {stopped:#?}");
+            let said = format!("{}{}", stopped.stdout, stopped.stderr);
+            for text in texts.iter().chain(&["it protects ", "WATCHDOG_ATLAS"]) {
+                assert!(said.contains(text), "no {text}, {tool} {args:?}: {stopped:#?}");
+            }
+            for wrong in ["has stopped.", "is stopped first", "loses its stop-loss watchdog"] {
+                assert!(!said.contains(wrong), "{wrong}, {tool} {args:?}: {stopped:#?}");
+            }
+            for one in [&self.watchdog, &self.server] {
+                assert_eq!(liveness(one), Liveness::Alive, "{tool} {args:?}: {stopped:#?}");
+            }
+        }
+    }
+
+    /// Checks that all stops once the brain has ended.
+    fn assert_stops(self) {
+        let stopped = self.fleet.run("qc-shutdown", &["--yes"]);
+        assert_eq!(stopped.code, 0, "{stopped:#?}");
+        assert_eq!(liveness(&self.watchdog), Liveness::Dead, "{stopped:#?}");
+        self.launch.finish();
+    }
+}
+
+#[test]
+fn whatever_holds_the_account_in_another_folder_keeps_its_watchdog() {
+    let kept = Kept::new();
+    let other = SampleLocks::new(tools());
+    let account = kept.fleet.account(81).to_string();
+    let holder: Contender = other.hold(Speaker::Tool, "BRAIN_STRANGE", Some(&account));
+    let folder = other.folder().file_name().unwrap().to_str().unwrap();
+    kept.assert_stays(&["BRAIN_STRANGE", &format!("(PID {})", holder.pid()), folder]);
+    assert_eq!(holder.finish().code, 0);
+    kept.assert_stops();
+}
+
+#[test]
+fn a_brain_of_another_fleet_with_the_account_keeps_its_watchdog() {
+    let kept = Kept::new();
+    let other = kept.fleet.elsewhere(&ONE);
+    let args = ["BRAIN_ATLAS.py"];
+    let mut brain = Program::start(&other.python(), &args, other.root(), &[], |_| ());
+    brain.wait_for("ready");
+    let folder = other.root().file_name().unwrap().to_str().unwrap();
+    kept.assert_stays(&["BRAIN_ATLAS", &format!("(PID {})", brain.identity().pid), folder]);
+    let both = kept.fleet.run("qc-shutdown", &["--dry-run", "--all-roots"]);
+    assert!(!both.stdout.contains("it protects "), "they are stopped in order: {both:#?}");
+    brain.kill();
+    drop(brain);
+    kept.assert_stops();
+}
