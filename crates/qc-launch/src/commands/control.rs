@@ -77,7 +77,7 @@ fn bring_up(
         // A start waits for the current run; a restart waits for the run after it.
         let is_it = runs && (is_new || !is_restart);
         match &one.log {
-            Some(log) if is_it => last_words.wait_for(&one.name, Path::new(log)),
+            Some(log) if is_it => last_words.count(Path::new(log)),
             // The run that a restart ends may not have written anything before.
             Some(log) => last_words.leave_out(Path::new(log)),
             None => {}
@@ -98,7 +98,7 @@ fn bring_up(
     for one in &settled.components {
         let counts = counts.get(&one.name).is_some_and(|&(first, _)| one.generation >= first);
         if let Some(log) = one.log.as_ref().filter(|_| counts) {
-            last_words.wait_for(&one.name, Path::new(log));
+            last_words.count(Path::new(log));
         }
     }
     let words = |one: &ComponentStatus| last_words.of(&one.name);

@@ -1,7 +1,7 @@
 //! The last lines of a component's log, for a command whose start has failed: the reason usually
 //! stands there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -20,8 +20,6 @@ pub(crate) struct LastWords {
     folder: Option<LogFolder>,
     /// The logs of earlier starts.
     earlier: HashSet<LogName>,
-    /// The log of the run that is waited for, by its component, where it had begun.
-    of_run: HashMap<String, LogName>,
 }
 
 impl LastWords {
@@ -32,29 +30,26 @@ impl LastWords {
         // A start may take an empty file that was there.
         let written = files.iter().filter(|file| file.bytes > 0);
         let earlier = written.map(|file| file.name.without_segment()).collect();
-        Self { folder, earlier, of_run: HashMap::new() }
+        Self { folder, earlier }
     }
 
-    /// Waits for the run of `component` that writes to `log`, and for no other.
-    pub(crate) fn wait_for(&mut self, component: &str, log: &Path) {
-        let name = log.file_name().and_then(OsStr::to_str).and_then(LogName::parse);
-        self.of_run.extend(name.map(|name| (component.to_owned(), name.without_segment())));
+    /// Counts `log`, which a run that is waited for writes to, though it was written to before.
+    pub(crate) fn count(&mut self, log: &Path) {
+        if let Some(name) = name_of(log) {
+            self.earlier.remove(&name);
+        }
     }
 
     /// Leaves out `log`, which an earlier run writes to: it may have been empty until now.
     pub(crate) fn leave_out(&mut self, log: &Path) {
-        let name = log.file_name().and_then(OsStr::to_str).and_then(LogName::parse);
-        self.earlier.extend(name.map(|name| name.without_segment()));
+        self.earlier.extend(name_of(log));
     }
 
     /// Returns the lines that end a failure's message, each after a line end. Nothing where nothing
-    /// was started.
+    /// was started. One that was started several times may have written nothing the last time.
     pub(crate) fn of(&self, component: &str) -> String {
         let Some(folder) = &self.folder else { return String::new() };
-        let is_new = |name: &LogName| match self.of_run.get(component) {
-            Some(run) => name.without_segment() == *run,
-            None => !self.earlier.contains(&name.without_segment()),
-        };
+        let is_new = |name: &LogName| !self.earlier.contains(&name.without_segment());
         let Ok(Some((_, bytes))) = Follower::start_among(folder, component, LINES, is_new) else {
             return String::new();
         };
@@ -68,6 +63,11 @@ impl LastWords {
         let (name, why) = line.split_once('\t').unwrap_or((line, ""));
         format!("\n  {name}: {why}{}", self.of(name))
     }
+}
+
+fn name_of(log: &Path) -> Option<LogName> {
+    let name = log.file_name().and_then(OsStr::to_str).and_then(LogName::parse);
+    name.map(|name| name.without_segment())
 }
 
 fn shown(line: &str) -> String {
@@ -90,12 +90,25 @@ mod tests {
         let mut words = LastWords {
             folder: Some(LogFolder::new(folder.path().to_path_buf())),
             earlier: HashSet::new(),
-            of_run: HashMap::new(),
         };
         assert_eq!(words.of("BRAIN_A"), "\n    | asked to stop");
         words.leave_out(&log);
         assert_eq!(words.of("BRAIN_A"), "");
-        words.wait_for("BRAIN_A", &log);
+        words.count(&log);
         assert_eq!(words.of("BRAIN_A"), "\n    | asked to stop", "it is that run");
+    }
+
+    #[test]
+    fn a_run_that_has_written_nothing_yet_hides_no_words_of_the_one_that_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        log("BRAIN_A_20260102_030404.log", "earlier\n");
+        let words = LastWords {
+            folder: Some(LogFolder::new(folder.path().to_path_buf())),
+            earlier: name_of(Path::new("BRAIN_A_20260102_030404.log")).into_iter().collect(),
+        };
+        log("BRAIN_A_20260102_030405.log", "no money\n");
+        log("BRAIN_A_20260102_030406.log", "");
+        assert_eq!(words.of("BRAIN_A"), "\n    | no money");
     }
 }
