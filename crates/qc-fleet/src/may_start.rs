@@ -20,6 +20,9 @@ use crate::{Component, Fleet, Instance, Place, Role, Snapshot};
 /// The suffix for a copy that can be adopted.
 const UNDER_LOCK: &str = " under its lock";
 
+/// The suffix for what runs on from before this folder was moved or copied.
+const MOVED: &str = ", of the fleet of this folder, which was moved or copied while it ran";
+
 /// Whether a component may start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MayStart {
@@ -58,6 +61,8 @@ pub struct Beside<'a> {
     placed: HashMap<String, Vec<&'a Instance>>,
     /// Brains elsewhere of which nothing shows the account, and copies that may be here, by name.
     unknown: HashMap<String, Vec<&'a Instance>>,
+    /// The fleet of this folder as far as it runs in another one, by name.
+    moved: HashMap<String, Vec<&'a Instance>>,
     /// Locks whose living holder is no instance, by what they protect and by their names.
     loose: HashMap<String, Vec<&'a LockEntry>>,
     /// The holders of an account or a terminal of the machine for another folder, by guard.
@@ -80,6 +85,7 @@ impl<'a> Beside<'a> {
             own: HashMap::new(),
             placed: HashMap::new(),
             unknown: HashMap::new(),
+            moved: HashMap::new(),
             loose: HashMap::new(),
             elsewhere: snapshot.elsewhere.iter().map(|one| (&*one.guard, one)).collect(),
             starters: HashSet::new(),
@@ -102,6 +108,9 @@ impl<'a> Beside<'a> {
         self.starters.extend(first.and_then(|process| process.parent));
         if instance.place == Place::Fleet {
             self.own.entry(name.clone()).or_default().push(instance);
+        }
+        if instance.is_moved {
+            self.moved.entry(name.clone()).or_default().push(instance);
         }
         if matches!(instance.role, Role::Server | Role::Orchestrator) {
             return;
@@ -147,6 +156,11 @@ impl<'a> Beside<'a> {
             };
             if told.insert(one) {
                 obstacles.push(self.obstacle(one, why));
+            }
+        }
+        for &one in self.moved.get(&name).into_iter().flatten() {
+            if told.insert(one) {
+                obstacles.push(self.obstacle(one, MOVED));
             }
         }
         obstacles.extend(self.locks_of(component, &asked));
@@ -233,9 +247,11 @@ impl<'a> Beside<'a> {
             };
             self.obstacle(one, why)
         };
+        let moved = self.moved.get(&self.orchestrator).into_iter().flatten();
+        let moved = moved.map(|one| self.obstacle(one, MOVED));
         let held = self.loose.get(&self.orchestrator).into_iter().flatten();
         let held = held.map(|lock| Obstacle { is_orchestrator: true, ..lock_obstacle(lock) });
-        others.into_iter().map(obstacle).chain(held).collect()
+        others.into_iter().map(obstacle).chain(moved).chain(held).collect()
     }
 
     /// Returns the locks held by what is no instance that `component` would ask for.
@@ -267,6 +283,7 @@ impl<'a> Beside<'a> {
             holder: None,
             folder,
             is_elsewhere: instance.place == Place::Foreign,
+            is_moved: instance.is_moved,
             is_orchestrator: instance.role == Role::Orchestrator,
             sharing: None,
             two_brokers: None,

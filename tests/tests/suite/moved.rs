@@ -113,9 +113,16 @@ fn the_copy_of_a_moved_folder_names_the_fleet_that_runs_in_it_and_touches_nothin
 fn a_copy_without_locks_names_the_moved_fleet_by_its_environment() {
     let moved = Moved::new();
     fs::remove_dir_all(moved.fleet.root().join(".locks")).unwrap();
-    let stopped = moved.fleet.run("qc-shutdown", &["--yes"]);
-    assert_eq!(stopped.code, 1, "{stopped:?}");
-    moved.assert_named(&stopped.stdout);
+    for (tool, args, code) in [
+        ("qc-shutdown", &["--yes"][..], 1),
+        ("qc-launch", &["check"], 1),
+        ("qc-launch", &["up"], 75),
+        ("qc-launch", &["--dry-run"], 75),
+    ] {
+        let answer = moved.fleet.run(tool, args);
+        assert_eq!(answer.code, code, "{tool} {args:?}: {answer:?}");
+        moved.assert_named(&unwrapped(&format!("{}{}", answer.stdout, answer.stderr)));
+    }
     moved.assert_untouched();
     moved.stop();
 }

@@ -18,6 +18,8 @@ pub struct Obstacle {
     pub folder: Option<PathBuf>,
     /// Whether it belongs to another folder, where it is to be stopped.
     pub is_elsewhere: bool,
+    /// Whether it is of this folder's fleet, from before the folder was moved or copied.
+    pub is_moved: bool,
     /// Whether it is an orchestrator.
     pub is_orchestrator: bool,
     /// The way out where one of the two only reads its account.
@@ -48,6 +50,10 @@ impl Obstacle {
     fn way_to_stop(&self) -> String {
         match (&self.folder, self.is_elsewhere) {
             (_, false) => format!("run {SHUTDOWN_COMMAND} to stop it safely"),
+            (Some(folder), true) if self.is_moved => format!(
+                "`qc-shutdown --root \"{}\"` stops it where it runs; then this folder can start",
+                folder.display()
+            ),
             (Some(folder), true) => format!(
                 "stop it where it belongs, with `qc-shutdown --root \"{}\"`, or disable the account in one of the two configs",
                 folder.display()
@@ -93,6 +99,7 @@ pub(super) fn holder_obstacle(holder: &MachineHolder, why: &str) -> Obstacle {
         holder: None,
         folder: folder.map(Into::into),
         is_elsewhere: true,
+        is_moved: false,
         is_orchestrator: false,
         sharing: None,
         two_brokers: None,
@@ -109,6 +116,7 @@ pub(super) fn lock_obstacle(lock: &LockEntry) -> Obstacle {
         holder: lock.pid.filter(|_| lock.state != LockState::Foreign),
         folder: None,
         is_elsewhere: false,
+        is_moved: false,
         is_orchestrator: false,
         sharing: None,
         two_brokers: None,
