@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
+use qc_call::{has_own_title, runs_python, without_false_title};
 use qc_lock_core::{LockDir, LockEntry};
 use qc_process::{
     Identity, LOCKS_ARE_INHERITED, Liveness, MachineHolder, ProcessInfo, StopSignal,
@@ -16,12 +17,10 @@ use qc_process::{
 };
 
 use crate::evidence::{Untouchable, identity_in};
-use crate::matching::runs_python;
 use crate::program::{shown_program, untouchable};
 use crate::run_mark::with_run_marks;
 use crate::snapshot::{is_named, is_of};
-use crate::title::has_own_title;
-use crate::{Fleet, Role, Snapshot, Target, without_false_title};
+use crate::{Fleet, Role, Snapshot, Target};
 
 /// The environment variable by which a component, and what it starts, knows its name.
 pub const COMPONENT_VARIABLE: &str = "QC_COMPONENT";

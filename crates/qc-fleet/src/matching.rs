@@ -11,17 +11,16 @@ mod scripts;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use qc_call::{
+    ScriptCall, call_of, file_name, imported_calls, is_overwritten, is_python, is_wrapper_program,
+    option, path_name, program_stem, runs_python, script_call, wrapped_call,
+};
 use qc_process::ProcessInfo;
 
 use self::calls::behind_link;
-pub(crate) use self::calls::{call_of, is_shell_of, runs_python, script_in};
+pub(crate) use self::calls::{is_shell_of, script_in};
 use self::scripts::{Runs, Scripts, is_watchdog_script};
-use crate::call::{
-    ScriptCall, file_name, imported_calls, is_python, is_wrapper_program, option, path_name,
-    program_stem, script_call, wrapped_call,
-};
 use crate::interpreted::Interpreted;
-use crate::title::is_overwritten;
 use crate::{Component, Fleet, Role, launcher, same_folder};
 
 /// A process that runs a fleet's script.

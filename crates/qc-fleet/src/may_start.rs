@@ -9,12 +9,12 @@ mod obstacle;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use qc_call::is_wrapper_of_qc;
 use qc_lock_core::{LockEntry, Resource, sharing_hint};
 use qc_process::{Identity, MachineHolder, ProcessInfo};
 
 pub use self::obstacle::Obstacle;
 use self::obstacle::{holder_obstacle, lock_obstacle};
-use crate::call::is_wrapper_of_qc;
 use crate::{Component, Fleet, Instance, Place, Role, Snapshot};
 
 /// The suffix for a copy that can be adopted.

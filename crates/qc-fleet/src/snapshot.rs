@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use qc_call::{is_wrapper, is_wrapper_of_qc, without_false_title};
 use qc_lock_core::{LOCK_FOLDER, Latch, LockDir, LockEntry};
 use qc_process::inspect::user_of;
 use qc_process::{Identity, Listing, MachineHolder, ProcessInfo, Sought};
@@ -22,7 +23,6 @@ use self::identify::{Identified, identify};
 use self::moved::mark_moved;
 pub use self::moved::{MovedFleet, moved_fleets};
 use self::roots::OtherRoots;
-use crate::call::{is_wrapper, is_wrapper_of_qc};
 use crate::evidence::{Evidence, Machine, ProcessProbe, identity_in};
 use crate::grouping::{ProcessGroup, group_processes};
 use crate::left_over::left_behind;
@@ -30,7 +30,6 @@ use crate::matching::{Matcher, Place};
 use crate::program::{contradiction, untouchable};
 use crate::root::{CONFIG_FILE, find_root};
 use crate::supervision::Orchestrators;
-use crate::title::without_false_title;
 use crate::{Component, Fleet, Instance, LeftOver, Role};
 
 /// Instances, locks, and what could not be seen.
@@ -281,7 +280,7 @@ pub(crate) mod tests {
     use qc_lock_core::{LockEvidence, LockState, Terminal};
 
     use super::*;
-    use crate::call::program_stem;
+    use qc_call::program_stem;
 
     pub(crate) fn fleet(root: &Path) -> Fleet {
         let config = root.join("MASTER_CONFIG.json");

@@ -1,7 +1,8 @@
 //! The one place from which dry run, prompt and real run get their plan.
 
-use qc_cli::{Exit, Failure, Location, origin};
+use qc_cli::{Exit, Failure, Location};
 use qc_fleet::{Fleet, Scope, Snapshot, StopPlan, plan_now};
+use qc_fleet_cli::{ReadFleet, origin};
 use qc_lock_core::{LockDir, same_account};
 
 use crate::cli::Cli;

@@ -447,16 +447,6 @@ fn what_runs_is_adopted_only_once_and_under_its_lock() {
 }
 
 #[test]
-fn the_old_module_is_known_by_its_silence_about_tokens() {
-    let root = tempfile::tempdir().unwrap();
-    assert!(!has_old_module(root.path()));
-    std::fs::write(root.path().join("process_lock.py"), "class ProcessLock: pass").unwrap();
-    assert!(has_old_module(root.path()));
-    std::fs::write(root.path().join("process_lock.py"), "TOKEN = 'QC_LOCK_TOKEN'").unwrap();
-    assert!(!has_old_module(root.path()));
-}
-
-#[test]
 fn a_latch_is_an_error_that_names_the_way_out() {
     let fleet = fleet(TWO, SECTION);
     let dir = tempfile::tempdir().unwrap();

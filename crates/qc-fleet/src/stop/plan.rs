@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use qc_call::call_of;
 use qc_process::{Identity, ProcessInfo};
 use serde::Serialize;
 
 use super::elsewhere::Elsewhere;
 use super::guarded::{is_to_protect, protects, reason};
 use super::{Scope, Target};
-use crate::matching::call_of;
 use crate::program::shown_program;
 use crate::{Fleet, Instance, LeftOver, Role, Snapshot};
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Local, SecondsFormat};
 use qc_control::{Answer, ComponentStatus, Refusal, Request, Server, StateWord, Status};
 use qc_fleet::Component;
+use qc_fleet_cli::ReadFleet;
 use qc_lock_core::Latch;
 use qc_supervise::{Event, Id, State, View};
 
