@@ -1,7 +1,7 @@
 //! Command lines taken apart: which script a Python runs, and which programs only start another.
 //!
-//! What is read here is words alone, and says nothing of a fleet: the same command line means the same to
-//! a lock, to a list and to a stop.
+//! Only words are read here, and nothing of a fleet is needed: a command line means the same to a lock, a
+//! list and a stop.
 
 #![forbid(unsafe_code)]
 

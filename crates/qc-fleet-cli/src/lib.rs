@@ -1,8 +1,7 @@
 //! Shared parts of the tools that look at a fleet: reading its config, the columns of its components,
 //! the question before something is stopped.
 //!
-//! `qc-lock` does without them, and without all that they need: it stays small, as one runs for each
-//! program that is started under a lock.
+//! `qc-lock` does without them and stays small: one runs for each program that is started under a lock.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! `qc-lock release-left`, handed over to `qc-shutdown`: only who knows the fleet can say what may be
-//! ended, and this program knows none.
+//! `qc-lock release-left`, handed over to `qc-shutdown`: the fleet decides what may be ended, and this
+//! program knows no fleet.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,25 +7,13 @@ use std::path::PathBuf;
 
 use qc_cli::{Exit, Failure, chain, shown};
 use qc_lock_core::run_unlocked;
-use qc_process::{Console, Output, Spawn};
+use qc_process::Spawn;
 
 use crate::cli::{ReleaseLeftArgs, Shared};
 
 pub(crate) fn run(args: &ReleaseLeftArgs, shared: &Shared) -> Result<Exit, Failure> {
     let program = qc_shutdown();
-    let spawn = Spawn {
-        program: program.clone().into(),
-        args: words(args, shared),
-        current_dir: None,
-        env: Vec::new(),
-        output: Output::Inherit,
-        console: Console::Shared,
-        keep: Vec::new(),
-        machine_guards: Vec::new(),
-        end_with_parent: true,
-        mark: None,
-        chain: None,
-    };
+    let spawn = Spawn { end_with_parent: true, ..Spawn::new(program.clone(), words(args, shared)) };
     let ended = run_unlocked(spawn).map_err(|error| {
         let message = format!("cannot run `{}`: {}", shown(&program), chain(&error));
         Failure::new(Exit::Failed, message, "install qc-shutdown beside qc-lock; it does this work")

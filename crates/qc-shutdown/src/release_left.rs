@@ -1,7 +1,7 @@
 //! `qc-lock release-left`: ends what keeps a lock open although its holder has ended.
 //!
-//! `qc-lock` hands its command line over to this program: what may be ended, only who knows the fleet can
-//! say, and `qc-lock`, of which one runs for each locked program, knows none.
+//! `qc-lock` hands its command line over to this program: the fleet decides what may be ended, and
+//! `qc-lock`, of which one runs for each locked program, knows no fleet.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use qc_process::{Identity, Process, StopError, Watcher, allow_open_files};
 
 use super::guarded::{protects, reason};
-use super::{Outcome, Stopped, Target};
+use super::{Outcome, STOP_ORDER, Stopped, Target};
 use crate::Role;
 
 mod acting;
@@ -287,6 +287,6 @@ impl<'a> Stopping<'a> {
             let of_role = self.running.iter().filter(|one| one.target.role == role);
             of_role.map(|one| one.target.timeout).max().unwrap_or_default()
         };
-        [Role::Brain, Role::Watchdog, Role::Server, Role::Other].into_iter().map(longest).sum()
+        STOP_ORDER.into_iter().filter(|&role| role != Role::Orchestrator).map(longest).sum()
     }
 }

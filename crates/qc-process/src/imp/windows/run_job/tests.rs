@@ -12,17 +12,11 @@ fn what_an_ended_child_has_started_is_found_without_a_handle_of_this_program() {
     let nowhere = OpenOptions::new().write(true).open("NUL").unwrap();
     let mark = 0x5143_0000_0000_0000 | u64::from(std::process::id());
     let spawn = Spawn {
-        program: "cmd".into(),
-        args: ["/c", "ping", "-n", "60", "127.0.0.1"].map(Into::into).into(),
-        current_dir: None,
-        env: Vec::new(),
         output: Output::File(&nowhere),
         console: Console::Own,
-        keep: Vec::new(),
-        machine_guards: Vec::new(),
         end_with_parent: true,
         mark: Some(mark),
-        chain: None,
+        ..Spawn::new("cmd", ["/c", "ping", "-n", "60", "127.0.0.1"].map(Into::into).into())
     };
     let mut child = spawn.start(|_| Ok(())).unwrap();
     assert!(child.is_marked());
