@@ -365,7 +365,7 @@ impl Runtime<'_> {
         format!("{:016x}", hasher.finish())
     }
 
-    fn pid(&self, id: Id) -> Option<u32> {
+    pub(super) fn pid(&self, id: Id) -> Option<u32> {
         Some(self.running(id)?.identity.as_ref()?.pid)
     }
 
@@ -383,7 +383,10 @@ impl Runtime<'_> {
                 until = Some(self.wall_clock(at));
                 (StateWord::BackingOff, self.failures.get(&id).cloned())
             }
-            State::Blocked(why) => (StateWord::Blocked, Some(why)),
+            State::Blocked(why) => {
+                let now = self.blockers.reasons.get(&id).cloned();
+                (StateWord::Blocked, Some(now.unwrap_or(why)))
+            }
             State::Starting => (StateWord::Starting, outdated),
             State::Running => (StateWord::Running, outdated),
             State::Stopping => (StateWord::Stopping, None),
