@@ -91,7 +91,7 @@ impl Runtime<'_> {
             }),
             Request::Start { names } => self.each(names, false, Event::Start),
             Request::Restart { names } => self.each(names, true, Event::Restart),
-            Request::Reload => self.reload().map(|reloaded| {
+            Request::Reload => self.refuse_moved().and_then(|()| self.reload()).map(|reloaded| {
                 refused = reloaded.refused;
                 reloaded.text
             }),
@@ -145,6 +145,7 @@ impl Runtime<'_> {
                 false,
             ));
         }
+        self.refuse_moved().inspect_err(|refusal| self.report.warn("asked", &refusal.message))?;
         let mut ids = self.ids(names)?;
         let word = if is_restart { "restart" } else { "start" };
         self.report.info("asked", &format!("asked to {word} {}", names.join(", ")));
@@ -348,6 +349,7 @@ impl Runtime<'_> {
             pid: std::process::id(),
             is_stopping: self.is_stopping(),
             tag: self.tag(),
+            moved_from: self.moved_from(),
             components: components.collect(),
         }
     }

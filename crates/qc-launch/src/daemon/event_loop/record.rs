@@ -455,6 +455,10 @@ impl Runtime<'_> {
     /// Writes what the history is to tell, all with one write: a thousand may end at once.
     pub(super) fn write_history(&mut self) {
         let entries = std::mem::take(&mut self.history);
+        // The history was moved with its folder; writing would make another one in the old place.
+        if entries.is_empty() || self.moved_from().is_some() {
+            return;
+        }
         if let Err(error) = self.locks.append_all(&entries) {
             self.report.warn("history", &describe(&error));
         }
