@@ -2079,7 +2079,9 @@ class ProcessLock:
         state = states[0][1] if states else "corrupt"
         # A new holder is writing its record, or the system is late, or a process that the dead one
         # had started has inherited the lock.
-        return self._refused(folder, resource, None), LATE_RELEASE if state == "stale" else SETTLE
+        if state != "stale":
+            return self._refused(folder, resource, None), SETTLE
+        return self._refused(folder, resource, None, dead=states[0][0].name), LATE_RELEASE
 
     def _forbidden(self, latch):
         refusal = LockLatchedError(
@@ -2114,22 +2116,29 @@ class ProcessLock:
                 lambda: self._refused_on_this_machine(resource, guard, _machine_guard_open_in(guard.name)))
         return refusal
 
-    def _refused(self, folder, resource, found, open_in=None):
+    def _refused(self, folder, resource, found, open_in=None, dead=None):
+        """`dead` is the lock of an ended process whose record lists `resource`."""
         holder = found.holder() if found else "a process whose record is missing or can't be read"
+        if dead is not None:
+            holder = f"what {_visible(dead)}, which has ended, has left behind"
         if open_in:
             holder += "; its guard is open in " + ", ".join(open_in)
         own = f"name/{self.name.lower()}"
         same_lock = resource == own or (found is not None and own in found.resources())
         collision = "" if same_lock else _visible(f"; both need '{resource}'")
         hint = SHUTDOWN_HINT
-        if open_in:
-            hint = f"`qc-lock release-left {self.name}` ends what an ended program has left behind; see first what it is."
+        left = dead or (self.name if resource == own else None)
+        if open_in and left is None:
+            hint = "See with `qc-ps --tree` what it is."
+        elif open_in:
+            hint = f"`qc-lock release-left {_visible(left)}` ends what an ended program has left behind; see first what it is."
         if found and found.state() == "foreign":
             hint = f"Stop it on {_visible(found.host() or 'its machine')}; `qc-lock clear-all` removes the record if nothing runs there."
         sharing = "" if same_lock else _sharing(resource, self.name, found.name if found else None)
         refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}{sharing}")
         if not found and open_in is None:
-            refusal.look_closer = lambda: self._refused(folder, resource, None, _open_in(_guard_path(folder, resource)))
+            refusal.look_closer = lambda: self._refused(
+                folder, resource, None, _open_in(_guard_path(folder, resource)), dead)
         refusal.reason = f"held by {holder}"
         refusal.told = (self.name, os.getpid(), found.text("account") if found else None, refusal.reason)
         return refusal

@@ -26,7 +26,7 @@ use crate::ConfigError;
 use crate::encoding::decode;
 
 pub(crate) use self::account::{AccountConfig, Config};
-pub(crate) use self::issue::{ConfigIssue, suggest};
+pub(crate) use self::issue::{ConfigIssue, suggest, suggest_among};
 pub(crate) use self::key_path::KeyPath;
 pub use self::manager::Timing;
 pub(crate) use self::manager::{Brains, HasRules, Manager, One, Server, Watchdogs};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use qc_cli::{Answer, Exit, Failure, Location, confirm, local_time, print_json, visible};
 use qc_fleet::{
-    Fate, Fleet, LeftOver, Outcome, Role, Stage, StopPlan, Stopped, judge_left_over, perform,
-    rfc3339,
+    Fate, Fleet, LeftOver, Outcome, Role, Stage, StopPlan, Stopped, judge_left_over, left_over,
+    perform, rfc3339,
 };
 use qc_lock_core::{Event, LockDir, LockEntry, LockName, Opener};
 use qc_process::lineage;
@@ -32,12 +32,25 @@ pub(crate) fn run(
     let launcher = locks.status(&fleet.orchestrator)?.filter(|it| it.state.is_live());
     let launcher = launcher.and_then(|entry| entry.pid);
     let Some(openers) = left_open(locks, name, launcher)? else {
-        let text = format!("{name} is not kept open by anything that this user can see");
+        let goes_on = going_on(&fleet, locks, name)?;
         if json {
-            print_json(output, &json!({ "version": 1, "name": name.as_str(), "left": [] }))?;
-        } else {
-            writeln!(output, "{text}.")?;
+            let goes_on: Vec<Value> = goes_on.iter().map(|one| to_json(one, &[])).collect();
+            let nothing: [Value; 0] = [];
+            let answer =
+                json!({ "version": 1, "name": name.as_str(), "left": nothing, "goes_on": goes_on });
+            print_json(output, &answer)?;
+            return Ok(Exit::Done);
         }
+        match launcher.filter(|pid| is_open_in(locks, name, *pid)) {
+            Some(pid) => writeln!(
+                output,
+                "The launcher (PID {pid}) keeps {name} for its component; `qc-launch status` shows what it waits for."
+            )?,
+            None => {
+                writeln!(output, "{name} is not kept open by anything that this user can see.")?
+            }
+        }
+        write_going_on(&goes_on, output)?;
         return Ok(Exit::Done);
     };
     let pids: HashMap<u32, String> =
@@ -54,11 +67,17 @@ pub(crate) fn run(
     }
     let stopped = stop(&fleet, &ending, args.timeout)?;
     note(locks, name, &stopped);
+    let mut goes_on = going_on(&fleet, locks, name)?;
+    goes_on.retain(|one| !kept.iter().chain(&ending).any(|it| is_same(it, one)));
     if json {
         let left = ending.iter().map(|one| to_json(one, &stopped));
         let left = left.chain(kept.iter().map(|one| to_json(one, &[])));
         let left: Vec<Value> = left.collect();
-        print_json(output, &json!({ "version": 1, "name": name.as_str(), "left": left }))?;
+        let goes_on: Vec<Value> = goes_on.iter().map(|one| to_json(one, &[])).collect();
+        print_json(
+            output,
+            &json!({ "version": 1, "name": name.as_str(), "left": left, "goes_on": goes_on }),
+        )?;
     } else {
         for one in &ending {
             writeln!(output, "{} {}", visible(&one.text()), end_of(one, &stopped))?;
@@ -79,7 +98,10 @@ pub(crate) fn run(
                 let pid = entry.pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
                 writeln!(output, "{name} was freed, and runs again{pid}.")?;
             }
-            None => writeln!(output, "{name} is free.")?,
+            None => {
+                writeln!(output, "{name} is free.")?;
+                write_going_on(&goes_on, output)?;
+            }
         }
     }
     Ok(Exit::Done)
@@ -112,6 +134,41 @@ fn left_open(
     let again = look()?;
     openers.retain(|one| again.contains(one));
     Ok(Some(openers).filter(|openers| !openers.is_empty()))
+}
+
+/// Returns what the last run of the component has left behind that goes on without the lock: a worker that
+/// has closed what it had inherited may still trade.
+fn going_on(fleet: &Fleet, locks: &LockDir, name: &LockName) -> Result<Vec<LeftOver>, Failure> {
+    let is_meant = |one: &str| one.eq_ignore_ascii_case(name.as_str());
+    let is_held = || {
+        let entry = locks.status(name)?;
+        Ok::<_, Failure>(entry.is_some_and(|entry| entry.state.is_live()))
+    };
+    if is_held()? {
+        return Ok(Vec::new());
+    }
+    let nothing = HashMap::new();
+    let mut left = left_over(fleet, locks.path(), is_meant, &nothing, &[], &lineage()?)?;
+    left.retain(LeftOver::ends_with_fleet);
+    // What belongs to a run that has begun meanwhile is not left over.
+    Ok(if is_held()? { Vec::new() } else { left })
+}
+
+fn write_going_on(goes_on: &[LeftOver], output: &mut dyn Write) -> io::Result<()> {
+    for one in goes_on {
+        writeln!(output, "{}; {}.", visible(&one.behind()), visible(&one.way_out()))?;
+    }
+    Ok(())
+}
+
+fn is_same(one: &LeftOver, other: &LeftOver) -> bool {
+    one.process.identity == other.process.identity
+}
+
+/// Whether the process `pid` has the lock open.
+fn is_open_in(locks: &LockDir, name: &LockName, pid: u32) -> bool {
+    let entry = locks.status(name).ok().flatten();
+    locks.openers_of_lock(name, entry.as_ref()).iter().any(|one| one.pid == pid)
 }
 
 /// Returns the lock's living holder, and whether others keep it open.

@@ -1,6 +1,7 @@
 //! No start beside another copy: a restart, a start by hand, a reload and the first start look alike.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use qc_process::{Liveness, Process, identity_of, liveness, own_identity};
 use qc_tests::{Program, SampleFleet, cannot_test, python, section};
@@ -59,6 +60,31 @@ fn a_component_that_hands_over_to_a_copy_is_blocked_until_that_one_ends() {
     launch.wait_for("BRAIN_ATLAS was blocked by a program that has ended; restarting");
     launch.wait_for("started BRAIN_ATLAS");
     assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 1);
+}
+
+#[test]
+fn the_reason_of_a_block_names_only_the_copies_that_still_run() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let _launch = started(&fleet);
+    assert_eq!(fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]).code, 0);
+    let (first, second) = (by_hand(&fleet, "BRAIN_ATLAS.py"), by_hand(&fleet, "BRAIN_ATLAS.py"));
+    let refused = fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]);
+    let named = |pid: u32, text: &str| text.contains(&pid.to_string());
+    let (one, other) = (first.identity().pid, second.identity().pid);
+    assert!(named(one, &refused.stderr) && named(other, &refused.stderr), "{refused:?}");
+    first.kill();
+    let _ = first.finish();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let brain = status(&fleet, "BRAIN_ATLAS");
+        assert_eq!(brain["state"], "blocked", "{brain:#}");
+        let detail = brain["detail"].as_str().unwrap();
+        assert!(named(other, detail), "{detail}");
+        if !named(one, detail) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{detail}");
+    }
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use qc_process::{Ask, Identity, Process, StopError, Watcher, allow_open_files, ask_all};
+use qc_process::{
+    Ask, Identity, Process, StopError, Watcher, allow_open_files, ask_all, is_suspended, suspended,
+};
 
 use super::guarded::{protects, reason};
 use super::{Outcome, STOP_ORDER, Stopped, Target};
@@ -80,8 +82,12 @@ struct Running {
     ended: Option<Instant>,
     /// Why asking failed.
     unasked: Option<String>,
+    /// Whether the system had suspended it at its turn or before it was killed: it could not obey.
+    was_suspended: bool,
     /// Whether another program was asked to stop it.
     is_told: bool,
+    /// Whether another program ends it as left over, without being told of it.
+    is_swept: bool,
 }
 
 /// The last step taken with a process.
@@ -105,7 +111,9 @@ impl Running {
             began: Instant::now(),
             ended: None,
             unasked: None,
+            was_suspended: false,
             is_told: false,
+            is_swept: false,
         }
     }
 }
@@ -234,6 +242,13 @@ impl<'a> Stopping<'a> {
         }
     }
 
+    /// Notes that an orchestrator ends those of `which` before it ends itself, without being told of them.
+    pub fn note_swept(&mut self, which: impl Fn(&Target) -> bool) {
+        for one in self.running.iter_mut().filter(|one| which(&one.target)) {
+            one.is_swept = true;
+        }
+    }
+
     /// Stops those of one role, and returns when they have ended, or can't be stopped, or it was
     /// interrupted. What protects a brain that could not be stopped is kept.
     pub fn stop(&mut self, role: Role, mode: StopMode) {
@@ -246,6 +261,9 @@ impl<'a> Stopping<'a> {
         let now = Instant::now();
         let stages = self.stage_times();
         let orchestrated = self.has(Role::Orchestrator);
+        let of_role = self.running.iter().filter(|one| !one.is_over && one.target.role == role);
+        let suspended =
+            suspended(&of_role.map(|one| one.target.identity.pid).collect::<Vec<u32>>());
         let mut stage = Vec::new();
         for one in self.running.iter_mut().filter(|one| !one.is_over) {
             if one.target.role != role
@@ -262,6 +280,7 @@ impl<'a> Stopping<'a> {
                 }
             };
             one.began = now;
+            one.was_suspended = suspended.contains(&one.target.identity.pid);
             one.due = match mode {
                 _ if one.step == Step::Killed => one.due,
                 // It is for the process that it works for to end it.
@@ -418,6 +437,7 @@ impl<'a> Stopping<'a> {
     fn kill(&mut self, position: usize) {
         let one = &mut self.running[position];
         one.step = Step::Killed;
+        one.was_suspended |= is_suspended(one.target.identity.pid);
         let Some(Err(error)) = one.process.as_ref().map(Process::kill) else { return };
         let reason = error.to_string();
         self.conclude(
@@ -457,6 +477,12 @@ impl<'a> Stopping<'a> {
                     self.unsettled.push(position);
                     continue;
                 }
+                // Its orchestrator ends what was left behind, and may have asked it before.
+                Step::Nothing if one.is_swept => {
+                    one.is_over = true;
+                    self.unsettled.push(position);
+                    continue;
+                }
                 // This program did not reach it, so another cause ended it.
                 Step::Asked | Step::AskedFirmly if one.unasked.is_some() => Outcome::ByItself,
                 Step::Asked | Step::AskedFirmly => Outcome::Stopped,
@@ -471,7 +497,8 @@ impl<'a> Stopping<'a> {
         one.is_over = true;
         one.due = None;
         let took = one.ended.unwrap_or_else(Instant::now).saturating_duration_since(one.began);
-        let unasked = one.unasked.clone().filter(|_| outcome == Outcome::Killed);
+        let suspended = one.was_suspended.then(|| "it was suspended".to_owned());
+        let unasked = one.unasked.clone().or(suspended).filter(|_| outcome == Outcome::Killed);
         let stopped = Stopped { target: one.target.clone(), outcome, took, unasked };
         let role = stopped.target.role;
         let was_asked = matches!(stopped.outcome, Outcome::Stopped | Outcome::Killed);

@@ -13,10 +13,13 @@ use qc_logs::{Follower, LogFolder};
 /// How often a log that is followed is looked at.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// The name of the launcher's own log.
+const LAUNCHER_LOG: &str = "orchestrator";
+
 /// The command line of `logs`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct LogsArgs {
-    /// Component to show, such as BRAIN_ATLAS; `orchestrator` is qc-launch itself
+    /// Component to show, such as BRAIN_ATLAS; `orchestrator` or MASTER_LAUNCH is qc-launch itself
     name: String,
     /// Go on as the log grows, also over restarts, until Ctrl-C
     #[arg(short, long)]
@@ -34,6 +37,12 @@ pub(crate) fn show(
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let (fleet, trouble) = location.fleet_to_show()?;
+    let mut args = args.clone();
+    // The launcher's lock has another name than its log.
+    if args.name.eq_ignore_ascii_case(fleet.orchestrator.as_str()) {
+        args.name = LAUNCHER_LOG.into();
+    }
+    let args = &args;
     let Some(trouble) = trouble else {
         return show_log(args, &LogFolder::new(fleet.logs.folder), output);
     };

@@ -29,10 +29,10 @@ use qc_fleet::{Fleet, Stopped};
 use qc_lock_core::{Entry, LockDir};
 use qc_logs::Level;
 use qc_process::{
-    Ask, Child, Identity, Interrupt, MachineGuard, Process, Waker, Watcher, close_limit,
+    Ask, Child, Identity, Interrupt, MachineGuard, Process, Waker, Watcher, close_limit, inspect,
     watch_session,
 };
-use qc_supervise::{Action, Event, Exit, Id, Supervisor};
+use qc_supervise::{Action, Event, Exit, Id, NotStarted, Supervisor};
 
 use crate::daemon::adopt::Adopted;
 use crate::daemon::heartbeat::HeartbeatMonitor;
@@ -223,6 +223,8 @@ pub(crate) struct Runtime<'a> {
     history: Vec<Entry>,
     /// Whether much was just done, such as reading the config, that is not done again soon.
     was_busy: bool,
+    /// What stands for the folder of the fleet under whatever name.
+    root_id: Option<String>,
     watcher: Watcher,
     inbox: Receiver<Message>,
     post: Post,
@@ -238,6 +240,7 @@ impl<'a> Runtime<'a> {
         let (roster, specs) = Roster::new(run.components, &run.fleet.timing);
         // Only the jitter of restarts depends on it.
         let seed = qc_process::own_identity().started ^ u64::from(std::process::id()) << 32;
+        let root_id = inspect::folder_id(&run.fleet.root);
         let mut runtime = Self {
             location: run.location,
             fleet: run.fleet,
@@ -273,6 +276,7 @@ impl<'a> Runtime<'a> {
             watches_refusals: false,
             history: Vec::new(),
             was_busy: true,
+            root_id,
             watcher,
             inbox,
             post,
@@ -474,6 +478,14 @@ impl<'a> Runtime<'a> {
         let generations = mem::take(&mut self.starts);
         if generations.is_empty() {
             return false;
+        }
+        if let Some(why) = self.why_moved() {
+            self.events.extend(generations.into_iter().map(|(id, generation)| Event::NotStarted {
+                id,
+                generation,
+                why: NotStarted::Failed(why.clone()),
+            }));
+            return true;
         }
         self.was_busy |= generations.len() >= STARTED_TOGETHER;
         let free = self.unobstructed(&generations);

@@ -37,6 +37,8 @@ pub(super) struct Blockers {
     /// By the token of the watcher.
     watched: HashMap<u64, Blocker>,
     count: u64,
+    /// The reasons for which components are blocked now, where some of the copies have ended since.
+    pub(super) reasons: HashMap<Id, String>,
     /// The guards of components that are blocked, so that no third copy starts meanwhile.
     pub(super) kept: HashMap<Id, LockForChild>,
 }
@@ -122,6 +124,7 @@ impl Runtime<'_> {
             (0, Some(error)) => NotStarted::Failed(format!("{why}; it cannot be watched: {error}")),
             _ => {
                 self.keep_guards(id);
+                self.blockers.reasons.remove(&id);
                 NotStarted::Blocked(why.to_owned())
             }
         };
@@ -156,11 +159,34 @@ impl Runtime<'_> {
         }
         if let Some(Blocker { id, generation, .. }) = self.blockers.watched.remove(&token) {
             let is_left = |one: &Blocker| one.id == id && one.generation == generation;
-            if !self.blockers.watched.values().any(is_left) {
+            if self.blockers.watched.values().any(is_left) {
+                self.look_at_blockers(id, generation);
+            } else {
                 self.events.push_back(Event::Unblocked { id, generation });
             }
         }
         true
+    }
+
+    /// Brings the reason up to date for which a component is blocked, after one of the processes has ended
+    /// that block it. A look that fails leaves it as it is.
+    fn look_at_blockers(&mut self, id: Id, generation: u32) {
+        self.last_look = None;
+        let Ok(found) = self.obstacles(&[(id, generation)]) else { return };
+        let (blockers, why) = match found.get(&id) {
+            Some(obstacles) => {
+                (obstacles.iter().flat_map(processes_of).collect(), copies_text(obstacles))
+            }
+            None => match self.openers_left(id) {
+                Some(left) => left,
+                None => return,
+            },
+        };
+        for identity in &blockers {
+            // What can't be watched is seen when the others have ended.
+            let _ = self.watch_blocker(id, generation, identity);
+        }
+        self.blockers.reasons.insert(id, why);
     }
 
     /// Takes the guards of a component that can't be started now, as far as they are free.

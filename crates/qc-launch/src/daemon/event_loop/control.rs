@@ -91,7 +91,7 @@ impl Runtime<'_> {
             }),
             Request::Start { names } => self.each(names, false, Event::Start),
             Request::Restart { names } => self.each(names, true, Event::Restart),
-            Request::Reload => self.reload().map(|reloaded| {
+            Request::Reload => self.refuse_moved().and_then(|()| self.reload()).map(|reloaded| {
                 refused = reloaded.refused;
                 reloaded.text
             }),
@@ -145,6 +145,7 @@ impl Runtime<'_> {
                 false,
             ));
         }
+        self.refuse_moved().inspect_err(|refusal| self.report.warn("asked", &refusal.message))?;
         let mut ids = self.ids(names)?;
         let word = if is_restart { "restart" } else { "start" };
         self.report.info("asked", &format!("asked to {word} {}", names.join(", ")));
@@ -348,6 +349,7 @@ impl Runtime<'_> {
             pid: std::process::id(),
             is_stopping: self.is_stopping(),
             tag: self.tag(),
+            moved_from: self.moved_from(),
             components: components.collect(),
         }
     }
@@ -365,7 +367,7 @@ impl Runtime<'_> {
         format!("{:016x}", hasher.finish())
     }
 
-    fn pid(&self, id: Id) -> Option<u32> {
+    pub(super) fn pid(&self, id: Id) -> Option<u32> {
         Some(self.running(id)?.identity.as_ref()?.pid)
     }
 
@@ -383,7 +385,10 @@ impl Runtime<'_> {
                 until = Some(self.wall_clock(at));
                 (StateWord::BackingOff, self.failures.get(&id).cloned())
             }
-            State::Blocked(why) => (StateWord::Blocked, Some(why)),
+            State::Blocked(why) => {
+                let now = self.blockers.reasons.get(&id).cloned();
+                (StateWord::Blocked, Some(now.unwrap_or(why)))
+            }
             State::Starting => (StateWord::Starting, outdated),
             State::Running => (StateWord::Running, outdated),
             State::Stopping => (StateWord::Stopping, None),

@@ -313,17 +313,11 @@ impl Runtime<'_> {
     /// Handles a held lock without a known living holder. What has it open
     /// and can't be ended blocks the component; returns whether it does.
     pub(super) fn is_kept_open(&mut self, id: Id, generation: u32) -> bool {
-        let Some(component) = self.roster.get(id) else { return false };
-        let openers = self.locks.openers(&component.request());
-        if openers.is_empty() {
+        let judged = self.judged_openers(id);
+        if judged.is_empty() {
             return false;
         }
-        let name = component.name.to_string();
         let last = self.pids.get(&id).copied();
-        let pids = openers.iter().map(|one| (one.pid, name.clone())).collect();
-        let spared = self.spared_of_left_over().unwrap_or_default();
-        let held = self.locks.list().unwrap_or_default();
-        let judged = judge_left_over(&self.fleet, &pids, &spared, &held).unwrap_or_default();
         // A session lasts as long as any process is in it, and each run begins one.
         let is_of_last = |one: &LeftOver| last.is_some() && one.process.session == last;
         let (left, others): (Vec<LeftOver>, Vec<LeftOver>) =
@@ -333,17 +327,34 @@ impl Runtime<'_> {
         }
         let now = self.now();
         let since = *self.left_overs.open_since.entry(id).or_insert(now);
-        if others.is_empty() || now < since + OPEN_TIMEOUT {
+        if now < since + OPEN_TIMEOUT {
             return false;
         }
-        let why = format!(
-            "its lock is kept open by {}",
-            others.iter().map(kept_by).collect::<Vec<_>>().join(", ")
-        );
-        let identities: Vec<Identity> =
-            others.iter().map(|one| one.process.identity.clone()).collect();
+        let (identities, why) = kept_open(&others);
         self.block(id, generation, &identities, &why)
     }
+
+    /// Returns what has the lock of a component open, and says so; `None` if nothing has.
+    pub(super) fn openers_left(&self, id: Id) -> Option<(Vec<Identity>, String)> {
+        Some(self.judged_openers(id)).filter(|it| !it.is_empty()).map(|it| kept_open(&it))
+    }
+
+    fn judged_openers(&self, id: Id) -> Vec<LeftOver> {
+        let Some(component) = self.roster.get(id) else { return Vec::new() };
+        let name = component.name.to_string();
+        let openers = self.locks.openers(&component.request());
+        let pids = openers.iter().map(|one| (one.pid, name.clone())).collect();
+        let spared = self.spared_of_left_over().unwrap_or_default();
+        let held = self.locks.list().unwrap_or_default();
+        judge_left_over(&self.fleet, &pids, &spared, &held).unwrap_or_default()
+    }
+}
+
+/// Returns the processes that keep a lock open, and says so.
+fn kept_open(left: &[LeftOver]) -> (Vec<Identity>, String) {
+    let texts: Vec<String> = left.iter().map(kept_by).collect();
+    let identities = left.iter().map(|one| one.process.identity.clone()).collect();
+    (identities, format!("its lock is kept open by {}", texts.join(", ")))
 }
 
 /// The left-over programs of a component that are being ended.

@@ -3,12 +3,47 @@
 
 use qc_control::Refusal;
 use qc_fleet::Obstacle;
+use qc_process::{inspect, visible};
 use qc_supervise::{Id, State};
 
 use super::Runtime;
 use super::beside::copies_text;
 
 impl Runtime<'_> {
+    /// Returns the folder of the fleet, if another one or none is in its place since this launcher was
+    /// started.
+    pub(super) fn moved_from(&self) -> Option<String> {
+        let id = self.root_id.as_ref()?;
+        let is_there = inspect::folder_id(&self.fleet.root).as_ref() == Some(id);
+        (!is_there).then(|| self.fleet.root.display().to_string())
+    }
+
+    /// Says why nothing can be started from the folder of the fleet any more, if that is so.
+    pub(super) fn why_moved(&self) -> Option<String> {
+        let from = self.moved_from()?;
+        Some(format!("its folder {} was moved or renamed while qc-launch runs", visible(&from)))
+    }
+
+    /// Refuses what would start something, where the folder of the fleet was moved. Nothing is stopped
+    /// that could not be started again.
+    pub(super) fn refuse_moved(&self) -> Result<(), Refusal> {
+        match self.moved_from() {
+            None => Ok(()),
+            Some(from) => Err(Refusal {
+                message: format!(
+                    "nothing can be started: the folder {} was moved or renamed while qc-launch runs",
+                    visible(&from)
+                ),
+                hint:
+                    "stop the fleet with `qc-shutdown` in the folder where it is now, and start it \
+                       there anew with `qc-launch`"
+                        .into(),
+                is_usage: false,
+                is_busy: false,
+            }),
+        }
+    }
+
     /// Refuses a start or a restart of these where one of them needs a component that is not among
     /// them and won't run by itself. A start of a component that runs changes nothing anyway.
     pub(super) fn refuse_lacking(&self, ids: &[Id], is_restart: bool) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ use qc_fleet::NotifyEvent;
 use qc_lock_core::Event as Told;
 use qc_logs::{Level, Line};
 use qc_notify::Notification;
-use qc_process::{Ended, LOCKS_ARE_INHERITED};
+use qc_process::{Ended, LOCKS_ARE_INHERITED, is_suspended};
 use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Reason, State, SupervisorEvent, View, seconds};
 
 use super::{End, Helper, Runtime};
@@ -162,8 +162,12 @@ impl Runtime<'_> {
             }
             SupervisorEvent::Killed(waited) => {
                 let waited = seconds(*waited);
+                let suspended = match self.pid(id).is_some_and(is_suspended) {
+                    true => "is suspended and ",
+                    false => "",
+                };
                 let text = match &self.helpers_left(id)[..] {
-                    [] => format!("{name} did not end within {waited}; killing it"),
+                    [] => format!("{name} {suspended}did not end within {waited}; killing it"),
                     left => format!(
                         "{name} has ended, and what it started did not within {waited}; killing {}",
                         Helper::texts(left)
@@ -379,6 +383,8 @@ impl Runtime<'_> {
             self.roster.iter().map(|(_, component)| component.name.to_string()).collect();
         // It may keep locks open.
         let is_all_ended = !self.supervisor.is_stopping() || self.sweep_left_over();
+        // Whoever has told it to stop reads how each has ended before this program ends.
+        self.write_history();
         let all_clear = self.clear(&names);
         let mut end = match self.supervisor.is_stopping() {
             true => End::Stopped,
@@ -406,6 +412,7 @@ impl Runtime<'_> {
             if !self.sweep()? {
                 end = End::Survivors;
             }
+            self.write_history();
             self.clear(&names);
         }
         self.log_all_ended(end);
@@ -448,6 +455,10 @@ impl Runtime<'_> {
     /// Writes what the history is to tell, all with one write: a thousand may end at once.
     pub(super) fn write_history(&mut self) {
         let entries = std::mem::take(&mut self.history);
+        // The history was moved with its folder; writing would make another one in the old place.
+        if entries.is_empty() || self.moved_from().is_some() {
+            return;
+        }
         if let Err(error) = self.locks.append_all(&entries) {
             self.report.warn("history", &describe(&error));
         }
