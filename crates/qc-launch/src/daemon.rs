@@ -11,6 +11,5 @@ pub mod metrics;
 pub(crate) mod preflight;
 mod readiness;
 mod report;
-mod roster;
 mod start;
 pub(crate) mod up;

@@ -22,7 +22,8 @@ impl Kept {
         let mut launch = fleet.launch(&[], |_| ());
         launch.wait_for("started BRAIN_ATLAS");
         assert_eq!(fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]).code, 0);
-        let identity = |name: &str| fleet.locks().record(&name.parse().unwrap()).unwrap().identity();
+        let identity =
+            |name: &str| fleet.locks().record(&name.parse().unwrap()).unwrap().identity();
         let (watchdog, server) = (identity("WATCHDOG_ATLAS"), identity("quantum_server"));
         Self { fleet, launch, watchdog, server }
     }

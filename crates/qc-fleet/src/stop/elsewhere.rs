@@ -14,15 +14,10 @@ pub(super) struct Elsewhere<'a> {
 
 impl<'a> Elsewhere<'a> {
     /// `reached` is what the stop reaches, `chosen` tells which of these are to be stopped.
-    pub(super) fn new(
-        snapshot: &'a Snapshot,
-        reached: &[&'a Instance],
-        chosen: &[bool],
-    ) -> Self {
+    pub(super) fn new(snapshot: &'a Snapshot, reached: &[&'a Instance], chosen: &[bool]) -> Self {
         let beyond = Beyond::new(snapshot, reached);
         let watchdogs = reached.iter().zip(chosen);
-        let watchdogs =
-            watchdogs.filter(|(one, chosen)| **chosen && one.role == Role::Watchdog);
+        let watchdogs = watchdogs.filter(|(one, chosen)| **chosen && one.role == Role::Watchdog);
         let watchdogs = watchdogs.filter_map(|(one, _)| Some((*one, beyond.protected_by(one)?)));
         Self { watchdogs: watchdogs.collect() }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use qc_cli::{Exit, Failure, Location, origin, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{
-    Component, Fate, Fleet, Instance, Kept, Progress, Role, Scope, Snapshot, StopPlan, Stopped, Target,
-    left_over, perform, plan_seen, shown_name,
+    Component, Fate, Fleet, Instance, Kept, Progress, Role, Scope, Snapshot, StopPlan, Stopped,
+    Target, left_over, perform, plan_seen, shown_name,
 };
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 

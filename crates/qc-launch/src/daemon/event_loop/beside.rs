@@ -11,6 +11,7 @@ use qc_process::{Awaited, Identity, Liveness, identity_of, liveness, pids};
 use qc_supervise::{Event, Id, NotStarted, State};
 
 use super::Runtime;
+use super::live::Running;
 use crate::daemon::look::Look;
 
 /// A full look is taken at most this often; in between only at processes that are new.
@@ -260,7 +261,7 @@ impl Runtime<'_> {
 
     /// Returns the pids of what is supervised here.
     pub(super) fn own_pids(&self) -> HashSet<u32> {
-        self.running.iter().flatten().flat_map(super::Running::pids).collect()
+        self.roster.runs().flat_map(Running::pids).collect()
     }
 }
 

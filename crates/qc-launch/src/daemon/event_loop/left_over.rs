@@ -4,6 +4,7 @@
 //! Left alone is what is never ended, such as a trading terminal. A component whose lock that keeps open
 //! is blocked until it has ended.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::thread;
@@ -19,7 +20,8 @@ use qc_process::{
 };
 use qc_supervise::{Event, Id, NotStarted, State};
 
-use super::{Message, Runtime, outcome_text};
+use super::post::Message;
+use super::{Runtime, outcome_text};
 
 /// How often what a run has left behind is ended before its component is started again: a loop in it may
 /// start others meanwhile.
@@ -32,24 +34,16 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
 /// The programs that keep components from being started.
 #[derive(Default)]
 pub(super) struct LeftOvers {
-    /// How often what a component has left behind was ended since it ran.
-    rounds: HashMap<Id, u32>,
-    /// Since when the lock of a component has been open in what is not its holder.
-    open_since: HashMap<Id, Duration>,
     /// The processes in the session of a component's run when it ended, with the session and the
     /// component.
     seen: HashMap<Identity, (u32, String)>,
     /// The components that a reload has removed, whose last runs may have left something behind.
     removed: HashMap<String, Id>,
+    /// The session of this program, once it was asked for.
+    own_session: OnceCell<Option<u32>>,
 }
 
 impl LeftOvers {
-    /// A component runs.
-    pub(super) fn forget(&mut self, id: Id) {
-        self.rounds.remove(&id);
-        self.open_since.remove(&id);
-    }
-
     /// Notes what is in these sessions, which belong to the components with these names.
     fn note(&mut self, sessions: &HashMap<u32, String>) {
         if sessions.is_empty() {
@@ -70,9 +64,17 @@ impl LeftOvers {
     }
 
     /// A component is not in the config any more, and has ended.
-    pub(super) fn remove(&mut self, id: Id, name: String) {
-        self.forget(id);
+    pub(super) fn removed(&mut self, id: Id, name: &str) {
         self.removed.insert(name.to_lowercase(), id);
+    }
+
+    /// Whether a process is in the session of this program, as the commands are that it notifies
+    /// people by. Each component has a session of its own.
+    fn is_in_own_session(&self, process: &ProcessInfo) -> bool {
+        let session = *self.own_session.get_or_init(|| {
+            describe(std::process::id()).ok().flatten().and_then(|own| own.session)
+        });
+        session.is_some() && process.session == session
     }
 }
 
@@ -98,7 +100,8 @@ impl Runtime<'_> {
             return generations;
         }
         let mut of: HashMap<Id, Vec<LeftOver>> = HashMap::new();
-        for one in found.into_iter().filter(|one| !self.is_in_own_session(&one.process)) {
+        for one in found.into_iter().filter(|one| !self.left_overs.is_in_own_session(&one.process))
+        {
             if let Some(id) = self.roster.id(&one.component) {
                 of.entry(id).or_default().push(one);
             }
@@ -139,15 +142,6 @@ impl Runtime<'_> {
         Ok(lineage()?.into_iter().chain(own).collect())
     }
 
-    /// Whether a process is in the session of this program, as the commands are that it notifies people
-    /// by. Each component has a session of its own.
-    fn is_in_own_session(&self, process: &ProcessInfo) -> bool {
-        let session = *self.own_session.get_or_init(|| {
-            describe(std::process::id()).ok().flatten().and_then(|own| own.session)
-        });
-        session.is_some() && process.session == session
-    }
-
     /// Begins to end what a component has left behind, or blocks the component by a copy among that;
     /// returns whether its start has to wait.
     fn end_left_over(&mut self, id: Id, generation: u32, left: Vec<LeftOver>) -> bool {
@@ -167,17 +161,17 @@ impl Runtime<'_> {
         if ending.is_empty() {
             return false;
         }
-        let rounds = self.left_overs.rounds.entry(id).or_default();
-        *rounds += 1;
-        if *rounds > MOST_ROUNDS {
-            *rounds = 0;
+        let Some(live) = self.live_mut(id) else { return false };
+        live.left_over_rounds += 1;
+        if live.left_over_rounds > MOST_ROUNDS {
+            live.left_over_rounds = 0;
             let left = texts(&ending);
             let why = NotStarted::Failed(format!("what its last run has left comes again: {left}"));
             self.events.push_back(Event::NotStarted { id, generation, why });
             return true;
         }
         // A program that starts another one of itself when it is asked gets no second chance.
-        let is_again = *rounds > 1;
+        let is_again = live.left_over_rounds > 1;
         let what = if is_again { "comes again, and is killed" } else { "is asked to stop" };
         let text = format!("{name} has left {} behind, which {what}", texts(&ending));
         self.log_of(id, Level::Warning, "stopping", &text);
@@ -238,7 +232,7 @@ impl Runtime<'_> {
         if is_stopping {
             self.events.push_back(Event::NotStarted { id, generation, why: NotStarted::Busy });
         } else if alive.is_empty() || !self.block(id, generation, &alive, &why) {
-            self.starts.push((id, generation));
+            self.todo.starts.push((id, generation));
         }
     }
 
@@ -290,7 +284,9 @@ impl Runtime<'_> {
         let spared = self.spared_of_left_over()?;
         let is_meant = |name: &str| self.roster.id(name).is_some();
         let mut left = self.found_left_over(is_meant, &[], &spared)?;
-        left.retain(|one| one.ends_with_fleet() && !self.is_in_own_session(&one.process));
+        left.retain(|one| {
+            one.ends_with_fleet() && !self.left_overs.is_in_own_session(&one.process)
+        });
         let names: HashMap<Identity, String> =
             left.iter().map(|one| (one.process.identity.clone(), one.text())).collect();
         let plan = StopPlan::default().with_left_over(&self.fleet, &left, None);
@@ -319,7 +315,7 @@ impl Runtime<'_> {
             return false;
         }
         let name = component.name.to_string();
-        let last = self.pids.get(&id).copied();
+        let last = self.last_pid(id);
         let pids = openers.iter().map(|one| (one.pid, name.clone())).collect();
         let spared = self.spared_of_left_over().unwrap_or_default();
         let held = self.locks.list().unwrap_or_default();
@@ -332,7 +328,8 @@ impl Runtime<'_> {
             return self.end_left_over(id, generation, left);
         }
         let now = self.now();
-        let since = *self.left_overs.open_since.entry(id).or_insert(now);
+        let Some(live) = self.live_mut(id) else { return false };
+        let since = *live.lock_open_since.get_or_insert(now);
         if others.is_empty() || now < since + OPEN_TIMEOUT {
             return false;
         }

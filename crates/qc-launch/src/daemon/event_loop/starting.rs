@@ -1,6 +1,5 @@
 //! Starting components, taking over those that run, and looking whether they are ready.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -11,7 +10,10 @@ use qc_logs::Level;
 use qc_process::{Process, identity_of, par_chunks};
 use qc_supervise::{Event, Id, NotStarted};
 
-use super::{Message, Running, Runtime, token};
+use super::Runtime;
+use super::live::Running;
+use super::post::Message;
+use super::tokens::token;
 use crate::daemon::adopt::Adopted;
 use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::start::{Begun, NoStart, Starter};
@@ -24,6 +26,15 @@ const LATEST_LOOK: Duration = Duration::from_millis(250);
 /// How many are started one after the other before another processor is worth it.
 const STARTED_AT_ONCE: usize = 4;
 
+/// One start, made on any processor.
+struct Job<'a> {
+    id: Id,
+    generation: u32,
+    component: &'a Component,
+    /// The guards that were kept for it while it was blocked.
+    guards: Mutex<Option<LockForChild>>,
+}
+
 impl Runtime<'_> {
     /// Starts all of them, on all processors.
     pub(super) fn start_all(&mut self, generations: &[(Id, u32)]) {
@@ -33,25 +44,27 @@ impl Runtime<'_> {
         let listed = (generations.len() > 1).then(|| self.locks.listed().ok()).flatten();
         let locks = listed.as_ref().unwrap_or(self.locks);
         let starter = Starter { locks, scripts_lock: self.scripts_lock };
-        let ids = generations.iter().map(|(id, _)| id);
-        let kept: HashMap<Id, LockForChild> =
-            ids.filter_map(|id| self.blockers.kept.remove_entry(id)).collect();
-        let kept = Mutex::new(kept);
-        let (roster, logs, post) = (&self.roster, self.report.folder(), &self.post);
-        let start = |&(id, generation): &(Id, u32)| {
+        let mut jobs = Vec::new();
+        for &(id, generation) in generations {
+            if let Some(component) = self.roster.get(id) {
+                let guards = Mutex::new(self.blockers.kept.remove(&id));
+                jobs.push(Job { id, generation, component, guards });
+            }
+        }
+        let (logs, post) = (self.report.folder(), &self.post);
+        let start = |&Job { id, generation, component, ref guards }: &Job<'_>| {
             let post = post.clone();
             let hear = move |said| post.send(Message::WrapperReport(id, generation, said));
-            // A poisoned map is still a map.
-            let guards = kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-            Some(starter.start(roster.get(id)?, guards, logs, hear))
+            // Poisoned guards are still guards.
+            let guards = guards.lock().unwrap_or_else(PoisonError::into_inner).take();
+            (id, generation, starter.start(component, guards, logs, hear))
         };
-        let start_part = |part: &[(Id, u32)]| part.iter().map(start).collect::<Vec<_>>();
-        let started = par_chunks(generations, STARTED_AT_ONCE, start_part);
-        for (&(id, generation), started) in generations.iter().zip(started.into_iter().flatten()) {
+        let start_part = |part: &[Job<'_>]| part.iter().map(start).collect::<Vec<_>>();
+        let started = par_chunks(&jobs, STARTED_AT_ONCE, start_part);
+        for (id, generation, started) in started.into_iter().flatten() {
             match started {
-                None => {}
-                Some(Ok(begun)) => self.begin(id, generation, begun),
-                Some(Err(refusal)) => self.not_started(id, generation, refusal),
+                Ok(begun) => self.begin(id, generation, begun),
+                Err(refusal) => self.not_started(id, generation, refusal),
             }
         }
     }
@@ -66,7 +79,7 @@ impl Runtime<'_> {
                 }
                 NotStarted::Busy
             }
-            NoStart::PortTaken { pid, why } if self.has_run.contains(&id) => {
+            NoStart::PortTaken { pid, why } if self.live(id).is_some_and(|live| live.has_run) => {
                 self.end_listener(id, pid);
                 NotStarted::InUse(why)
             }
@@ -75,7 +88,7 @@ impl Runtime<'_> {
             NoStart::Other(why) => why,
         };
         if !matches!(why, NotStarted::Busy | NotStarted::InUse(_)) {
-            self.ended.push(self.roster.name(id));
+            self.cleanup.add(self.roster.name(id));
         }
         self.events.push_back(Event::NotStarted { id, generation, why });
     }
@@ -110,24 +123,15 @@ impl Runtime<'_> {
         }
         self.log_starting(id, &log);
         let running = Running {
-            generation,
             identity: (!is_wrapped).then(|| child.identity().clone()),
             child: Some(child),
-            process: None,
             log: log.ok(),
             check: check.map(Box::new),
             heartbeat: heartbeat.map(Box::new),
-            began: self.now(),
-            next_look: None,
-            was_killed: false,
             _machine_guards: machine_guards,
-            ended: None,
-            is_adopted_wrapper: false,
-            is_first_main: true,
-            members: Vec::new(),
-            next_step: None,
+            ..Running::new(generation, self.now())
         };
-        self.put(id, Some(running));
+        self.roster.put(id, Some(running));
         if !is_wrapped {
             self.note_start(id, generation, held_since);
         }
@@ -136,15 +140,17 @@ impl Runtime<'_> {
     /// A component's process runs, and holds its lock since then, if that is known.
     pub(super) fn note_start(&mut self, id: Id, generation: u32, held_since: Option<SystemTime>) {
         let now = self.now();
-        let Some(running) = self.running_mut(id) else { return };
-        let pid = running.identity.as_ref().map(|identity| identity.pid);
+        let Some(live) = self.live_mut(id) else { return };
+        let Some(running) = &mut live.running else { return };
         running.began = now;
-        if running.check.is_some() {
-            running.next_look = Some(now + SOONEST_LOOK);
-            self.looking.push(id);
+        let (pid, has_check) = (running.pid(), running.check.is_some());
+        running.next_look = has_check.then_some(now + SOONEST_LOOK);
+        live.has_run = true;
+        live.left_over_rounds = 0;
+        live.lock_open_since = None;
+        if has_check {
+            self.todo.checks.push(id);
         }
-        self.has_run.insert(id);
-        self.left_overs.forget(id);
         self.record_start(id, pid, held_since);
         self.events.push_back(Event::Started { id, generation });
     }
@@ -164,25 +170,18 @@ impl Runtime<'_> {
         let machine_guards = request.map(|request| self.locks.cover(&request, &identity));
         self.record_adopted(id, identity.pid, log.as_deref());
         let running = Running {
-            generation,
-            child: None,
             process: Some(Box::new(adopted.process)),
             identity: Some(identity),
             log,
-            check: None,
             heartbeat: heartbeat.map(Box::new),
-            began: self.now(),
-            next_look: None,
-            was_killed: false,
             _machine_guards: machine_guards.unwrap_or_default(),
-            ended: None,
             is_adopted_wrapper: adopted.is_wrapper,
-            is_first_main: true,
-            members: Vec::new(),
-            next_step: None,
+            ..Running::new(generation, self.now())
         };
-        self.put(id, Some(running));
-        self.has_run.insert(id);
+        self.roster.put(id, Some(running));
+        if let Some(live) = self.live_mut(id) {
+            live.has_run = true;
+        }
         self.events.push_back(Event::Adopted(id));
         Ok(())
     }
@@ -190,17 +189,15 @@ impl Runtime<'_> {
     /// Looks at those that are starting whether they are ready.
     pub(super) fn look(&mut self) {
         let now = self.now();
-        let (locks, roster) = (self.locks, &self.roster);
-        let (running, events) = (&mut self.running, &mut self.events);
-        self.looking.retain(|&id| {
-            let Some(Some(one)) = running.get_mut(id.0 as usize) else { return false };
-            let (Some(check), Some(component)) = (&mut one.check, roster.get(id)) else {
-                return false;
-            };
+        let (locks, roster, events) = (self.locks, &mut self.roster, &mut self.events);
+        self.todo.checks.retain(|&id| {
+            let Some(entry) = roster.entry_mut(id) else { return false };
+            let Some(one) = &mut entry.live.running else { return false };
+            let Some(check) = &mut one.check else { return false };
             if one.next_look.is_some_and(|next| now < next) {
                 return true;
             }
-            if check.is_ready(component, locks) {
+            if check.is_ready(&entry.component, locks) {
                 events.push_back(Event::Ready { id, generation: one.generation });
                 one.check = None;
                 one.next_look = None;

@@ -47,7 +47,7 @@ fn what_keep_running_as_before_is_restarted_by_the_next_reload() {
     assert_eq!(change(&mut roster, with_port(7001)).changes, [], "it runs as it should");
     assert!(!roster.is_outdated(id));
     assert_eq!(change(&mut roster, with_port(7002)).restarted, ["BRAIN_A"]);
-    roster.mark_current(id);
+    roster.put(id, None);
     assert_eq!(change(&mut roster, with_port(7002)).changes, []);
 }
 

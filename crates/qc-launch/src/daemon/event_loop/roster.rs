@@ -1,4 +1,5 @@
-//! Which component of the config is which one of the machine, and how it is to be treated.
+//! The components, by the ids that the supervisor knows them by: the settings and the live state of
+//! each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,17 +8,20 @@ use std::time::Duration;
 use qc_fleet::{Component, Role, Timing};
 use qc_supervise::{Change, Id, Probe, Spec};
 
+use super::live::{Live, Running};
+
 /// The components, by their ids.
-#[derive(Debug, Default)]
-pub(crate) struct Roster {
+#[derive(Default)]
+pub(super) struct Roster {
     entries: Vec<Option<Entry>>,
     /// By the key of the name.
     ids: HashMap<String, Id>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    component: Arc<Component>,
+/// One component.
+pub(super) struct Entry {
+    pub(super) component: Arc<Component>,
+    pub(super) live: Live,
     spec: Spec,
     /// It is not in the config any more, and is being stopped.
     is_leaving: bool,
@@ -27,7 +31,7 @@ struct Entry {
 
 impl Roster {
     /// Takes up the components of a fleet that starts.
-    pub(crate) fn new(components: Vec<Arc<Component>>, timing: &Timing) -> (Self, Vec<Spec>) {
+    pub(super) fn new(components: Vec<Arc<Component>>, timing: &Timing) -> (Self, Vec<Spec>) {
         let mut roster = Self::default();
         let Changes { changes, .. } = roster.change(components, timing);
         let specs = changes.into_iter().filter_map(|change| match change {
@@ -38,47 +42,60 @@ impl Roster {
         (roster, specs)
     }
 
-    pub(crate) fn get(&self, id: Id) -> Option<&Component> {
-        Some(&self.entries.get(id.0 as usize)?.as_ref()?.component)
+    pub(super) fn get(&self, id: Id) -> Option<&Component> {
+        Some(&self.entry(id)?.component)
     }
 
-    /// Whether its process was started with other settings than the ones it is started with next.
-    pub(crate) fn is_outdated(&self, id: Id) -> bool {
-        let entry = self.entries.get(id.0 as usize).and_then(Option::as_ref);
-        entry.is_some_and(|entry| entry.runs_as.is_some())
+    pub(super) fn entry(&self, id: Id) -> Option<&Entry> {
+        self.entries.get(id.0 as usize)?.as_ref()
     }
 
-    /// Records the settings that its process still runs with.
-    pub(crate) fn keep_running_as(&mut self, id: Id, before: Arc<Component>) {
-        if let Some(Some(entry)) = self.entries.get_mut(id.0 as usize) {
-            entry.runs_as = Some(before);
-        }
+    pub(super) fn entry_mut(&mut self, id: Id) -> Option<&mut Entry> {
+        self.entries.get_mut(id.0 as usize)?.as_mut()
     }
 
-    /// Records that its process has ended, or was started with its present settings.
-    pub(crate) fn mark_current(&mut self, id: Id) {
-        if let Some(Some(entry)) = self.entries.get_mut(id.0 as usize) {
+    /// Records that another run of a component has begun, or that its run has ended.
+    pub(super) fn put(&mut self, id: Id, running: Option<Running>) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.live.running = running;
             entry.runs_as = None;
         }
     }
 
+    /// Returns the runs of all components.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &Running> {
+        self.entries.iter().flatten().filter_map(|entry| entry.live.running.as_ref())
+    }
+
+    /// Whether its process was started with other settings than the ones it is started with next.
+    pub(super) fn is_outdated(&self, id: Id) -> bool {
+        self.entry(id).is_some_and(|entry| entry.runs_as.is_some())
+    }
+
+    /// Records the settings that its process still runs with.
+    pub(super) fn keep_running_as(&mut self, id: Id, before: Arc<Component>) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.runs_as = Some(before);
+        }
+    }
+
     /// Returns the watchdog of a brain.
-    pub(crate) fn guard(&self, id: Id) -> Option<Id> {
-        self.entries.get(id.0 as usize)?.as_ref()?.spec.guard
+    pub(super) fn guard(&self, id: Id) -> Option<Id> {
+        self.entry(id)?.spec.guard
     }
 
     /// Returns how a component is called.
-    pub(crate) fn name(&self, id: Id) -> String {
+    pub(super) fn name(&self, id: Id) -> String {
         self.get(id).map_or_else(|| "a former component".into(), |it| it.name.to_string())
     }
 
     /// Returns the component of this name, whatever its case.
-    pub(crate) fn id(&self, name: &str) -> Option<Id> {
+    pub(super) fn id(&self, name: &str) -> Option<Id> {
         self.ids.get(&name.to_ascii_lowercase()).copied()
     }
 
     /// Returns all, in the order of starting.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Component)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &Component)> {
         (0..)
             .map(Id)
             .zip(&self.entries)
@@ -86,7 +103,7 @@ impl Roster {
     }
 
     /// Returns one that is still being stopped although the config names it again.
-    pub(crate) fn leaving_among(&self, components: &[Arc<Component>]) -> Option<&Component> {
+    pub(super) fn leaving_among(&self, components: &[Arc<Component>]) -> Option<&Component> {
         let leaving = self.entries.iter().flatten().filter(|entry| entry.is_leaving);
         leaving
             .map(|entry| &*entry.component)
@@ -94,14 +111,14 @@ impl Roster {
     }
 
     /// A component that was taken out of the config has ended.
-    pub(crate) fn forget(&mut self, id: Id) {
+    pub(super) fn forget(&mut self, id: Id) {
         if let Some(entry) = self.entries.get_mut(id.0 as usize) {
             *entry = None;
         }
     }
 
     /// Compares with what the config says now, and takes that over.
-    pub(crate) fn change(&mut self, components: Vec<Arc<Component>>, timing: &Timing) -> Changes {
+    pub(super) fn change(&mut self, components: Vec<Arc<Component>>, timing: &Timing) -> Changes {
         let mut ids = HashMap::new();
         let mut next = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         for component in &components {
@@ -114,7 +131,7 @@ impl Roster {
         }
         let mut result = Changes::default();
         for &id in self.ids.iter().filter(|(key, _)| !ids.contains_key(*key)).map(|(_, id)| id) {
-            if let Some(Some(entry)) = self.entries.get_mut(id.0 as usize) {
+            if let Some(entry) = self.entries.get_mut(id.0 as usize).and_then(Option::as_mut) {
                 entry.is_leaving = true;
                 result.gone.push(entry.component.name.to_string());
                 result.changes.push(Change::Remove(id));
@@ -127,26 +144,29 @@ impl Roster {
         for (component, spec) in components.into_iter().zip(specs) {
             let id = self.ids[&component.name.key()];
             let name = component.name.to_string();
-            let entry = Entry { component, spec: spec.clone(), is_leaving: false, runs_as: None };
             match self.entries.get_mut(id.0 as usize).and_then(Option::as_mut) {
                 None => {
                     result.added.push(name);
+                    result.changes.push(Change::Add(spec.clone()));
+                    let live = Live::default();
+                    let entry = Entry { component, live, spec, is_leaving: false, runs_as: None };
                     self.entries.push(Some(entry));
-                    result.changes.push(Change::Add(spec));
                 }
-                Some(before) => {
-                    let runs_as = before.runs_as.as_ref().unwrap_or(&before.component);
-                    let restart = !runs_alike(runs_as, &entry.component);
+                Some(entry) => {
+                    let runs_as = entry.runs_as.take();
+                    let runs_as = runs_as.unwrap_or_else(|| Arc::clone(&entry.component));
+                    let restart = !runs_alike(&runs_as, &component);
                     if restart {
-                        result.runs_as.insert(id, Arc::clone(runs_as));
+                        result.runs_as.insert(id, runs_as);
                         result.restarted.push(name);
-                    } else if before.spec != spec {
+                    } else if entry.spec != spec {
                         result.adjusted.push(name);
                     }
-                    if restart || before.spec != spec {
+                    if restart || entry.spec != spec {
+                        let spec = spec.clone();
                         result.changes.push(Change::Replace { id, spec, restart });
                     }
-                    *before = entry;
+                    (entry.component, entry.spec, entry.is_leaving) = (component, spec, false);
                 }
             }
         }
@@ -156,15 +176,15 @@ impl Roster {
 
 /// The effect of a changed config.
 #[derive(Debug, Default)]
-pub(crate) struct Changes {
+pub(super) struct Changes {
     /// For the machine. Additions come in the order of their ids.
-    pub(crate) changes: Vec<Change>,
-    pub(crate) added: Vec<String>,
-    pub(crate) gone: Vec<String>,
+    pub(super) changes: Vec<Change>,
+    pub(super) added: Vec<String>,
+    pub(super) gone: Vec<String>,
     /// Their command, folder, environment, account or lock has changed.
-    pub(crate) restarted: Vec<String>,
+    pub(super) restarted: Vec<String>,
     /// Only how they are supervised has changed.
-    pub(crate) adjusted: Vec<String>,
+    pub(super) adjusted: Vec<String>,
     /// The settings that the processes of `restarted` run with.
     runs_as: HashMap<Id, Arc<Component>>,
 }
@@ -172,7 +192,7 @@ pub(crate) struct Changes {
 impl Changes {
     /// Takes a restart out; returns the settings that its process runs with, if there was one. The rest
     /// of the change stays.
-    pub(crate) fn let_run(&mut self, component: Id, name: &str) -> Option<Arc<Component>> {
+    pub(super) fn let_run(&mut self, component: Id, name: &str) -> Option<Arc<Component>> {
         let restart_of = |change: &mut Change| match change {
             Change::Replace { id, restart, .. } if *id == component => {
                 std::mem::replace(restart, false)
@@ -185,7 +205,7 @@ impl Changes {
 }
 
 /// Whether what runs for one is what the other wants.
-pub(crate) fn runs_alike(one: &Component, other: &Component) -> bool {
+pub(super) fn runs_alike(one: &Component, other: &Component) -> bool {
     one.name == other.name
         && one.account == other.account
         && one.terminal == other.terminal
