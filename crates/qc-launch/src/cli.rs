@@ -3,11 +3,11 @@
 use clap::{Args, Parser, Subcommand};
 use qc_cli::{ColorChoice, HoldArgs, LocationArgs};
 
-use crate::commands::autostart::AutostartArgs;
-use crate::commands::drill::{ChildArgs, DrillArgs};
 use crate::commands::logs::LogsArgs;
-use crate::daemon::metrics::LocalAddress;
 use crate::daemon::up::Options;
+use qc_autostart::AutostartArgs;
+use qc_drill::{ChildArgs, DrillArgs};
+use qc_metrics::LocalAddress;
 
 /// The examples that `--help` opens with.
 const EXAMPLES: &str = "\

@@ -39,7 +39,9 @@ fn judge(obstacle: &Obstacle) -> Check {
     let stop = obstacle.way_out();
     let advice = match (&obstacle.processes[..], obstacle.is_orchestrator) {
         ([], false) => "stop its holder, or if it has ended, see `qc-lock list`",
-        (_, true) if !obstacle.is_moved => "see `qc-launch status`; `qc-launch reload` applies a changed config",
+        (_, true) if !obstacle.is_moved => {
+            "see `qc-launch status`; `qc-launch reload` applies a changed config"
+        }
         _ => &stop,
     };
     Check::error(Subject::Running, obstacle.text(), advice)

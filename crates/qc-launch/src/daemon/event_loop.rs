@@ -39,11 +39,11 @@ use qc_process::{Ask, Watcher, watch_session};
 use qc_supervise::{Action, Event, Id, Supervisor};
 
 use crate::daemon::adopt::Adopted;
-use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::interrupts::Interrupts;
 use crate::daemon::look::Look;
 use crate::daemon::report::Report;
 use crate::daemon::up::Options;
+use qc_start::HeartbeatMonitor;
 pub(crate) use unmanaged::outcome_text;
 
 use beside::{Blockers, LastLook};

@@ -13,8 +13,8 @@ use qc_fleet::{Fleet, LogSettings, NotifySettings};
 use qc_logs::{Journal, Level, Line, Lines, LogFolder, LogJanitor, Retention};
 use qc_notify::{BadAddress, Notification, Notifier};
 
-use crate::daemon::metrics::{LocalAddress, Metrics, Server};
 use crate::daemon::up::Options;
+use qc_metrics::{LocalAddress, Metrics, Server};
 
 /// How long the terminal may take to show the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);

@@ -14,10 +14,10 @@ use qc_notify::Notification;
 use crate::daemon::adopt::adopt;
 use crate::daemon::event_loop::{End, Run, Runtime};
 use crate::daemon::interrupts::Interrupts;
-use crate::daemon::metrics::LocalAddress;
 use crate::daemon::preflight::{Selected, refuse_latched, selected};
 use crate::daemon::report::{Report, notify_refusal};
 use crate::no_launcher;
+use qc_metrics::LocalAddress;
 
 /// The step to suggest where a launcher runs.
 const RUNS_HINT: &str = "see `qc-launch status`; `qc-launch reload` applies a changed config";

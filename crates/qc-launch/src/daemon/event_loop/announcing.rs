@@ -1,5 +1,8 @@
 //! The outcome of the start, announced once to the command that has started this program.
 
+use std::io::{self, Write};
+
+use qc_control::{MISSING, SETTLED};
 use qc_supervise::{Id, State};
 
 use super::Runtime;
@@ -14,7 +17,7 @@ impl Runtime<'_> {
             self.announce = false;
             // Earlier lines come first.
             self.report.flush();
-            crate::daemon::announcement::announce(&self.missing());
+            announce(&self.missing());
         }
     }
 
@@ -59,4 +62,15 @@ impl Runtime<'_> {
         });
         missing.collect()
     }
+}
+
+/// Says how the start went, to the one who started this copy.
+fn announce(missing: &[(String, String)]) {
+    let mut output = io::stdout().lock();
+    for (name, why) in missing {
+        // The reader may have gone; ignore.
+        let _ = writeln!(output, "{MISSING}{name}\t{why}");
+    }
+    let _ = writeln!(output, "{SETTLED}");
+    let _ = output.flush();
 }

@@ -9,8 +9,8 @@ use qc_supervise::Exit;
 use super::ending::Helper;
 use super::program::Member;
 use super::settling::Next;
-use crate::daemon::heartbeat::HeartbeatMonitor;
-use crate::daemon::readiness::ReadinessCheck;
+use qc_start::HeartbeatMonitor;
+use qc_start::ReadinessCheck;
 
 /// The live state of a component.
 #[derive(Default)]

@@ -12,7 +12,7 @@ use qc_supervise::Id;
 
 use super::Runtime;
 use super::left_over::LeftOverEnd;
-use crate::daemon::start::WrapperReport;
+use qc_start::WrapperReport;
 
 /// The share of each stage where the system ends this program some time after its console closes.
 const CLOSE_SHARE: u32 = 5;

@@ -15,8 +15,8 @@ use super::live::Running;
 use super::post::Message;
 use super::tokens::token;
 use crate::daemon::adopt::Adopted;
-use crate::daemon::heartbeat::HeartbeatMonitor;
-use crate::daemon::start::{Begun, NoStart, Starter};
+use qc_start::HeartbeatMonitor;
+use qc_start::{Begun, NoStart, Starter};
 
 /// How long after its start, and how often, a component is looked at whether it is ready: a tenth
 /// of the time that it has taken so far, within these bounds.

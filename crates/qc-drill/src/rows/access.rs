@@ -8,9 +8,9 @@ use qc_cli::chain;
 use qc_lock_core::{LockDir, LockError, LockName, LockState, Request, Resource};
 use qc_process::{Identity, Liveness, here, identity_of, liveness};
 
-use crate::commands::drill::child::run;
-use crate::commands::drill::outcome::{Miss, Outcome, failed, skipped};
-use crate::commands::drill::sandbox::{ON_WINDOWS, Sandbox, free, lock_name, locks_in, refused};
+use crate::child::run;
+use crate::outcome::{Miss, Outcome, failed, skipped};
+use crate::sandbox::{ON_WINDOWS, Sandbox, free, lock_name, locks_in, refused};
 
 /// A guard that can't be opened is an error.
 pub(crate) fn lists(sandbox: &Sandbox) -> Outcome {

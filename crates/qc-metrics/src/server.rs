@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::daemon::metrics::{LocalAddress, Metrics};
+use crate::{LocalAddress, Metrics};
 
 /// The longest request that is read.
 const LONGEST_REQUEST: usize = 16 * 1024;

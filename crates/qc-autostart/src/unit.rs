@@ -3,7 +3,7 @@
 //! Source: <https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html>,
 //! `systemd.kill`, `systemd.syntax`.
 
-use crate::commands::autostart::plan::{Facts, Unsuitable, one_line};
+use crate::plan::{Facts, Unsuitable, one_line};
 
 const KIND: &str = "unit";
 
@@ -66,7 +66,7 @@ mod tests {
     use qc_process::AtLogOn;
 
     use super::*;
-    use crate::commands::autostart::plan::tests::facts;
+    use crate::plan::tests::facts;
 
     #[test]
     fn paths_are_written_so_that_systemd_reads_them_back() {

@@ -6,9 +6,9 @@ use std::time::Instant;
 use qc_lock_core::{LockError, LockState, ParsedRecord, Request};
 use qc_process::{LOCKS_ARE_INHERITED, Process, forget_machine_guard, own_identity, wait_any};
 
-use crate::commands::drill::child::TIMEOUT;
-use crate::commands::drill::outcome::{Outcome, failed};
-use crate::commands::drill::sandbox::{ON_WINDOWS, Sandbox, free, lock_name, refused};
+use crate::child::TIMEOUT;
+use crate::outcome::{Outcome, failed};
+use crate::sandbox::{ON_WINDOWS, Sandbox, free, lock_name, refused};
 
 /// A lock's record can be read while it is held, and no second holder gets in.
 pub(crate) fn mandatory(sandbox: &Sandbox) -> Outcome {

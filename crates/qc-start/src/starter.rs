@@ -1,7 +1,5 @@
 //! Starting one component under its lock.
 
-mod listen;
-
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,34 +16,35 @@ use qc_process::{
 };
 use qc_supervise::NotStarted;
 
-use self::listen::listen;
-use crate::daemon::heartbeat::HeartbeatMonitor;
-use crate::daemon::readiness::ReadinessCheck;
+use crate::heartbeat::HeartbeatMonitor;
+use crate::listen::listen;
+use crate::readiness::ReadinessCheck;
 
 /// A component that was started.
-pub(crate) struct Begun {
+pub struct Begun {
     /// Its process, or that of its wrapper.
-    pub(crate) child: Child,
+    pub child: Child,
     /// Whether a wrapper will say when the component itself runs.
-    pub(crate) is_wrapped: bool,
+    pub is_wrapped: bool,
     /// Since when it holds its lock, if that is known.
-    pub(crate) held_since: Option<SystemTime>,
+    pub held_since: Option<SystemTime>,
     /// Where its output goes; without a log, nowhere, and why.
-    pub(crate) log: io::Result<PathBuf>,
+    pub log: io::Result<PathBuf>,
     /// The readiness check, where one has to be polled.
-    pub(crate) check: Option<ReadinessCheck>,
-    pub(crate) heartbeat: Option<HeartbeatMonitor>,
+    pub check: Option<ReadinessCheck>,
+    /// The monitor of its heartbeat, if it has one.
+    pub heartbeat: Option<HeartbeatMonitor>,
     /// That what it leaves behind may not be found, if that is so.
-    pub(crate) unmarked: Option<String>,
+    pub unmarked: Option<String>,
     /// Remarks for the log.
-    pub(crate) remarks: Vec<String>,
+    pub remarks: Vec<String>,
     /// The guards of the machine that it has, too. It may close them by mistake.
-    pub(crate) machine_guards: Vec<MachineGuard>,
+    pub machine_guards: Vec<MachineGuard>,
 }
 
 /// A message from a wrapper.
 #[derive(Debug)]
-pub(crate) enum WrapperReport {
+pub enum WrapperReport {
     /// The component runs.
     Started(Identity),
     /// Something for people.
@@ -54,11 +53,21 @@ pub(crate) enum WrapperReport {
 
 /// Why a component was not started.
 #[derive(Debug)]
-pub(crate) enum NoStart {
+pub enum NoStart {
     /// This process of this machine holds its lock.
-    Held { pid: u32, why: String },
+    Held {
+        /// The holder.
+        pid: u32,
+        /// A clause for messages.
+        why: String,
+    },
     /// Another process listens at its port.
-    PortTaken { pid: Option<u32>, why: String },
+    PortTaken {
+        /// The process, if it can be seen.
+        pid: Option<u32>,
+        /// A clause for messages.
+        why: String,
+    },
     /// Something else.
     Other(NotStarted),
 }
@@ -69,16 +78,21 @@ impl From<NotStarted> for NoStart {
     }
 }
 
-pub(crate) struct Starter<'a> {
-    pub(crate) locks: &'a LockDir,
+/// Starts components under their locks.
+pub struct Starter<'a> {
+    /// Where the locks are taken.
+    pub locks: &'a LockDir,
     /// Whether the scripts lock by themselves with the old module.
-    pub(crate) scripts_lock: bool,
+    pub scripts_lock: bool,
 }
 
 impl Starter<'_> {
     /// Starts a component, under the guards that were kept for it, if there are any. `hear` gets what
     /// a wrapper says, on another thread.
-    pub(crate) fn start(
+    ///
+    /// # Errors
+    /// A [`NoStart`]; nothing runs then.
+    pub fn start(
         &self,
         component: &Component,
         kept: Option<LockForChild>,

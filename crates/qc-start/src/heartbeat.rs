@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use qc_fleet::Component;
 use qc_supervise::HeartbeatSource;
 
-use crate::daemon::readiness::{Stamp, is_full};
+use crate::readiness::{Stamp, is_full};
 
 /// Looks for signs of life.
 #[derive(Debug)]
-pub(crate) struct HeartbeatMonitor {
+pub struct HeartbeatMonitor {
     path: PathBuf,
     last: Option<Stamp>,
     /// Whether it is the component's log.
@@ -18,7 +18,7 @@ pub(crate) struct HeartbeatMonitor {
 
 impl HeartbeatMonitor {
     /// Begins to look, if `component` gives signs of life.
-    pub(crate) fn new(component: &Component, log: Option<&Path>) -> Option<Self> {
+    pub fn new(component: &Component, log: Option<&Path>) -> Option<Self> {
         let (path, is_log) = match &component.settings.heartbeat.as_ref()?.source {
             HeartbeatSource::File(path) => (component.cwd.join(path), false),
             HeartbeatSource::Output => (log?.into(), true),
@@ -29,7 +29,7 @@ impl HeartbeatMonitor {
 
     /// Whether there was one since the last look, or none can be seen. A log whose front is cut off
     /// changes, too: it has grown just before.
-    pub(crate) fn has_beaten(&mut self) -> bool {
+    pub fn has_beaten(&mut self) -> bool {
         let now = Stamp::of(&self.path);
         let changed = now != self.last;
         self.last = now;

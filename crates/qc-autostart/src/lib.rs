@@ -3,10 +3,12 @@
 //! What is set up is plain text that can be read before: `--print` shows the file and the commands,
 //! and nothing else is ever written or run.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod plan;
 mod task;
 mod unit;
 
-pub(crate) use cli::{AutostartArgs, autostart};
+pub use cli::{AutostartArgs, autostart};
 pub use plan::{Facts, Plan, Unsuitable, plan};

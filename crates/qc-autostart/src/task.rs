@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use crate::commands::autostart::plan::{Facts, Unsuitable, one_line};
+use crate::plan::{Facts, Unsuitable, one_line};
 
 const KIND: &str = "task";
 
@@ -131,7 +131,7 @@ mod tests {
     use qc_process::AtLogOn;
 
     use super::*;
-    use crate::commands::autostart::plan::tests::facts;
+    use crate::plan::tests::facts;
 
     #[test]
     fn a_parser_reads_back_what_was_meant() {

@@ -6,8 +6,8 @@ use std::time::Instant;
 use qc_lock_core::{Request, Resource};
 use qc_process::Ended;
 
-use crate::commands::drill::outcome::{Outcome, failed};
-use crate::commands::drill::sandbox::{ON_WINDOWS, Sandbox, free, lock_name, locks_in, refused};
+use crate::outcome::{Outcome, failed};
+use crate::sandbox::{ON_WINDOWS, Sandbox, free, lock_name, locks_in, refused};
 
 /// A record can be replaced while another process reads it.
 pub(crate) fn replaced_while_read(sandbox: &Sandbox) -> Outcome {

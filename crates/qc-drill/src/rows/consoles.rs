@@ -2,9 +2,9 @@
 
 use qc_process::{Ask, Ended, Process, ask_all};
 
-use crate::commands::drill::child::A_WHILE;
-use crate::commands::drill::outcome::{Outcome, failed, skipped};
-use crate::commands::drill::sandbox::{ON_WINDOWS, Sandbox};
+use crate::child::A_WHILE;
+use crate::outcome::{Outcome, failed, skipped};
+use crate::sandbox::{ON_WINDOWS, Sandbox};
 
 /// A program that handles Ctrl-Break cleans up and ends.
 pub(crate) fn ctrl_break(sandbox: &Sandbox) -> Outcome {

@@ -5,7 +5,7 @@ use std::thread;
 
 use qc_process::{Identity, here};
 
-use super::WrapperReport;
+use crate::starter::WrapperReport;
 
 /// A thread that reads a line or two needs no large stack.
 const READER_STACK: usize = 64 * 1024;

@@ -39,9 +39,12 @@ impl Stamp {
     }
 }
 
-/// Looks for one sign.
+/// Polls the sign by which a component shows that it is ready.
 #[derive(Debug)]
-pub(crate) enum ReadinessCheck {
+pub struct ReadinessCheck(Sign);
+
+#[derive(Debug)]
+enum Sign {
     Port(u16),
     /// A file, and how it was before the component was started.
     File(PathBuf, Option<Stamp>),
@@ -58,38 +61,38 @@ impl ReadinessCheck {
     ///
     /// # Errors
     /// A sentence saying what is wrong with the probe.
-    pub(crate) fn new(
+    pub fn new(
         component: &Component,
         logs: &LogFolder,
         log: Option<&Path>,
     ) -> Result<Option<Self>, String> {
-        Ok(Some(match &component.settings.ready.probe {
+        Ok(Some(Self(match &component.settings.ready.probe {
             Probe::Started | Probe::Delay(_) => return Ok(None),
-            Probe::Port(port) => Self::Port(*port),
+            Probe::Port(port) => Sign::Port(*port),
             Probe::File(path) => {
                 let path = component.cwd.join(path);
                 let before = Stamp::of(&path);
-                Self::File(path, before)
+                Sign::File(path, before)
             }
-            Probe::Lock => Self::Lock,
+            Probe::Lock => Sign::Lock,
             Probe::Log(pattern) => {
                 let pattern =
                     Regex::new(pattern).map_err(|error| format!("its pattern {error}"))?;
                 let name = log.and_then(|log| LogName::parse(log.file_name()?.to_str()?));
-                name.map_or(Self::Blind, |name| {
-                    Self::Log(LogCheck::new(pattern, logs.clone(), name))
+                name.map_or(Sign::Blind, |name| {
+                    Sign::Log(LogCheck::new(pattern, logs.clone(), name))
                 })
             }
-        }))
+        })))
     }
 
     /// Whether the sign is there.
-    pub(crate) fn is_ready(&mut self, component: &Component, locks: &LockDir) -> bool {
-        match self {
-            Self::Port(port) => accepts(*port),
-            Self::File(path, before) => Stamp::of(path).is_some_and(|now| Some(now) != *before),
+    pub fn is_ready(&mut self, component: &Component, locks: &LockDir) -> bool {
+        match &mut self.0 {
+            Sign::Port(port) => accepts(*port),
+            Sign::File(path, before) => Stamp::of(path).is_some_and(|now| Some(now) != *before),
             // The launcher takes the lock for it; its own it is once it has claimed it.
-            Self::Lock => {
+            Sign::Lock => {
                 let record = locks.record(&component.name);
                 record.is_some_and(|record| record.token.is_none())
                     || locks.status(&component.name).is_ok_and(|lock| {
@@ -98,8 +101,8 @@ impl ReadinessCheck {
             }
             // A log that can't be read now may be readable later. Where nothing can be written,
             // no sign of life fits in it, and the component must not be stopped for that.
-            Self::Log(check) => check.read().unwrap_or(false) || is_full(check.folder.path()),
-            Self::Blind => true,
+            Sign::Log(check) => check.read().unwrap_or(false) || is_full(check.folder.path()),
+            Sign::Blind => true,
         }
     }
 }
@@ -119,7 +122,7 @@ pub(crate) fn is_full(folder: &Path) -> bool {
 
 /// Reads a log from where it ended, and looks for a line; also when its front is cut off meanwhile.
 #[derive(Debug)]
-pub(crate) struct LogCheck {
+struct LogCheck {
     pattern: Regex,
     folder: LogFolder,
     name: LogName,

@@ -2,6 +2,8 @@
 //!
 //! Whoever supervises notes what happens in [`Metrics`]; a [`Server`] on a thread of its own shows it.
 
+#![forbid(unsafe_code)]
+
 mod server;
 
 use std::collections::HashMap;

@@ -11,11 +11,11 @@ use clap::{Args, ValueEnum};
 use qc_cli::{Exit, Failure, LocationArgs, shown};
 use qc_fleet::Fleet;
 
-use crate::commands::autostart::plan::{Facts, Plan, Unsuitable, plan};
+use crate::plan::{Facts, Plan, Unsuitable, plan};
 
 /// The command line of `autostart`.
 #[derive(Debug, Args)]
-pub(crate) struct AutostartArgs {
+pub struct AutostartArgs {
     /// The action
     action: Action,
     /// Show the file that would be written and the commands that would be run, and do nothing
@@ -40,7 +40,7 @@ enum Action {
 ///
 /// # Errors
 /// If the file can't be written, or the system's tool fails; says what to do by hand.
-pub(crate) fn autostart(
+pub fn autostart(
     args: &AutostartArgs,
     location: &LocationArgs,
     fleet: &Fleet,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use qc_process::AtLogOn;
 use sha2::{Digest, Sha256};
 
-use crate::commands::autostart::{task, unit};
+use crate::{task, unit};
 
 /// The facts that the plan needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub(super) fn one_line<'a>(
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::commands::autostart) fn facts(system: AtLogOn) -> Facts {
+    pub(crate) fn facts(system: AtLogOn) -> Facts {
         let (root, program) = match system {
             AtLogOn::TaskScheduler => (r"C:\Trading & Co\Flotte é", r"C:\qc tools\qc-launch.exe"),
             AtLogOn::Systemd => ("/home/trader/my fleet $1 100%", "/opt/qc tools/qc-launch"),

@@ -1,6 +1,8 @@
 //! `qc-launch drill`: what `docs/WINDOWS.md` says of this system, tried out with this program's own
 //! children in a folder that goes away.
 
+#![forbid(unsafe_code)]
+
 mod child;
 mod outcome;
 mod role;
@@ -20,13 +22,14 @@ use outcome::{Miss, Outcome};
 use rows::{Check, ROWS};
 use sandbox::Sandbox;
 
-pub(crate) use role::{ChildArgs, run_child};
+pub use role::{ChildArgs, run_child};
 
 /// The longest that a row may take. Each of its waits is shorter; this is for what is never to happen.
 const LONGEST: Duration = Duration::from_secs(90);
 
+/// The command line of `qc-launch drill`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct DrillArgs {
+pub struct DrillArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -55,7 +58,11 @@ struct Row {
     seconds: f64,
 }
 
-pub(crate) fn run(args: &DrillArgs, output: &mut dyn Write) -> Result<Exit, Failure> {
+/// Tries every row, and reports what was seen.
+///
+/// # Errors
+/// If the temporary folder cannot be used.
+pub fn run(args: &DrillArgs, output: &mut dyn Write) -> Result<Exit, Failure> {
     let sandbox = Arc::new(Sandbox::new()?);
     let rows: Vec<Row> = ROWS.iter().map(|(what, check)| tried(what, *check, &sandbox)).collect();
     let interrupted = sandbox.is_interrupted();

@@ -4,10 +4,10 @@ use std::fs;
 
 use qc_process::{Ended, Liveness, Process, StopError, listener, liveness};
 
-use crate::commands::drill::child::run;
-use crate::commands::drill::outcome::{Outcome, failed};
-use crate::commands::drill::sandbox::Sandbox;
-use crate::daemon::announcement::{MISSING, SETTLED};
+use crate::child::run;
+use crate::outcome::{Outcome, failed};
+use crate::sandbox::Sandbox;
+use qc_control::{MISSING, SETTLED};
 
 /// The listener at a port is named.
 pub(crate) fn port(sandbox: &Sandbox) -> Outcome {

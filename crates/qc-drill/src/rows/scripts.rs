@@ -3,14 +3,14 @@
 use std::fs;
 use std::io;
 
-use crate::commands::drill::child::run;
-use crate::commands::drill::outcome::{Outcome, failed, skipped};
-use crate::commands::drill::sandbox::Sandbox;
+use crate::child::run;
+use crate::outcome::{Outcome, failed, skipped};
+use crate::sandbox::Sandbox;
 
 /// The scripts as they were when this program was built.
 const SCRIPTS: [(&str, &str); 2] = [
-    ("check_processes.ps1", include_str!("../../../../../../scripts/check_processes.ps1")),
-    ("install.ps1", include_str!("../../../../../../scripts/install.ps1")),
+    ("check_processes.ps1", include_str!("../../../../scripts/check_processes.ps1")),
+    ("install.ps1", include_str!("../../../../scripts/install.ps1")),
 ];
 
 /// Says what is wrong with each script in the current folder, and then by which version.

@@ -20,8 +20,9 @@ const LIFETIME: Duration = Duration::from_secs(60);
 
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The command line of a child of the drill.
 #[derive(Debug, clap::Args)]
-pub(crate) struct ChildArgs {
+pub struct ChildArgs {
     /// Stay as long as FILE is there
     #[arg(long = "while", value_name = "FILE")]
     stay: PathBuf,
@@ -48,7 +49,7 @@ enum Role {
 }
 
 /// Plays a part to its end.
-pub(crate) fn run_child(args: &ChildArgs, output: &mut dyn Write) -> Result<Exit, Failure> {
+pub fn run_child(args: &ChildArgs, output: &mut dyn Write) -> Result<Exit, Failure> {
     let stay = || stay_for(&args.stay);
     match &args.role {
         Role::Sleep => {

@@ -1,0 +1,12 @@
+//! Starting one component under its lock, and the signs by which it shows that it is ready and alive.
+
+#![forbid(unsafe_code)]
+
+mod heartbeat;
+mod listen;
+mod readiness;
+mod starter;
+
+pub use heartbeat::HeartbeatMonitor;
+pub use readiness::ReadinessCheck;
+pub use starter::{Begun, NoStart, Starter, WrapperReport};
