@@ -165,7 +165,7 @@ impl Metrics {
         self.restarts.get_or_create(&of(component)).inc();
     }
 
-    /// Notes that a component ended with this code, see [`qc_process::Ended::code`].
+    /// Notes that a component ended with this code; 128 + signal where a signal ended it.
     pub fn exited(&self, component: &str, code: i32) {
         self.exits.get_or_create(&Exit { component: component.into(), code }).inc();
     }

@@ -1,16 +1,20 @@
 //! Performing what the supervisor decides, and reporting to it what happened: one loop on one thread, which
 //! sleeps until a process ends, a client asks for something, or something is due.
 
+mod actions;
 mod announcing;
 mod beside;
 mod cleanup;
 mod clients;
 mod ending;
 mod history;
+mod kept_open;
+mod last_look;
 mod left_over;
 mod listener;
 mod live;
 mod needed;
+mod news;
 mod post;
 mod program;
 mod record;
@@ -19,9 +23,11 @@ mod reload;
 mod requests;
 mod roster;
 mod settling;
+mod started;
 mod starting;
 mod status;
 mod stopping;
+mod sweeping;
 mod tokens;
 mod unmanaged;
 
@@ -35,20 +41,20 @@ use std::time::{Duration, Instant};
 use qc_cli::Location;
 use qc_fleet::{Component, Fleet};
 use qc_lock_core::{Entry, LockDir};
-use qc_process::{Ask, Watcher, watch_session};
-use qc_supervise::{Action, Event, Id, Supervisor};
+use qc_process::{Watcher, watch_session};
+use qc_supervise::{Event, Id, Supervisor};
 
 use crate::daemon::adopt::Adopted;
 use crate::daemon::interrupts::Interrupts;
 use crate::daemon::look::Look;
 use crate::daemon::report::Report;
 use crate::daemon::up::Options;
-use qc_start::HeartbeatMonitor;
 pub(crate) use unmanaged::outcome_text;
 
-use beside::{Blockers, LastLook};
+use beside::Blockers;
 use cleanup::Cleanup;
 use clients::Clients;
+use last_look::LastLook;
 use left_over::LeftOvers;
 use live::{Live, Running};
 use post::{Message, Post};
@@ -57,15 +63,6 @@ use tokens::MemberTokens;
 
 /// How much of the history may be left to write while other things are to be done.
 const MOST_UNWRITTEN: usize = 1000;
-
-/// How many components are started before it is written down that they run.
-const STARTED_TOGETHER: usize = 256;
-
-/// Open files beside those of the components: logs, locks, clients.
-const SPARE_FILES: u64 = 128;
-
-/// Open files for each name, account and terminal of a component: its process, or the guards of the machine.
-const FILES_OF_EACH: u64 = 4;
 
 /// The input of the event loop: the components and their settings.
 pub(crate) struct Run<'a> {
@@ -191,45 +188,6 @@ impl<'a> Runtime<'a> {
         Ok(runtime)
     }
 
-    /// Each process that is watched is an open file where that is how the system does it.
-    fn make_room(&mut self) {
-        let needed = {
-            let resources = self.roster.iter().map(|(_, one)| one.request().resources().len());
-            resources.sum::<usize>() as u64 * FILES_OF_EACH + SPARE_FILES
-        };
-        let allowed = qc_process::allow_open_files(needed);
-        if allowed < needed {
-            let text = format!(
-                "only {allowed} files may be open and {needed} are needed; raise the limit (`ulimit -n`)"
-            );
-            self.report.warn("launcher", &text);
-        }
-    }
-
-    /// Starts everything but those whose starts are forbidden: they were stopped by one of the fleet, and
-    /// wait until the user starts them.
-    fn start_free(&mut self) {
-        let latched = self.latched();
-        if latched.is_empty() {
-            self.events.push_back(Event::StartAll);
-            return;
-        }
-        let all = self.roster.iter().map(|(id, _)| id);
-        self.events.extend(all.filter(|id| !latched.contains(id)).map(Event::Start));
-    }
-
-    /// Returns those whose starts are forbidden, while not every start is.
-    fn latched(&self) -> Vec<Id> {
-        let latches = self.locks.scoped_latches();
-        if latches.is_empty() {
-            return Vec::new();
-        }
-        let is_latched =
-            |request: &qc_lock_core::Request| latches.iter().any(|it| it.is_of(request));
-        let latched = self.roster.iter().filter(|(_, one)| is_latched(&one.request()));
-        latched.map(|(id, _)| id).collect()
-    }
-
     fn post(&self) -> Post {
         self.post.clone()
     }
@@ -323,53 +281,5 @@ impl<'a> Runtime<'a> {
 
     fn running_mut(&mut self, id: Id) -> Option<&mut Running> {
         self.live_mut(id)?.running.as_mut()
-    }
-
-    fn handle(&mut self, event: Event) {
-        let mut asked = (Vec::new(), Vec::new());
-        for action in self.supervisor.handle(event, self.began.elapsed()) {
-            match action {
-                Action::Spawn { id, generation } => self.todo.starts.push((id, generation)),
-                Action::Ask { id, firmly: false } => asked.0.push(id),
-                Action::Ask { id, firmly: true } => asked.1.push(id),
-                Action::Kill(id) => self.kill(id),
-                Action::Look { id, generation } => {
-                    let heartbeat =
-                        self.running_mut(id).and_then(|running| running.heartbeat.as_deref_mut());
-                    // A heartbeat that can't be checked must not count as a hang.
-                    let beats = heartbeat.is_none_or(HeartbeatMonitor::has_beaten);
-                    self.events.push_back(if beats {
-                        Event::Heartbeat { id, generation }
-                    } else {
-                        Event::Silent { id, generation }
-                    });
-                }
-                Action::Say(id, note) => self.record(id, &note),
-                Action::Forget(id) => {
-                    let name = self.roster.name(id);
-                    self.report.metrics().forget(&name);
-                    self.left_overs.removed(id, &name);
-                    self.roster.forget(id);
-                }
-            }
-        }
-        self.ask(&asked.0, Ask::Gently);
-        self.ask(&asked.1, Ask::Firmly);
-    }
-
-    /// Makes the starts that the machine has asked for, all after one look at what runs. Returns
-    /// whether there were any.
-    fn make_starts(&mut self) -> bool {
-        let generations = mem::take(&mut self.todo.starts);
-        if generations.is_empty() {
-            return false;
-        }
-        self.was_busy |= generations.len() >= STARTED_TOGETHER;
-        let free = self.unobstructed(&generations);
-        let free = self.without_left_over(free);
-        for generations in free.chunks(STARTED_TOGETHER) {
-            self.start_all(generations);
-        }
-        true
     }
 }

@@ -91,6 +91,6 @@ impl Runtime<'_> {
 }
 
 /// Returns a refusal of a request.
-pub(super) fn refusal(message: &str, hint: &str, is_usage: bool) -> Refusal {
+pub(super) fn refusal(message: impl Into<String>, hint: &str, is_usage: bool) -> Refusal {
     Refusal { message: message.into(), hint: hint.into(), is_usage, is_busy: false }
 }

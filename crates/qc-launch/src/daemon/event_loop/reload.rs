@@ -36,8 +36,11 @@ impl Runtime<'_> {
         })?;
         let Selected { components, warnings: mut text, look } = selected;
         if let Some(leaving) = self.roster.leaving_among(&components) {
-            let message = format!("nothing was changed: {} is still being stopped", leaving.name);
-            return Err(refusal(&message, "wait until it has ended, and reload again", false));
+            return Err(refusal(
+                format!("nothing was changed: {} is still being stopped", leaving.name),
+                "wait until it has ended, and reload again",
+                false,
+            ));
         }
         let mut changes = self.roster.change(components, &fleet.timing);
         for name in &changes.added {

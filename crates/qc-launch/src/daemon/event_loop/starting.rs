@@ -1,8 +1,6 @@
 //! Starting components, taking over those that run, and looking whether they are ready.
 
-use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use qc_fleet::Component;
 use qc_lock_core::LockForChild;
@@ -14,17 +12,19 @@ use super::Runtime;
 use super::live::Running;
 use super::post::Message;
 use super::tokens::token;
-use crate::daemon::adopt::Adopted;
-use qc_start::HeartbeatMonitor;
 use qc_start::{Begun, NoStart, Starter};
-
-/// How long after its start, and how often, a component is looked at whether it is ready: a tenth
-/// of the time that it has taken so far, within these bounds.
-const SOONEST_LOOK: Duration = Duration::from_millis(20);
-const LATEST_LOOK: Duration = Duration::from_millis(250);
 
 /// How many are started one after the other before another processor is worth it.
 const STARTED_AT_ONCE: usize = 4;
+
+/// How many components are started before it is written down that they run.
+const STARTED_TOGETHER: usize = 256;
+
+/// Open files beside those of the components: logs, locks, clients.
+const SPARE_FILES: u64 = 128;
+
+/// Open files for each name, account and terminal of a component: its process, or the guards of the machine.
+const FILES_OF_EACH: u64 = 4;
 
 /// One start, made on any processor.
 struct Job<'a> {
@@ -36,6 +36,61 @@ struct Job<'a> {
 }
 
 impl Runtime<'_> {
+    /// Each process that is watched is an open file where that is how the system does it.
+    pub(super) fn make_room(&mut self) {
+        let needed = {
+            let resources = self.roster.iter().map(|(_, one)| one.request().resources().len());
+            resources.sum::<usize>() as u64 * FILES_OF_EACH + SPARE_FILES
+        };
+        let allowed = qc_process::allow_open_files(needed);
+        if allowed < needed {
+            let text = format!(
+                "only {allowed} files may be open and {needed} are needed; raise the limit (`ulimit -n`)"
+            );
+            self.report.warn("launcher", &text);
+        }
+    }
+
+    /// Starts everything but those whose starts are forbidden: they were stopped by one of the fleet, and
+    /// wait until the user starts them.
+    pub(super) fn start_free(&mut self) {
+        let latched = self.latched();
+        if latched.is_empty() {
+            self.events.push_back(Event::StartAll);
+            return;
+        }
+        let all = self.roster.iter().map(|(id, _)| id);
+        self.events.extend(all.filter(|id| !latched.contains(id)).map(Event::Start));
+    }
+
+    /// Returns those whose starts are forbidden, while not every start is.
+    pub(super) fn latched(&self) -> Vec<Id> {
+        let latches = self.locks.scoped_latches();
+        if latches.is_empty() {
+            return Vec::new();
+        }
+        let is_latched =
+            |request: &qc_lock_core::Request| latches.iter().any(|it| it.is_of(request));
+        let latched = self.roster.iter().filter(|(_, one)| is_latched(&one.request()));
+        latched.map(|(id, _)| id).collect()
+    }
+
+    /// Makes the starts that the machine has asked for, all after one look at what runs. Returns
+    /// whether there were any.
+    pub(super) fn make_starts(&mut self) -> bool {
+        let generations = std::mem::take(&mut self.todo.starts);
+        if generations.is_empty() {
+            return false;
+        }
+        self.was_busy |= generations.len() >= STARTED_TOGETHER;
+        let free = self.unobstructed(&generations);
+        let free = self.without_left_over(free);
+        for generations in free.chunks(STARTED_TOGETHER) {
+            self.start_all(generations);
+        }
+        true
+    }
+
     /// Starts all of them, on all processors.
     pub(super) fn start_all(&mut self, generations: &[(Id, u32)]) {
         // Each lock that is taken writes its own line, which comes after those.
@@ -135,77 +190,5 @@ impl Runtime<'_> {
         if !is_wrapped {
             self.note_start(id, generation, held_since);
         }
-    }
-
-    /// A component's process runs, and holds its lock since then, if that is known.
-    pub(super) fn note_start(&mut self, id: Id, generation: u32, held_since: Option<SystemTime>) {
-        let now = self.now();
-        let Some(live) = self.live_mut(id) else { return };
-        let Some(running) = &mut live.running else { return };
-        running.began = now;
-        let (pid, has_check) = (running.pid(), running.check.is_some());
-        running.next_look = has_check.then_some(now + SOONEST_LOOK);
-        live.has_run = true;
-        live.left_over_rounds = 0;
-        live.lock_open_since = None;
-        if has_check {
-            self.todo.checks.push(id);
-        }
-        self.record_start(id, pid, held_since);
-        self.events.push_back(Event::Started { id, generation });
-    }
-
-    /// Takes over a process that an earlier launcher has left.
-    pub(super) fn adopt(&mut self, adopted: Adopted) -> io::Result<()> {
-        let Some(id) = self.roster.id(&adopted.name) else { return Ok(()) };
-        // The generation that the supervisor gives to what it adopts.
-        let generation = 1;
-        self.watcher.watch(&adopted.process, token(id, generation))?;
-        let log = self.report.folder().latest(&adopted.name);
-        let component = self.roster.get(id);
-        let heartbeat =
-            component.and_then(|component| HeartbeatMonitor::new(component, log.as_deref()));
-        let identity = adopted.process.identity().clone();
-        let request = component.map(Component::request);
-        let machine_guards = request.map(|request| self.locks.cover(&request, &identity));
-        self.record_adopted(id, identity.pid, log.as_deref());
-        let running = Running {
-            process: Some(Box::new(adopted.process)),
-            identity: Some(identity),
-            log,
-            heartbeat: heartbeat.map(Box::new),
-            _machine_guards: machine_guards.unwrap_or_default(),
-            is_adopted_wrapper: adopted.is_wrapper,
-            ..Running::new(generation, self.now())
-        };
-        self.roster.put(id, Some(running));
-        if let Some(live) = self.live_mut(id) {
-            live.has_run = true;
-        }
-        self.events.push_back(Event::Adopted(id));
-        Ok(())
-    }
-
-    /// Looks at those that are starting whether they are ready.
-    pub(super) fn look(&mut self) {
-        let now = self.now();
-        let (locks, roster, events) = (self.locks, &mut self.roster, &mut self.events);
-        self.todo.checks.retain(|&id| {
-            let Some(entry) = roster.entry_mut(id) else { return false };
-            let Some(one) = &mut entry.live.running else { return false };
-            let Some(check) = &mut one.check else { return false };
-            if one.next_look.is_some_and(|next| now < next) {
-                return true;
-            }
-            if check.is_ready(&entry.component, locks) {
-                events.push_back(Event::Ready { id, generation: one.generation });
-                one.check = None;
-                one.next_look = None;
-                return false;
-            }
-            let pause = ((now - one.began) / 10).clamp(SOONEST_LOOK, LATEST_LOOK);
-            one.next_look = Some(now + pause);
-            true
-        });
     }
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use qc_fleet::{Instance, Outcome, Place, Progress, StopPlan, Stopped, perform};
+use qc_fleet::{Instance, Outcome, Place, StopPlan, Stopped};
 use qc_logs::{Level, Line};
 use qc_supervise::seconds;
 
@@ -13,27 +13,7 @@ use super::Runtime;
 /// The description of a stray.
 pub(super) const NOT_OURS: &str = "not started here";
 
-/// How often what is left over at the end is stopped.
-const SWEEPS: u32 = 3;
-
 impl Runtime<'_> {
-    /// Stops what else runs of the components; returns whether nothing is left.
-    pub(super) fn sweep(&mut self) -> io::Result<bool> {
-        for _ in 0..SWEEPS {
-            let plan = self.plan(|_| true)?;
-            if plan.is_empty() {
-                return Ok(true);
-            }
-            perform(&plan, &mut |progress| {
-                if let Progress::Done(stopped) = progress {
-                    self.log_unmanaged(stopped, NOT_OURS);
-                    self.write();
-                }
-            })?;
-        }
-        Ok(false)
-    }
-
     /// Plans to stop what runs of the components, is wanted, and is not supervised here.
     pub(super) fn plan(&self, is_wanted: impl Fn(&Instance) -> bool) -> io::Result<StopPlan> {
         let view_of_processes = self.view_of_processes()?;
