@@ -149,7 +149,7 @@ impl Runtime<'_> {
                 let known: Vec<&str> =
                     self.roster.iter().map(|(_, component)| component.name.as_str()).collect();
                 let hint = format!("the components are {}", known.join(", "));
-                refusal(&format!("there is no component `{name}`"), &hint, true)
+                refusal(format!("there is no component `{name}`"), &hint, true)
             })
         };
         names.iter().map(id).collect()
