@@ -4,9 +4,11 @@
 
 mod heartbeat;
 mod listen;
+mod no_start;
 mod readiness;
 mod starter;
 
 pub use heartbeat::HeartbeatMonitor;
+pub use no_start::NoStart;
 pub use readiness::ReadinessCheck;
-pub use starter::{Begun, NoStart, Starter, WrapperReport};
+pub use starter::{Begun, Starter, WrapperReport};

@@ -1,5 +1,6 @@
 //! `qc-launch start`, `restart`, `reload`, and what they share with `stop`: asking the one that runs.
 
+mod copies;
 pub(crate) mod status;
 pub(crate) mod stop;
 

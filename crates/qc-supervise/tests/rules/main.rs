@@ -2,11 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+mod silence;
+mod survivors;
+
 use std::time::Duration;
 
 use qc_supervise::{
-    Action, Cause, Event, Exit, Heartbeat, HeartbeatSource, Id, NotStarted, Reason, Settings, Spec,
-    State, Supervisor, SupervisorEvent, WhenUnguarded,
+    Action, Cause, Event, Exit, Id, NotStarted, Reason, Settings, Spec, State, Supervisor,
+    SupervisorEvent, WhenUnguarded,
 };
 
 const WATCHDOG: Id = Id(0);
@@ -128,7 +131,6 @@ fn a_brain_that_may_trade_on_does_so_when_its_watchdog_is_given_up() {
     assert_eq!(supervisor.view(BRAIN).unwrap().state, State::Running);
 }
 
-/// A supervisor with one component that is to give a sign of life every 60 s.
 #[test]
 fn what_was_given_up_and_is_asked_to_stop_is_stopped() {
     let mut supervisor = pair(|settings| {
@@ -152,50 +154,6 @@ fn what_was_given_up_and_is_asked_to_stop_is_stopped() {
         .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(1) }, seconds(1));
     supervisor.handle(Event::StopAll { limit: None }, seconds(2));
     assert!(matches!(supervisor.view(WATCHDOG).unwrap().state, State::GaveUp(_)));
-}
-
-fn beating() -> (Supervisor, Duration) {
-    let heartbeat = Some(Heartbeat { source: HeartbeatSource::Output, within: seconds(60) });
-    let settings = Settings { heartbeat, ..Settings::default() };
-    let mut supervisor = Supervisor::new(vec![Spec::new(settings)], 1);
-    supervisor.handle(Event::StartAll, Duration::ZERO);
-    run(&mut supervisor, Id(0), 1, Duration::ZERO);
-    supervisor.handle(Event::Tick, seconds(1));
-    (supervisor, Duration::ZERO)
-}
-
-/// Lets the supervisor look, and answers that there was no sign of life; returns what follows.
-fn look_in_vain(supervisor: &mut Supervisor, at: Duration) -> Vec<Action> {
-    let look = Action::Look { id: Id(0), generation: 1 };
-    assert_eq!(supervisor.handle(Event::Tick, at), [look], "{at:?}");
-    supervisor.handle(Event::Silent { id: Id(0), generation: 1 }, at)
-}
-
-#[test]
-fn a_silence_counts_as_far_as_looks_have_found_it() {
-    let (mut supervisor, _) = beating();
-    for look in 1..4 {
-        assert_eq!(look_in_vain(&mut supervisor, seconds(15 * look)), []);
-    }
-    let actions = look_in_vain(&mut supervisor, seconds(60));
-    assert_eq!(actions[0], Action::Say(Id(0), SupervisorEvent::Hung(seconds(60))));
-}
-
-#[test]
-fn a_machine_that_slept_has_seen_no_silence() {
-    let (mut supervisor, _) = beating();
-    assert_eq!(look_in_vain(&mut supervisor, seconds(15)), []);
-    // The clock has gone on for a night, and no program has.
-    let night = seconds(8 * 3600);
-    assert_eq!(look_in_vain(&mut supervisor, night), []);
-    assert_eq!(look_in_vain(&mut supervisor, night + seconds(15)), []);
-    let look = Action::Look { id: Id(0), generation: 1 };
-    assert_eq!(supervisor.handle(Event::Tick, night + seconds(30)), [look]);
-    assert_eq!(
-        supervisor.handle(Event::Heartbeat { id: Id(0), generation: 1 }, night + seconds(30)),
-        []
-    );
-    assert_eq!(supervisor.view(Id(0)).unwrap().state, State::Running);
 }
 
 #[test]
@@ -232,47 +190,6 @@ fn what_was_killed_is_told_as_killed_whatever_its_exit_code_says() {
     let exited = Event::Exited { id: Id(0), generation: 1, exit: Exit::Code(1) };
     let actions = supervisor.handle(exited, seconds(4));
     assert!(matches!(actions[0], Action::Say(_, SupervisorEvent::EndedByKill(_))), "{actions:?}");
-}
-
-/// A pair of which the brain has survived its kill, in a stop of everything.
-fn survivor() -> Supervisor {
-    let mut supervisor = pair(|settings| settings.stop_timeout = seconds(4));
-    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
-    supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
-    supervisor.handle(Event::StopAll { limit: None }, Duration::ZERO);
-    for second in [3, 4] {
-        supervisor.handle(Event::Tick, seconds(second));
-    }
-    assert!(!supervisor.is_over());
-    let actions = supervisor.handle(Event::Tick, seconds(9));
-    let expected = [(BRAIN, SupervisorEvent::Survived), (WATCHDOG, SupervisorEvent::Kept(BRAIN))];
-    assert_eq!(actions, expected.map(|(id, supervisor_event)| Action::Say(id, supervisor_event)));
-    supervisor
-}
-
-#[test]
-fn a_watchdog_is_not_stopped_while_its_brain_survives_its_kill() {
-    let mut supervisor = survivor();
-    assert!(supervisor.is_over(), "nothing more can be done");
-    for id in [WATCHDOG, BRAIN] {
-        assert_eq!(supervisor.view(id).unwrap().state, State::Stopping, "{id:?}");
-    }
-    // Asked once more, it stays as it is.
-    assert_eq!(supervisor.handle(Event::StopAll { limit: None }, seconds(10)), []);
-    assert_eq!(supervisor.handle(Event::Stop(vec![WATCHDOG]), seconds(11)), []);
-    assert!(supervisor.is_over());
-}
-
-#[test]
-fn a_watchdog_is_stopped_once_a_brain_that_survived_its_kill_has_ended() {
-    let mut supervisor = survivor();
-    let exited = Event::Exited { id: BRAIN, generation: 1, exit: Exit::Signal(9) };
-    let actions = supervisor.handle(exited, seconds(12));
-    assert_eq!(actions.last(), Some(&Action::Ask { id: WATCHDOG, firmly: false }));
-    assert!(!supervisor.is_over());
-    supervisor
-        .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(0) }, seconds(13));
-    assert!(supervisor.is_over());
 }
 
 #[test]
