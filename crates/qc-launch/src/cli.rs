@@ -1,13 +1,13 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use qc_autostart::AutostartArgs;
 use qc_cli::{ColorChoice, HoldArgs, LocationArgs};
+use qc_drill::{ChildArgs, DrillArgs};
+use qc_metrics::LocalAddress;
 
 use crate::commands::logs::LogsArgs;
 use crate::daemon::up::Options;
-use qc_autostart::AutostartArgs;
-use qc_drill::{ChildArgs, DrillArgs};
-use qc_metrics::LocalAddress;
 
 /// The examples that `--help` opens with.
 const EXAMPLES: &str = "\

@@ -42,11 +42,10 @@ use qc_cli::Location;
 use qc_fleet::{Component, Fleet};
 use qc_lock_core::{Entry, LockDir};
 use qc_process::{Watcher, watch_session};
+use qc_start::{Adopted, Look};
 use qc_supervise::{Event, Id, Supervisor};
 
-use crate::daemon::adopt::Adopted;
 use crate::daemon::interrupts::Interrupts;
-use crate::daemon::look::Look;
 use crate::daemon::report::Report;
 use crate::daemon::up::Options;
 pub(crate) use unmanaged::outcome_text;

@@ -7,8 +7,8 @@ use qc_cli::{Exit, Failure};
 use qc_fleet::check::{BusyPort, Check, Facts, Verdict, busy_ports, check};
 use qc_fleet::{Component, Fleet, Snapshot, share_terminals, with_scripts};
 use qc_lock_core::LockDir;
+use qc_start::Look;
 
-use crate::daemon::look::Look;
 use crate::daemon::up::Options;
 
 /// The input of a start.

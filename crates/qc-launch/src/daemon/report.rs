@@ -11,10 +11,10 @@ use std::time::Duration;
 use qc_cli::{Exit, Failure};
 use qc_fleet::{Fleet, LogSettings, NotifySettings};
 use qc_logs::{Journal, Level, Line, Lines, LogFolder, LogJanitor, Retention};
+use qc_metrics::{LocalAddress, Metrics, Server};
 use qc_notify::{BadAddress, Notification, Notifier};
 
 use crate::daemon::up::Options;
-use qc_metrics::{LocalAddress, Metrics, Server};
 
 /// How long the terminal may take to show the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);

@@ -9,15 +9,15 @@ use qc_fleet::check::has_old_module;
 use qc_fleet::{Component, Fleet, NotifyEvent};
 use qc_lock_core::{LockDir, LockError, LockState, Request};
 use qc_logs::Format;
+use qc_metrics::LocalAddress;
 use qc_notify::Notification;
+use qc_start::adopt;
 
-use crate::daemon::adopt::adopt;
 use crate::daemon::event_loop::{End, Run, Runtime};
 use crate::daemon::interrupts::Interrupts;
 use crate::daemon::preflight::{Selected, refuse_latched, selected};
 use crate::daemon::report::{Report, notify_refusal};
 use crate::no_launcher;
-use qc_metrics::LocalAddress;
 
 /// The step to suggest where a launcher runs.
 const RUNS_HINT: &str = "see `qc-launch status`; `qc-launch reload` applies a changed config";

@@ -1,10 +1,10 @@
 //! The actions of the supervisor, carried out.
 
 use qc_process::Ask;
+use qc_start::HeartbeatMonitor;
 use qc_supervise::{Action, Event};
 
 use super::Runtime;
-use qc_start::HeartbeatMonitor;
 
 impl Runtime<'_> {
     /// Passes an event to the supervisor, and does what follows.

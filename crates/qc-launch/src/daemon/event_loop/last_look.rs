@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use qc_fleet::{Instance, Snapshot};
 use qc_process::{Liveness, liveness, pids};
+use qc_start::Look;
 use qc_supervise::Id;
 
 use super::Runtime;
 use super::beside::MOST_LOOKS;
 use super::live::Running;
-use crate::daemon::look::Look;
 
 /// A full look is taken at most this often; in between only at processes that are new.
 const FULL_LOOK: Duration = Duration::from_secs(1);

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use qc_process::{Child, Identity, MachineGuard, Process};
+use qc_start::{HeartbeatMonitor, ReadinessCheck};
 use qc_supervise::Exit;
 
 use super::ending::Helper;
 use super::program::Member;
 use super::settling::Next;
-use qc_start::HeartbeatMonitor;
-use qc_start::ReadinessCheck;
 
 /// The live state of a component.
 #[derive(Default)]

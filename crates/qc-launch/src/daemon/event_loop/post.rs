@@ -8,11 +8,11 @@ use qc_fleet::Stopped;
 use qc_lock_core::Entry;
 use qc_logs::Level;
 use qc_process::{Interrupt, Waker, close_limit};
+use qc_start::WrapperReport;
 use qc_supervise::Id;
 
 use super::Runtime;
 use super::left_over::LeftOverEnd;
-use qc_start::WrapperReport;
 
 /// The share of each stage where the system ends this program some time after its console closes.
 const CLOSE_SHARE: u32 = 5;

@@ -4,13 +4,12 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use qc_fleet::Component;
-use qc_start::HeartbeatMonitor;
+use qc_start::{Adopted, HeartbeatMonitor};
 use qc_supervise::{Event, Id};
 
 use super::Runtime;
 use super::live::Running;
 use super::tokens::token;
-use crate::daemon::adopt::Adopted;
 
 /// How long after its start, and how often, a component is looked at whether it is ready: a tenth
 /// of the time that it has taken so far, within these bounds.

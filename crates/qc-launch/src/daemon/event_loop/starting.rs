@@ -6,13 +6,13 @@ use qc_fleet::Component;
 use qc_lock_core::LockForChild;
 use qc_logs::Level;
 use qc_process::{Process, identity_of, par_chunks};
+use qc_start::{Begun, NoStart, Starter};
 use qc_supervise::{Event, Id, NotStarted};
 
 use super::Runtime;
 use super::live::Running;
 use super::post::Message;
 use super::tokens::token;
-use qc_start::{Begun, NoStart, Starter};
 
 /// How many are started one after the other before another processor is worth it.
 const STARTED_AT_ONCE: usize = 4;

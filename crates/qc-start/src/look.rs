@@ -9,17 +9,20 @@ use qc_lock_core::LockDir;
 use qc_process::pids;
 
 /// The result of one look.
-pub(crate) struct Look {
+pub struct Look {
     at: Instant,
     /// All processes that there were before it: what is not among them was born since.
-    pub(crate) known: HashSet<u32>,
+    pub known: HashSet<u32>,
     /// The processes that run, without this program.
-    pub(crate) snapshot: Snapshot,
+    pub snapshot: Snapshot,
 }
 
 impl Look {
     /// Looks at this machine.
-    pub(crate) fn take(fleet: &Fleet, locks: &LockDir) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// If the processes or the locks cannot be listed.
+    pub fn take(fleet: &Fleet, locks: &LockDir) -> io::Result<Self> {
         let at = Instant::now();
         let known = pids()?.into_iter().collect();
         // The locks before the processes: one that is gone by then holds none.
@@ -29,7 +32,7 @@ impl Look {
     }
 
     /// How long ago it was taken.
-    pub(crate) fn age(&self) -> Duration {
+    pub fn age(&self) -> Duration {
         self.at.elapsed()
     }
 }

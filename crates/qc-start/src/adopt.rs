@@ -10,7 +10,7 @@ use qc_fleet::{Beside, Component, Fleet, Obstacle, Snapshot};
 use qc_lock_core::{LockDir, LockState};
 use qc_process::{Identity, Process};
 
-use crate::daemon::look::Look;
+use crate::look::Look;
 
 /// How long what is just starting or ending may take to be one or the other.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,11 +23,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A component that runs.
 #[derive(Debug)]
-pub(crate) struct Adopted {
-    pub(crate) name: String,
-    pub(crate) process: Process,
+pub struct Adopted {
+    /// Its name.
+    pub name: String,
+    /// The process that holds its lock.
+    pub process: Process,
     /// Whether this process is a wrapper, such as a shell, of the program that does the work.
-    pub(crate) is_wrapper: bool,
+    pub is_wrapper: bool,
 }
 
 /// A component that may be taken over, and its process.
@@ -40,7 +42,10 @@ struct Found {
 /// Finds what may be taken over in what `look` has shown; refuses, with the full list, if anything else
 /// is in the way. Looks again only while something is just starting or in the way, and returns the
 /// last look.
-pub(crate) fn adopt(
+///
+/// # Errors
+/// A refusal that lists what is in the way.
+pub fn adopt(
     fleet: &Fleet,
     components: &[Arc<Component>],
     locks: &LockDir,
