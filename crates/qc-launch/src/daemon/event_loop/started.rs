@@ -1,4 +1,4 @@
-//! Components that run: those just started, those taken over, and whether they are ready.
+//! Components that run: just started, or taken over; and whether they are ready.
 
 use std::io;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! Starting components, taking over those that run, and looking whether they are ready.
+//! Starting components: all that the supervisor asks for at once, after one look at what runs.
 
 use std::sync::{Mutex, PoisonError};
 
