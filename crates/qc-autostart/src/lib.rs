@@ -1,4 +1,5 @@
-//! Starting the fleet at log-on: through the Task Scheduler on Windows, the user's systemd on Linux.
+//! Starting the fleet at log-on: through the Task Scheduler on Windows, the user's systemd on
+//! Linux.
 //!
 //! What is set up is plain text that can be read before: `--print` shows the file and the commands,
 //! and nothing else is ever written or run.

@@ -10,8 +10,8 @@ const KIND: &str = "task";
 
 /// Returns the task.
 ///
-/// Where the defaults would hurt a fleet: a task is ended after three days and when the machine runs
-/// on battery, and has a priority below normal, which all it starts inherits.
+/// Where the defaults would hurt a fleet: a task is ended after three days and when the machine
+/// runs on battery, and has a priority below normal, which all it starts inherits.
 pub(super) fn text(facts: &Facts, name: &str) -> Result<String, Unsuitable> {
     let text = |value: &std::ffi::OsStr| one_line(value, KIND).map(escape);
     let user = text(facts.user.as_ref())?;

@@ -9,13 +9,13 @@ const KIND: &str = "unit";
 
 /// Returns the unit.
 ///
-/// Where the defaults would hurt a fleet: `KillMode=control-group` would ask brains and watchdogs to
-/// stop at once, and kill a terminal that a brain has started; with `process` only the launcher is
-/// asked, which stops the fleet in order, and a launcher that crashes leaves the fleet running for
-/// the next one to adopt. `OOMPolicy=stop` would stop the whole fleet when one brain runs out of
-/// memory. A start limit would leave the fleet without its launcher for good; but a launcher that ended
-/// by itself, since all components were given up (1), the config is wrong (2) or the fleet runs
-/// already (75), is not started again and again: only one that was killed or crashed.
+/// Where the defaults would hurt a fleet: `KillMode=control-group` would ask brains and watchdogs
+/// to stop at once, and kill a terminal that a brain has started; with `process` only the launcher
+/// is asked, which stops the fleet in order, and a launcher that crashes leaves the fleet running
+/// for the next one to adopt. `OOMPolicy=stop` would stop the whole fleet when one brain runs out
+/// of memory. A start limit would leave the fleet without its launcher for good; but a launcher
+/// that ended by itself, since all components were given up (1), the config is wrong (2) or the
+/// fleet runs already (75), is not started again and again: only one that was killed or crashed.
 pub(super) fn text(facts: &Facts) -> Result<String, Unsuitable> {
     let root = one_line(&facts.root, KIND)?;
     let mut words = vec![quote(one_line(&facts.program, KIND)?)];

@@ -24,7 +24,8 @@ use sandbox::Sandbox;
 
 pub use role::{ChildArgs, run_child};
 
-/// The longest that a row may take. Each of its waits is shorter; this is for what is never to happen.
+/// The longest that a row may take. Each of its waits is shorter; this is for what is never to
+/// happen.
 const LONGEST: Duration = Duration::from_secs(90);
 
 /// The command line of `qc-launch drill`.
@@ -85,7 +86,8 @@ pub fn run(args: &DrillArgs, output: &mut dyn Write) -> Result<Exit, Failure> {
     })
 }
 
-/// Tries one row, on a thread of its own so that nothing it waits for keeps the others from their turn.
+/// Tries one row, on a thread of its own so that nothing it waits for keeps the others from their
+/// turn.
 fn tried(what: &'static str, check: Check, sandbox: &Arc<Sandbox>) -> Row {
     let began = Instant::now();
     let outcome = if sandbox.is_interrupted() {

@@ -98,8 +98,8 @@ impl Sandbox {
         Ok(stay)
     }
 
-    /// Starts a launcher for the fleet in `root`, whose components `run_child` parts under these names
-    /// and write a file when they are asked to stop.
+    /// Starts a launcher for the fleet in `root`, whose components `run_child` parts under these
+    /// names and write a file when they are asked to stop.
     pub(crate) fn launcher(&self, root: &Path, names: &[&str]) -> Result<DrillChild, Miss> {
         let stay = self.stay()?;
         let component = |name: &&str| {

@@ -221,7 +221,8 @@ pub(crate) enum Command {
     /// Play a part in a drill; used by `qc-launch drill` itself
     #[command(hide = true)]
     DrillPart(ChildArgs),
-    /// Hold a component's lock while it runs; used by qc-launch itself where a child can't inherit it
+    /// Hold a component's lock while it runs; used by qc-launch itself where a child can't inherit
+    /// it
     #[command(hide = true)]
     Hold(HoldArgs),
 }

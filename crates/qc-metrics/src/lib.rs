@@ -1,6 +1,7 @@
 //! Figures for Prometheus, on this machine only and off by default.
 //!
-//! Whoever supervises notes what happens in [`Metrics`]; a [`Server`] on a thread of its own shows it.
+//! Whoever supervises notes what happens in [`Metrics`]; a [`Server`] on a thread of its own shows
+//! it.
 
 #![forbid(unsafe_code)]
 
@@ -152,8 +153,8 @@ impl Metrics {
         Self { up, restarts, exits, looks, start, lock_age, held, registry: Arc::new(registry) }
     }
 
-    /// Notes whether a component runs. To be called for all of them at first, so that one that never
-    /// started is seen, too.
+    /// Notes whether a component runs. To be called for all of them at first, so that one that
+    /// never started is seen, too.
     pub fn up(&self, component: &str, is_up: bool) {
         self.up.get_or_create(&of(component)).set(i64::from(is_up));
         // From the first moment on, or a first restart would not be seen as a rise.

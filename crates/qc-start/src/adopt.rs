@@ -39,9 +39,9 @@ struct Found {
     is_wrapper: bool,
 }
 
-/// Finds what may be taken over in what `look` has shown; refuses, with the full list, if anything else
-/// is in the way. Looks again only while something is just starting or in the way, and returns the
-/// last look.
+/// Finds what may be taken over in what `look` has shown; refuses, with the full list, if anything
+/// else is in the way. Looks again only while something is just starting or in the way, and returns
+/// the last look.
 ///
 /// # Errors
 /// A refusal that lists what is in the way.

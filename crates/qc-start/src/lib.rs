@@ -1,5 +1,5 @@
-//! A component becomes a process under its lock, or a process that runs is taken over; and the signs
-//! by which a component shows that it is ready and alive.
+//! A component becomes a process under its lock, or a process that runs is taken over; and the
+//! signs by which a component shows that it is ready and alive.
 
 #![forbid(unsafe_code)]
 

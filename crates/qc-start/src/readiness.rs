@@ -229,7 +229,8 @@ mod tests {
         fs::write(&path, "ready\n").unwrap();
         assert!(first.read().unwrap(), "the log was emptied");
 
-        // The line went to a segment between two looks, and what follows is longer than what was there.
+        // The line went to a segment between two looks, and what follows is longer than what was
+        // there.
         let mut second = check();
         write("ready\n");
         rotate(&folder, &name).unwrap().unwrap();

@@ -60,8 +60,8 @@ pub struct Starter<'a> {
 }
 
 impl Starter<'_> {
-    /// Starts a component, under the guards that were kept for it, if there are any. `hear` gets what
-    /// a wrapper says, on another thread.
+    /// Starts a component, under the guards that were kept for it, if there are any. `hear` gets
+    /// what a wrapper says, on another thread.
     ///
     /// # Errors
     /// A [`NoStart`]; nothing runs then.
@@ -99,13 +99,14 @@ impl Starter<'_> {
             return Ok(begun(spawn.start(|_| Ok(())).map_err(failed)?, false));
         }
         if !LOCKS_ARE_INHERITED {
-            // The wrapper takes them itself. What is in the way is known here already, and is waited for
-            // as on Unix; a wrapper that is refused can't say more than that.
+            // The wrapper takes them itself. What is in the way is known here already, and is
+            // waited for as on Unix; a wrapper that is refused can't say more than that.
             drop(match kept {
                 Some(guards) => guards,
                 None => self.guards_of(component)?,
             });
-            // A wrapper stays with the child, holds the lock, and says through the pipe what it does.
+            // A wrapper stays with the child, holds the lock, and says through the pipe what it
+            // does.
             let (reader, writer) = io::pipe().map_err(failed)?;
             let wrapper = self.wrapped(component, &written, command).map_err(failed)?;
             let spawn = self.spawn_of(wrapper, component, Output::Pipe(&writer));
@@ -221,8 +222,8 @@ fn unmarked(child: &Child, component: &Component) -> Option<String> {
     (!child.is_marked()).then(text)
 }
 
-/// How a Python writes to a log, unless the user has it otherwise. It writes to a file in blocks, and a
-/// crash loses the last of them; and in the encoding of the system's language, in which an emoji ends
-/// a bot. What no encoding knows, such as half a surrogate pair, is escaped.
+/// How a Python writes to a log, unless the user has it otherwise. It writes to a file in blocks,
+/// and a crash loses the last of them; and in the encoding of the system's language, in which an
+/// emoji ends a bot. What no encoding knows, such as half a surrogate pair, is escaped.
 const PYTHON_OUTPUT: [(&str, &str); 2] =
     [("PYTHONUNBUFFERED", "1"), ("PYTHONIOENCODING", "utf-8:backslashreplace")];

@@ -1,5 +1,5 @@
-//! Performing what the supervisor decides, and reporting to it what happened: one loop on one thread, which
-//! sleeps until a process ends, a client asks for something, or something is due.
+//! Performing what the supervisor decides, and reporting to it what happened: one loop on one
+//! thread, which sleeps until a process ends, a client asks for something, or something is due.
 
 mod actions;
 mod announcing;

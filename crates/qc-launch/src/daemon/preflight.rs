@@ -69,8 +69,8 @@ pub(crate) fn wanted(fleet: &Fleet, accounts: &[String]) -> Result<Vec<Arc<Compo
     Ok(fleet.components.iter().filter(is_wanted).cloned().collect())
 }
 
-/// Refuses a start of `components` that can't go well, whatever runs; returns what to warn of, and the
-/// look at what runs.
+/// Refuses a start of `components` that can't go well, whatever runs; returns what to warn of, and
+/// the look at what runs.
 fn before_start(
     fleet: &Fleet,
     components: &[Arc<Component>],

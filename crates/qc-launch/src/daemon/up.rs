@@ -1,4 +1,5 @@
-//! `qc-launch up`: takes the launcher's lock, adopts what runs, and supervises until all is stopped.
+//! `qc-launch up`: takes the launcher's lock, adopts what runs, and supervises until all is
+//! stopped.
 
 use std::io::Write;
 use std::sync::Arc;

@@ -12,7 +12,8 @@ use crate::world::{self, Random, World};
 /// How long a history is, until everything is stopped.
 const SPAN: Duration = Duration::from_secs(3600);
 
-/// How the supervisor is deceived, so that it does what must never happen: the referee has to see it.
+/// How the supervisor is deceived, so that it does what must never happen: the referee has to see
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lie {
     None,

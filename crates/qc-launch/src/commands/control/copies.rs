@@ -56,9 +56,9 @@ impl<'a> Copies<'a> {
         Ok(Self { fleet, scope, locks })
     }
 
-    /// Stops copies of brains, and brains whose helpers will have to be stopped after them, before the
-    /// launcher stops anything else. No watchdog may end before a brain that it protects; and a brain
-    /// that the launcher holds back because of a copy must not start when the copy ends.
+    /// Stops copies of brains, and brains whose helpers will have to be stopped after them, before
+    /// the launcher stops anything else. No watchdog may end before a brain that it protects; and a
+    /// brain that the launcher holds back because of a copy must not start when the copy ends.
     pub(super) fn stop_brains(
         &self,
         client: &mut Client,
@@ -93,8 +93,8 @@ impl<'a> Copies<'a> {
         self.stop(client, Some(Role::Brain), output)
     }
 
-    /// Stops the copies of one role or of all, and returns whose they were; fails if one survives or comes
-    /// back.
+    /// Stops the copies of one role or of all, and returns whose they were; fails if one survives
+    /// or comes back.
     pub(super) fn stop(
         &self,
         client: &mut Client,
@@ -122,8 +122,8 @@ impl<'a> Copies<'a> {
         Err(Failure::new(Exit::Failed, message, hint))
     }
 
-    /// Plans to stop the copies of one role or of all, and what their runs have left behind. Fails if
-    /// one of them is never stopped.
+    /// Plans to stop the copies of one role or of all, and what their runs have left behind. Fails
+    /// if one of them is never stopped.
     fn plan(&self, status: &Status, role: Option<Role>) -> Result<StopPlan, Failure> {
         let entries = self.locks.list()?;
         let snapshot = Snapshot::take(&self.fleet, entries.clone())?;

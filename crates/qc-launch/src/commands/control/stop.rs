@@ -106,8 +106,8 @@ fn with_brains(status: &Status, names: &[String]) -> Vec<String> {
     names.iter().cloned().chain(brains.map(|one| one.name.clone())).collect()
 }
 
-/// Fails if a watchdog of the fleet protects a brain that runs in another folder: a launcher that stops
-/// everything would stop it, too.
+/// Fails if a watchdog of the fleet protects a brain that runs in another folder: a launcher that
+/// stops everything would stop it, too.
 fn refuse_to_leave_unguarded(fleet: &Fleet, locks: &LockDir) -> Result<(), Failure> {
     let snapshot = Snapshot::take(fleet, locks.list()?)?;
     let plan = StopPlan::new(fleet, &snapshot, &Scope::default(), None);
@@ -169,8 +169,8 @@ fn stop_all(
         }
     }
     client.wait_for_end();
-    // Its own lock is the last thing that it gives back, should that have taken longer than it keeps
-    // a connection.
+    // Its own lock is the last thing that it gives back, should that have taken longer than it
+    // keeps a connection.
     while locks.list()?.iter().any(|lock| lock.state.is_live() && lock.pid == Some(asked.pid)) {
         thread::sleep(PAUSE);
     }

@@ -64,8 +64,8 @@ impl Runtime<'_> {
             if again.is_empty() {
                 return free;
             }
-            // A copy that has ended since the look may have started the next one since, as a program
-            // does that becomes a daemon.
+            // A copy that has ended since the look may have started the next one since, as a
+            // program does that becomes a daemon.
             if let Some(look) = &mut self.last_look {
                 look.forget_ended();
             }

@@ -9,8 +9,8 @@ use qc_supervise::Id;
 
 use super::Runtime;
 
-/// How long a lock may be kept open by a program that is not known to be left over: it may be about to
-/// be refused, or to become the lock's holder.
+/// How long a lock may be kept open by a program that is not known to be left over: it may be about
+/// to be refused, or to become the lock's holder.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Runtime<'_> {

@@ -20,8 +20,8 @@ const FULL_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct LastLook {
     /// The processes that this launcher does not supervise, and all that need no second look.
     pub(super) strangers: Look,
-    /// The processes beside its own of each component that is supervised here, by name: one may go on
-    /// when the component has ended.
+    /// The processes beside its own of each component that is supervised here, by name: one may go
+    /// on when the component has ended.
     helpers: HashMap<String, Vec<u32>>,
 }
 
@@ -61,7 +61,8 @@ impl Runtime<'_> {
             self.keep_look(look);
             return Ok(());
         };
-        // One that ends before it is looked at may have started another one before: see `list_sought`.
+        // One that ends before it is looked at may have started another one before: see
+        // `list_sought`.
         for _ in 0..MOST_LOOKS {
             let mut fresh: Vec<u32> = pids()?;
             fresh.retain(|pid| !own.contains(pid) && look.strangers.known.insert(*pid));

@@ -1,8 +1,8 @@
 //! Ends the programs that the last run of a component has left behind before the component is
 //! started again: they may keep its lock, or trade beside the next run.
 //!
-//! Left alone is what is never ended, such as a trading terminal. A component whose lock that keeps open
-//! is blocked until it has ended.
+//! Left alone is what is never ended, such as a trading terminal. A component whose lock that keeps
+//! open is blocked until it has ended.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -21,8 +21,8 @@ use qc_supervise::{Event, Id, NotStarted, State};
 use super::post::Message;
 use super::{Runtime, outcome_text};
 
-/// How often what a run has left behind is ended before its component is started again: a loop in it may
-/// start others meanwhile.
+/// How often what a run has left behind is ended before its component is started again: a loop in
+/// it may start others meanwhile.
 const MOST_ROUNDS: u32 = 5;
 
 /// The programs that keep components from being started.
@@ -73,8 +73,8 @@ impl LeftOvers {
 }
 
 impl Runtime<'_> {
-    /// Returns those of these starts before which nothing is to be ended. The others are made as soon as
-    /// what their last runs have left behind has ended.
+    /// Returns those of these starts before which nothing is to be ended. The others are made as
+    /// soon as what their last runs have left behind has ended.
     pub(super) fn without_left_over(&mut self, generations: Vec<(Id, u32)>) -> Vec<(Id, u32)> {
         let ids: HashSet<Id> = generations.iter().map(|(id, _)| *id).collect();
         let is_meant = |name: &str| self.roster.id(name).is_some_and(|id| ids.contains(&id));
@@ -129,15 +129,15 @@ impl Runtime<'_> {
         self.left_overs.note(&sessions);
     }
 
-    /// Returns whom no look for left-over programs may touch: this program, what it was started from,
-    /// and what it supervises.
+    /// Returns whom no look for left-over programs may touch: this program, what it was started
+    /// from, and what it supervises.
     pub(super) fn spared_of_left_over(&self) -> io::Result<Vec<Identity>> {
         let own = self.own_pids().into_iter().filter_map(|pid| identity_of(pid).ok());
         Ok(lineage()?.into_iter().chain(own).collect())
     }
 
-    /// Begins to end what a component has left behind, or blocks the component by a copy among that;
-    /// returns whether its start has to wait.
+    /// Begins to end what a component has left behind, or blocks the component by a copy among
+    /// that; returns whether its start has to wait.
     pub(super) fn end_left_over(&mut self, id: Id, generation: u32, left: Vec<LeftOver>) -> bool {
         let name = self.roster.name(id);
         let is_copy = |one: &&LeftOver| match &one.fate {

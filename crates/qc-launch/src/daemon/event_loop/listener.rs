@@ -80,8 +80,9 @@ impl Runtime<'_> {
     }
 }
 
-/// Whether the process `last`, which has ended, has started this one: each component begins a session
-/// of its own. Where there are none, the pid of the parent tells, unless another process has it now.
+/// Whether the process `last`, which has ended, has started this one: each component begins a
+/// session of its own. Where there are none, the pid of the parent tells, unless another process
+/// has it now.
 fn is_left_behind(process: &ProcessInfo, last: u32) -> bool {
     match process.session {
         Some(session) => session == last,

@@ -190,8 +190,8 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Takes a restart out; returns the settings that its process runs with, if there was one. The rest
-    /// of the change stays.
+    /// Takes a restart out; returns the settings that its process runs with, if there was one. The
+    /// rest of the change stays.
     pub(super) fn let_run(&mut self, component: Id, name: &str) -> Option<Arc<Component>> {
         let restart_of = |change: &mut Change| match change {
             Change::Replace { id, restart, .. } if *id == component => {

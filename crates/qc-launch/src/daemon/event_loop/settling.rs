@@ -1,9 +1,9 @@
 //! Whether a component has ended: when its first process has, and all that belongs to its program.
 //!
 //! What a crashed component leaves behind would keep its lock, or trade beside the next copy. So it
-//! is asked to stop, killed at the deadline, and awaited before anything else follows from the crash.
-//! Left alone is what a Python starts without its lock, and another Python with the component's own
-//! script: that is how a program starts itself again.
+//! is asked to stop, killed at the deadline, and awaited before anything else follows from the
+//! crash. Left alone is what a Python starts without its lock, and another Python with the
+//! component's own script: that is how a program starts itself again.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -131,8 +131,8 @@ impl Runtime<'_> {
         self.supervisor.view(id).is_some_and(|view| view.state == State::Stopping)
     }
 
-    /// Looks what these, whose first process has ended, have left behind; adds those that have left nothing
-    /// to `ended`.
+    /// Looks what these, whose first process has ended, have left behind; adds those that have left
+    /// nothing to `ended`.
     fn settle_left(&mut self, ids: &[Id], ended: &mut Vec<Id>) {
         if ids.is_empty() {
             return;
@@ -156,8 +156,8 @@ impl Runtime<'_> {
         }
     }
 
-    /// Whether the first process of a component is there to run another one for it, as it was seen to
-    /// do or as the name in its command tells.
+    /// Whether the first process of a component is there to run another one for it, as it was seen
+    /// to do or as the name in its command tells.
     fn is_wrapped(&self, id: Id) -> bool {
         if self.running(id).is_some_and(|running| running.is_adopted_wrapper) {
             return true;
@@ -167,8 +167,8 @@ impl Runtime<'_> {
         !name.is_some_and(|name| is_python_name(&name.to_string_lossy()))
     }
 
-    /// Asks what a program has left behind to stop. Where the supervisor has not asked, nothing else
-    /// sees to it that it ends.
+    /// Asks what a program has left behind to stop. Where the supervisor has not asked, nothing
+    /// else sees to it that it ends.
     fn end_members(&mut self, id: Id) {
         let is_asked = self.is_asked(id);
         let Some(running) = self.running(id) else { return };
@@ -253,8 +253,8 @@ impl Running {
         !ended.is_empty()
     }
 
-    /// Whether the group that its first process has begun is still there. A wrapper that was started
-    /// by hand need not have begun any.
+    /// Whether the group that its first process has begun is still there. A wrapper that was
+    /// started by hand need not have begun any.
     fn may_have_left(&self) -> bool {
         if self.is_adopted_wrapper {
             return true;

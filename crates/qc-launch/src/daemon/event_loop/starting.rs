@@ -23,7 +23,8 @@ const STARTED_TOGETHER: usize = 256;
 /// Open files beside those of the components: logs, locks, clients.
 const SPARE_FILES: u64 = 128;
 
-/// Open files for each name, account and terminal of a component: its process, or the guards of the machine.
+/// Open files for each name, account and terminal of a component: its process, or the guards of the
+/// machine.
 const FILES_OF_EACH: u64 = 4;
 
 /// One start, made on any processor.
@@ -51,8 +52,8 @@ impl Runtime<'_> {
         }
     }
 
-    /// Starts everything but those whose starts are forbidden: they were stopped by one of the fleet, and
-    /// wait until the user starts them.
+    /// Starts everything but those whose starts are forbidden: they were stopped by one of the
+    /// fleet, and wait until the user starts them.
     pub(super) fn start_free(&mut self) {
         let latched = self.latched();
         if latched.is_empty() {
@@ -75,7 +76,7 @@ impl Runtime<'_> {
         latched.map(|(id, _)| id).collect()
     }
 
-    /// Makes the starts that the machine has asked for, all after one look at what runs. Returns
+    /// Makes the starts that the supervisor has asked for, all after one look at what runs. Returns
     /// whether there were any.
     pub(super) fn make_starts(&mut self) -> bool {
         let generations = std::mem::take(&mut self.todo.starts);

@@ -12,8 +12,8 @@ use super::post::Message;
 use super::unmanaged::NOT_OURS;
 
 impl Runtime<'_> {
-    /// Stops everything, in order. Stray brains are stopped together with the brains; all else waits
-    /// until they have ended, see [`Runtime::strays_ended`].
+    /// Stops everything, in order. Stray brains are stopped together with the brains; all else
+    /// waits until they have ended, see [`Runtime::strays_ended`].
     pub(super) fn stop_all(&mut self, limit: Option<Duration>) {
         if self.is_stopping() {
             // A stop with a limit can't wait for strays, either.

@@ -1,4 +1,5 @@
-//! The sweeps: what still runs of components once they have been stopped, or removed from the config.
+//! The sweeps: what still runs of components once they have been stopped, or removed from the
+//! config.
 
 use std::collections::HashMap;
 use std::io;
@@ -65,8 +66,8 @@ impl Runtime<'_> {
         }
     }
 
-    /// Ends what all components have left behind, when everything else has been stopped; returns whether
-    /// nothing is left.
+    /// Ends what all components have left behind, when everything else has been stopped; returns
+    /// whether nothing is left.
     pub(super) fn sweep_left_over(&mut self) -> bool {
         self.end_all_left_over().unwrap_or_else(|error| {
             let text = format!("cannot end what components have left behind: {error}");

@@ -1,5 +1,5 @@
-//! The copies of components that this launcher has not started, such as a second brain that the user
-//! started by hand: the plan to stop them with the fleet, and the report.
+//! The copies of components that this launcher has not started, such as a second brain that the
+//! user started by hand: the plan to stop them with the fleet, and the report.
 
 use std::io;
 use std::time::Duration;
