@@ -20,7 +20,7 @@ pub(crate) use system::inspect::{
 };
 pub(crate) use system::suspended::{resume_hint, suspended};
 pub(crate) use system::{
-    AT_LOG_ON, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LAUNCH_COMMAND,
+    AT_LOG_ON, CallLimit, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LAUNCH_COMMAND,
     LOCKS_ARE_INHERITED, LocalPlace, MACHINE_PART, MACHINE_TEXT, MachineLegs, NOT_MARKED, NOWHERE,
     PROGRAM_ENDINGS, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, ProgramId, Relay,
     SHUTDOWN_COMMAND, SHUTDOWN_HINT, Waker, Watcher, allow_open_files, ask_all, boot_id,

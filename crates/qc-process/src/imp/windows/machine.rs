@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{mem, ptr};
 
-use widestring::{U16CStr, U16CString, u16cstr};
+use widestring::{U16CString, u16cstr};
 use windows_sys::Win32::Foundation::{
     DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED,
     ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, HANDLE,
-    LocalFree, UNICODE_STRING,
+    LocalFree,
 };
 use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
@@ -26,6 +26,7 @@ use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess};
 
+use super::objects::objects;
 use super::sys;
 
 /// The separator in an object's name, in which `\` means a folder.
@@ -253,45 +254,6 @@ struct Held;
 
 // --- Listing ---
 
-/// The attributes that `NtOpenDirectoryObject` takes.
-#[repr(C)]
-struct ObjectAttributes {
-    length: u32,
-    root: HANDLE,
-    name: *const UNICODE_STRING,
-    attributes: u32,
-    security: *const core::ffi::c_void,
-    quality: *const core::ffi::c_void,
-}
-
-/// One object of a folder.
-#[repr(C)]
-struct DirectoryInformation {
-    name: UNICODE_STRING,
-    kind: UNICODE_STRING,
-}
-
-const DIRECTORY_QUERY: u32 = 1;
-
-// Source: <https://learn.microsoft.com/windows/win32/devnotes/ntopendirectoryobject>
-#[link(name = "ntdll")]
-unsafe extern "system" {
-    fn NtOpenDirectoryObject(
-        handle: *mut HANDLE,
-        access: u32,
-        attributes: *const ObjectAttributes,
-    ) -> i32;
-    fn NtQueryDirectoryObject(
-        handle: HANDLE,
-        buffer: *mut core::ffi::c_void,
-        length: u32,
-        single: u8,
-        restart: u8,
-        context: *mut u32,
-        returned: *mut u32,
-    ) -> i32;
-}
-
 /// A guard has no file of its own here.
 pub(crate) fn machine_locked() -> Vec<String> {
     Vec::new()
@@ -315,76 +277,6 @@ pub(crate) fn has_own_namespaces() -> bool {
 /// Returns the names of all guards of ours, without what they begin with.
 pub(crate) fn machine_names() -> io::Result<Vec<String>> {
     objects(LEAD)
-}
-
-/// Returns the names in `Global\\` that begin with `lead`, without that.
-pub(super) fn objects(lead: &str) -> io::Result<Vec<String>> {
-    let folder = open_objects()?;
-    let mut names = Vec::new();
-    let mut context = 0;
-    // Aligned for what is written into it, and long enough for one name and one kind.
-    let mut buffer = vec![0_u64; 512];
-    loop {
-        let length = u32::try_from(mem::size_of_val(&buffer[..])).unwrap_or(0);
-        // SAFETY: the folder is open, the buffer has room for `length` bytes, and `context` is a live local.
-        let status = unsafe {
-            NtQueryDirectoryObject(
-                folder.as_raw_handle(),
-                buffer.as_mut_ptr().cast(),
-                length,
-                1,
-                0,
-                &mut context,
-                ptr::null_mut(),
-            )
-        };
-        if status != 0 {
-            // The end, or a name that is longer than any of ours.
-            break;
-        }
-        // SAFETY: the call has written one such entry, and the buffer is aligned for it.
-        let entry = unsafe { buffer.as_ptr().cast::<DirectoryInformation>().read() };
-        // SAFETY: its texts lie in the buffer.
-        let name = unsafe { text_of(&entry.name) };
-        names.extend(name.strip_prefix(lead).map(str::to_owned));
-    }
-    Ok(names)
-}
-
-/// # Safety
-/// `text` must point to as many units as it says.
-unsafe fn text_of(text: &UNICODE_STRING) -> String {
-    if text.Buffer.is_null() {
-        return String::new();
-    }
-    // SAFETY: the caller promises it.
-    let units = unsafe { std::slice::from_raw_parts(text.Buffer, usize::from(text.Length) / 2) };
-    String::from_utf16_lossy(units)
-}
-
-fn open_objects() -> io::Result<OwnedHandle> {
-    let path: &U16CStr = u16cstr!("\\BaseNamedObjects");
-    let bytes = u16::try_from(path.len() * 2).unwrap_or(0);
-    let name =
-        UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: path.as_ptr().cast_mut() };
-    let attributes = ObjectAttributes {
-        length: u32::try_from(mem::size_of::<ObjectAttributes>()).unwrap_or(0),
-        root: ptr::null_mut(),
-        name: &raw const name,
-        attributes: 0,
-        security: ptr::null(),
-        quality: ptr::null(),
-    };
-    let mut handle: HANDLE = ptr::null_mut();
-    // SAFETY: all that the attributes point to outlives the call, and `handle` is a live local.
-    let status = unsafe { NtOpenDirectoryObject(&mut handle, DIRECTORY_QUERY, &attributes) };
-    if status < 0 {
-        return Err(io::Error::other(format!(
-            "the system's objects can't be listed ({status:#x})"
-        )));
-    }
-    // SAFETY: the handle was just opened and nothing else owns it.
-    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
 /// Returns a folder as names of objects have it, in which `\` means a folder of objects.

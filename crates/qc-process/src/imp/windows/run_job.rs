@@ -31,7 +31,8 @@ use windows_sys::Win32::System::Threading::{
     INFINITE, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION,
 };
 
-use super::machine::{hand_to, objects};
+use super::machine::hand_to;
+use super::objects::objects;
 use super::sys;
 use crate::terminal::is_terminal;
 use crate::{Identity, here};
