@@ -42,7 +42,8 @@ pub struct View {
     pub adopted: bool,
     /// Which of its lives this is.
     pub generation: u32,
-    /// Whether its process has stayed up for [`Settings::start_seconds`](crate::Settings::start_seconds).
+    /// Whether its process has stayed up for
+    /// [`Settings::start_seconds`](crate::Settings::start_seconds).
     pub is_proven: bool,
 }
 

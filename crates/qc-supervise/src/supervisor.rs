@@ -1,5 +1,6 @@
 //! The supervisor itself: each event changes one component, and the few that stand to it.
 
+mod not_started;
 mod reloading;
 mod running;
 mod starting;

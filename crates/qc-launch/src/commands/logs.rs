@@ -29,8 +29,8 @@ pub(crate) struct LogsArgs {
     lines: usize,
 }
 
-/// Shows a log. Without a config that can be read, the folder is the one that the launcher writes to,
-/// or the usual one.
+/// Shows a log. Without a config that can be read, the folder is the one that the launcher writes
+/// to, or the usual one.
 pub(crate) fn show(
     args: &LogsArgs,
     location: &Location,

@@ -65,7 +65,8 @@ impl Runtime<'_> {
         })
     }
 
-    /// Refuses a restart of what runs, if it could not be started again now: it is not stopped for that.
+    /// Refuses a restart of what runs, if it could not be started again now: it is not stopped for
+    /// that.
     pub(super) fn refuse_blocked_restart(&mut self, ids: &[Id]) -> Result<(), Refusal> {
         let runs = |id: &Id| self.running(*id).is_some();
         // A brain is stopped before its watchdog, and started again after it.

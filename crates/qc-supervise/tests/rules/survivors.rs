@@ -1,0 +1,48 @@
+//! Brains that do not end although they were killed: their watchdogs stay.
+
+use std::time::Duration;
+
+use qc_supervise::{Action, Event, Exit, State, Supervisor, SupervisorEvent};
+
+use crate::{BRAIN, WATCHDOG, pair, seconds};
+
+/// A pair of which the brain has survived its kill, in a stop of everything.
+fn survivor() -> Supervisor {
+    let mut supervisor = pair(|settings| settings.stop_timeout = seconds(4));
+    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    supervisor.handle(Event::StopAll { limit: None }, Duration::ZERO);
+    for second in [3, 4] {
+        supervisor.handle(Event::Tick, seconds(second));
+    }
+    assert!(!supervisor.is_over());
+    let actions = supervisor.handle(Event::Tick, seconds(9));
+    let expected = [(BRAIN, SupervisorEvent::Survived), (WATCHDOG, SupervisorEvent::Kept(BRAIN))];
+    assert_eq!(actions, expected.map(|(id, supervisor_event)| Action::Say(id, supervisor_event)));
+    supervisor
+}
+
+#[test]
+fn a_watchdog_is_not_stopped_while_its_brain_survives_its_kill() {
+    let mut supervisor = survivor();
+    assert!(supervisor.is_over(), "nothing more can be done");
+    for id in [WATCHDOG, BRAIN] {
+        assert_eq!(supervisor.view(id).unwrap().state, State::Stopping, "{id:?}");
+    }
+    // Asked once more, it stays as it is.
+    assert_eq!(supervisor.handle(Event::StopAll { limit: None }, seconds(10)), []);
+    assert_eq!(supervisor.handle(Event::Stop(vec![WATCHDOG]), seconds(11)), []);
+    assert!(supervisor.is_over());
+}
+
+#[test]
+fn a_watchdog_is_stopped_once_a_brain_that_survived_its_kill_has_ended() {
+    let mut supervisor = survivor();
+    let exited = Event::Exited { id: BRAIN, generation: 1, exit: Exit::Signal(9) };
+    let actions = supervisor.handle(exited, seconds(12));
+    assert_eq!(actions.last(), Some(&Action::Ask { id: WATCHDOG, firmly: false }));
+    assert!(!supervisor.is_over());
+    supervisor
+        .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(0) }, seconds(13));
+    assert!(supervisor.is_over());
+}
