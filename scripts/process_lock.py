@@ -984,7 +984,8 @@ def _check_name(name):
 
 
 _INVISIBLE = re.compile(
-    "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+    "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e0fff]")
 # The zeros of all decimal digits of Unicode 17. The database of Python differs between its versions.
 _ZEROS = (
     0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6,
@@ -1002,6 +1003,10 @@ _TO_ASCII = {
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 _SEPARATED = re.compile(f"[0-9][0-9,_{_SPACE}]*(?:[.][0-9]*)?")
 _EXPONENT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+")
+# A number with a sign, a quote or the like before or behind it: ASCII without a letter.
+_SYMBOL = re.compile(
+    r"(?![0-9](?:[^A-Za-z]*[0-9])?\Z)(?=[^A-Za-z]*[0-9])[\x00-\x40\x5b-\x60\x7b-\x7f]+", re.DOTALL)
+_QUOTES = ("\"\"", "''", "``", "\u201c\u201d", "\u2018\u2019", "\xab\xbb")
 _MISSING = ("", "0", "none", "null", "nan", "<na>")
 
 
@@ -1041,11 +1046,12 @@ def _text_of_account(account):
 def _spelled_account(text):
     """The canonical spelling of an account; None if the text stands for a missing one."""
     spelled = _INVISIBLE.sub("", text).translate(_TO_ASCII).strip(_SPACE)
-    for quote in "\"'`":  # cmd.exe and copies from scripts leave them in place
-        if len(spelled) > 1 and spelled[0] == spelled[-1] == quote:
+    for begin, end in _QUOTES:  # cmd.exe and copies from scripts leave them in place
+        if len(spelled) > 1 and spelled[0] == begin and spelled[-1] == end:
             spelled = spelled[1:-1].strip(_SPACE)
     if re.match(r"\+[0-9]", spelled):
         spelled = spelled[1:]
+    spelled, at, broker = (part.strip(_SPACE) for part in spelled.partition("@"))
     number = re.fullmatch(r"([0-9]+)(?:\.([0-9]*))?", spelled)
     if number:
         if number[2] and number[2].strip("0"):
@@ -1056,8 +1062,13 @@ def _spelled_account(text):
         raise LockNameError(f"{text!r} is not an account; write the number in digits alone, {digits!r}")
     elif _EXPONENT.fullmatch(spelled):
         raise LockNameError(f"{text!r} is not an account; write the number in full, without an exponent")
+    elif _SYMBOL.fullmatch(spelled):
+        raise LockNameError(f"{text!r} is not an account; a number begins and ends with a digit")
     if spelled.lower() in _MISSING:
         return None
+    if at and broker.lower() in _MISSING:
+        raise LockNameError(f"{text!r} is not an account; behind `@` stands the broker, as in `123@BROKER`")
+    spelled += at + broker
     if len(spelled) > 64 or any(unicodedata.category(c) in ("Cc", "Cs") for c in spelled):
         raise LockNameError(f"{text!r} is not an account; use 1 to 64 printable characters")
     return spelled

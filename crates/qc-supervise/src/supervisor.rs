@@ -101,7 +101,8 @@ impl Supervisor {
         let view = self.get(id)?.view();
         let runs = matches!(view.state, State::Starting | State::Running);
         // It still does its work for those that stop before it.
-        let state = if runs && self.is_to_stop(id) { State::Stopping } else { view.state };
+        let is_to_stop = self.is_to_stop(id) || self.get(id)?.restart_due;
+        let state = if runs && is_to_stop { State::Stopping } else { view.state };
         Some(View { state, ..view })
     }
 

@@ -25,8 +25,14 @@ impl Supervisor {
         let unwanted = component.is_withheld || self.is_to_stop(id);
         self.starts.spawned(id);
         match (then, why) {
-            (Some(then), _) => self.after_stop(id, then),
-            (None, _) if unwanted => self.rest(id, Rest::Stopped),
+            (Some(then), _) => {
+                self.after_stop(id, then);
+                self.restart_guard(id);
+            }
+            (None, _) if unwanted => {
+                self.rest(id, Rest::Stopped);
+                self.restart_guard(id);
+            }
             (None, NotStarted::Refused(why)) => self.give_up(id, Reason::Refused(why)),
             (None, NotStarted::NotNow(why)) => {
                 if let Some(component) = self.get_mut(id) {

@@ -52,7 +52,10 @@ impl Supervisor {
                 if self.follows_its_guard(id) {
                     self.stops.asked(turn);
                 }
-                self.stop(id, Then::Start);
+                match self.has_ending_brain(id) {
+                    true => self.set_restart_due(id, true),
+                    false => self.stop(id, Then::Start),
+                }
             }
             Phase::Resting(_)
             | Phase::HeldBack(..)
@@ -115,8 +118,9 @@ impl Supervisor {
         };
         // A watchdog that dies at once has guarded nothing.
         let look_at_guard = |id: Id| {
-            let is_new = self.get(id).is_some_and(|guard| !guard.is_proven);
-            look(id).or_else(|| is_new.then_some(Obstacle::NotReady(id)))
+            let is_to_come =
+                self.get(id).is_some_and(|guard| !guard.is_proven || guard.restart_due);
+            look(id).or_else(|| is_to_come.then_some(Obstacle::NotReady(id)))
         };
         let guard = component.spec.guard.and_then(look_at_guard);
         let guard = guard.filter(|obstacle| match obstacle {
@@ -135,6 +139,7 @@ impl Supervisor {
     }
 
     pub(super) fn spawn(&mut self, id: Id, start: Start) {
+        self.set_restart_due(id, false);
         self.enter(id, Phase::Spawning(start, None), None);
         if let Some(component) = self.get_mut(id) {
             let pause = component.spec.pause;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qc_supervise::{Action, Event, Exit, State, Supervisor, SupervisorEvent};
+use qc_supervise::{Action, Event, Exit, Id, State, Supervisor, SupervisorEvent};
 
 use crate::{BRAIN, WATCHDOG, pair, seconds};
 
@@ -45,4 +45,41 @@ fn a_watchdog_is_stopped_once_a_brain_that_survived_its_kill_has_ended() {
     supervisor
         .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(0) }, seconds(13));
     assert!(supervisor.is_over());
+}
+
+/// Two that run, of which the brain was asked to restart, and then its watchdog.
+fn restarting() -> Supervisor {
+    let mut supervisor = pair(|settings| settings.stop_timeout = seconds(4));
+    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
+    supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
+    let actions = supervisor.handle(Event::Restart(BRAIN), Duration::ZERO);
+    assert_eq!(actions, [Action::Ask { id: BRAIN, firmly: false }]);
+    assert_eq!(supervisor.handle(Event::Restart(WATCHDOG), Duration::ZERO), []);
+    assert_eq!(supervisor.view(WATCHDOG).unwrap().state, State::Stopping);
+    supervisor
+}
+
+#[test]
+fn a_watchdog_that_is_restarted_with_its_brain_ends_after_it_and_starts_before_it() {
+    let mut supervisor = restarting();
+    let exited = |id| Event::Exited { id, generation: 1, exit: Exit::Code(0) };
+    let actions = supervisor.handle(exited(BRAIN), seconds(2));
+    assert_eq!(actions.last(), Some(&Action::Ask { id: WATCHDOG, firmly: false }));
+    let spawns = |actions: &[Action], wanted: Id| {
+        actions.iter().any(|one| matches!(one, Action::Spawn { id, .. } if *id == wanted))
+    };
+    assert!(!spawns(&actions, BRAIN), "{actions:?}");
+    let actions = supervisor.handle(exited(WATCHDOG), seconds(3));
+    assert!(spawns(&actions, WATCHDOG) && !spawns(&actions, BRAIN), "{actions:?}");
+}
+
+#[test]
+fn a_watchdog_is_not_restarted_while_its_brain_survives_its_kill() {
+    let mut supervisor = restarting();
+    for second in [3, 4, 9] {
+        let actions = supervisor.handle(Event::Tick, seconds(second));
+        let asks = |one: &Action| matches!(one, Action::Ask { id, .. } if *id == WATCHDOG);
+        assert!(!actions.iter().any(asks), "{actions:?}");
+    }
+    assert_eq!(supervisor.view(WATCHDOG).unwrap().state, State::Running);
 }

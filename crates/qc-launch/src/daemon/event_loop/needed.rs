@@ -83,6 +83,13 @@ impl Runtime<'_> {
         if let (Some(latch), Some(&first)) = (latch, asked.first()) {
             return Err(refused(self.roster.name(first), &latch.sentence(), latch.way_out()));
         }
+        for &id in &asked {
+            if let Some(script) = self.roster.get(id).and_then(|one| one.missing_script()) {
+                let why = format!("its script {} does not exist", script.display());
+                let hint = "put the script there, then ask again".to_owned();
+                return Err(refused(self.roster.name(id), &why, hint));
+            }
+        }
         let generations: Vec<(Id, u32)> =
             asked.iter().filter_map(|&id| Some((id, self.running(id)?.generation))).collect();
         // A failed look refuses the start itself, which is tried again.

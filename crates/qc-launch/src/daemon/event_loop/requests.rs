@@ -82,6 +82,10 @@ impl Runtime<'_> {
         let text = self.outdated(&ids);
         text.iter().for_each(|line| self.report.warn("asked", line));
         ids.iter().for_each(|&id| self.unlatch(id));
+        if is_restart {
+            // Brains first: a watchdog that is restarted, too, waits until they have ended.
+            ids.reverse();
+        }
         self.events.extend(ids.into_iter().map(event));
         Ok(text)
     }
