@@ -509,6 +509,10 @@ if os.name == "nt":
     def _let_share(_fd, _path):
         """A new file inherits its access rights from its folder."""
 
+    def _kept_by_name():
+        """Nothing is kept where no program is replaced by another."""
+        return set()
+
     def _is_inherited(_path):
         """No lock is inherited."""
         return False
@@ -696,6 +700,20 @@ else:
     def _came_through_exec():
         """The descriptors that this program has from the one before it. It opens none like them itself."""
         return [fd for fd in _descriptors() if _is_inheritable(fd) or (fd in _from_wrapper and _from_wrapper[fd] == _open_file(fd))]
+
+    def _kept_by_name():
+        """The guards of the machine that this very process has kept from the program that it has replaced,
+        by what their sockets say of it: also where all records were deleted."""
+        lead, own = b"\0qc2/", f"/by/{os.getpid()}.{_own_start()}.".encode()
+        guards = set()
+        for fd in _came_through_exec():
+            try:
+                name = _socket_name(fd) or b""
+            except OSError:
+                continue
+            if name.startswith(lead) and own in name:
+                guards.add(name[len(lead):name.index(own)].decode())
+        return {place for guard in guards for place in (_shared_path(guard), _socket_of(guard))}
 
     def _is_inheritable(fd):
         try:
@@ -1744,7 +1762,7 @@ def _claim(folder, resources):
         # Looked for once: only a new program in an old process has inherited anything.
         records = _records(folder)
         inherited = ({**(found.record or {}), "resources": sorted(found.inherited())} for found in records)
-        _kept.update(*(found.kept() for found in records))
+        _kept.update(_kept_by_name(), *(found.kept() for found in records))
         _claimed[str(folder)] = next((record for record in inherited if record["resources"]), None)
     _keep_from_helpers(folder, _claimed[str(folder)])
 
@@ -2161,7 +2179,7 @@ _end_is_watched = globals().get("_end_is_watched", False)
 _are_signals_watched = globals().get("_are_signals_watched", False)
 _fork_is_watched = globals().get("_fork_is_watched", False)
 _exec_is_watched = globals().get("_exec_is_watched", False)
-_is_handed_on = globals().get("_is_handed_on", False)  # that the guards may be inherited at the moment
+_handed_on_by = globals().get("_handed_on_by")  # the thread for whose next program the guards may be inherited now
 
 
 def _release_at_end():
@@ -2209,13 +2227,13 @@ def _watch_exec():
 
 def _at_audit(event, _arguments):
     """Lets the next program of this process have the guards (`os.execv`), and no other one."""
-    global _is_handed_on
+    global _handed_on_by
     if event == "os.exec":
-        _is_handed_on = True
+        _handed_on_by = threading.get_ident()
         _let_inherit(True)
-    elif _is_handed_on:
-        # It has failed, in any case.
-        _is_handed_on = False
+    elif _handed_on_by == threading.get_ident():
+        # It has failed, in any case. What other threads do meanwhile says nothing about it.
+        _handed_on_by = None
         _let_inherit(False)
 
 

@@ -571,6 +571,15 @@ fn nothing_is_stopped_for_a_restart_that_could_not_be_made() {
         assert!(refused.stderr.contains("qc-launch unlatch"), "{refused:?}");
     }
     fleet.locks().unlatch().unwrap();
+    let script = fleet.root().join("STOPLOSS_WATCHDOG_V2.py");
+    let away = fleet.root().join("away.py");
+    fs::rename(&script, &away).unwrap();
+    let refused = fleet.run("qc-launch", &["restart", "WATCHDOG_ATLAS"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let why = "WATCHDOG_ATLAS is not restarted, and runs on: its script ";
+    assert!(refused.stderr.contains(why), "{refused:?}");
+    assert_eq!(pids(), before);
+    fs::rename(&away, &script).unwrap();
     let copy = by_hand(&fleet, "BRAIN_ATLAS.py");
     let refused = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
     assert_eq!(refused.code, 1, "{refused:?}");
@@ -580,6 +589,29 @@ fn nothing_is_stopped_for_a_restart_that_could_not_be_made() {
     drop(copy);
     assert_eq!(fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]).code, 0);
     assert_ne!(pids()[0], before[0]);
+}
+
+#[test]
+fn a_watchdog_that_is_restarted_with_its_brain_ends_after_it() {
+    for names in [["BRAIN_ATLAS", "WATCHDOG_ATLAS"], ["WATCHDOG_ATLAS", "BRAIN_ATLAS"]] {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let launch = started(&fleet);
+        let restarted = fleet.run("qc-launch", &[&["restart"][..], &names].concat());
+        assert_eq!(restarted.code, 0, "{restarted:?}");
+        launch.ask_to_stop(&fleet.tools);
+        let (_, lines) = launch.finish();
+        let line = |text: &str| lines.iter().position(|line| line.contains(text)).expect("a line");
+        let starts = |name: &str| {
+            let text = format!("started {name} ");
+            let all = lines.iter().enumerate().filter(|(_, line)| line.contains(&text));
+            all.map(|(at, _)| at).nth(1).expect("a second start")
+        };
+        assert!(
+            line("BRAIN_ATLAS ended when asked") < line("WATCHDOG_ATLAS ended when asked"),
+            "{lines:#?}"
+        );
+        assert!(starts("WATCHDOG_ATLAS") < starts("BRAIN_ATLAS"), "{lines:#?}");
+    }
 }
 
 #[test]
