@@ -97,17 +97,17 @@ impl Client {
                     is_usage: refusal.is_usage,
                 });
             }
-            if began.elapsed() >= SILENT
-                && let Some(tell) = self.on_wait.take()
-            {
-                tell(BUSY_TIMEOUT, &refusal.message);
-            }
             // The system does not report a free place, so polling it is.
             thread::sleep(BUSY_PAUSE);
             match self.reconnect() {
                 // The connection was cut because the launcher was ending.
                 Err(ControlError::NotRunning) if was_cut_off => return Err(ControlError::Ended),
                 result => result?,
+            }
+            if began.elapsed() >= SILENT
+                && let Some(tell) = self.on_wait.take()
+            {
+                tell(BUSY_TIMEOUT, &refusal.message);
             }
         }
     }

@@ -198,6 +198,7 @@ fn stop_all(
         return Ok(Exit::Done);
     }
     let message = format!("not everything could be stopped: {}", left.join(", "));
-    let hint = "see `qc-ps` for what still runs, and run `qc-shutdown` elevated";
+    let hint = "`qc-ps` shows what still runs, and `qc-shutdown` stops it; for programs of another \
+                user, run it elevated";
     Err(Failure::new(Exit::Failed, message, hint))
 }
