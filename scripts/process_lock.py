@@ -509,6 +509,10 @@ if os.name == "nt":
     def _let_share(_fd, _path):
         """A new file inherits its access rights from its folder."""
 
+    def _kept_by_name():
+        """Nothing is kept where no program is replaced by another."""
+        return set()
+
     def _is_inherited(_path):
         """No lock is inherited."""
         return False
@@ -696,6 +700,20 @@ else:
     def _came_through_exec():
         """The descriptors that this program has from the one before it. It opens none like them itself."""
         return [fd for fd in _descriptors() if _is_inheritable(fd) or (fd in _from_wrapper and _from_wrapper[fd] == _open_file(fd))]
+
+    def _kept_by_name():
+        """The guards of the machine that this very process has kept from the program that it has replaced,
+        by what their sockets say of it: also where all records were deleted."""
+        lead, own = b"\0qc2/", f"/by/{os.getpid()}.{_own_start()}.".encode()
+        guards = set()
+        for fd in _came_through_exec():
+            try:
+                name = _socket_name(fd) or b""
+            except OSError:
+                continue
+            if name.startswith(lead) and own in name:
+                guards.add(name[len(lead):name.index(own)].decode())
+        return {place for guard in guards for place in (_shared_path(guard), _socket_of(guard))}
 
     def _is_inheritable(fd):
         try:
@@ -984,7 +1002,8 @@ def _check_name(name):
 
 
 _INVISIBLE = re.compile(
-    "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+    "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e0fff]")
 # The zeros of all decimal digits of Unicode 17. The database of Python differs between its versions.
 _ZEROS = (
     0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6,
@@ -1002,6 +1021,10 @@ _TO_ASCII = {
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 _SEPARATED = re.compile(f"[0-9][0-9,_{_SPACE}]*(?:[.][0-9]*)?")
 _EXPONENT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+")
+# A number with a sign, a quote or the like before or behind it: ASCII without a letter.
+_SYMBOL = re.compile(
+    r"(?![0-9](?:[^A-Za-z]*[0-9])?\Z)(?=[^A-Za-z]*[0-9])[\x00-\x40\x5b-\x60\x7b-\x7f]+", re.DOTALL)
+_QUOTES = ("\"\"", "''", "``", "\u201c\u201d", "\u2018\u2019", "\xab\xbb")
 _MISSING = ("", "0", "none", "null", "nan", "<na>")
 
 
@@ -1041,11 +1064,12 @@ def _text_of_account(account):
 def _spelled_account(text):
     """The canonical spelling of an account; None if the text stands for a missing one."""
     spelled = _INVISIBLE.sub("", text).translate(_TO_ASCII).strip(_SPACE)
-    for quote in "\"'`":  # cmd.exe and copies from scripts leave them in place
-        if len(spelled) > 1 and spelled[0] == spelled[-1] == quote:
+    for begin, end in _QUOTES:  # cmd.exe and copies from scripts leave them in place
+        if len(spelled) > 1 and spelled[0] == begin and spelled[-1] == end:
             spelled = spelled[1:-1].strip(_SPACE)
     if re.match(r"\+[0-9]", spelled):
         spelled = spelled[1:]
+    spelled, at, broker = (part.strip(_SPACE) for part in spelled.partition("@"))
     number = re.fullmatch(r"([0-9]+)(?:\.([0-9]*))?", spelled)
     if number:
         if number[2] and number[2].strip("0"):
@@ -1056,8 +1080,13 @@ def _spelled_account(text):
         raise LockNameError(f"{text!r} is not an account; write the number in digits alone, {digits!r}")
     elif _EXPONENT.fullmatch(spelled):
         raise LockNameError(f"{text!r} is not an account; write the number in full, without an exponent")
+    elif _SYMBOL.fullmatch(spelled):
+        raise LockNameError(f"{text!r} is not an account; a number begins and ends with a digit")
     if spelled.lower() in _MISSING:
         return None
+    if at and broker.lower() in _MISSING:
+        raise LockNameError(f"{text!r} is not an account; behind `@` stands the broker, as in `123@BROKER`")
+    spelled += at + broker
     if len(spelled) > 64 or any(unicodedata.category(c) in ("Cc", "Cs") for c in spelled):
         raise LockNameError(f"{text!r} is not an account; use 1 to 64 printable characters")
     return spelled
@@ -1733,7 +1762,7 @@ def _claim(folder, resources):
         # Looked for once: only a new program in an old process has inherited anything.
         records = _records(folder)
         inherited = ({**(found.record or {}), "resources": sorted(found.inherited())} for found in records)
-        _kept.update(*(found.kept() for found in records))
+        _kept.update(_kept_by_name(), *(found.kept() for found in records))
         _claimed[str(folder)] = next((record for record in inherited if record["resources"]), None)
     _keep_from_helpers(folder, _claimed[str(folder)])
 
@@ -2079,7 +2108,9 @@ class ProcessLock:
         state = states[0][1] if states else "corrupt"
         # A new holder is writing its record, or the system is late, or a process that the dead one
         # had started has inherited the lock.
-        return self._refused(folder, resource, None), LATE_RELEASE if state == "stale" else SETTLE
+        if state != "stale":
+            return self._refused(folder, resource, None), SETTLE
+        return self._refused(folder, resource, None, dead=states[0][0].name), LATE_RELEASE
 
     def _forbidden(self, latch):
         refusal = LockLatchedError(
@@ -2114,22 +2145,29 @@ class ProcessLock:
                 lambda: self._refused_on_this_machine(resource, guard, _machine_guard_open_in(guard.name)))
         return refusal
 
-    def _refused(self, folder, resource, found, open_in=None):
+    def _refused(self, folder, resource, found, open_in=None, dead=None):
+        """`dead` is the lock of an ended process whose record lists `resource`."""
         holder = found.holder() if found else "a process whose record is missing or can't be read"
+        if dead is not None:
+            holder = f"what {_visible(dead)}, which has ended, has left behind"
         if open_in:
             holder += "; its guard is open in " + ", ".join(open_in)
         own = f"name/{self.name.lower()}"
         same_lock = resource == own or (found is not None and own in found.resources())
         collision = "" if same_lock else _visible(f"; both need '{resource}'")
         hint = SHUTDOWN_HINT
-        if open_in:
-            hint = f"`qc-lock release-left {self.name}` ends what an ended program has left behind; see first what it is."
+        left = dead or (self.name if resource == own else None)
+        if open_in and left is None:
+            hint = "See with `qc-ps --tree` what it is."
+        elif open_in:
+            hint = f"`qc-lock release-left {_visible(left)}` ends what an ended program has left behind; see first what it is."
         if found and found.state() == "foreign":
             hint = f"Stop it on {_visible(found.host() or 'its machine')}; `qc-lock clear-all` removes the record if nothing runs there."
         sharing = "" if same_lock else _sharing(resource, self.name, found.name if found else None)
         refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}{sharing}")
         if not found and open_in is None:
-            refusal.look_closer = lambda: self._refused(folder, resource, None, _open_in(_guard_path(folder, resource)))
+            refusal.look_closer = lambda: self._refused(
+                folder, resource, None, _open_in(_guard_path(folder, resource)), dead)
         refusal.reason = f"held by {holder}"
         refusal.told = (self.name, os.getpid(), found.text("account") if found else None, refusal.reason)
         return refusal
@@ -2141,7 +2179,7 @@ _end_is_watched = globals().get("_end_is_watched", False)
 _are_signals_watched = globals().get("_are_signals_watched", False)
 _fork_is_watched = globals().get("_fork_is_watched", False)
 _exec_is_watched = globals().get("_exec_is_watched", False)
-_is_handed_on = globals().get("_is_handed_on", False)  # that the guards may be inherited at the moment
+_handed_on_by = globals().get("_handed_on_by")  # the thread for whose next program the guards may be inherited now
 
 
 def _release_at_end():
@@ -2189,13 +2227,13 @@ def _watch_exec():
 
 def _at_audit(event, _arguments):
     """Lets the next program of this process have the guards (`os.execv`), and no other one."""
-    global _is_handed_on
+    global _handed_on_by
     if event == "os.exec":
-        _is_handed_on = True
+        _handed_on_by = threading.get_ident()
         _let_inherit(True)
-    elif _is_handed_on:
-        # It has failed, in any case.
-        _is_handed_on = False
+    elif _handed_on_by == threading.get_ident():
+        # It has failed, in any case. What other threads do meanwhile says nothing about it.
+        _handed_on_by = None
         _let_inherit(False)
 
 

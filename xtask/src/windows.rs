@@ -142,11 +142,30 @@ pub(crate) fn set_up() -> Result<()> {
     setup_script(&[])
 }
 
+/// The environment variable that names the Wine prefix.
+const PREFIX: &str = "QC_WINEPREFIX";
+
+/// Makes another prefix beside the lab's, and returns its folder.
+fn second_prefix() -> Result<OsString> {
+    let mut prefix = match (env::var_os(PREFIX), env::var_os("QC_LAB_DIR"), env::var_os("HOME")) {
+        (Some(prefix), ..) => prefix,
+        (None, Some(lab), _) => Path::new(&lab).join("wine").into_os_string(),
+        (None, None, Some(home)) => Path::new(&home).join(".cache/qc-windows-lab/wine").into(),
+        (None, None, None) => bail!("neither QC_LAB_DIR nor HOME says where the lab is"),
+    };
+    prefix.push("-2");
+    run_setup(script("setup.sh").env(PREFIX, &prefix))?;
+    Ok(prefix)
+}
+
 /// Runs `setup.sh`; what it says on standard error is the error.
 fn setup_script(args: &[&str]) -> Result<()> {
-    let mut setup = script("setup.sh");
-    setup.args(args).stderr(Stdio::piped());
-    let child = setup.spawn().with_context(|| cannot_start(&setup))?;
+    run_setup(script("setup.sh").args(args))
+}
+
+fn run_setup(setup: &mut Command) -> Result<()> {
+    setup.stderr(Stdio::piped());
+    let child = setup.spawn().with_context(|| cannot_start(setup))?;
     let output = child.wait_with_output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", said.trim());

@@ -97,17 +97,17 @@ impl Client {
                     is_usage: refusal.is_usage,
                 });
             }
-            if began.elapsed() >= SILENT
-                && let Some(tell) = self.on_wait.take()
-            {
-                tell(BUSY_TIMEOUT, &refusal.message);
-            }
             // The system does not report a free place, so polling it is.
             thread::sleep(BUSY_PAUSE);
             match self.reconnect() {
                 // The connection was cut because the launcher was ending.
                 Err(ControlError::NotRunning) if was_cut_off => return Err(ControlError::Ended),
                 result => result?,
+            }
+            if began.elapsed() >= SILENT
+                && let Some(tell) = self.on_wait.take()
+            {
+                tell(BUSY_TIMEOUT, &refusal.message);
             }
         }
     }
@@ -207,14 +207,14 @@ fn no_answer(pid: Option<u32>) -> String {
 }
 
 fn connect(lock_dir: &Path, launcher: Option<u32>) -> Result<BufReader<LocalStream>, ControlError> {
-    let stream = LocalStream::connect(lock_dir)?;
+    let mut stream = LocalStream::connect(lock_dir)?;
     if let Some(launcher) = launcher {
         let peer = stream.peer()?;
         if peer != Some(launcher) {
             return Err(ControlError::Stranger { launcher, peer });
         }
     }
-    // Where there is no such limit, a program that does not answer is waited for.
+    // Without the limit, a program that does not answer is waited for.
     let _ = stream.set_timeout(TIMEOUT);
     Ok(BufReader::new(stream))
 }

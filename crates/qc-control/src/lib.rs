@@ -15,12 +15,14 @@
 
 #![forbid(unsafe_code)]
 
+mod announcement;
 mod client;
 mod error;
 mod line;
 mod protocol;
 mod server;
 
+pub use announcement::{MISSING, SETTLED};
 pub use client::Client;
 pub use error::ControlError;
 pub use protocol::{Answer, ComponentStatus, Refusal, Request, StateWord, Status, VERSION};

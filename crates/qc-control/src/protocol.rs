@@ -84,6 +84,9 @@ pub struct Status {
     /// A tag for the state of all components: another tag is another state.
     #[serde(default)]
     pub tag: String,
+    /// The folder in which it was started, if that was moved or renamed since: nothing can be started then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<String>,
     /// All components, in the order of starting.
     pub components: Vec<ComponentStatus>,
 }

@@ -75,7 +75,7 @@ fn admit(mut stream: LocalStream, handler: &Arc<Handler>, clients: &Arc<AtomicUs
     let place = Place(Arc::clone(clients));
     let others = clients.fetch_add(1, Ordering::Relaxed);
     let is_urgent = others >= CLIENTS;
-    // Where there is no such limit, a silent client keeps its place until it goes.
+    // Without the limit, a silent client keeps its place until it goes.
     let _ = stream.set_timeout(if is_urgent { URGENT_TIMEOUT } else { TIMEOUT });
     if others >= CLIENTS + RESERVED {
         // A client that does not read it gets no answer.

@@ -155,6 +155,7 @@ pub fn check(fleet: &Fleet, components: &[Arc<Component>], facts: &Facts) -> Vec
     terminals.extend(programs::missing_terminals(fleet, components, facts));
     about(Subject::Terminals, terminals, "each account has its own");
     about(Subject::Accounts, accounts::same_resource(components), "");
+    about(Subject::Accounts, accounts::without_account(components), "");
     about(Subject::Accounts, accounts::special(fleet, components), "");
     about(Subject::Accounts, folders::machine_guards(components, facts), "");
     let mut scripts = programs::missing_scripts(components, facts);

@@ -27,7 +27,7 @@ use crate::ConfigError;
 use crate::encoding::decode;
 
 pub(crate) use self::account::{AccountConfig, Config};
-pub(crate) use self::issue::{ConfigIssue, suggest};
+pub(crate) use self::issue::{ConfigIssue, suggest, suggest_among};
 pub(crate) use self::key_path::KeyPath;
 pub(crate) use self::manager::{Brains, HasRules, Manager, One, Server, Watchdogs};
 pub(crate) use self::object::Entries;

@@ -3,7 +3,7 @@
 mod duplicates;
 mod state;
 
-use qc_lock_core::{LockState, openers_text, same_account};
+use qc_lock_core::{LockState, openers_text, release_advice, same_account};
 use qc_process::visible;
 use serde::Serialize;
 
@@ -159,9 +159,9 @@ impl Snapshot {
                     "lock {name} was left behind: its holder{holder} has ended without giving it back"
                 ),
                 left => format!(
-                    "lock {name} is not free: its holder{holder} has ended, and {} keeps it open; \
-                     `qc-lock release-left {name}` shows what that is and ends what it may end",
-                    openers_text(left)
+                    "lock {name} is not free: its holder{holder} has ended, and {} keeps it open; {}",
+                    openers_text(left),
+                    release_advice(name, None, left)
                 ),
             };
             Finding { kind: FindingKind::Stale, text, components: vec![lock.name.clone()], pids }

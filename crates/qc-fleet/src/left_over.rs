@@ -72,7 +72,7 @@ impl LeftOver {
     }
 
     /// Says what it is beside a component that does not run.
-    pub(crate) fn behind(&self) -> String {
+    pub fn behind(&self) -> String {
         match self.fate {
             Fate::Copy(_) => {
                 format!("the last run of {} goes on as {}", self.component, self.text())
@@ -84,7 +84,7 @@ impl LeftOver {
     }
 
     /// Says what to do about it.
-    pub(crate) fn way_out(&self) -> String {
+    pub fn way_out(&self) -> String {
         let name = &self.component;
         match self.fate {
             Fate::Copy(_) => {

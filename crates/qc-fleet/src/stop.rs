@@ -52,7 +52,7 @@ pub struct Stopped {
     pub outcome: Outcome,
     /// The time since it was its turn.
     pub took: Duration,
-    /// Why it could not be asked, if that is so.
+    /// Why it could not be asked, or not obey, if that is so.
     pub unasked: Option<String>,
 }
 

@@ -1,12 +1,12 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use qc_autostart::AutostartArgs;
 use qc_cli::{ColorChoice, HoldArgs, LocationArgs};
+use qc_drill::{ChildArgs, DrillArgs};
+use qc_metrics::LocalAddress;
 
-use crate::commands::autostart::AutostartArgs;
-use crate::commands::drill::{ChildArgs, DrillArgs};
 use crate::commands::logs::LogsArgs;
-use crate::daemon::metrics::LocalAddress;
 use crate::daemon::up::Options;
 
 /// The examples that `--help` opens with.
@@ -221,7 +221,8 @@ pub(crate) enum Command {
     /// Play a part in a drill; used by `qc-launch drill` itself
     #[command(hide = true)]
     DrillPart(ChildArgs),
-    /// Hold a component's lock while it runs; used by qc-launch itself where a child can't inherit it
+    /// Hold a component's lock while it runs; used by qc-launch itself where a child can't inherit
+    /// it
     #[command(hide = true)]
     Hold(HoldArgs),
 }

@@ -1,10 +1,8 @@
 //! The subcommands, apart from the one that supervises.
 
-pub mod autostart;
 pub(crate) mod check;
 pub(crate) mod control;
 pub(crate) mod detach;
-pub(crate) mod drill;
 pub(crate) mod init;
 mod last_words;
 pub(crate) mod logs;

@@ -13,10 +13,7 @@ use cli::{Cli, Command, UpArgs};
 use qc_cli::{Exit, Failure, Location, hold, parse, print_json, run_tool};
 use qc_fleet_cli::ReadFleet;
 
-use crate::commands::{check, control, detach, drill, init, logs, unlatch};
-
-pub use commands::autostart;
-pub use daemon::metrics;
+use crate::commands::{check, control, detach, init, logs, unlatch};
 
 /// Runs the program.
 pub fn main() -> ! {
@@ -39,8 +36,8 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             print_json(output, &qc_fleet::schema())?;
             Ok(Exit::Done)
         }
-        Some(Command::Drill(args)) => drill::run(args, output),
-        Some(Command::DrillPart(args)) => drill::run_child(args, output),
+        Some(Command::Drill(args)) => qc_drill::run(args, output),
+        Some(Command::DrillPart(args)) => qc_drill::run_child(args, output),
         Some(Command::Status(args)) => control::status::status(args, &location, output),
         Some(Command::Stop(args)) => control::stop::stop(args, &location, output),
         Some(Command::Start(args)) => control::start(args, &location, output),
@@ -48,7 +45,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         Some(Command::Reload) => control::reload(&location, output),
         Some(Command::Up(args)) => up(args, &location, output),
         Some(Command::Autostart(args)) => {
-            autostart::autostart(args, &cli.location, &location.fleet()?, output)
+            qc_autostart::autostart(args, &cli.location, &location.fleet()?, output)
         }
         Some(Command::Logs(args)) => logs::show(args, &location, output),
         None => up(&cli.up, &location, output),

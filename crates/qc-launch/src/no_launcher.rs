@@ -1,5 +1,5 @@
-//! Why no launcher answers in this folder although the fleet runs: it runs in another folder, to which
-//! this one was moved or of which it is a copy, or its launcher has lost its lock.
+//! Why no launcher answers in this folder although the fleet runs: it runs in another folder, to
+//! which this one was moved or of which it is a copy, or its launcher has lost its lock.
 
 use std::thread;
 use std::time::Duration;

@@ -26,6 +26,12 @@ pub enum AccountError {
     /// A number with an exponent, as a spreadsheet writes a long one.
     #[error("`{0}` is not an account: write the number in full, without an exponent")]
     Exponent(String),
+    /// A number with a sign, a quote or the like before or behind it.
+    #[error("`{0}` is not an account: a number begins and ends with a digit")]
+    Symbol(String),
+    /// Nothing behind `@`, or a missing value.
+    #[error("`{0}` is not an account: behind `@` stands the broker, as in `123@BROKER`")]
+    Broker(String),
     /// The text is too long or not printable.
     #[error("an account has 1 to 64 printable characters")]
     Form,
@@ -47,18 +53,29 @@ impl Account {
     /// ```
     ///
     /// # Errors
-    /// [`AccountError::Fraction`], [`AccountError::Separated`], [`AccountError::Exponent`] or
-    /// [`AccountError::Form`].
+    /// An [`AccountError`] other than [`AccountError::Missing`].
     pub fn parse(text: &str) -> Result<Option<Self>, AccountError> {
         let plain: String = text.chars().filter(|&c| !is_invisible(c)).map(to_ascii).collect();
-        let spelled = canonical_number(without_quotes(plain.trim()))?;
-        if MISSING.contains(&spelled.to_ascii_lowercase().as_str()) {
+        let whole = without_quotes(plain.trim());
+        let (number, broker) = match whole.split_once('@') {
+            Some((number, broker)) => (number.trim(), Some(broker.trim())),
+            None => (whole, None),
+        };
+        let number = canonical_number(number)?;
+        if is_missing(number) {
             return Ok(None);
         }
+        let spelled = match broker {
+            Some(broker) if is_missing(broker) => {
+                return Err(AccountError::Broker(whole.to_owned()));
+            }
+            Some(broker) => format!("{number}@{broker}"),
+            None => number.to_owned(),
+        };
         if spelled.chars().count() > 64 || spelled.chars().any(char::is_control) {
             return Err(AccountError::Form);
         }
-        Ok(Some(Self(spelled.to_owned())))
+        Ok(Some(Self(spelled)))
     }
 
     /// Returns the account in its canonical spelling, with letters in the case as given.
@@ -120,6 +137,7 @@ fn is_invisible(c: char) -> bool {
         c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -150,13 +168,22 @@ const ZEROS: [u32; 75] = [
     0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
 ];
 
+/// The quotes that are written around a text.
+const QUOTES: [(char, char); 6] = [
+    ('"', '"'),
+    ('\'', '\''),
+    ('`', '`'),
+    ('\u{201c}', '\u{201d}'),
+    ('\u{2018}', '\u{2019}'),
+    ('\u{ab}', '\u{bb}'),
+];
+
 /// Returns a text without the quotes around it, which `cmd.exe` and copies from scripts leave in place,
 /// and without a plus sign before digits.
 fn without_quotes(text: &str) -> &str {
     let mut text = text;
-    for quote in ['"', '\'', '`'] {
-        text =
-            text.strip_prefix(quote).and_then(|it| it.strip_suffix(quote)).unwrap_or(text).trim();
+    for (open, close) in QUOTES {
+        text = text.strip_prefix(open).and_then(|it| it.strip_suffix(close)).unwrap_or(text).trim();
     }
     text.strip_prefix('+').filter(|it| it.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(text)
 }
@@ -180,6 +207,8 @@ fn canonical_number(text: &str) -> Result<&str, AccountError> {
             Err(AccountError::Separated(text.to_owned()))
         } else if has_exponent(text) {
             Err(AccountError::Exponent(text.to_owned()))
+        } else if has_symbol(text) {
+            Err(AccountError::Symbol(text.to_owned()))
         } else {
             Ok(whole)
         };
@@ -195,6 +224,20 @@ fn is_separated(text: &str) -> bool {
         && whole.chars().all(|c| c.is_ascii_digit() || is_separator(c))
         && whole.contains(is_separator)
         && fraction.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether a number has a sign, a quote or the like before or behind it. Between its digits some brokers
+/// write `-`, and a text with a letter is a name.
+fn has_symbol(text: &str) -> bool {
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    text.is_ascii()
+        && text.contains(|c: char| c.is_ascii_digit())
+        && !text.contains(|c: char| c.is_ascii_alphabetic())
+        && !(is_digit(text.chars().next()) && is_digit(text.chars().last()))
+}
+
+fn is_missing(text: &str) -> bool {
+    MISSING.contains(&text.to_ascii_lowercase().as_str())
 }
 
 fn is_separator(c: char) -> bool {

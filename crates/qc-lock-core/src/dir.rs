@@ -151,7 +151,12 @@ impl LockDir {
                     None => self.openers_of_resource(&resource),
                     Some(_) => openers_on_machine(&resource),
                 };
-                let holder = Box::new(Holder { open_in, ..*holder });
+                let is_of_another = holder.name.is_none() && resource != Resource::name(&name);
+                let their_name = match holder.elsewhere {
+                    None if is_of_another => self.name_of_openers(&resource, &open_in),
+                    None | Some(_) => holder.name.clone(),
+                };
+                let holder = Box::new(Holder { open_in, name: their_name, ..*holder });
                 LockError::Held { name, resource, holder, foreign }
             }
             other => other,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use qc_process::{SHUTDOWN_HINT, visible};
 
 use crate::latch::WAY_OUT;
-use crate::{Holder, Latch, LockName, Resource, sharing_hint};
+use crate::{Holder, Latch, LockName, Resource, release_advice, sharing_hint};
 
 /// Why an operation on locks failed.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum LockError {
     #[error(
         "lock `{name}` is held by {holder}{}{}",
         collision(name, resource, holder),
-        release(name, holder)
+        release(name, resource, holder)
     )]
     Held {
         /// The lock that was asked for.
@@ -146,23 +146,20 @@ const MACHINE_HINT: &str = if cfg!(windows) {
     "an administrator sees who it is with `ss -xap | grep qc2` and `lslocks`"
 };
 
-/// Names the command that ends what keeps a lock open whose holder has ended.
-fn release(name: &LockName, holder: &Holder) -> String {
+/// Names the command that helps where processes without a record keep a lock open. Without the lock's
+/// name there is none.
+fn release(name: &LockName, resource: &Resource, holder: &Holder) -> String {
     if holder.pid.is_some() || holder.open_in.is_empty() {
         return String::new();
     }
-    let name = visible(holder.name.as_deref().unwrap_or(name.as_str()));
-    match &holder.elsewhere {
-        None => {
-            format!("; `qc-lock release-left {name}` shows what that is and ends what it may end")
-        }
-        Some(Some(folder)) if holder.name.is_some() => {
-            let folder = visible(folder);
-            format!(
-                "; `qc-lock release-left {name} --root \"{folder}\"` shows what that is and ends what it may end"
-            )
-        }
-        Some(_) => String::new(),
+    let own = (*resource == Resource::name(name)).then_some(name.as_str());
+    let advice =
+        |name: &str, folder| format!("; {}", release_advice(name, folder, &holder.open_in));
+    match (&holder.elsewhere, holder.name.as_deref()) {
+        (None, Some(their_name)) => advice(their_name, None),
+        (None, None) => own.map_or_else(String::new, |name| advice(name, None)),
+        (Some(Some(folder)), Some(their_name)) => advice(their_name, Some(folder)),
+        (Some(_), _) => String::new(),
     }
 }
 

@@ -145,6 +145,8 @@ pub struct Holder {
     pub program: Option<String>,
     /// The lock it holds, where that has another name than the one asked for.
     pub name: Option<String>,
+    /// Whether the lock's record is that of a process that has ended: another one has its guard open.
+    pub has_ended: bool,
     /// Why nothing of this is known, where there is a record that can't be read.
     pub hidden: Option<String>,
     /// The folder whose lock it is, where that is another one on this machine: `None` inside if it is
@@ -208,11 +210,15 @@ impl fmt::Display for Holder {
             };
         }
         let Some(pid) = self.pid else {
-            return match &self.hidden {
-                Some(why) => {
+            return match (&self.hidden, self.name.as_ref().filter(|_| self.has_ended)) {
+                (Some(why), _) => {
                     write!(f, "a process whose record can't be read ({})", visible(why))
                 }
-                None => {
+                (None, Some(name)) => {
+                    write!(f, "what {}, which has ended, has left behind", visible(name))?;
+                    self.write_openers(f)
+                }
+                (None, None) => {
                     f.write_str("a process whose record is missing or can't be read")?;
                     self.write_openers(f)
                 }

@@ -62,7 +62,7 @@ pub use latch::Latch;
 pub use list::{LockEntry, LockEvidence, LockState};
 pub use lock::{Lock, LockForChild, Reclaimed, StartError};
 pub use name::{LockName, NameError};
-pub use openers::{Opener, openers_text};
+pub use openers::{Opener, openers_text, release_advice};
 pub use record::{ParsedRecord, Record};
 pub use request::Request;
 pub use resource::{Resource, Terminal};

@@ -27,7 +27,45 @@ pub fn openers_text(openers: &[Opener]) -> String {
     openers.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
+/// Names the command that helps where these processes keep the lock `name` open, of the fleet in
+/// `folder` if that is another one.
+pub fn release_advice(name: &str, folder: Option<&str>, openers: &[Opener]) -> String {
+    let is_lock = |one: &Opener| one.program.starts_with("qc-lock");
+    let is_launcher = |one: &Opener| one.program.starts_with("qc-launch");
+    let root = folder.map(|folder| format!(" --root \"{}\"", visible(folder)));
+    let root = root.unwrap_or_default();
+    if openers.iter().any(is_lock) {
+        // It waits for the program that it has started.
+        format!("`qc-ps --tree{root}` shows what runs under it")
+    } else if !openers.is_empty() && openers.iter().all(is_launcher) {
+        format!("`qc-launch status{root}` shows what the launcher waits for")
+    } else {
+        let name = visible(name);
+        format!("`qc-lock release-left {name}{root}` shows what that is and ends what it may end")
+    }
+}
+
 impl LockDir {
+    /// Returns the name of the lock whose left-over holders have the guard of `resource` open, which
+    /// are `openers`: a record lists it, or they have the guard of its name open, too.
+    pub(crate) fn name_of_openers(
+        &self,
+        resource: &Resource,
+        openers: &[Opener],
+    ) -> Option<String> {
+        let entries = self.list().unwrap_or_default();
+        let lists = |entry: &&LockEntry| {
+            !entry.state.is_live() && entry.resources.iter().any(|one| one == resource.as_str())
+        };
+        if let Some(entry) = entries.iter().find(lists) {
+            return Some(entry.name.clone());
+        }
+        let unrecorded = self.openers_without_record(&entries).into_iter();
+        let mut theirs =
+            unrecorded.filter(|(_, of_name)| of_name.iter().any(|one| openers.contains(one)));
+        theirs.next().map(|(name, _)| name)
+    }
+
     /// Returns the processes that have any guard of `request` open, without this one, as far as the
     /// system shows them. None on Windows, where no process inherits a guard.
     pub fn openers(&self, request: &Request) -> Vec<Opener> {

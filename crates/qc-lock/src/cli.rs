@@ -90,8 +90,9 @@ pub(crate) enum Command {
     ///
     /// A program that a brain has started in the background can inherit its lock, and keeps it when the
     /// brain has ended. This shows such programs, asks, lets them stop, and kills them after a while.
-    /// A living holder and a trading terminal are never ended. Exit codes: 0 nothing is left, 1 something is
-    /// left, 2 there is no terminal and --yes is missing, 4 cancelled, 75 the holder lives.
+    /// A living holder and a trading terminal are never ended. What its last run has left behind without
+    /// the lock is named, and goes on. Exit codes: 0 nothing keeps it open, 1 something does, 2 there is
+    /// no terminal and --yes is missing, 4 cancelled, 75 the holder lives.
     ReleaseLeft(ReleaseLeftArgs),
     /// Show what happened to the locks
     History(HistoryArgs),

@@ -17,7 +17,9 @@ use qc_cli::{
     ColorChoice, Exit, Failure, Text, Tone, hold, local_time, parse, print_json, run_tool, table,
     visible, visible_json, warn,
 };
-use qc_lock_core::{Cleared, Entry, Event, LockDir, LockEntry, LockState, Opener, openers_text};
+use qc_lock_core::{
+    Cleared, Entry, Event, LockDir, LockEntry, LockState, Opener, openers_text, release_advice,
+};
 
 /// The pause between two looks at a history that is followed.
 const LOOK: Duration = Duration::from_millis(200);
@@ -108,11 +110,8 @@ fn write_kept_open(name: &str, open_in: &[Opener], output: &mut dyn Write) -> io
     if open_in.is_empty() {
         return Ok(());
     }
-    let (name, openers) = (visible(name), openers_text(open_in));
-    writeln!(
-        output,
-        "{name} is kept open by {openers}; `qc-lock release-left {name}` shows what that is and ends what it may end."
-    )
+    let (openers, advice) = (openers_text(open_in), release_advice(name, None, open_in));
+    writeln!(output, "{} is kept open by {openers}; {advice}.", visible(name))
 }
 
 fn lock_table(entries: &[LockEntry], color: ColorChoice) -> String {

@@ -133,8 +133,12 @@ impl OwnFile {
         }
     }
 
-    /// Makes the folder and a file anew: they were removed.
+    /// Makes the folder and a file anew: they were removed. Where not even the folder is left that they
+    /// were in, that was moved, and the file with it.
     fn reopen(&mut self) {
+        if self.folder.path().parent().is_some_and(|parent| !parent.exists()) {
+            return;
+        }
         self.file = None;
         if let Ok((file, path)) = self.folder.open(NAME) {
             (self.file, self.path, self.torn) = (Some(file), path, false);

@@ -35,7 +35,7 @@ pub(crate) use system::{
     wait_any, watch_session, whole_blocks,
 };
 #[cfg(feature = "channel")]
-pub(crate) use system::{LocalPlace, clear_left_over, for_this_user};
+pub(crate) use system::{CallLimit, LocalPlace, clear_left_over, for_this_user};
 pub(crate) use system::{prepare_following, spawn_apart};
 
 /// The rights of others to a file while it is open.

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use interprocess::local_socket::traits::{Listener as _, Stream as _, StreamCommon as _};
+use interprocess::local_socket::traits::{Listener as _, StreamCommon as _};
 use interprocess::local_socket::{self, ListenerOptions};
 
 use crate::imp;
@@ -15,7 +15,10 @@ pub struct LocalListener(local_socket::Listener);
 
 /// One conversation.
 #[derive(Debug)]
-pub struct LocalStream(local_socket::Stream);
+pub struct LocalStream {
+    stream: local_socket::Stream,
+    limit: imp::CallLimit,
+}
 
 impl LocalListener {
     /// Opens the channel that belongs to the folder `dir`, for this user only. There must be only
@@ -39,18 +42,22 @@ impl LocalListener {
     /// # Errors
     /// Whatever the system reports.
     pub fn accept(&self) -> io::Result<LocalStream> {
-        self.0.accept().map(LocalStream)
+        self.0.accept().map(LocalStream::new)
     }
 }
 
 impl LocalStream {
+    fn new(stream: local_socket::Stream) -> Self {
+        Self { stream, limit: imp::CallLimit::none() }
+    }
+
     /// Connects to the program that has opened the channel of `dir`.
     ///
     /// # Errors
-    /// `NotFound` or `ConnectionRefused` if there is none, `PermissionDenied` if it is another user's.
+    /// `NotFound` or `ConnectionRefused` if there is none, `PermissionDenied` if it is another user's; on
+    /// Windows an error after half a minute in which it has let nobody in.
     pub fn connect(dir: &Path) -> io::Result<Self> {
-        let place = imp::LocalPlace::of(dir)?;
-        local_socket::Stream::connect(place.name()?).map(Self)
+        imp::LocalPlace::of(dir)?.connect().map(Self::new)
     }
 
     /// Returns the PID of the program that serves this conversation; `None` where it can't be seen
@@ -60,33 +67,33 @@ impl LocalStream {
     /// Whatever the system reports.
     pub fn peer(&self) -> io::Result<Option<u32>> {
         // The number's type differs between systems.
-        let pid = self.0.peer_creds()?.pid().map(i64::from);
+        let pid = self.stream.peer_creds()?.pid().map(i64::from);
         Ok(pid.and_then(|pid| u32::try_from(pid).ok()).filter(|&pid| pid != 0))
     }
 
-    /// Sets how long one read or write may take.
+    /// Sets how long one read or write may take; one that takes longer fails with `TimedOut` or
+    /// `WouldBlock`.
     ///
     /// # Errors
-    /// `Unsupported` on Windows, where pipes have no such limit.
-    pub fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.0.set_recv_timeout(Some(timeout))?;
-        self.0.set_send_timeout(Some(timeout))
+    /// Whatever the system reports.
+    pub fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        self.limit.set(&self.stream, timeout)
     }
 }
 
 impl Read for LocalStream {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.0.read(bytes)
+        self.limit.keep(&self.stream, || (&self.stream).read(bytes))
     }
 }
 
 impl Write for LocalStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        self.limit.keep(&self.stream, || (&self.stream).write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.limit.keep(&self.stream, || (&self.stream).flush())
     }
 }
 
@@ -123,6 +130,24 @@ mod tests {
         assert!(LocalStream::connect(dir.path()).is_err(), "nobody is there any more");
         // The first one's leftovers are in no one's way.
         talk(dir.path());
+    }
+
+    #[test]
+    fn one_that_does_not_answer_is_not_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = LocalListener::open(dir.path()).unwrap();
+        let mut asks = LocalStream::connect(dir.path()).unwrap();
+        let mut silent = listener.accept().unwrap();
+        asks.set_timeout(Duration::from_millis(50)).unwrap();
+        let error = asks.read(&mut [0; 8]).unwrap_err();
+        let kinds = [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock];
+        assert!(kinds.contains(&error.kind()), "{error:?}");
+        // Nothing that comes in time is lost.
+        silent.write_all(b"late").unwrap();
+        silent.flush().unwrap();
+        let mut answer = [0; 4];
+        asks.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"late");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use qc_fleet::{
     Snapshot, State,
 };
 use qc_fleet_cli::{Column, Order, compare};
-use qc_lock_core::{Latch, LockEntry, openers_text};
+use qc_lock_core::{Latch, LockEntry, openers_text, release_advice};
 use serde::Serialize;
 
 use self::selection::{is_in_the_list, is_own, is_to_be_stopped, part_cell};
@@ -259,10 +259,8 @@ impl Report {
         }
         for lock in self.locks.iter().filter(|lock| !lock.open_in.is_empty()) {
             let (name, openers) = (visible(&lock.name), openers_text(&lock.open_in));
-            writeln!(
-                output,
-                "\n! lock {name} is kept open by {openers}; `qc-lock release-left {name}` shows what that is and ends what it may end"
-            )?;
+            let advice = release_advice(&lock.name, None, &lock.open_in);
+            writeln!(output, "\n! lock {name} is kept open by {openers}; {advice}")?;
         }
         if let Some(text) = &self.incomplete {
             writeln!(output, "\n! {text}. Run elevated to see all.")?;

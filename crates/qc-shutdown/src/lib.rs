@@ -56,7 +56,8 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
     let locks = location.locks()?;
     let mut planner = Planner::new(&location, &locks, cli)?;
     let trouble = planner.trouble.as_ref().map(|failure| failure.message().to_owned());
-    let (snapshot, plan) = plan_for_sure(&planner)?;
+    let (snapshot, mut plan) = plan_for_sure(&planner)?;
+    planner.without_deaf(&mut plan)?;
     planner.check(&snapshot)?;
     let mut report = Report::new(&plan, &planner, &snapshot, trouble.as_deref(), cli.dry_run);
     if !cli.json {
@@ -133,7 +134,7 @@ fn latch(cli: &Cli, locks: &LockDir) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where a component asks, what it stops stays stopped until the user starts it by name, whatever becomes
+/// Where a component asks, or the launcher can't be told, what is stopped stays stopped until the user starts it by name, whatever becomes
 /// of the launcher meanwhile: a watchdog at its limit wants no brain back after a reboot.
 fn hold_back(
     planner: &Planner<'_>,
@@ -147,11 +148,14 @@ fn hold_back(
             && planner.scope.spared.iter().any(|asker| one.includes(asker.pid))
     };
     let asker = snapshot.own().find(asks).map(|one| one.component.clone());
-    let Some(asker) = asker.or_else(asking_component) else { return Ok(Vec::new()) };
+    let reason = match (asker.or_else(asking_component), &planner.deaf) {
+        (Some(asker), _) => format!("{asker} has run qc-shutdown"),
+        (None, Some(_)) => "qc-shutdown has stopped it and could not tell the launcher".into(),
+        (None, None) => return Ok(Vec::new()),
+    };
     let own = plan.targets().chain(plan.run_on()).filter(|one| one.elsewhere.is_none());
     let stopped = own.map(|one| &*one.component).chain(plan.withheld.iter().map(String::as_str));
     let stopped: BTreeSet<&str> = stopped.collect();
-    let reason = format!("{asker} has run qc-shutdown");
     let stopped = stopped.into_iter().filter_map(|name| fleet.component(name));
     stopped
         .filter(|component| component.enabled)

@@ -111,6 +111,9 @@ pub(crate) fn stop(
         let answer = group.send(plan, &group.order());
         if let Answer::Obeys(known) = &answer {
             stopping.note_told(|one| group.knows(one));
+            if group.ends {
+                stopping.note_swept(|one| group.includes(one) && plan.is_left_over(one));
+            }
             told.obeyed(plan, group, known);
             for role in STOP_ORDER.into_iter().filter(|&role| role != Role::Orchestrator) {
                 stopping.stop_those(role, StopMode::AfterOrchestrator, &|one| group.knows(one));

@@ -1,11 +1,18 @@
 //! The one place from which dry run, prompt and real run get their plan.
 
+use std::thread;
+use std::time::Duration;
+
 use qc_cli::{Exit, Failure, Location};
-use qc_fleet::{Fleet, Scope, Snapshot, StopPlan, plan_now};
+use qc_fleet::{Fleet, Scope, Snapshot, StopPlan, Target, connect_to_launcher, plan_now};
 use qc_fleet_cli::{ReadFleet, origin};
 use qc_lock_core::{LockDir, same_account};
+use qc_process::{Liveness, liveness};
 
 use crate::cli::Cli;
+
+/// How long a launcher that starts may take to its lock.
+const MOMENT: Duration = Duration::from_millis(500);
 
 pub(crate) struct Planner<'a> {
     pub(crate) fleet: Fleet,
@@ -13,6 +20,9 @@ pub(crate) struct Planner<'a> {
     pub(crate) trouble: Option<Failure>,
     locks: &'a LockDir,
     pub(crate) scope: Scope,
+    /// The launcher of this folder that runs on without its lock, so that nothing can be told to it. Latches
+    /// keep it from starting again what is stopped.
+    pub(crate) deaf: Option<Target>,
     cli: &'a Cli,
 }
 
@@ -44,13 +54,41 @@ impl<'a> Planner<'a> {
             all_roots: args.all_roots,
             spared: origin(&fleet, locks)?,
         };
-        Ok(Self { fleet, trouble, locks, scope, cli })
+        Ok(Self { fleet, trouble, locks, scope, deaf: None, cli })
     }
 
     /// Looks at what runs, and plans.
     pub(crate) fn plan_now(&self) -> Result<(Snapshot, StopPlan), Failure> {
         let entries = self.locks.list()?;
-        Ok(plan_now(&self.fleet, self.locks, entries, &self.scope, self.cli.timeout)?)
+        let (snapshot, mut plan) =
+            plan_now(&self.fleet, self.locks, entries, &self.scope, self.cli.timeout)?;
+        if let Some(deaf) = &self.deaf {
+            plan.told.retain(|one| one.identity != deaf.identity);
+        }
+        Ok((snapshot, plan))
+    }
+
+    /// Finds out whether the launcher that the plan tells runs without its lock, and leaves it out of
+    /// the plan then.
+    pub(crate) fn without_deaf(&mut self, plan: &mut StopPlan) -> Result<(), Failure> {
+        let told = plan.told.iter().find(|one| one.elsewhere.is_none() && !one.is_scripted);
+        let Some(told) = told.filter(|one| !plan.spares(one)).cloned() else { return Ok(()) };
+        let is_locked = || {
+            let lock = self.locks.status(&self.fleet.orchestrator)?;
+            Ok::<_, Failure>(lock.is_some_and(|lock| lock.state.is_live()))
+        };
+        if is_locked()? {
+            return Ok(());
+        }
+        // One that is just starting takes its lock in a moment.
+        thread::sleep(MOMENT);
+        let name = self.fleet.orchestrator.as_str();
+        let can_be_told = connect_to_launcher(self.locks, name).is_ok();
+        if !is_locked()? && !can_be_told && liveness(&told.identity) != Liveness::Dead {
+            plan.told.retain(|one| one.identity != told.identity);
+            self.deaf = Some(told);
+        }
+        Ok(())
     }
 
     /// Refuses what names nothing at all: a misspelt brain must not pass for one that is stopped.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use qc_cli::{Exit, Failure, local_time, print_json, visible};
 use qc_fleet::{
-    Fate, Fleet, LeftOver, Outcome, Role, Stage, StopPlan, Stopped, judge_left_over, perform,
-    rfc3339,
+    Fate, Fleet, LeftOver, Outcome, Role, Stage, StopPlan, Stopped, judge_left_over, left_over,
+    perform, rfc3339,
 };
 use qc_fleet_cli::{Answer, ReadFleet, confirm};
 use qc_lock_core::{Event, LockDir, LockEntry, LockName, Opener};
@@ -29,6 +29,7 @@ struct Report<'a> {
     version: u32,
     name: &'a str,
     left: Vec<Left<'a>>,
+    goes_on: Vec<Left<'a>>,
 }
 
 /// A process in it.
@@ -56,12 +57,23 @@ pub(crate) fn run(name: &LockName, cli: &Cli, output: &mut dyn Write) -> Result<
     let launcher = locks.status(&fleet.orchestrator)?.filter(|it| it.state.is_live());
     let launcher = launcher.and_then(|entry| entry.pid);
     let Some(openers) = left_open(locks, name, launcher)? else {
-        let text = format!("{name} is not kept open by anything that this user can see");
+        let goes_on = going_on(&fleet, locks, name)?;
         if json {
-            print_json(output, &Report { version: 1, name: name.as_str(), left: Vec::new() })?;
-        } else {
-            writeln!(output, "{text}.")?;
+            let goes_on = goes_on.iter().map(|one| to_json(one, &[])).collect();
+            let report = Report { version: 1, name: name.as_str(), left: Vec::new(), goes_on };
+            print_json(output, &report)?;
+            return Ok(Exit::Done);
         }
+        match launcher.filter(|pid| is_open_in(locks, name, *pid)) {
+            Some(pid) => writeln!(
+                output,
+                "The launcher (PID {pid}) keeps {name} for its component; `qc-launch status` shows what it waits for."
+            )?,
+            None => {
+                writeln!(output, "{name} is not kept open by anything that this user can see.")?
+            }
+        }
+        write_going_on(&goes_on, output)?;
         return Ok(Exit::Done);
     };
     let pids: HashMap<u32, String> =
@@ -78,10 +90,14 @@ pub(crate) fn run(name: &LockName, cli: &Cli, output: &mut dyn Write) -> Result<
     }
     let stopped = stop(&fleet, &ending, cli.timeout.unwrap_or(TIMEOUT))?;
     note(locks, name, &stopped);
+    let mut goes_on = going_on(&fleet, locks, name)?;
+    goes_on.retain(|one| !kept.iter().chain(&ending).any(|it| is_same(it, one)));
     if json {
         let left = ending.iter().map(|one| to_json(one, &stopped));
         let left = left.chain(kept.iter().map(|one| to_json(one, &[])));
-        print_json(output, &Report { version: 1, name: name.as_str(), left: left.collect() })?;
+        let left = left.collect();
+        let goes_on = goes_on.iter().map(|one| to_json(one, &[])).collect();
+        print_json(output, &Report { version: 1, name: name.as_str(), left, goes_on })?;
     } else {
         for one in &ending {
             writeln!(output, "{} {}", visible(&one.text()), end_of(one, &stopped))?;
@@ -102,7 +118,10 @@ pub(crate) fn run(name: &LockName, cli: &Cli, output: &mut dyn Write) -> Result<
                 let pid = entry.pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
                 writeln!(output, "{name} was freed, and runs again{pid}.")?;
             }
-            None => writeln!(output, "{name} is free.")?,
+            None => {
+                writeln!(output, "{name} is free.")?;
+                write_going_on(&goes_on, output)?;
+            }
         }
     }
     Ok(Exit::Done)
@@ -135,6 +154,41 @@ fn left_open(
     let again = look()?;
     openers.retain(|one| again.contains(one));
     Ok(Some(openers).filter(|openers| !openers.is_empty()))
+}
+
+/// Returns what the last run of the component has left behind that goes on without the lock: a worker that
+/// has closed what it had inherited may still trade.
+fn going_on(fleet: &Fleet, locks: &LockDir, name: &LockName) -> Result<Vec<LeftOver>, Failure> {
+    let is_meant = |one: &str| one.eq_ignore_ascii_case(name.as_str());
+    let is_held = || {
+        let entry = locks.status(name)?;
+        Ok::<_, Failure>(entry.is_some_and(|entry| entry.state.is_live()))
+    };
+    if is_held()? {
+        return Ok(Vec::new());
+    }
+    let nothing = HashMap::new();
+    let mut left = left_over(fleet, locks.path(), is_meant, &nothing, &[], &lineage()?)?;
+    left.retain(LeftOver::ends_with_fleet);
+    // What belongs to a run that has begun meanwhile is not left over.
+    Ok(if is_held()? { Vec::new() } else { left })
+}
+
+fn write_going_on(goes_on: &[LeftOver], output: &mut dyn Write) -> io::Result<()> {
+    for one in goes_on {
+        writeln!(output, "{}; {}.", visible(&one.behind()), visible(&one.way_out()))?;
+    }
+    Ok(())
+}
+
+fn is_same(one: &LeftOver, other: &LeftOver) -> bool {
+    one.process.identity == other.process.identity
+}
+
+/// Whether the process `pid` has the lock open.
+fn is_open_in(locks: &LockDir, name: &LockName, pid: u32) -> bool {
+    let entry = locks.status(name).ok().flatten();
+    locks.openers_of_lock(name, entry.as_ref()).iter().any(|one| one.pid == pid)
 }
 
 /// Returns the lock's living holder, and whether others keep it open.

@@ -42,7 +42,8 @@ pub struct View {
     pub adopted: bool,
     /// Which of its lives this is.
     pub generation: u32,
-    /// Whether its process has stayed up for [`Settings::start_seconds`](crate::Settings::start_seconds).
+    /// Whether its process has stayed up for
+    /// [`Settings::start_seconds`](crate::Settings::start_seconds).
     pub is_proven: bool,
 }
 
@@ -71,6 +72,9 @@ pub(crate) struct Component {
     pub(crate) removed: bool,
     /// Whether it is not started again once what runs now has ended.
     pub(crate) is_withheld: bool,
+    /// Whether this watchdog is restarted once the brains have ended that it guards and that are being
+    /// stopped.
+    pub(crate) restart_due: bool,
     /// The brain that has survived its kill, for which this watchdog is not stopped.
     pub(crate) kept_for: Option<Id>,
 }
@@ -175,6 +179,7 @@ impl Component {
             guards: Vec::new(),
             removed: false,
             is_withheld: false,
+            restart_due: false,
             kept_for: None,
         }
     }

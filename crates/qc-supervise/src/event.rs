@@ -9,8 +9,8 @@ use crate::{Spec, SupervisorEvent};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
 
-/// An event. An event about a process carries the *generation* that [`Action::Spawn`] gave it: events of
-/// an earlier generation are ignored.
+/// An event. An event about a process carries the *generation* that [`Action::Spawn`] gave it:
+/// events of an earlier generation are ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// All that does not run is to be started, in order.
@@ -93,8 +93,8 @@ pub enum Event {
 /// Why a process could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotStarted {
-    /// Another process has its lock or its port; says which, as a sentence about "it". Trying again does
-    /// not change that.
+    /// Another process has its lock or its port; says which, as a sentence about "it". Trying again
+    /// does not change that.
     Refused(String),
     /// Its lock is not free yet, and no living process is known to hold it: it may be in a moment.
     Busy,

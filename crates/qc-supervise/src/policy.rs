@@ -41,7 +41,8 @@ impl Restarts {
         self.in_a_row = 0;
     }
 
-    /// Judges a failure at `now`; `ran` is how long it had been ready, which downtime is no part of.
+    /// Judges a failure at `now`; `ran` is how long it had been ready, which downtime is no part
+    /// of.
     pub(crate) fn judge(
         &mut self,
         policy: &RestartPolicy,

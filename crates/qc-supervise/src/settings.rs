@@ -27,7 +27,8 @@ pub struct RestartPolicy {
     pub when: RestartWhen,
     /// How long to wait before.
     pub delay: RestartDelay,
-    /// How many restarts are allowed within [`RestartPolicy::window`]; at the next end it is given up.
+    /// How many restarts are allowed within [`RestartPolicy::window`]; at the next end it is given
+    /// up.
     pub max_restarts: u32,
     /// The span in which restarts are counted; `None` counts all since it last ran stably.
     pub window: Option<Duration>,

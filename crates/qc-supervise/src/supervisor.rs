@@ -1,5 +1,6 @@
 //! The supervisor itself: each event changes one component, and the few that stand to it.
 
+mod not_started;
 mod reloading;
 mod running;
 mod starting;
@@ -100,7 +101,8 @@ impl Supervisor {
         let view = self.get(id)?.view();
         let runs = matches!(view.state, State::Starting | State::Running);
         // It still does its work for those that stop before it.
-        let state = if runs && self.is_to_stop(id) { State::Stopping } else { view.state };
+        let is_to_stop = self.is_to_stop(id) || self.get(id)?.restart_due;
+        let state = if runs && is_to_stop { State::Stopping } else { view.state };
         Some(View { state, ..view })
     }
 

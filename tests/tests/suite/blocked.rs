@@ -1,6 +1,7 @@
 //! No start beside another copy: a restart, a start by hand, a reload and the first start look alike.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use qc_process::{Liveness, Process, identity_of, liveness, own_identity};
 use qc_tests::{Program, SampleFleet, cannot_test, python, section};
@@ -59,6 +60,31 @@ fn a_component_that_hands_over_to_a_copy_is_blocked_until_that_one_ends() {
     launch.wait_for("BRAIN_ATLAS was blocked by a program that has ended; restarting");
     launch.wait_for("started BRAIN_ATLAS");
     assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 1);
+}
+
+#[test]
+fn the_reason_of_a_block_names_only_the_copies_that_still_run() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let _launch = started(&fleet);
+    assert_eq!(fleet.run("qc-launch", &["stop", "BRAIN_ATLAS"]).code, 0);
+    let (first, second) = (by_hand(&fleet, "BRAIN_ATLAS.py"), by_hand(&fleet, "BRAIN_ATLAS.py"));
+    let refused = fleet.run("qc-launch", &["start", "BRAIN_ATLAS"]);
+    let named = |pid: u32, text: &str| text.contains(&pid.to_string());
+    let (one, other) = (first.identity().pid, second.identity().pid);
+    assert!(named(one, &refused.stderr) && named(other, &refused.stderr), "{refused:?}");
+    first.kill();
+    let _ = first.finish();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let brain = status(&fleet, "BRAIN_ATLAS");
+        assert_eq!(brain["state"], "blocked", "{brain:#}");
+        let detail = brain["detail"].as_str().unwrap();
+        assert!(named(other, detail), "{detail}");
+        if !named(one, detail) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{detail}");
+    }
 }
 
 #[test]
@@ -545,6 +571,15 @@ fn nothing_is_stopped_for_a_restart_that_could_not_be_made() {
         assert!(refused.stderr.contains("qc-launch unlatch"), "{refused:?}");
     }
     fleet.locks().unlatch().unwrap();
+    let script = fleet.root().join("STOPLOSS_WATCHDOG_V2.py");
+    let away = fleet.root().join("away.py");
+    fs::rename(&script, &away).unwrap();
+    let refused = fleet.run("qc-launch", &["restart", "WATCHDOG_ATLAS"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let why = "WATCHDOG_ATLAS is not restarted, and runs on: its script ";
+    assert!(refused.stderr.contains(why), "{refused:?}");
+    assert_eq!(pids(), before);
+    fs::rename(&away, &script).unwrap();
     let copy = by_hand(&fleet, "BRAIN_ATLAS.py");
     let refused = fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]);
     assert_eq!(refused.code, 1, "{refused:?}");
@@ -554,6 +589,29 @@ fn nothing_is_stopped_for_a_restart_that_could_not_be_made() {
     drop(copy);
     assert_eq!(fleet.run("qc-launch", &["restart", "BRAIN_ATLAS"]).code, 0);
     assert_ne!(pids()[0], before[0]);
+}
+
+#[test]
+fn a_watchdog_that_is_restarted_with_its_brain_ends_after_it() {
+    for names in [["BRAIN_ATLAS", "WATCHDOG_ATLAS"], ["WATCHDOG_ATLAS", "BRAIN_ATLAS"]] {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let launch = started(&fleet);
+        let restarted = fleet.run("qc-launch", &[&["restart"][..], &names].concat());
+        assert_eq!(restarted.code, 0, "{restarted:?}");
+        launch.ask_to_stop(&fleet.tools);
+        let (_, lines) = launch.finish();
+        let line = |text: &str| lines.iter().position(|line| line.contains(text)).expect("a line");
+        let starts = |name: &str| {
+            let text = format!("started {name} ");
+            let all = lines.iter().enumerate().filter(|(_, line)| line.contains(&text));
+            all.map(|(at, _)| at).nth(1).expect("a second start")
+        };
+        assert!(
+            line("BRAIN_ATLAS ended when asked") < line("WATCHDOG_ATLAS ended when asked"),
+            "{lines:#?}"
+        );
+        assert!(starts("WATCHDOG_ATLAS") < starts("BRAIN_ATLAS"), "{lines:#?}");
+    }
 }
 
 #[test]

@@ -286,7 +286,8 @@ fn a_guard_that_is_freed_late_is_waited_for() {
         locks.leave_dead(NAME, Some(own_account()));
         let guard = hold_guard(&locks);
         let text = locks.attempt(asker, NAME, Some(own_account())).refused();
-        assert!(text.contains("a process whose record is missing or can't be read"), "{text}");
+        let left = format!("what {NAME}, which has ended, has left behind");
+        assert!(text.contains(&left), "{text}");
         drop(guard);
         assert_eq!(locks.attempt(asker, NAME, Some(own_account())).taken(), 1);
     }

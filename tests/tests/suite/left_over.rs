@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::tools;
 
+#[cfg(unix)]
+mod released;
+
 /// A fleet of one brain, which comes back at once.
 fn fleet(script: &str) -> SampleFleet {
     let fleet = SampleFleet::new(tools(), &[("LARISSA", 31)]);

@@ -55,6 +55,16 @@ fn a_log_is_shown_and_followed_while_it_is_cut_and_started_anew() {
 }
 
 #[test]
+fn the_log_of_the_launcher_is_shown_by_the_name_of_its_lock_too() {
+    let fleet = SampleFleet::new(tools(), &[]);
+    let folder = LogFolder::new(fleet.root().join("orchestrator_logs"));
+    let (mut writer, _) = folder.open("orchestrator").expect("it can be made");
+    writer.write_all(b"started\n").expect("it can be written");
+    let shown = fleet.run("qc-launch", &["logs", "master_launch"]);
+    assert_eq!((shown.code, &*shown.stdout), (0, "started\n"), "{shown:?}");
+}
+
+#[test]
 fn a_child_that_is_cut_while_it_writes_loses_nothing_it_need_not_lose() {
     const LINES: usize = 50_000;
     let dir = tempfile::tempdir().expect("a folder");

@@ -95,6 +95,10 @@ fn the_copy_of_a_moved_folder_names_the_fleet_that_runs_in_it_and_touches_nothin
         moved.assert_named(&format!("{}{}", answer.stdout, answer.stderr));
         assert!(!answer.stdout.contains("can't be asked"), "{answer:?}");
     }
+    // Its launcher starts nothing again: neither from here, where only a copy is, nor there.
+    let status = ["status", "--json", "--root", moved.folder.to_str().unwrap()];
+    let status = moved.fleet.run("qc-launch", &status).json();
+    assert_eq!(status["moved_from"], moved.fleet.root().to_str().unwrap(), "{status:#}");
     let report = moved.fleet.run("qc-shutdown", &["--yes", "--json"]);
     let report = report.json();
     let named = report["moved"].as_array().unwrap();
@@ -126,4 +130,49 @@ fn a_copy_without_locks_names_the_moved_fleet_by_its_environment() {
     }
     moved.assert_untouched();
     moved.stop();
+}
+
+/// A fleet that runs in a folder that was renamed, with nothing in its old place.
+#[cfg(unix)]
+#[test]
+fn a_launcher_whose_folder_was_renamed_is_named_stops_nothing_and_creates_nothing() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+    let locks = fleet.locks().list().unwrap();
+    let running = locks.iter().map(|lock| identity_of(lock.pid.unwrap()).unwrap());
+    let running: Vec<Identity> = running.collect();
+    let watchdog = fleet.locks().record(&"WATCHDOG_ATLAS".parse().unwrap()).unwrap().identity();
+    let brain = fleet.locks().record(&"BRAIN_ATLAS".parse().unwrap()).unwrap().identity();
+    let folder = fleet.root().with_extension("renamed");
+    fs::rename(fleet.root(), &folder).unwrap();
+    let run = |tool: &str, args: &[&str]| fleet.tools.run(tool, args, &folder, "");
+
+    for (tool, args, code) in
+        [("qc-launch", &["status"][..], 0), ("qc-ps", &[], 0), ("qc-ps", &["--check"], 3)]
+    {
+        let shown = run(tool, args);
+        assert_eq!(shown.code, code, "{shown:?}");
+        let named = "stop the fleet here with `qc-shutdown`, then start it anew";
+        assert!(shown.stdout.contains(named), "{shown:?}");
+    }
+    let json = run("qc-launch", &["status", "--json"]).json();
+    assert_eq!(json["moved_from"], fleet.root().to_str().unwrap(), "{json:#}");
+    for args in [&["restart", "WATCHDOG_ATLAS"][..], &["start", "BRAIN_ATLAS"], &["reload"]] {
+        let refused = run("qc-launch", args);
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(refused.stderr.contains("was moved or renamed"), "{refused:?}");
+        assert_eq!(liveness(&watchdog), Liveness::Alive, "{refused:?}");
+    }
+    Process::open(&brain).unwrap().expect("it runs").kill().unwrap();
+    launch.wait_for("was moved or renamed while qc-launch runs; restarting");
+    assert!(!fleet.root().exists());
+    let stopped = run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let _ = launch.finish();
+    assert!(!fleet.root().exists());
+    for identity in &running {
+        assert_eq!(liveness(identity), Liveness::Dead);
+    }
+    fs::remove_dir_all(&folder).unwrap();
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use qc_process::{Liveness, LocalStream, liveness};
-use qc_tests::{Finished, Program, SampleFleet, copy_program, python, section};
+use qc_tests::{Finished, Program, SampleFleet, copy_program, python, section, suspend};
 use serde_json::json;
 
 use crate::tools;
@@ -705,4 +705,78 @@ fn a_brain_that_ended_when_asked_is_not_called_killed_because_of_its_helper() {
         assert!(line.contains(&format!("helper.py (PID {helper})")), "{line}");
         assert!(!lines.iter().any(|line| line.contains("BRAIN_ATLAS was KILLED")), "{lines:#?}");
     }
+}
+
+#[test]
+fn what_the_launcher_has_ended_as_left_over_was_asked() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    fleet.script("quantum_server.py", "spawn engine.py\nsleep 500\nexit 0");
+    fleet.script("engine.py", "");
+    let account = json!({ "ATLAS": { "account": 41, "enabled": true } });
+    let server = json!({ "restart": { "when": "on-failure" } });
+    let more = json!({ "components": { "quantum_server": server } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("quantum_server has finished");
+    launch.wait_for("started BRAIN_ATLAS");
+    let stopped = shutdown(&fleet, &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    assert_contains(&stopped, &["quantum_server has left ", " engine.py (PID "]);
+    assert!(!stopped.stdout.contains("ended by itself"), "{stopped:#?}");
+    assert_eq!(stopped.stdout.matches("ended when asked").count(), 4, "{stopped:#?}");
+}
+
+#[test]
+fn a_suspended_process_that_was_killed_is_said_to_have_been_suspended() {
+    for is_launched in [true, false] {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        let account = json!({ "ATLAS": { "account": 41, "enabled": true } });
+        let more = section(&json!({ "stop_timeout_seconds": 1 }));
+        fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": more }));
+        let (_running, brain) = match is_launched {
+            true => {
+                let launch = launch(&fleet);
+                let record = fleet.locks().record(&"BRAIN_ATLAS".parse().unwrap()).unwrap();
+                (launch, record.identity())
+            }
+            false => {
+                let brain = by_hand(&fleet, &["BRAIN_ATLAS.py"]);
+                let identity = brain.identity().clone();
+                (brain, identity)
+            }
+        };
+        if !suspend(&brain) {
+            return;
+        }
+        let stopped = shutdown(&fleet, &["--yes"]);
+        assert_eq!(stopped.code, 0, "{stopped:#?}");
+        assert_contains(&stopped, &["it could not be asked: it was suspended"]);
+        assert_eq!(liveness(&brain), Liveness::Dead);
+    }
+}
+
+/// Windows deletes no folder with guards in it.
+#[cfg(unix)]
+#[test]
+fn a_launcher_without_its_locks_runs_on_and_starts_nothing_again() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let mut launch = launch(&fleet);
+    let brain = fleet.locks().record(&"BRAIN_ATLAS".parse().unwrap()).unwrap().identity();
+    fs::remove_dir_all(fleet.locks().path()).unwrap();
+    let stopped = shutdown(&fleet, &["--yes", "--account", "ATLAS"]);
+    assert_eq!(stopped.code, 0, "{stopped:#?}");
+    let pid = launch.identity().pid;
+    assert_contains(
+        &stopped,
+        &[
+            &format!("MASTER_LAUNCH (PID {pid}) runs on without its lock and can't be told"),
+            "No start of the launcher starts BRAIN_ATLAS",
+        ],
+    );
+    launch.wait_for("GAVE UP BRAIN_ATLAS");
+    assert_eq!(liveness(&brain), Liveness::Dead);
+    assert_eq!(liveness(launch.identity()), Liveness::Alive);
+    let all = shutdown(&fleet, &["--yes"]);
+    assert_eq!(all.code, 0, "{all:#?}");
+    assert_eq!(liveness(launch.identity()), Liveness::Dead);
 }

@@ -7,7 +7,7 @@ use qc_lock_core::LockName;
 use qc_supervise::Probe;
 
 use super::Builder;
-use crate::config::{ConfigIssue, suggest};
+use crate::config::{ConfigIssue, suggest_among};
 
 impl Builder<'_> {
     pub(super) fn check_orchestrator(&self) -> Result<(), ConfigIssue> {
@@ -24,6 +24,8 @@ impl Builder<'_> {
     /// Checks the names that components depend on, and spells them as the components do.
     pub(super) fn check_dependencies(&mut self) -> Result<(), ConfigIssue> {
         let names: Vec<LockName> = self.components.iter().map(|one| one.name.clone()).collect();
+        let enabled: Vec<LockName> =
+            self.components.iter().filter(|one| one.enabled).map(|one| one.name.clone()).collect();
         let by_key: HashMap<String, &LockName> =
             names.iter().map(|name| (name.key(), name)).collect();
         for component in &mut self.components {
@@ -32,8 +34,10 @@ impl Builder<'_> {
                     *wanted = name.clone();
                     continue;
                 }
-                let known: Vec<&str> = names.iter().map(LockName::as_str).collect();
-                let nearest = suggest(wanted.as_str(), &known);
+                // What is disabled never runs, so it is no choice.
+                let [known, enabled] = [&names, &enabled]
+                    .map(|all| all.iter().map(LockName::as_str).collect::<Vec<&str>>());
+                let nearest = suggest_among(wanted.as_str(), &known, &enabled);
                 let message = format!("there is no component `{wanted}`{nearest}");
                 // Only what stands there can name what there is not, whatever its case.
                 let own = component.name.as_str();
@@ -97,6 +101,15 @@ mod tests {
 
     fn one(fleet: &Fleet, name: &str) -> Component {
         fleet.component(name).unwrap_or_else(|| panic!("no {name}")).clone()
+    }
+
+    #[test]
+    fn only_what_is_enabled_is_named_as_what_can_be_waited_for() {
+        let wrong = r#""components": {"X": {"command": ["x"], "depends_on": ["nothing-like-it"]}}"#;
+        let known = |section: &str| load(section).unwrap_err().to_string();
+        assert!(known(wrong).contains("quantum_server"), "{}", known(wrong));
+        let disabled = known(&format!(r#""server": {{"enabled": false}}, {wrong}"#));
+        assert!(disabled.contains("BRAIN_A") && !disabled.contains("quantum_server"), "{disabled}");
     }
 
     fn names(fleet: &Fleet) -> Vec<&str> {

@@ -39,7 +39,8 @@ pub(super) fn nothing_to_start(
     let can_start = |one: &Component| one.script.as_ref().is_none_or(|path| !facts.lacks(path));
     if !components.iter().any(|one| can_start(one)) {
         let root = fleet.root.display();
-        let text = format!("nothing to start: {root} has no script of an enabled account");
+        let whose = if fleet.has_accounts() { "account" } else { "component" };
+        let text = format!("nothing to start: {root} has no script of an enabled {whose}");
         let advice = "see whether --root names the folder with the scripts";
         return vec![Check::error(Subject::Config, text, advice)];
     }
@@ -102,6 +103,21 @@ pub(super) fn same_terminal(fleet: &Fleet, components: &[Arc<Component>]) -> Vec
             Check::error(Subject::Terminals, text, advice)
         })
         .collect()
+}
+
+/// Finds the brains of which the config says no account: only their names are locked.
+pub(super) fn without_account(components: &[Arc<Component>]) -> Vec<Check> {
+    let is_brain =
+        |one: &Component| one.role == Role::Brain || one.name.key().starts_with("brain_");
+    let brains = components.iter().filter(|one| is_brain(one) && one.account.is_none());
+    let check = |one: &Arc<Component>| {
+        let name = &one.name;
+        let text =
+            format!("{name} has no account, so nothing excludes a second trader of its account");
+        let advice = format!("set `account` in PROCESS_MANAGER.components.{name}");
+        Check::warning(Subject::Accounts, &text, &advice)
+    };
+    brains.map(check).collect()
 }
 
 /// Finds what would ask for the same lock besides accounts: a component of its own beside a brain.

@@ -79,7 +79,7 @@ fn what_is_missing_or_in_the_way_is_named() {
     }
     let one = r#""A": {"account": 1, "enabled": true, "terminal_path": "/mt5"}"#;
     type Expected = Vec<(Verdict, Subject, &'static str)>;
-    let cases: [(&str, Change, Expected); 21] = [
+    let cases: [(&str, Change, Expected); 22] = [
         (
             "",
             |facts| lacking(facts, "/fleet/BRAIN_A.py"),
@@ -164,6 +164,15 @@ fn what_is_missing_or_in_the_way_is_named() {
             r#", "components": {"BRAIN_X": {"command": ["x"], "account": "A"}}"#,
             |_| (),
             vec![(Error, Accounts, "BRAIN_A and BRAIN_X ask for one lock, account/1/brain")],
+        ),
+        (
+            r#", "components": {"BRAIN_X": {"command": ["x"]}}"#,
+            |_| (),
+            vec![(
+                Warning,
+                Accounts,
+                "BRAIN_X has no account, so nothing excludes a second trader of its account",
+            )],
         ),
         (
             r#", "components": {"TRADER": {"command": ["x"], "account": "A"}}"#,

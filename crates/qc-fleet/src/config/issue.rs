@@ -100,10 +100,15 @@ fn without_position(error: &serde_json::Error) -> String {
 
 /// Names the nearest of `known` to `given`, or all of them.
 pub(crate) fn suggest(given: &str, known: &[&str]) -> String {
+    suggest_among(given, known, known)
+}
+
+/// Does the same; where none of `known` is near, only `listed` are named.
+pub(crate) fn suggest_among(given: &str, known: &[&str], listed: &[&str]) -> String {
     match nearest(given, known) {
         Some(near) => format!(", did you mean `{near}`?"),
-        None if known.is_empty() => String::new(),
-        None => format!("; known here: {}", known.join(", ")),
+        None if listed.is_empty() => String::new(),
+        None => format!("; known here: {}", listed.join(", ")),
     }
 }
 

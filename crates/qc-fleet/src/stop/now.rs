@@ -8,7 +8,9 @@ use std::time::Duration;
 use qc_lock_core::{LockDir, LockEntry};
 use qc_process::inspect;
 
-use crate::{Fleet, LeftOver, Scope, Snapshot, StopPlan, judge_left_over, left_over, same_folder};
+use crate::{
+    Fate, Fleet, LeftOver, Scope, Snapshot, StopPlan, judge_left_over, left_over, same_folder,
+};
 
 /// The folder of the guards in a lock directory.
 const GUARD_FOLDER: &str = ".guards";
@@ -25,8 +27,16 @@ pub fn plan_now(
     scope: &Scope,
     timeout: Option<Duration>,
 ) -> io::Result<(Snapshot, StopPlan)> {
-    let snapshot = Snapshot::take(fleet, entries.clone())?;
-    let plan = plan_seen(fleet, locks, entries, &snapshot, scope, timeout)?;
+    let mut snapshot = Snapshot::take(fleet, entries.clone())?;
+    let mut left = left_seen(fleet, locks, entries.clone(), &snapshot, scope)?;
+    // What runs a component's script is that component: this one was started since the look.
+    let is_new = |one: &LeftOver| matches!(&one.fate, Fate::Copy(of) if *of == one.component);
+    if left.iter().any(is_new) {
+        snapshot = Snapshot::take(fleet, entries.clone())?;
+        left = left_seen(fleet, locks, entries, &snapshot, scope)?;
+    }
+    let plan = StopPlan::new(fleet, &snapshot, scope, timeout);
+    let plan = plan.with_left_over(fleet, &left, timeout);
     Ok((snapshot, plan))
 }
 
@@ -42,13 +52,24 @@ pub fn plan_seen(
     scope: &Scope,
     timeout: Option<Duration>,
 ) -> io::Result<StopPlan> {
-    let plan = StopPlan::new(fleet, snapshot, scope, timeout);
+    let left = left_seen(fleet, locks, entries, snapshot, scope)?;
+    Ok(StopPlan::new(fleet, snapshot, scope, timeout).with_left_over(fleet, &left, timeout))
+}
+
+/// Returns what components that `scope` means have left behind of which `snapshot` shows nothing.
+fn left_seen(
+    fleet: &Fleet,
+    locks: &LockDir,
+    entries: Vec<LockEntry>,
+    snapshot: &Snapshot,
+    scope: &Scope,
+) -> io::Result<Vec<LeftOver>> {
     let is_meant = |name: &str| scope.means_left_over(fleet, snapshot, name);
     let mut left = left_over(fleet, locks.path(), is_meant, &HashMap::new(), &[], &scope.spared)?;
     let keepers = keepers(locks, entries, snapshot, is_meant, &left);
     left.extend(judge_left_over(fleet, &keepers, &scope.spared, &snapshot.locks)?);
     left.retain(LeftOver::ends_with_fleet);
-    Ok(plan.with_left_over(fleet, &left, timeout))
+    Ok(left)
 }
 
 /// Returns the processes that keep the lock of a component open whose holder has ended, with the name

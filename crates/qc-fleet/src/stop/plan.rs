@@ -158,6 +158,11 @@ impl StopPlan {
         self.asked_by.contains(&target.identity)
     }
 
+    /// Whether an ended run has left `target` behind.
+    pub fn is_left_over(&self, target: &Target) -> bool {
+        self.left_over.iter().any(|(left, _)| *left == target.identity)
+    }
+
     /// Returns what is not to be started again once it has ended by itself: what is meant and has
     /// asked for that. A watchdog goes on protecting.
     pub fn run_on(&self) -> impl Iterator<Item = &Target> {

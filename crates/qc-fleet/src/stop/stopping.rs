@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use qc_process::{Identity, Process, StopError, Watcher, allow_open_files};
+use qc_process::{Identity, Process, StopError, Watcher, allow_open_files, suspended};
 
 use super::guarded::{protects, reason};
 use super::{Outcome, STOP_ORDER, Stopped, Target};
@@ -189,6 +189,13 @@ impl<'a> Stopping<'a> {
         }
     }
 
+    /// Notes that an orchestrator ends those of `which` before it ends itself, without being told of them.
+    pub fn note_swept(&mut self, which: impl Fn(&Target) -> bool) {
+        for one in self.running.iter_mut().filter(|one| which(&one.target)) {
+            one.is_swept = true;
+        }
+    }
+
     /// Stops those of one role, and returns when they have ended, or can't be stopped, or it was
     /// interrupted. What protects a brain that could not be stopped is kept.
     pub fn stop(&mut self, role: Role, mode: StopMode) {
@@ -201,6 +208,9 @@ impl<'a> Stopping<'a> {
         let now = Instant::now();
         let stages = self.stage_times();
         let orchestrated = self.has(Role::Orchestrator);
+        let of_role = self.running.iter().filter(|one| !one.is_over && one.target.role == role);
+        let suspended =
+            suspended(&of_role.map(|one| one.target.identity.pid).collect::<Vec<u32>>());
         let mut stage = Vec::new();
         for one in self.running.iter_mut().filter(|one| !one.is_over) {
             if one.target.role != role
@@ -217,6 +227,7 @@ impl<'a> Stopping<'a> {
                 }
             };
             one.began = now;
+            one.was_suspended = suspended.contains(&one.target.identity.pid);
             one.due = match mode {
                 _ if one.step == Step::Killed => one.due,
                 // It is for the process that it works for to end it.

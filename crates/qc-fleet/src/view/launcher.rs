@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use qc_control::{ControlError, Request, Status};
 use qc_lock_core::{LockDir, LockName};
-use qc_process::{is_suspended, resume_hint};
+use qc_process::{is_suspended, resume_hint, visible};
 
 use crate::evidence::{Machine, ProcessProbe, identity_in};
 use crate::{Finding, FindingKind, connect_to_launcher};
@@ -86,9 +86,13 @@ impl Launcher {
         }
     }
 
-    /// Returns the finding of a launcher that can't be asked.
+    /// Returns the finding of a launcher that can't be asked, or whose folder was moved.
     pub(super) fn finding(&self) -> Option<Finding> {
-        let Self::Silent { pid, why } = self else { return None };
+        let (pid, why) = match self {
+            Self::Absent => return None,
+            Self::Answers(status) => return moved(status),
+            Self::Silent { pid, why } => (pid, why),
+        };
         let shown = pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
         Some(Finding {
             kind: FindingKind::Silent,
@@ -97,6 +101,22 @@ impl Launcher {
             pids: pid.iter().copied().collect(),
         })
     }
+}
+
+/// Returns the finding of a launcher whose folder was moved while it runs.
+fn moved(status: &Status) -> Option<Finding> {
+    let from = visible(status.moved_from.as_ref()?);
+    let pid = status.pid;
+    Some(Finding {
+        kind: FindingKind::Moved,
+        text: format!(
+            "the folder was moved or renamed while its launcher (PID {pid}) runs, which was started in \
+             {from}: it can start nothing again; stop the fleet here with `qc-shutdown`, then start it \
+             anew with `qc-launch`"
+        ),
+        components: Vec::new(),
+        pids: vec![pid],
+    })
 }
 
 /// Returns the living holder of the launcher's lock, and whether it is a program with a channel.

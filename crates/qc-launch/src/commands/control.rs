@@ -1,5 +1,7 @@
-//! `qc-launch start`, `restart`, `reload`, and what they share with `stop`: asking the one that runs.
+//! `qc-launch start`, `restart`, `reload`, and what they share with `stop`: asking the one that
+//! runs.
 
+mod copies;
 pub(crate) mod status;
 pub(crate) mod stop;
 
@@ -181,8 +183,8 @@ fn of_names<'a>(
     status.components.iter().filter(move |component| is_named(&component.name))
 }
 
-/// Prints what became of each named component; fails if one is not as it was wanted. `judge` returns
-/// a line, or what follows the name in the message of the failure.
+/// Prints what became of each named component; fails if one is not as it was wanted. `judge`
+/// returns a line, or what follows the name in the message of the failure.
 pub(crate) fn report(
     status: &Status,
     names: &[String],

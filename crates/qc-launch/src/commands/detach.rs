@@ -8,7 +8,7 @@ use qc_cli::{Exit, Failure, Location};
 use qc_process::{Console, Output, Spawn};
 
 use crate::commands::last_words::LastWords;
-use crate::daemon::announcement::{MISSING, SETTLED};
+use qc_control::{MISSING, SETTLED};
 
 /// The flag that makes this program a copy that stays.
 const STAY: &str = "--announce";

@@ -14,10 +14,13 @@ use qc_logs::{Follower, LogFolder};
 /// How often a log that is followed is looked at.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// The name of the launcher's own log.
+const LAUNCHER_LOG: &str = "orchestrator";
+
 /// The command line of `logs`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct LogsArgs {
-    /// Component to show, such as BRAIN_ATLAS; `orchestrator` is qc-launch itself
+    /// Component to show, such as BRAIN_ATLAS; `orchestrator` or MASTER_LAUNCH is qc-launch itself
     name: String,
     /// Go on as the log grows, also over restarts, until Ctrl-C
     #[arg(short, long)]
@@ -27,14 +30,20 @@ pub(crate) struct LogsArgs {
     lines: usize,
 }
 
-/// Shows a log. Without a config that can be read, the folder is the one that the launcher writes to,
-/// or the usual one.
+/// Shows a log. Without a config that can be read, the folder is the one that the launcher writes
+/// to, or the usual one.
 pub(crate) fn show(
     args: &LogsArgs,
     location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let (fleet, trouble) = location.fleet_to_show()?;
+    let mut args = args.clone();
+    // The launcher's lock has another name than its log.
+    if args.name.eq_ignore_ascii_case(fleet.orchestrator.as_str()) {
+        args.name = LAUNCHER_LOG.into();
+    }
+    let args = &args;
     let Some(trouble) = trouble else {
         return show_log(args, &LogFolder::new(fleet.logs.folder), output);
     };

@@ -45,8 +45,8 @@ pub(crate) fn unlatch(
     Ok(Exit::Done)
 }
 
-/// Lets a running launcher restart what runs of the components that were latched, and names those that
-/// do not run.
+/// Lets a running launcher restart what runs of the components that were latched, and names those
+/// that do not run.
 fn write_next_step(
     removed: &[Latch],
     location: &Location,

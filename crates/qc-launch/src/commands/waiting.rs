@@ -77,8 +77,8 @@ impl Reason {
     }
 }
 
-/// Returns why `one` is not yet as it is wanted, with what it waits for itself. One that runs only has
-/// its first seconds before it.
+/// Returns why `one` is not yet as it is wanted, with what it waits for itself. One that runs only
+/// has its first seconds before it.
 fn reasons(status: &Status, one: &ComponentStatus) -> Vec<Reason> {
     match one.state {
         StateWord::Waiting

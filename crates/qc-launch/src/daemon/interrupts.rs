@@ -20,7 +20,8 @@ type Taker = Box<dyn Fn(Interrupt) + Send>;
 
 /// How far the start has come.
 enum Stage {
-    /// Nothing runs that would have to be stopped: the program ends at once, and gives back this lock.
+    /// Nothing runs that would have to be stopped: the program ends at once, and gives back this
+    /// lock.
     Refusable(Option<Box<Lock>>),
     /// Components may run, and the supervisor is not there yet: it is told when it is.
     Preparing(Option<Interrupt>),

@@ -7,8 +7,8 @@ use qc_cli::{Exit, Failure};
 use qc_fleet::check::{BusyPort, Check, Facts, Verdict, busy_ports, check};
 use qc_fleet::{Component, Fleet, Snapshot, share_terminals, with_scripts};
 use qc_lock_core::LockDir;
+use qc_start::Look;
 
-use crate::daemon::look::Look;
 use crate::daemon::up::Options;
 
 /// The input of a start.
@@ -69,8 +69,8 @@ pub(crate) fn wanted(fleet: &Fleet, accounts: &[String]) -> Result<Vec<Arc<Compo
     Ok(fleet.components.iter().filter(is_wanted).cloned().collect())
 }
 
-/// Refuses a start of `components` that can't go well, whatever runs; returns what to warn of, and the
-/// look at what runs.
+/// Refuses a start of `components` that can't go well, whatever runs; returns what to warn of, and
+/// the look at what runs.
 fn before_start(
     fleet: &Fleet,
     components: &[Arc<Component>],

@@ -11,9 +11,9 @@ use std::time::Duration;
 use qc_cli::{Exit, Failure};
 use qc_fleet::{Fleet, LogSettings, NotifySettings};
 use qc_logs::{Journal, Level, Line, Lines, LogFolder, LogJanitor, Retention};
+use qc_metrics::{LocalAddress, Metrics, Server};
 use qc_notify::{BadAddress, Notification, Notifier};
 
-use crate::daemon::metrics::{LocalAddress, Metrics, Server};
 use crate::daemon::up::Options;
 
 /// How long the terminal may take to show the last lines.

@@ -1,4 +1,5 @@
-//! `qc-launch up`: takes the launcher's lock, adopts what runs, and supervises until all is stopped.
+//! `qc-launch up`: takes the launcher's lock, adopts what runs, and supervises until all is
+//! stopped.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use qc_fleet::{Component, Fleet, NotifyEvent};
 use qc_fleet_cli::ReadFleet;
 use qc_lock_core::{LockDir, LockError, LockState, Request, has_old_module};
 use qc_logs::Format;
+use qc_metrics::LocalAddress;
 use qc_notify::Notification;
+use qc_start::adopt;
 
-use crate::daemon::adopt::adopt;
 use crate::daemon::event_loop::{End, Run, Runtime};
 use crate::daemon::interrupts::Interrupts;
-use crate::daemon::metrics::LocalAddress;
 use crate::daemon::preflight::{Selected, refuse_latched, selected};
 use crate::daemon::report::{Report, notify_refusal};
 use crate::no_launcher;

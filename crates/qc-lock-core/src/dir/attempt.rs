@@ -124,8 +124,9 @@ impl LockDir {
             .map(|found| (Holder::of(&found.reading), verdict(&found.reading)));
         // The dead may have left a record that lists it, too; the living count first.
         let is_dead = |(_, verdict): &(_, _)| matches!(verdict, Verdict::Stale | Verdict::Corrupt);
-        let unknown = |name, patience| {
-            let holder = Holder { name, ..Holder::default() };
+        let unknown = |name: Option<String>, patience| {
+            let has_ended = name.is_some();
+            let holder = Holder { name, has_ended, ..Holder::default() };
             Attempt::Unclear(held(request, resource, holder, false), patience)
         };
         Ok(match listing.min_by_key(is_dead) {

@@ -53,7 +53,7 @@ pub(crate) use ctrl_c::run_helper;
 pub(crate) use list::{describe, pids, scan};
 pub(crate) use listener::listener;
 #[cfg(feature = "channel")]
-pub(crate) use local::{LocalPlace, clear_left_over, for_this_user};
+pub(crate) use local::{CallLimit, LocalPlace, clear_left_over, for_this_user};
 pub(crate) use machine::{
     MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, has_own_namespaces,
     is_container, machine_file, machine_locked, machine_names, machine_unusable, socket_openers,

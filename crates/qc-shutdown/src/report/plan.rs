@@ -11,7 +11,7 @@ use crate::planner::Planner;
 /// Writes the plan, for a dry run and for the prompt.
 pub(crate) fn write_plan(
     plan: &StopPlan,
-    Planner { fleet, scope, .. }: &Planner<'_>,
+    Planner { fleet, scope, deaf, .. }: &Planner<'_>,
     snapshot: &Snapshot,
     config_error: Option<&str>,
     latch: Option<&str>,
@@ -45,6 +45,13 @@ pub(crate) fn write_plan(
     }
     for (_, text) in &plan.left_over {
         writeln!(output, "WARNING: {text}, which is stopped, too.")?;
+    }
+    if let Some(launcher) = deaf {
+        let (name, pid) = (&launcher.component, launcher.identity.pid);
+        writeln!(
+            output,
+            "WARNING: {name} (PID {pid}) runs on without its lock and can't be told: latches keep it from starting these again."
+        )?;
     }
     for target in &plan.spared {
         writeln!(

@@ -47,6 +47,8 @@ impl Supervisor {
                 self.await_ready(id);
             }
         }
+        // Brains first: a watchdog that is restarted, too, waits until they have ended.
+        changed.sort_by_key(|&id| self.get(id).map(|it| it.turn(id)));
         for id in changed {
             let was_stopped =
                 |it: &Component| it.is_withheld || it.phase == Phase::Resting(Rest::Stopped);

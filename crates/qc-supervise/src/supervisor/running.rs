@@ -48,6 +48,7 @@ impl Supervisor {
             Phase::Starting | Phase::Ready(_) if self.is_to_stop(id) => {
                 self.say(id, SupervisorEvent::EndedUnasked(exit));
                 self.rest(id, Rest::Stopped);
+                self.restart_guard(id);
             }
             Phase::Starting | Phase::Ready(_) if component.is_withheld => {
                 self.say(id, SupervisorEvent::Withheld(exit));
@@ -65,6 +66,7 @@ impl Supervisor {
                 );
                 self.release_kept(id);
                 self.after_stop(id, then);
+                self.restart_guard(id);
             }
             Phase::Spawning(_, then) => {
                 self.starts.spawned(id);
@@ -72,6 +74,7 @@ impl Supervisor {
                     Some(then) => self.after_stop(id, then),
                     None => self.failed(id, Cause::Ended(exit), None),
                 }
+                self.restart_guard(id);
             }
             Phase::Resting(_)
             | Phase::HeldBack(..)
@@ -121,6 +124,7 @@ impl Supervisor {
         let Some(component) = self.get_mut(id) else { return };
         component.busy_since = None;
         component.is_withheld = false;
+        component.restart_due = false;
         let turn = component.turn(id);
         let guarded = component.guards.clone();
         let removed = component.removed;

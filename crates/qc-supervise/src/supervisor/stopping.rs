@@ -42,6 +42,7 @@ impl Supervisor {
         if component.kept_for.is_some() {
             return;
         }
+        component.restart_due = false;
         let turn = component.turn(id);
         match &mut component.phase {
             // A component that was given up stays visible as that.
@@ -74,6 +75,7 @@ impl Supervisor {
     /// Lets it run on as long as it does by itself, and not start again.
     pub(super) fn withhold(&mut self, id: Id) {
         let Some(component) = self.get_mut(id) else { return };
+        component.restart_due = false;
         match &mut component.phase {
             Phase::Spawning(_, None) | Phase::Starting | Phase::Ready(_) => {
                 component.is_withheld = true;
@@ -129,6 +131,40 @@ impl Supervisor {
         if self.get(guard).is_some_and(|it| it.kept_for == Some(brain)) {
             self.release(guard);
             self.stop_one_in_order(guard);
+        }
+    }
+
+    /// Whether a brain that this watchdog guards is being stopped and has not ended.
+    pub(super) fn has_ending_brain(&self, guard: Id) -> bool {
+        let is_ending = |&brain: &Id| {
+            self.get(brain).is_some_and(|it| match it.phase {
+                Phase::Stopping(step, _) => step != Step::Stuck,
+                Phase::Spawning(_, Some(_)) => true,
+                _ => it.is_live() && self.stops.contains(it.turn(brain)),
+            })
+        };
+        self.get(guard).is_some_and(|it| it.guards.iter().any(is_ending))
+    }
+
+    pub(super) fn set_restart_due(&mut self, id: Id, is_due: bool) {
+        if let Some(component) = self.get_mut(id) {
+            component.restart_due = is_due;
+        }
+    }
+
+    /// This brain has ended: a watchdog that is to be restarted after its brains may have its turn.
+    pub(super) fn restart_guard(&mut self, brain: Id) {
+        let Some(guard) = self.get(brain).and_then(|it| it.spec.guard) else { return };
+        if self.get(guard).is_some_and(|it| it.restart_due) && !self.has_ending_brain(guard) {
+            self.set_restart_due(guard, false);
+            self.restart_by_hand(guard);
+        }
+    }
+
+    /// This brain does not end: its watchdog goes on protecting it.
+    fn forget_restart_of_guard(&mut self, brain: Id) {
+        if let Some(guard) = self.get(brain).and_then(|it| it.spec.guard) {
+            self.set_restart_due(guard, false);
         }
     }
 
@@ -233,6 +269,7 @@ impl Supervisor {
                 self.say(id, SupervisorEvent::Survived);
                 self.enter(id, Phase::Stopping(Step::Stuck, then), None);
                 self.stops.remove(turn);
+                self.forget_restart_of_guard(id);
             }
             // It never told that it runs.
             Phase::Spawning(..) => self.actions.push(Action::Kill(id)),

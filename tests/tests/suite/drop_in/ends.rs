@@ -30,12 +30,66 @@ fn a_file_without_a_descriptor_is_closed_again() {
 #[cfg(unix)]
 mod unix {
     use qc_process::{Process, identity_of};
-    use qc_tests::{Contender, SampleLocks, Speaker, own_account};
+    use qc_tests::{Contender, SampleLocks, Speaker, own_account, run};
 
     use super::super::command;
     use crate::tools;
 
     const REPLACED: &str = include_str!("replaced.py");
+
+    /// What other threads do while one replaces the program says nothing about whether that has failed.
+    #[test]
+    fn a_bot_with_threads_that_replaces_itself_keeps_its_account() {
+        let text = r#"
+import os, sys, threading, time
+from process_lock import ProcessLock
+life = int(os.environ.get("LIFE", "1"))
+open_now = (f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd"))
+kept = [link for link in open_now if os.path.lexists(link) and "/dev/shm/qc2." in os.readlink(link)]
+assert life == 1 or kept, life
+assert ProcessLock("BRAIN_DROPIN", sys.argv[1]).acquire(), life
+def read():
+    while True:
+        open("/proc/loadavg").close()
+        time.sleep(0.0001)
+for _ in range(2):
+    threading.Thread(target=read, daemon=True).start()
+if life < 60:
+    os.environ["LIFE"] = str(life + 1)
+    os.execv(sys.executable, [sys.executable] + sys.argv)
+"#;
+        let locks = SampleLocks::new(tools());
+        let Some(mut bot) = command(&locks, text, &[own_account().as_ref()]) else { return };
+        let ended = run(&mut bot, "");
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+
+    #[test]
+    fn a_bot_that_replaces_itself_is_not_refused_by_itself_after_all_records_were_deleted() {
+        let text = r#"
+import os, shutil, sys
+from process_lock import LOCK_DIR, ProcessLock
+life = int(os.environ.get("LIFE", "1"))
+assert ProcessLock("BRAIN_DROPIN", sys.argv[1]).acquire(), life
+if life < 3:
+    os.environ["LIFE"] = str(life + 1)
+    shutil.rmtree(LOCK_DIR)
+    os.execv(sys.executable, [sys.executable] + sys.argv)
+print("held by PID", os.getpid(), flush=True)
+sys.stdin.readline()
+"#;
+        let (locks, other) = (SampleLocks::new(tools()), SampleLocks::new(tools()));
+        let Some(mut bot) = command(&locks, text, &[own_account().as_ref()]) else { return };
+        let mut bot = Contender::start(&mut bot);
+        let pid = bot.holds().expect("it is refused by its own lock");
+        for asker in Speaker::all() {
+            locks.attempt(asker, "BRAIN_DROPIN", None).names(pid);
+        }
+        for asker in [Speaker::Tool, Speaker::Python] {
+            other.attempt(asker, "BRAIN_OTHER", Some(own_account())).names(pid);
+        }
+        assert_eq!(bot.finish().code, 0);
+    }
 
     /// A child that an ended bot has forked keeps its lock, and is named, also in another folder.
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use qc_process::{Ask, Process, StopError, ask_all};
+use qc_process::{Ask, Process, StopError, ask_all, is_suspended};
 
 use super::running::{Running, Step};
 use super::{StopMode, Stopping};
@@ -98,6 +98,7 @@ impl Stopping<'_> {
     fn kill(&mut self, position: usize) {
         let one = &mut self.running[position];
         one.step = Step::Killed;
+        one.was_suspended |= is_suspended(one.target.identity.pid);
         let Some(Err(error)) = one.process.as_ref().map(Process::kill) else { return };
         let reason = error.to_string();
         self.conclude(

@@ -30,6 +30,12 @@ impl Stopping<'_> {
                     self.unsettled.push(position);
                     continue;
                 }
+                // Its orchestrator ends what was left behind, and may have asked it before.
+                Step::Nothing if one.is_swept => {
+                    one.is_over = true;
+                    self.unsettled.push(position);
+                    continue;
+                }
                 // This program did not reach it, so another cause ended it.
                 Step::Asked | Step::AskedFirmly if one.unasked.is_some() => Outcome::ByItself,
                 Step::Asked | Step::AskedFirmly => Outcome::Stopped,
@@ -45,7 +51,8 @@ impl Stopping<'_> {
         one.is_over = true;
         one.due = None;
         let took = one.ended.unwrap_or_else(Instant::now).saturating_duration_since(one.began);
-        let unasked = one.unasked.clone().filter(|_| outcome == Outcome::Killed);
+        let suspended = one.was_suspended.then(|| "it was suspended".to_owned());
+        let unasked = one.unasked.clone().or(suspended).filter(|_| outcome == Outcome::Killed);
         let stopped = Stopped { target: one.target.clone(), outcome, took, unasked };
         let role = stopped.target.role;
         let was_asked = matches!(stopped.outcome, Outcome::Stopped | Outcome::Killed);

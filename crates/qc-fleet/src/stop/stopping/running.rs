@@ -21,8 +21,12 @@ pub(super) struct Running {
     pub(super) ended: Option<Instant>,
     /// Why asking failed.
     pub(super) unasked: Option<String>,
+    /// Whether the system had suspended it at its turn or before it was killed: it could not obey.
+    pub(super) was_suspended: bool,
     /// Whether another program was asked to stop it.
     pub(super) is_told: bool,
+    /// Whether another program ends it as left over, without being told of it.
+    pub(super) is_swept: bool,
 }
 
 /// The last step taken with a process.
@@ -46,7 +50,9 @@ impl Running {
             began: Instant::now(),
             ended: None,
             unasked: None,
+            was_suspended: false,
             is_told: false,
+            is_swept: false,
         }
     }
 }

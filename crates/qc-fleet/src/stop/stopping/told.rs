@@ -28,11 +28,16 @@ impl<'a> Stopping<'a> {
         for position in std::mem::take(&mut self.unsettled) {
             let one = &self.running[position];
             let is_last = is_final || one.ended.is_none_or(|at| at.elapsed() > SETTLES);
-            let known = self.witness.as_mut().map(|witness| witness(&one.target, is_last));
+            // A kill of its component says nothing of what only the orchestrator's history tells.
+            let (may_guess, unknown) = match one.is_told {
+                true => (is_last, Outcome::Stopped),
+                false => (false, Outcome::ByItself),
+            };
+            let known = self.witness.as_mut().map(|witness| witness(&one.target, may_guess));
             match known {
                 Some(Some(outcome)) => self.conclude(position, outcome),
                 Some(None) if !is_last => self.unsettled.push(position),
-                Some(None) | None => self.conclude(position, Outcome::Stopped),
+                Some(None) | None => self.conclude(position, unknown),
             }
         }
     }

@@ -3,10 +3,11 @@
 use std::io::{IsTerminal, Write};
 
 use qc_cli::{
-    ColorChoice, Exit, Failure, Location, Text, print_json, table, terminal_width, warn_text,
+    ColorChoice, Exit, Failure, Location, Text, print_json, table, terminal_width, visible,
+    warn_text,
 };
 use qc_control::{Client, Request, Status};
-use qc_fleet::{ComponentView, Fleet, FleetView, Look, Row};
+use qc_fleet::{ComponentView, FindingKind, Fleet, FleetView, Look, Row};
 use qc_fleet_cli::{Column, ReadFleet, cannot_look};
 use qc_lock_core::LockDir;
 use serde::Serialize;
@@ -23,6 +24,9 @@ struct Report<'a> {
     version: u32,
     pid: u32,
     is_stopping: bool,
+    /// The folder in which the launcher was started, if that was moved or renamed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_from: Option<&'a str>,
     components: &'a [ComponentView],
 }
 
@@ -92,7 +96,8 @@ fn show(
     if json {
         let (version, pid) = (qc_control::VERSION, status.pid);
         let (is_stopping, components) = (status.is_stopping, &view.components[..]);
-        return print_json(output, &Report { version, pid, is_stopping, components });
+        let moved_from = status.moved_from.as_deref();
+        return print_json(output, &Report { version, pid, is_stopping, moved_from, components });
     }
     let names: Vec<&str> = view.components.iter().map(|one| one.name.as_str()).collect();
     let is_component =
@@ -108,6 +113,10 @@ fn show(
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let cells = |row: &&Row| columns.iter().map(|column| column.cell(row)).collect::<Vec<Text>>();
     writeln!(output, "{}", table(&header, rows.iter().map(cells).collect(), color))?;
+    let moved = view.findings.iter().filter(|one| one.kind == FindingKind::Moved);
+    for finding in moved {
+        writeln!(output, "! {}", visible(&finding.text))?;
+    }
     if status.is_stopping {
         writeln!(output, "The fleet is being stopped.")?;
     }

@@ -1,35 +1,21 @@
 //! The look before each start: another copy of a component keeps it from being started, until that
 //! copy has ended.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
-use std::time::Duration;
 
-use qc_fleet::{Beside, Instance, MayStart, Obstacle, Snapshot};
+use qc_fleet::{Beside, MayStart, Obstacle};
 use qc_lock_core::LockForChild;
-use qc_process::{Awaited, Identity, Liveness, identity_of, liveness, pids};
+use qc_process::{Awaited, Identity, identity_of};
 use qc_supervise::{Event, Id, NotStarted, State};
 
 use super::Runtime;
-use crate::daemon::look::Look;
-
-/// A full look is taken at most this often; in between only at processes that are new.
-const FULL_LOOK: Duration = Duration::from_secs(1);
 
 /// How often a look is repeated at most that a process has evaded by ending.
-const MOST_LOOKS: usize = 10;
+pub(super) const MOST_LOOKS: usize = 10;
 
 /// Marks the tokens of processes that block a component.
 const BLOCKER: u64 = 1 << 62;
-
-/// The result of the last full look, and of the partial looks since.
-pub(super) struct LastLook {
-    /// The processes that this launcher does not supervise, and all that need no second look.
-    strangers: Look,
-    /// The processes beside its own of each component that is supervised here, by name: one may go on
-    /// when the component has ended.
-    helpers: HashMap<String, Vec<u32>>,
-}
 
 /// Other copies that components wait for.
 #[derive(Default)]
@@ -37,6 +23,8 @@ pub(super) struct Blockers {
     /// By the token of the watcher.
     watched: HashMap<u64, Blocker>,
     count: u64,
+    /// The reasons for which components are blocked now, where some of the copies have ended since.
+    pub(super) reasons: HashMap<Id, String>,
     /// The guards of components that are blocked, so that no third copy starts meanwhile.
     pub(super) kept: HashMap<Id, LockForChild>,
 }
@@ -78,8 +66,8 @@ impl Runtime<'_> {
             if again.is_empty() {
                 return free;
             }
-            // A copy that has ended since the look may have started the next one since, as a program
-            // does that becomes a daemon.
+            // A copy that has ended since the look may have started the next one since, as a
+            // program does that becomes a daemon.
             if let Some(look) = &mut self.last_look {
                 look.forget_ended();
             }
@@ -122,6 +110,7 @@ impl Runtime<'_> {
             (0, Some(error)) => NotStarted::Failed(format!("{why}; it cannot be watched: {error}")),
             _ => {
                 self.keep_guards(id);
+                self.blockers.reasons.remove(&id);
                 NotStarted::Blocked(why.to_owned())
             }
         };
@@ -156,11 +145,34 @@ impl Runtime<'_> {
         }
         if let Some(Blocker { id, generation, .. }) = self.blockers.watched.remove(&token) {
             let is_left = |one: &Blocker| one.id == id && one.generation == generation;
-            if !self.blockers.watched.values().any(is_left) {
+            if self.blockers.watched.values().any(is_left) {
+                self.look_at_blockers(id, generation);
+            } else {
                 self.events.push_back(Event::Unblocked { id, generation });
             }
         }
         true
+    }
+
+    /// Brings the reason up to date for which a component is blocked, after one of the processes has ended
+    /// that block it. A look that fails leaves it as it is.
+    fn look_at_blockers(&mut self, id: Id, generation: u32) {
+        self.last_look = None;
+        let Ok(found) = self.obstacles(&[(id, generation)]) else { return };
+        let (blockers, why) = match found.get(&id) {
+            Some(obstacles) => {
+                (obstacles.iter().flat_map(processes_of).collect(), copies_text(obstacles))
+            }
+            None => match self.openers_left(id) {
+                Some(left) => left,
+                None => return,
+            },
+        };
+        for identity in &blockers {
+            // What can't be watched is seen when the others have ended.
+            let _ = self.watch_blocker(id, generation, identity);
+        }
+        self.blockers.reasons.insert(id, why);
     }
 
     /// Takes the guards of a component that can't be started now, as far as they are free.
@@ -224,70 +236,6 @@ impl Runtime<'_> {
         }
         found
     }
-
-    /// Takes a full look, or, shortly after one, looks at what is new.
-    fn look_beside(&mut self, generations: &[(Id, u32)]) -> io::Result<()> {
-        let own = self.own_pids();
-        let is_fresh = |look: &LastLook| look.strangers.age() < FULL_LOOK;
-        let Some(look) = self.last_look.as_mut().filter(|look| is_fresh(look)) else {
-            let look = Look::take(&self.fleet, self.locks)?;
-            self.keep_look(look);
-            return Ok(());
-        };
-        // One that ends before it is looked at may have started another one before: see `list_sought`.
-        for _ in 0..MOST_LOOKS {
-            let mut fresh: Vec<u32> = pids()?;
-            fresh.retain(|pid| !own.contains(pid) && look.strangers.known.insert(*pid));
-            for &(id, _) in generations {
-                let name = self.roster.get(id).map(|component| component.name.key());
-                fresh.extend(name.and_then(|name| look.helpers.remove(&name)).unwrap_or_default());
-            }
-            if fresh.is_empty() {
-                break;
-            }
-            let seen = Snapshot::of(&self.fleet, &fresh)?;
-            let strangers = seen.instances.into_iter().filter(|one| !is_own(one, &own));
-            look.strangers.snapshot.instances.extend(strangers);
-        }
-        Ok(())
-    }
-
-    /// Goes by this look for the next second.
-    pub(super) fn keep_look(&mut self, look: Look) {
-        self.report.metrics().looked();
-        self.last_look = Some(LastLook::new(look, &self.own_pids()));
-    }
-
-    /// Returns the pids of what is supervised here.
-    pub(super) fn own_pids(&self) -> HashSet<u32> {
-        self.running.iter().flatten().flat_map(super::Running::pids).collect()
-    }
-}
-
-impl LastLook {
-    /// Separates what is supervised here from all else that `look` has shown.
-    fn new(look: Look, own: &HashSet<u32>) -> Self {
-        let (mut strangers, mut helpers) = (look, HashMap::<String, Vec<u32>>::new());
-        let snapshot = &mut strangers.snapshot;
-        // Which locks are held by what is no instance, all instances have to tell.
-        let loose = snapshot.loose_locks().cloned().collect();
-        for one in snapshot.instances.extract_if(.., |one| is_own(one, own)) {
-            let others = all_pids(&one).filter(|pid| !own.contains(pid));
-            helpers.entry(one.component.to_ascii_lowercase()).or_default().extend(others);
-        }
-        snapshot.locks = loose;
-        Self { strangers, helpers }
-    }
-
-    /// Forgets the instances of which nothing is alive any more, and what has ended elsewhere.
-    fn forget_ended(&mut self) {
-        self.strangers.snapshot.instances.retain(|instance| {
-            let mut processes = instance.processes.iter();
-            processes.any(|one| liveness(&one.identity) != Liveness::Dead)
-        });
-        let elsewhere = &mut self.strangers.snapshot.elsewhere;
-        elsewhere.retain(|holder| liveness(&holder.identity()) != Liveness::Dead);
-    }
 }
 
 /// Returns which copies keep a component from being started.
@@ -299,13 +247,4 @@ pub(super) fn copies_text(obstacles: &[Obstacle]) -> String {
 fn processes_of(obstacle: &Obstacle) -> Vec<Identity> {
     let holder = obstacle.holder.and_then(|pid| identity_of(pid).ok());
     obstacle.processes.iter().cloned().chain(holder).collect()
-}
-
-fn all_pids(instance: &Instance) -> impl Iterator<Item = u32> {
-    let all = instance.wrappers.iter().chain(&instance.processes).chain(&instance.workers);
-    all.map(|one| one.identity.pid)
-}
-
-fn is_own(instance: &Instance, own: &HashSet<u32>) -> bool {
-    all_pids(instance).any(|pid| own.contains(&pid))
 }

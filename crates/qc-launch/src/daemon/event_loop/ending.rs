@@ -12,8 +12,10 @@ use qc_process::{
 };
 use qc_supervise::{Event, Exit, Id, LOCK_HELD, State};
 
+use super::Runtime;
+use super::live::Running;
 use super::program::Member;
-use super::{Running, Runtime, of_token};
+use super::tokens::of_token;
 
 /// How many are asked together.
 const ASKED_AT_ONCE: usize = 256;
@@ -33,7 +35,7 @@ impl Runtime<'_> {
         if self.blocker_ended(token) {
             return;
         }
-        let member = self.member_tokens.remove(&token);
+        let member = self.members.remove(token);
         let (id, generation) = member.unwrap_or_else(|| of_token(token));
         let Some(running) = self.running_mut(id).filter(|running| running.generation == generation)
         else {
@@ -48,7 +50,7 @@ impl Runtime<'_> {
                 }
             });
         }
-        self.unsettled.insert(id);
+        self.todo.ends.insert(id);
     }
 
     /// All processes of a component have ended.
@@ -59,15 +61,15 @@ impl Runtime<'_> {
         let pids = running.pids().collect::<Vec<u32>>();
         let was_killed = running.was_killed;
         let was_asked = self.supervisor.view(id).is_some_and(|it| it.state == State::Stopping);
-        if was_asked && !was_killed {
-            self.has_run.remove(&id);
-        }
         self.record_end(id, exit);
-        self.put(id, None);
-        self.refused.remove(&id);
-        if exit == Exit::Code(LOCK_HELD) {
-            let refusal = self.refusal_of(id, &pids, began);
-            self.refused.extend(refusal.map(|refusal| (id, refusal)));
+        self.roster.put(id, None);
+        let refusal = match exit {
+            Exit::Code(LOCK_HELD) => self.refusal_of(id, &pids, began),
+            _ => None,
+        };
+        if let Some(live) = self.live_mut(id) {
+            live.refusal = refusal;
+            live.has_run &= !was_asked || was_killed;
         }
         self.events.push_back(Event::Exited { id, generation, exit });
     }
@@ -200,11 +202,13 @@ impl Runtime<'_> {
 
     pub(super) fn kill(&mut self, id: Id) {
         let helpers = self.helpers_left(id);
-        if let Some(running) = self.running_mut(id) {
-            running.was_killed = helpers.is_empty();
-        }
-        if !helpers.is_empty() {
-            self.killed_helpers.insert(id, helpers);
+        if let Some(live) = self.live_mut(id) {
+            if let Some(running) = &mut live.running {
+                running.was_killed = helpers.is_empty();
+            }
+            if !helpers.is_empty() {
+                live.killed_helpers = helpers;
+            }
         }
         let mut whom = self.whom(id, Who::All);
         // A wrapper that has not told whom it holds takes it along.

@@ -1,17 +1,16 @@
 //! Ends the programs that the last run of a component has left behind before the component is
 //! started again: they may keep its lock, or trade beside the next run.
 //!
-//! Left alone is what is never ended, such as a trading terminal. A component whose lock that keeps open
-//! is blocked until it has ended.
+//! Left alone is what is never ended, such as a trading terminal. A component whose lock that keeps
+//! open is blocked until it has ended.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::thread;
-use std::time::Duration;
 
 use qc_fleet::{
-    Fate, LeftOver, Role, Stage, StopMode, StopPlan, Stopped, Target, judge_left_over, left_over,
-    perform, perform_at,
+    Fate, LeftOver, Role, Stage, StopMode, StopPlan, Stopped, Target, left_over, perform_at,
 };
 use qc_logs::{Level, Line};
 use qc_process::{
@@ -19,37 +18,26 @@ use qc_process::{
 };
 use qc_supervise::{Event, Id, NotStarted, State};
 
-use super::{Message, Runtime, outcome_text};
+use super::post::Message;
+use super::{Runtime, outcome_text};
 
-/// How often what a run has left behind is ended before its component is started again: a loop in it may
-/// start others meanwhile.
+/// How often what a run has left behind is ended before its component is started again: a loop in
+/// it may start others meanwhile.
 const MOST_ROUNDS: u32 = 5;
-
-/// How long a lock may be kept open by a program that is not known to be left over: it may be about to
-/// be refused, or to become the lock's holder.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The programs that keep components from being started.
 #[derive(Default)]
 pub(super) struct LeftOvers {
-    /// How often what a component has left behind was ended since it ran.
-    rounds: HashMap<Id, u32>,
-    /// Since when the lock of a component has been open in what is not its holder.
-    open_since: HashMap<Id, Duration>,
     /// The processes in the session of a component's run when it ended, with the session and the
     /// component.
     seen: HashMap<Identity, (u32, String)>,
     /// The components that a reload has removed, whose last runs may have left something behind.
-    removed: HashMap<String, Id>,
+    pub(super) removed: HashMap<String, Id>,
+    /// The session of this program, once it was asked for.
+    own_session: OnceCell<Option<u32>>,
 }
 
 impl LeftOvers {
-    /// A component runs.
-    pub(super) fn forget(&mut self, id: Id) {
-        self.rounds.remove(&id);
-        self.open_since.remove(&id);
-    }
-
     /// Notes what is in these sessions, which belong to the components with these names.
     fn note(&mut self, sessions: &HashMap<u32, String>) {
         if sessions.is_empty() {
@@ -70,15 +58,23 @@ impl LeftOvers {
     }
 
     /// A component is not in the config any more, and has ended.
-    pub(super) fn remove(&mut self, id: Id, name: String) {
-        self.forget(id);
+    pub(super) fn removed(&mut self, id: Id, name: &str) {
         self.removed.insert(name.to_lowercase(), id);
+    }
+
+    /// Whether a process is in the session of this program, as the commands are that it notifies
+    /// people by. Each component has a session of its own.
+    pub(super) fn is_in_own_session(&self, process: &ProcessInfo) -> bool {
+        let session = *self.own_session.get_or_init(|| {
+            describe(std::process::id()).ok().flatten().and_then(|own| own.session)
+        });
+        session.is_some() && process.session == session
     }
 }
 
 impl Runtime<'_> {
-    /// Returns those of these starts before which nothing is to be ended. The others are made as soon as
-    /// what their last runs have left behind has ended.
+    /// Returns those of these starts before which nothing is to be ended. The others are made as
+    /// soon as what their last runs have left behind has ended.
     pub(super) fn without_left_over(&mut self, generations: Vec<(Id, u32)>) -> Vec<(Id, u32)> {
         let ids: HashSet<Id> = generations.iter().map(|(id, _)| *id).collect();
         let is_meant = |name: &str| self.roster.id(name).is_some_and(|id| ids.contains(&id));
@@ -98,7 +94,8 @@ impl Runtime<'_> {
             return generations;
         }
         let mut of: HashMap<Id, Vec<LeftOver>> = HashMap::new();
-        for one in found.into_iter().filter(|one| !self.is_in_own_session(&one.process)) {
+        for one in found.into_iter().filter(|one| !self.left_overs.is_in_own_session(&one.process))
+        {
             if let Some(id) = self.roster.id(&one.component) {
                 of.entry(id).or_default().push(one);
             }
@@ -112,7 +109,7 @@ impl Runtime<'_> {
     }
 
     /// Finds what the runs of these components have started, also by what was seen when they ended.
-    fn found_left_over(
+    pub(super) fn found_left_over(
         &self,
         is_meant: impl Fn(&str) -> bool,
         former: &[String],
@@ -132,25 +129,16 @@ impl Runtime<'_> {
         self.left_overs.note(&sessions);
     }
 
-    /// Returns whom no look for left-over programs may touch: this program, what it was started from,
-    /// and what it supervises.
-    fn spared_of_left_over(&self) -> io::Result<Vec<Identity>> {
+    /// Returns whom no look for left-over programs may touch: this program, what it was started
+    /// from, and what it supervises.
+    pub(super) fn spared_of_left_over(&self) -> io::Result<Vec<Identity>> {
         let own = self.own_pids().into_iter().filter_map(|pid| identity_of(pid).ok());
         Ok(lineage()?.into_iter().chain(own).collect())
     }
 
-    /// Whether a process is in the session of this program, as the commands are that it notifies people
-    /// by. Each component has a session of its own.
-    fn is_in_own_session(&self, process: &ProcessInfo) -> bool {
-        let session = *self.own_session.get_or_init(|| {
-            describe(std::process::id()).ok().flatten().and_then(|own| own.session)
-        });
-        session.is_some() && process.session == session
-    }
-
-    /// Begins to end what a component has left behind, or blocks the component by a copy among that;
-    /// returns whether its start has to wait.
-    fn end_left_over(&mut self, id: Id, generation: u32, left: Vec<LeftOver>) -> bool {
+    /// Begins to end what a component has left behind, or blocks the component by a copy among
+    /// that; returns whether its start has to wait.
+    pub(super) fn end_left_over(&mut self, id: Id, generation: u32, left: Vec<LeftOver>) -> bool {
         let name = self.roster.name(id);
         let is_copy = |one: &&LeftOver| match &one.fate {
             Fate::Copy(of) => of.eq_ignore_ascii_case(&name),
@@ -167,17 +155,17 @@ impl Runtime<'_> {
         if ending.is_empty() {
             return false;
         }
-        let rounds = self.left_overs.rounds.entry(id).or_default();
-        *rounds += 1;
-        if *rounds > MOST_ROUNDS {
-            *rounds = 0;
+        let Some(live) = self.live_mut(id) else { return false };
+        live.left_over_rounds += 1;
+        if live.left_over_rounds > MOST_ROUNDS {
+            live.left_over_rounds = 0;
             let left = texts(&ending);
             let why = NotStarted::Failed(format!("what its last run has left comes again: {left}"));
             self.events.push_back(Event::NotStarted { id, generation, why });
             return true;
         }
         // A program that starts another one of itself when it is asked gets no second chance.
-        let is_again = *rounds > 1;
+        let is_again = live.left_over_rounds > 1;
         let what = if is_again { "comes again, and is killed" } else { "is asked to stop" };
         let text = format!("{name} has left {} behind, which {what}", texts(&ending));
         self.log_of(id, Level::Warning, "stopping", &text);
@@ -189,7 +177,12 @@ impl Runtime<'_> {
     }
 
     /// Stops these on another thread.
-    fn stop_left_over(&mut self, end: LeftOverEnd, mut targets: Vec<Target>, mode: StopMode) {
+    pub(super) fn stop_left_over(
+        &mut self,
+        end: LeftOverEnd,
+        mut targets: Vec<Target>,
+        mode: StopMode,
+    ) {
         let role = Role::Other;
         targets.iter_mut().for_each(|target| target.role = role);
         let plan = StopPlan { stages: vec![Stage { role, targets }], ..StopPlan::default() };
@@ -238,69 +231,12 @@ impl Runtime<'_> {
         if is_stopping {
             self.events.push_back(Event::NotStarted { id, generation, why: NotStarted::Busy });
         } else if alive.is_empty() || !self.block(id, generation, &alive, &why) {
-            self.starts.push((id, generation));
+            self.todo.starts.push((id, generation));
         }
-    }
-
-    /// Begins to end what the components that a reload has removed have left behind.
-    pub(super) fn sweep_removed(&mut self) {
-        let removed = std::mem::take(&mut self.left_overs.removed);
-        if removed.is_empty() {
-            return;
-        }
-        let is_meant = |name: &str| removed.contains_key(&name.to_lowercase());
-        let former: Vec<String> = removed.keys().cloned().collect();
-        let found = self
-            .spared_of_left_over()
-            .and_then(|spared| self.found_left_over(is_meant, &former, &spared));
-        match found {
-            Ok(found) => {
-                for one in found.into_iter().filter(LeftOver::ends_with_fleet) {
-                    let name = &one.component;
-                    let text =
-                        format!("{name} has left {} behind, which is asked to stop", one.text());
-                    self.report.warn("stopping", &text);
-                    let id = removed[&name.to_lowercase()];
-                    let names = [(one.process.identity.clone(), one.text())].into();
-                    self.stop_left_over(
-                        LeftOverEnd { id, generation: 0, names },
-                        vec![one.target(&self.fleet)],
-                        StopMode::Escalate,
-                    );
-                }
-            }
-            Err(error) => {
-                let text = format!("cannot see what removed components have left behind: {error}");
-                self.report.warn("stopping", &text);
-            }
-        }
-    }
-
-    /// Ends what all components have left behind, when everything else has been stopped; returns whether
-    /// nothing is left.
-    pub(super) fn sweep_left_over(&mut self) -> bool {
-        self.end_all_left_over().unwrap_or_else(|error| {
-            let text = format!("cannot end what components have left behind: {error}");
-            self.report.warn("stopping", &text);
-            false
-        })
-    }
-
-    fn end_all_left_over(&mut self) -> io::Result<bool> {
-        let spared = self.spared_of_left_over()?;
-        let is_meant = |name: &str| self.roster.id(name).is_some();
-        let mut left = self.found_left_over(is_meant, &[], &spared)?;
-        left.retain(|one| one.ends_with_fleet() && !self.is_in_own_session(&one.process));
-        let names: HashMap<Identity, String> =
-            left.iter().map(|one| (one.process.identity.clone(), one.text())).collect();
-        let plan = StopPlan::default().with_left_over(&self.fleet, &left, None);
-        let stopped = perform(&plan, &mut |_| ())?;
-        stopped.iter().for_each(|one| self.record_left_over(one, &names));
-        Ok(!stopped.iter().any(|one| one.outcome.is_alive()))
     }
 
     /// Says how one ended that a component has left behind.
-    fn record_left_over(&mut self, one: &Stopped, names: &HashMap<Identity, String>) {
+    pub(super) fn record_left_over(&mut self, one: &Stopped, names: &HashMap<Identity, String>) {
         let name = &one.target.component;
         let program = names.get(&one.target.identity).map_or("a program", String::as_str);
         let text =
@@ -309,61 +245,17 @@ impl Runtime<'_> {
         self.report.note(&line.pid(one.target.identity.pid));
         self.note_end_of(one);
     }
-
-    /// Handles a held lock without a known living holder. What has it open
-    /// and can't be ended blocks the component; returns whether it does.
-    pub(super) fn is_kept_open(&mut self, id: Id, generation: u32) -> bool {
-        let Some(component) = self.roster.get(id) else { return false };
-        let openers = self.locks.openers(&component.request());
-        if openers.is_empty() {
-            return false;
-        }
-        let name = component.name.to_string();
-        let last = self.pids.get(&id).copied();
-        let pids = openers.iter().map(|one| (one.pid, name.clone())).collect();
-        let spared = self.spared_of_left_over().unwrap_or_default();
-        let held = self.locks.list().unwrap_or_default();
-        let judged = judge_left_over(&self.fleet, &pids, &spared, &held).unwrap_or_default();
-        // A session lasts as long as any process is in it, and each run begins one.
-        let is_of_last = |one: &LeftOver| last.is_some() && one.process.session == last;
-        let (left, others): (Vec<LeftOver>, Vec<LeftOver>) =
-            judged.into_iter().partition(|one| one.fate == Fate::Ends && is_of_last(one));
-        if !left.is_empty() {
-            return self.end_left_over(id, generation, left);
-        }
-        let now = self.now();
-        let since = *self.left_overs.open_since.entry(id).or_insert(now);
-        if others.is_empty() || now < since + OPEN_TIMEOUT {
-            return false;
-        }
-        let why = format!(
-            "its lock is kept open by {}",
-            others.iter().map(kept_by).collect::<Vec<_>>().join(", ")
-        );
-        let identities: Vec<Identity> =
-            others.iter().map(|one| one.process.identity.clone()).collect();
-        self.block(id, generation, &identities, &why)
-    }
 }
 
 /// The left-over programs of a component that are being ended.
 #[derive(Debug, Clone)]
-pub(crate) struct LeftOverEnd {
-    id: Id,
-    generation: u32,
+pub(super) struct LeftOverEnd {
+    pub(super) id: Id,
+    pub(super) generation: u32,
     /// The programs, for messages.
-    names: HashMap<Identity, String>,
+    pub(super) names: HashMap<Identity, String>,
 }
 
 fn texts<'a>(left: impl IntoIterator<Item = &'a LeftOver>) -> String {
     left.into_iter().map(LeftOver::text).collect::<Vec<_>>().join(", ")
-}
-
-/// Says which program keeps a lock open, and why it is not ended.
-fn kept_by(one: &LeftOver) -> String {
-    match &one.fate {
-        Fate::Ends => one.text(),
-        Fate::Copy(of) => format!("{}, a copy of {of}", one.text()),
-        Fate::Spared(what) => format!("{}, {what}, which is never stopped", one.text()),
-    }
 }

@@ -9,7 +9,8 @@ use qc_fleet::{Role, Stage, StopPlan, Stopped, Target, perform, shown_program};
 use qc_process::{ProcessInfo, describe};
 use qc_supervise::Id;
 
-use super::{Message, Runtime};
+use super::Runtime;
+use super::post::Message;
 
 /// How long each gets to end by itself.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -18,8 +19,8 @@ impl Runtime<'_> {
     /// Ends the process that listens at the port of a component, and those like it, if the
     /// component's last run has left them behind.
     pub(super) fn end_listener(&mut self, id: Id, listener: Option<u32>) {
-        let (Some(&last), Some(listener)) = (self.pids.get(&id), listener) else { return };
-        if self.ending.contains(&id) {
+        let (Some(last), Some(listener)) = (self.last_pid(id), listener) else { return };
+        if self.live(id).is_none_or(|live| live.is_freeing_port) {
             return;
         }
         // A process that can't be seen is left alone.
@@ -35,14 +36,14 @@ impl Runtime<'_> {
         let plan = StopPlan { stages: vec![Stage { role, targets }], ..StopPlan::default() };
         let post = self.post();
         let stop = move || post.send(Message::ListenerEnded(id, perform(&plan, &mut |_| ())));
-        self.ending.insert(id);
+        self.set_freeing_port(id, true);
         if let Err(error) = thread::Builder::new().name("listener".into()).spawn(stop) {
             self.listener_ended(id, &Err(error));
         }
     }
 
     pub(super) fn listener_ended(&mut self, id: Id, stopped: &io::Result<Vec<Stopped>>) {
-        self.ending.remove(&id);
+        self.set_freeing_port(id, false);
         match stopped {
             Ok(stopped) => stopped.iter().for_each(|one| self.log_unmanaged(one, "left behind")),
             Err(error) => {
@@ -50,6 +51,12 @@ impl Runtime<'_> {
                 let text = format!("cannot end what {name} has left listening: {error}");
                 self.report.warn("stopping", &text);
             }
+        }
+    }
+
+    fn set_freeing_port(&mut self, id: Id, is_freeing_port: bool) {
+        if let Some(live) = self.live_mut(id) {
+            live.is_freeing_port = is_freeing_port;
         }
     }
 
@@ -73,8 +80,9 @@ impl Runtime<'_> {
     }
 }
 
-/// Whether the process `last`, which has ended, has started this one: each component begins a session
-/// of its own. Where there are none, the pid of the parent tells, unless another process has it now.
+/// Whether the process `last`, which has ended, has started this one: each component begins a
+/// session of its own. Where there are none, the pid of the parent tells, unless another process
+/// has it now.
 fn is_left_behind(process: &ProcessInfo, last: u32) -> bool {
     match process.session {
         Some(session) => session == last,

@@ -3,12 +3,47 @@
 
 use qc_control::Refusal;
 use qc_fleet::Obstacle;
+use qc_process::{inspect, visible};
 use qc_supervise::{Id, State};
 
 use super::Runtime;
 use super::beside::copies_text;
 
 impl Runtime<'_> {
+    /// Returns the folder of the fleet, if another one or none is in its place since this launcher was
+    /// started.
+    pub(super) fn moved_from(&self) -> Option<String> {
+        let id = self.root_id.as_ref()?;
+        let is_there = inspect::folder_id(&self.fleet.root).as_ref() == Some(id);
+        (!is_there).then(|| self.fleet.root.display().to_string())
+    }
+
+    /// Says why nothing can be started from the folder of the fleet any more, if that is so.
+    pub(super) fn why_moved(&self) -> Option<String> {
+        let from = self.moved_from()?;
+        Some(format!("its folder {} was moved or renamed while qc-launch runs", visible(&from)))
+    }
+
+    /// Refuses what would start something, where the folder of the fleet was moved. Nothing is stopped
+    /// that could not be started again.
+    pub(super) fn refuse_moved(&self) -> Result<(), Refusal> {
+        match self.moved_from() {
+            None => Ok(()),
+            Some(from) => Err(Refusal {
+                message: format!(
+                    "nothing can be started: the folder {} was moved or renamed while qc-launch runs",
+                    visible(&from)
+                ),
+                hint:
+                    "stop the fleet with `qc-shutdown` in the folder where it is now, and start it \
+                       there anew with `qc-launch`"
+                        .into(),
+                is_usage: false,
+                is_busy: false,
+            }),
+        }
+    }
+
     /// Refuses a start or a restart of these where one of them needs a component that is not among
     /// them and won't run by itself. A start of a component that runs changes nothing anyway.
     pub(super) fn refuse_lacking(&self, ids: &[Id], is_restart: bool) -> Result<(), Refusal> {
@@ -30,7 +65,8 @@ impl Runtime<'_> {
         })
     }
 
-    /// Refuses a restart of what runs, if it could not be started again now: it is not stopped for that.
+    /// Refuses a restart of what runs, if it could not be started again now: it is not stopped for
+    /// that.
     pub(super) fn refuse_blocked_restart(&mut self, ids: &[Id]) -> Result<(), Refusal> {
         let runs = |id: &Id| self.running(*id).is_some();
         // A brain is stopped before its watchdog, and started again after it.
@@ -46,6 +82,13 @@ impl Runtime<'_> {
         };
         if let (Some(latch), Some(&first)) = (latch, asked.first()) {
             return Err(refused(self.roster.name(first), &latch.sentence(), latch.way_out()));
+        }
+        for &id in &asked {
+            if let Some(script) = self.roster.get(id).and_then(|one| one.missing_script()) {
+                let why = format!("its script {} does not exist", script.display());
+                let hint = "put the script there, then ask again".to_owned();
+                return Err(refused(self.roster.name(id), &why, hint));
+            }
         }
         let generations: Vec<(Id, u32)> =
             asked.iter().filter_map(|&id| Some((id, self.running(id)?.generation))).collect();

@@ -122,8 +122,9 @@ impl ProcessView {
         members
     }
 
-    /// Whether one of these does the work of `component` itself. A program that is no Python and has
-    /// started one that does the work is a wrapper, also where the config names it as the command.
+    /// Whether one of these does the work of `component` itself. A program that is no Python and
+    /// has started one that does the work is a wrapper, also where the config names it as the
+    /// command.
     pub(super) fn is_main_among(&self, component: &Component, own: &HashSet<u32>) -> bool {
         let mains = |pid: u32| {
             let mut instances = self.instances(component.name.as_str());

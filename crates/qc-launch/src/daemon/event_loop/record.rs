@@ -1,18 +1,17 @@
-//! Writes the log, the history and notifications; and the cleanup at the end.
+//! Writes the log, the metrics and notifications of what happens to components.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use qc_cli::describe;
-use qc_fleet::NotifyEvent;
 use qc_lock_core::Event as Told;
 use qc_logs::{Level, Line};
 use qc_notify::Notification;
-use qc_process::{Ended, LOCKS_ARE_INHERITED};
-use qc_supervise::{Cause, Exit, Id, LOCK_HELD, Reason, State, SupervisorEvent, View, seconds};
+use qc_process::{Ended, is_suspended};
+use qc_supervise::{Exit, Id, State, SupervisorEvent, seconds};
 
-use super::{End, Helper, Runtime};
+use super::Runtime;
+use super::ending::Helper;
 
 impl Runtime<'_> {
     /// Says one line about a component.
@@ -21,10 +20,21 @@ impl Runtime<'_> {
         let text = if text.contains(&name) { text.into() } else { format!("{name}: {text}") };
         let account = self.account(id);
         let mut line = Line::new(level, event, &text).component(&name).account(account.as_deref());
-        if let Some(&pid) = self.pids.get(&id) {
+        if let Some(pid) = self.last_pid(id) {
             line = line.pid(pid);
         }
         self.report.note(&line);
+    }
+
+    /// Returns the pid that a component had last.
+    pub(super) fn last_pid(&self, id: Id) -> Option<u32> {
+        self.live(id)?.last_pid
+    }
+
+    fn set_last_pid(&mut self, id: Id, pid: Option<u32>) {
+        if let Some(live) = self.live_mut(id) {
+            live.last_pid = pid;
+        }
     }
 
     fn account(&self, id: Id) -> Option<String> {
@@ -33,7 +43,7 @@ impl Runtime<'_> {
 
     /// A component's process is being started; says where its output goes.
     pub(super) fn log_starting(&mut self, id: Id, log: &io::Result<PathBuf>) {
-        self.pids.remove(&id);
+        self.set_last_pid(id, None);
         let name = self.roster.name(id);
         match log {
             Ok(log) => {
@@ -51,7 +61,7 @@ impl Runtime<'_> {
     }
 
     pub(super) fn record_adopted(&mut self, id: Id, pid: u32, log: Option<&Path>) {
-        self.pids.insert(id, pid);
+        self.set_last_pid(id, Some(pid));
         if let Some(log) = log {
             self.report.log_opened(log);
         }
@@ -66,8 +76,10 @@ impl Runtime<'_> {
         pid: Option<u32>,
         held_since: Option<SystemTime>,
     ) {
-        self.killed_helpers.remove(&id);
-        self.pids.extend(pid.map(|pid| (id, pid)));
+        if let Some(live) = self.live_mut(id) {
+            live.killed_helpers.clear();
+            live.last_pid = pid.or(live.last_pid);
+        }
         let shown = pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
         let name = self.roster.name(id);
         self.log_of(id, Level::Info, "started", &format!("started {name}{shown}"));
@@ -87,14 +99,13 @@ impl Runtime<'_> {
     pub(super) fn record_end(&mut self, id: Id, exit: Exit) {
         let was_asked = self.supervisor.view(id).is_some_and(|view| view.state == State::Stopping);
         let Some(running) = self.running_mut(id) else { return };
-        let pid = running.identity.as_ref().map(|identity| identity.pid);
-        let (was_killed, log) = (running.was_killed, running.log.take());
+        let (pid, was_killed, log) = (running.pid(), running.was_killed, running.log.take());
         if let Some(log) = log {
             self.report.log_closed(log);
         }
         // Before the component's own end, which is the last that the history says of this run.
-        let helpers = self.killed_helpers.get(&id).cloned().unwrap_or_default();
-        for Helper { pid, program } in helpers {
+        let helpers = self.live(id).map(|live| live.killed_helpers.clone());
+        for Helper { pid, program } in helpers.into_iter().flatten() {
             self.append_helper(id, pid, program);
         }
         let (event, detail) = match (was_killed, was_asked) {
@@ -131,13 +142,15 @@ impl Runtime<'_> {
                 self.report.metrics().restarted(&name);
                 let text = cause.to_string();
                 let cause = text.strip_prefix("it ").unwrap_or(&text).to_owned();
-                self.failures.insert(id, cause.clone());
+                if let Some(live) = self.live_mut(id) {
+                    live.failure = Some(cause.clone());
+                }
                 ("restarting", format!("{name} {cause}; restarting {when}"))
             }
             SupervisorEvent::GaveUp(reason) => {
                 let reason = self.reason(id, reason);
                 self.append(Told::GaveUp, id, None, Some(reason.clone()));
-                self.ended.push(name.clone());
+                self.cleanup.add(name.clone());
                 ("gave-up", format!("GAVE UP {name}: {reason}"))
             }
             SupervisorEvent::Blocked(why) => {
@@ -145,7 +158,7 @@ impl Runtime<'_> {
                 ("blocked", format!("BLOCKED {name}: {why}; {name} is started once that has ended"))
             }
             SupervisorEvent::Finished(exit) => {
-                self.ended.push(name.clone());
+                self.cleanup.add(name.clone());
                 ("finished", format!("{name} has finished with {exit}"))
             }
             SupervisorEvent::Hung(silence) => {
@@ -162,8 +175,12 @@ impl Runtime<'_> {
             }
             SupervisorEvent::Killed(waited) => {
                 let waited = seconds(*waited);
+                let suspended = match self.pid(id).is_some_and(is_suspended) {
+                    true => "is suspended and ",
+                    false => "",
+                };
                 let text = match &self.helpers_left(id)[..] {
-                    [] => format!("{name} did not end within {waited}; killing it"),
+                    [] => format!("{name} {suspended}did not end within {waited}; killing it"),
                     left => format!(
                         "{name} has ended, and what it started did not within {waited}; killing {}",
                         Helper::texts(left)
@@ -172,11 +189,11 @@ impl Runtime<'_> {
                 ("killed", text)
             }
             SupervisorEvent::EndedUnasked(exit) => {
-                self.ended.push(name.clone());
+                self.cleanup.add(name.clone());
                 ("stopped", format!("{name} ended before it was asked, with {exit}"))
             }
             SupervisorEvent::Withheld(exit) => {
-                self.ended.push(name.clone());
+                self.cleanup.add(name.clone());
                 let until = format!("until `qc-launch start {name}`");
                 ("stopped", format!("{name} ended with {exit}; it is not started again {until}"))
             }
@@ -185,7 +202,7 @@ impl Runtime<'_> {
                 ("stopped", format!("{name} had been given up, and is stopped now"))
             }
             SupervisorEvent::Stopped(exit, took) => {
-                self.ended.push(name.clone());
+                self.cleanup.add(name.clone());
                 let took = seconds(*took);
                 let text = match exit.is_kill() {
                     true => format!("{name} was KILLED by another process after {took}"),
@@ -194,9 +211,11 @@ impl Runtime<'_> {
                 ("stopped", text)
             }
             SupervisorEvent::EndedByKill(took) => {
-                self.ended.push(name.clone());
+                self.cleanup.add(name.clone());
                 let took = seconds(*took);
-                let text = match self.killed_helpers.remove(&id) {
+                let live = self.live_mut(id);
+                let helpers = live.map(|live| std::mem::take(&mut live.killed_helpers));
+                let text = match helpers.filter(|helpers| !helpers.is_empty()) {
                     None => format!("{name} was KILLED after {took}"),
                     Some(helpers) => format!(
                         "{name} ended when asked; what it started was KILLED after {took}: {}",
@@ -226,230 +245,7 @@ impl Runtime<'_> {
         self.log_of(id, level, event, &text);
         if let Some(event) = self.news(id, note) {
             let notification = Notification::new(event, name, text).account(self.account(id));
-            self.report.notifier().send(notification.pid(self.pids.get(&id).copied()));
-        }
-    }
-
-    /// Returns what people are told about: each trouble once, when it is known what follows.
-    fn news(&self, id: Id, note: &SupervisorEvent) -> Option<NotifyEvent> {
-        let blocked = match self.report.notifier().wants(NotifyEvent::Blocked) {
-            true => NotifyEvent::Blocked,
-            false => NotifyEvent::GaveUp,
-        };
-        match note {
-            // The notification that it hangs, or that it is blocked, has been sent.
-            SupervisorEvent::Restarting(Cause::Hung(_) | Cause::Blocked, _) => None,
-            SupervisorEvent::Restarting(..) => Some(NotifyEvent::Crash),
-            SupervisorEvent::Blocked(_) | SupervisorEvent::GaveUp(Reason::Refused(_)) => {
-                Some(blocked)
-            }
-            SupervisorEvent::GaveUp(Reason::NeverAfter(LOCK_HELD))
-                if self.refused.contains_key(&id) =>
-            {
-                Some(blocked)
-            }
-            SupervisorEvent::GaveUp(_) | SupervisorEvent::Unguarded(_) => Some(NotifyEvent::GaveUp),
-            SupervisorEvent::Hung(_) | SupervisorEvent::Survived | SupervisorEvent::Kept(_) => {
-                Some(NotifyEvent::Hung)
-            }
-            // Of all together, it is told once, at the end.
-            SupervisorEvent::EndedUnasked(_)
-            | SupervisorEvent::Withheld(_)
-            | SupervisorEvent::Stopped(..)
-            | SupervisorEvent::EndedByKill(_)
-                if self.is_stopping() =>
-            {
-                None
-            }
-            SupervisorEvent::EndedUnasked(_)
-            | SupervisorEvent::Withheld(_)
-            | SupervisorEvent::Stopped(..)
-            | SupervisorEvent::EndedByKill(_) => {
-                let stays = |view: View| view.state == State::Stopped;
-                self.supervisor.view(id).is_none_or(stays).then_some(NotifyEvent::Stopped)
-            }
-            SupervisorEvent::Waits(_)
-            | SupervisorEvent::Ready(_)
-            | SupervisorEvent::Finished(_)
-            | SupervisorEvent::NotReady(_)
-            | SupervisorEvent::Killed(_)
-            | SupervisorEvent::Dismissed => None,
-        }
-    }
-
-    /// Returns why a component is not started again. Exit code 75 alone doesn't say that a lock was
-    /// held: a program may use the code for its own ends.
-    pub(super) fn reason(&self, id: Id, reason: &Reason) -> String {
-        match (reason, self.refused.get(&id)) {
-            (Reason::NeverAfter(LOCK_HELD), Some(refusal)) => {
-                format!("it ended with exit code 75, because its lock is {refusal}")
-            }
-            _ => reason.text(|id| self.roster.name(id)),
-        }
-    }
-
-    /// Says once, to the one who started this program, how the start went.
-    pub(super) fn announce_once(&mut self) {
-        if !self.announce {
-            return;
-        }
-        if self.roster.iter().all(|(id, _)| self.is_decided(id)) {
-            self.announce = false;
-            // Earlier lines come first.
-            self.report.flush();
-            crate::daemon::announcement::announce(&self.missing());
-        }
-    }
-
-    /// Whether it is known how the first start of a component went.
-    fn is_decided(&self, id: Id) -> bool {
-        let Some(view) = self.supervisor.view(id) else { return true };
-        match view.state {
-            State::Running if view.is_proven => true,
-            State::Stopped
-            | State::Finished(_)
-            | State::Blocked(_)
-            | State::GaveUp(_)
-            | State::BackingOff(_) => true,
-            // It has failed once, and is being started again.
-            State::Running | State::Starting => view.restarts > 0,
-            // It comes only after that one, which may take long.
-            State::Waiting(Some(other)) => self.is_decided(other) && !self.is_up(other),
-            State::Waiting(None) | State::Stopping => false,
-        }
-    }
-
-    /// Whether it runs, and has stayed up for its `start_seconds`.
-    fn is_up(&self, id: Id) -> bool {
-        self.supervisor.view(id).is_some_and(|view| view.state == State::Running && view.is_proven)
-    }
-
-    /// Returns those that should run and do not, and why.
-    fn missing(&self) -> Vec<(String, String)> {
-        let missing = self.roster.iter().filter_map(|(id, component)| {
-            let why = match self.supervisor.view(id)?.state {
-                State::GaveUp(reason) => self.reason(id, &reason),
-                State::Blocked(why) => format!("it is blocked: {why}"),
-                State::Stopped => "it was stopped".into(),
-                State::Waiting(Some(other)) => format!("it waits for {}", self.roster.name(other)),
-                State::BackingOff(_) | State::Starting | State::Running if !self.is_up(id) => {
-                    let failure = self.failures.get(&id).map_or("failed", String::as_str);
-                    format!("it {failure}, and is started again")
-                }
-                _ => return None,
-            };
-            Some((component.name.to_string(), why))
-        });
-        missing.collect()
-    }
-
-    /// Clears the records of those whose process has ended and is not followed by another. While
-    /// everything stops, that is done once, at the end.
-    pub(super) fn clear_records(&mut self) {
-        if self.ended.is_empty() || self.is_stopping() {
-            return;
-        }
-        let names = std::mem::take(&mut self.ended);
-        // Clearing writes lines of its own.
-        self.write_history();
-        self.clear(&names);
-    }
-
-    /// Returns whether all of them could be cleared: a record of the dead whose guard is held
-    /// belongs to something that was left running.
-    fn clear(&mut self, names: &[String]) -> bool {
-        match self.locks.clear_dead(names) {
-            Ok(cleared) => {
-                for error in cleared.failed.iter().chain(&cleared.history_error) {
-                    self.report.warn("locks", &describe(error));
-                }
-                cleared.kept.iter().all(|entry| entry.state.is_live())
-            }
-            Err(error) => {
-                self.report.warn("locks", &describe(&error));
-                false
-            }
-        }
-    }
-
-    /// Everything that was started has ended: see what else is left.
-    pub(super) fn end(mut self) -> io::Result<End> {
-        self.write();
-        let names: Vec<String> =
-            self.roster.iter().map(|(_, component)| component.name.to_string()).collect();
-        // It may keep locks open.
-        let is_all_ended = !self.supervisor.is_stopping() || self.sweep_left_over();
-        let all_clear = self.clear(&names);
-        let mut end = match self.supervisor.is_stopping() {
-            true => End::Stopped,
-            false => End::NothingLeft,
-        };
-        let is_stuck = |id| self.supervisor.view(id).is_some_and(|it| it.state == State::Stopping);
-        let stuck: Vec<&str> = self
-            .roster
-            .iter()
-            .filter(|&(id, _)| is_stuck(id))
-            .map(|(_, component)| component.name.as_str())
-            .collect();
-        if !is_all_ended {
-            end = End::Survivors;
-        }
-        if !stuck.is_empty() {
-            end = End::Survivors;
-            let text = format!("still running: {}", stuck.join(", "));
-            self.report.log(&Line::new(Level::Error, "survived", &text));
-        }
-        // A parent does not know what a stub has started or a script has left behind.
-        if self.supervisor.is_stopping()
-            && (!all_clear || self.scripts_lock || !LOCKS_ARE_INHERITED)
-        {
-            if !self.sweep()? {
-                end = End::Survivors;
-            }
-            self.clear(&names);
-        }
-        self.log_all_ended(end);
-        Ok(end)
-    }
-
-    /// Tells people that the fleet does not run any more.
-    fn log_all_ended(&mut self, end: End) {
-        let (event, text) = match end {
-            End::Stopped => (NotifyEvent::Stopped, "the fleet was stopped, as asked"),
-            End::NothingLeft => (NotifyEvent::GaveUp, "nothing is left to supervise"),
-            End::Survivors => (NotifyEvent::Hung, "not everything could be stopped"),
-        };
-        let level = if end == End::Stopped { Level::Info } else { Level::Error };
-        self.report.log(&Line::new(level, "ended", text));
-        let name = self.fleet.orchestrator.as_str();
-        let notification = Notification::new(event, name, text).pid(Some(std::process::id()));
-        self.report.notifier().send(notification);
-    }
-
-    /// Notes what the history is to tell, see [`Runtime::write_history`].
-    /// Notes that a helper of a component was killed.
-    fn append_helper(&mut self, id: Id, pid: u32, program: String) {
-        let Some(component) = self.roster.get(id) else { return };
-        let entry = self.locks.entry(Told::Killed, component.name.as_str()).pid(Some(pid));
-        let entry = entry.account(component.account.as_ref().map(ToString::to_string));
-        self.history.push(entry.helper(Some(program)).detail("did not end in time"));
-    }
-
-    fn append(&mut self, event: Told, id: Id, pid: Option<u32>, detail: Option<String>) {
-        let Some(component) = self.roster.get(id) else { return };
-        let entry = self.locks.entry(event, component.name.as_str()).pid(pid);
-        let entry = entry.account(component.account.as_ref().map(ToString::to_string));
-        self.history.push(match detail {
-            Some(detail) => entry.detail(detail),
-            None => entry,
-        });
-    }
-
-    /// Writes what the history is to tell, all with one write: a thousand may end at once.
-    pub(super) fn write_history(&mut self) {
-        let entries = std::mem::take(&mut self.history);
-        if let Err(error) = self.locks.append_all(&entries) {
-            self.report.warn("history", &describe(&error));
+            self.report.notifier().send(notification.pid(self.last_pid(id)));
         }
     }
 }

@@ -8,7 +8,8 @@ use qc_lock_core::{Entry, Event as Told};
 use qc_logs::{Level, Line};
 use qc_notify::Notification;
 
-use super::{Message, Runtime};
+use super::Runtime;
+use super::post::Message;
 
 /// The pause between two looks at the history.
 const LOOK: Duration = Duration::from_secs(1);

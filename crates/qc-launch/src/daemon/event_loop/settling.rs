@@ -1,9 +1,9 @@
 //! Whether a component has ended: when its first process has, and all that belongs to its program.
 //!
 //! What a crashed component leaves behind would keep its lock, or trade beside the next copy. So it
-//! is asked to stop, killed at the deadline, and awaited before anything else follows from the crash.
-//! Left alone is what a Python starts without its lock, and another Python with the component's own
-//! script: that is how a program starts itself again.
+//! is asked to stop, killed at the deadline, and awaited before anything else follows from the
+//! crash. Left alone is what a Python starts without its lock, and another Python with the
+//! component's own script: that is how a program starts itself again.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use qc_logs::Level;
 use qc_process::{Ask, Child, Process, has_group, wait_any};
 use qc_supervise::{Exit, Id, State};
 
+use super::Runtime;
+use super::live::Running;
 use super::program::{Member, ProcessView, is_python_name};
-use super::{MEMBER, Running, Runtime};
 
 /// How long a wrapper may go on after its program has ended, for what it does then.
 const AFTER_PROGRAM: Duration = Duration::from_millis(500);
@@ -76,11 +77,10 @@ impl Runtime<'_> {
         let Some(generation) = self.running(id).map(|running| running.generation) else { return };
         let mut watched = Vec::new();
         for (member, process) in opened {
-            self.watched += 1;
-            let token = MEMBER | self.watched;
+            let token = self.members.next();
             // One that can't be watched is not waited for.
             if self.watcher.watch(&process, token).is_ok() {
-                self.member_tokens.insert(token, (id, generation));
+                self.members.insert(token, id, generation);
                 watched.push((member, process));
             }
         }
@@ -92,7 +92,7 @@ impl Runtime<'_> {
 
     /// Follows up on ends of processes: a component whose processes have all ended has ended.
     pub(super) fn settle_ends(&mut self) {
-        let unsettled = std::mem::take(&mut self.unsettled);
+        let unsettled = std::mem::take(&mut self.todo.ends);
         let (mut left, mut ended) = (Vec::new(), Vec::new());
         for id in unsettled {
             let Some(running) = self.running_mut(id) else { continue };
@@ -131,8 +131,8 @@ impl Runtime<'_> {
         self.supervisor.view(id).is_some_and(|view| view.state == State::Stopping)
     }
 
-    /// Looks what these, whose first process has ended, have left behind; adds those that have left nothing
-    /// to `ended`.
+    /// Looks what these, whose first process has ended, have left behind; adds those that have left
+    /// nothing to `ended`.
     fn settle_left(&mut self, ids: &[Id], ended: &mut Vec<Id>) {
         if ids.is_empty() {
             return;
@@ -156,8 +156,8 @@ impl Runtime<'_> {
         }
     }
 
-    /// Whether the first process of a component is there to run another one for it, as it was seen to
-    /// do or as the name in its command tells.
+    /// Whether the first process of a component is there to run another one for it, as it was seen
+    /// to do or as the name in its command tells.
     fn is_wrapped(&self, id: Id) -> bool {
         if self.running(id).is_some_and(|running| running.is_adopted_wrapper) {
             return true;
@@ -167,8 +167,8 @@ impl Runtime<'_> {
         !name.is_some_and(|name| is_python_name(&name.to_string_lossy()))
     }
 
-    /// Asks what a program has left behind to stop. Where the supervisor has not asked, nothing else
-    /// sees to it that it ends.
+    /// Asks what a program has left behind to stop. Where the supervisor has not asked, nothing
+    /// else sees to it that it ends.
     fn end_members(&mut self, id: Id) {
         let is_asked = self.is_asked(id);
         let Some(running) = self.running(id) else { return };
@@ -191,19 +191,19 @@ impl Runtime<'_> {
         let at = self.now() + after;
         if let Some(running) = self.running_mut(id) {
             running.next_step = Some((next, at));
-            self.stepping.insert(id);
+            self.todo.steps.insert(id);
         }
     }
 
     /// Returns when the next of these steps is due.
     pub(super) fn next_step(&self) -> Option<Duration> {
-        self.stepping.iter().filter_map(|&id| Some(self.running(id)?.next_step?.1)).min()
+        self.todo.steps.iter().filter_map(|&id| Some(self.running(id)?.next_step?.1)).min()
     }
 
     /// Does the steps that are due.
     pub(super) fn take_steps(&mut self) {
         let now = self.now();
-        for id in self.stepping.iter().copied().collect::<Vec<_>>() {
+        for id in self.todo.steps.iter().copied().collect::<Vec<_>>() {
             let step = self.running(id).and_then(|running| running.next_step);
             match step {
                 None => {}
@@ -211,7 +211,7 @@ impl Runtime<'_> {
                 Some((next, _)) => self.take_step(id, next),
             }
             if self.running(id).and_then(|running| running.next_step) == step {
-                self.stepping.remove(&id);
+                self.todo.steps.remove(&id);
             }
         }
     }
@@ -253,8 +253,8 @@ impl Running {
         !ended.is_empty()
     }
 
-    /// Whether the group that its first process has begun is still there. A wrapper that was started
-    /// by hand need not have begun any.
+    /// Whether the group that its first process has begun is still there. A wrapper that was
+    /// started by hand need not have begun any.
     fn may_have_left(&self) -> bool {
         if self.is_adopted_wrapper {
             return true;

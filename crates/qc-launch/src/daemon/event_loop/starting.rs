@@ -1,30 +1,105 @@
-//! Starting components, taking over those that run, and looking whether they are ready.
+//! Starting components: all that the supervisor asks for at once, after one look at what runs.
 
-use std::collections::HashMap;
-use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use qc_fleet::Component;
 use qc_lock_core::LockForChild;
 use qc_logs::Level;
 use qc_process::{Process, identity_of, par_chunks};
+use qc_start::{Begun, NoStart, Starter};
 use qc_supervise::{Event, Id, NotStarted};
 
-use super::{Message, Running, Runtime, token};
-use crate::daemon::adopt::Adopted;
-use crate::daemon::heartbeat::HeartbeatMonitor;
-use crate::daemon::start::{Begun, NoStart, Starter};
-
-/// How long after its start, and how often, a component is looked at whether it is ready: a tenth
-/// of the time that it has taken so far, within these bounds.
-const SOONEST_LOOK: Duration = Duration::from_millis(20);
-const LATEST_LOOK: Duration = Duration::from_millis(250);
+use super::Runtime;
+use super::live::Running;
+use super::post::Message;
+use super::tokens::token;
 
 /// How many are started one after the other before another processor is worth it.
 const STARTED_AT_ONCE: usize = 4;
 
+/// How many components are started before it is written down that they run.
+const STARTED_TOGETHER: usize = 256;
+
+/// Open files beside those of the components: logs, locks, clients.
+const SPARE_FILES: u64 = 128;
+
+/// Open files for each name, account and terminal of a component: its process, or the guards of the
+/// machine.
+const FILES_OF_EACH: u64 = 4;
+
+/// One start, made on any processor.
+struct Job<'a> {
+    id: Id,
+    generation: u32,
+    component: &'a Component,
+    /// The guards that were kept for it while it was blocked.
+    guards: Mutex<Option<LockForChild>>,
+}
+
 impl Runtime<'_> {
+    /// Each process that is watched is an open file where that is how the system does it.
+    pub(super) fn make_room(&mut self) {
+        let needed = {
+            let resources = self.roster.iter().map(|(_, one)| one.request().resources().len());
+            resources.sum::<usize>() as u64 * FILES_OF_EACH + SPARE_FILES
+        };
+        let allowed = qc_process::allow_open_files(needed);
+        if allowed < needed {
+            let text = format!(
+                "only {allowed} files may be open and {needed} are needed; raise the limit (`ulimit -n`)"
+            );
+            self.report.warn("launcher", &text);
+        }
+    }
+
+    /// Starts everything but those whose starts are forbidden: they were stopped by one of the
+    /// fleet, and wait until the user starts them.
+    pub(super) fn start_free(&mut self) {
+        let latched = self.latched();
+        if latched.is_empty() {
+            self.events.push_back(Event::StartAll);
+            return;
+        }
+        let all = self.roster.iter().map(|(id, _)| id);
+        self.events.extend(all.filter(|id| !latched.contains(id)).map(Event::Start));
+    }
+
+    /// Returns those whose starts are forbidden, while not every start is.
+    pub(super) fn latched(&self) -> Vec<Id> {
+        let latches = self.locks.scoped_latches();
+        if latches.is_empty() {
+            return Vec::new();
+        }
+        let is_latched =
+            |request: &qc_lock_core::Request| latches.iter().any(|it| it.is_of(request));
+        let latched = self.roster.iter().filter(|(_, one)| is_latched(&one.request()));
+        latched.map(|(id, _)| id).collect()
+    }
+
+    /// Makes the starts that the supervisor has asked for, all after one look at what runs. Returns
+    /// whether there were any.
+    pub(super) fn make_starts(&mut self) -> bool {
+        let generations = std::mem::take(&mut self.todo.starts);
+        if generations.is_empty() {
+            return false;
+        }
+        if let Some(why) = self.why_moved() {
+            self.events.extend(generations.into_iter().map(|(id, generation)| Event::NotStarted {
+                id,
+                generation,
+                why: NotStarted::Failed(why.clone()),
+            }));
+            return true;
+        }
+        self.was_busy |= generations.len() >= STARTED_TOGETHER;
+        let free = self.unobstructed(&generations);
+        let free = self.without_left_over(free);
+        for generations in free.chunks(STARTED_TOGETHER) {
+            self.start_all(generations);
+        }
+        true
+    }
+
     /// Starts all of them, on all processors.
     pub(super) fn start_all(&mut self, generations: &[(Id, u32)]) {
         // Each lock that is taken writes its own line, which comes after those.
@@ -33,25 +108,27 @@ impl Runtime<'_> {
         let listed = (generations.len() > 1).then(|| self.locks.listed().ok()).flatten();
         let locks = listed.as_ref().unwrap_or(self.locks);
         let starter = Starter { locks, scripts_lock: self.scripts_lock };
-        let ids = generations.iter().map(|(id, _)| id);
-        let kept: HashMap<Id, LockForChild> =
-            ids.filter_map(|id| self.blockers.kept.remove_entry(id)).collect();
-        let kept = Mutex::new(kept);
-        let (roster, logs, post) = (&self.roster, self.report.folder(), &self.post);
-        let start = |&(id, generation): &(Id, u32)| {
+        let mut jobs = Vec::new();
+        for &(id, generation) in generations {
+            if let Some(component) = self.roster.get(id) {
+                let guards = Mutex::new(self.blockers.kept.remove(&id));
+                jobs.push(Job { id, generation, component, guards });
+            }
+        }
+        let (logs, post) = (self.report.folder(), &self.post);
+        let start = |&Job { id, generation, component, ref guards }: &Job<'_>| {
             let post = post.clone();
             let hear = move |said| post.send(Message::WrapperReport(id, generation, said));
-            // A poisoned map is still a map.
-            let guards = kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-            Some(starter.start(roster.get(id)?, guards, logs, hear))
+            // Poisoned guards are still guards.
+            let guards = guards.lock().unwrap_or_else(PoisonError::into_inner).take();
+            (id, generation, starter.start(component, guards, logs, hear))
         };
-        let start_part = |part: &[(Id, u32)]| part.iter().map(start).collect::<Vec<_>>();
-        let started = par_chunks(generations, STARTED_AT_ONCE, start_part);
-        for (&(id, generation), started) in generations.iter().zip(started.into_iter().flatten()) {
+        let start_part = |part: &[Job<'_>]| part.iter().map(start).collect::<Vec<_>>();
+        let started = par_chunks(&jobs, STARTED_AT_ONCE, start_part);
+        for (id, generation, started) in started.into_iter().flatten() {
             match started {
-                None => {}
-                Some(Ok(begun)) => self.begin(id, generation, begun),
-                Some(Err(refusal)) => self.not_started(id, generation, refusal),
+                Ok(begun) => self.begin(id, generation, begun),
+                Err(refusal) => self.not_started(id, generation, refusal),
             }
         }
     }
@@ -66,7 +143,7 @@ impl Runtime<'_> {
                 }
                 NotStarted::Busy
             }
-            NoStart::PortTaken { pid, why } if self.has_run.contains(&id) => {
+            NoStart::PortTaken { pid, why } if self.live(id).is_some_and(|live| live.has_run) => {
                 self.end_listener(id, pid);
                 NotStarted::InUse(why)
             }
@@ -75,7 +152,7 @@ impl Runtime<'_> {
             NoStart::Other(why) => why,
         };
         if !matches!(why, NotStarted::Busy | NotStarted::InUse(_)) {
-            self.ended.push(self.roster.name(id));
+            self.cleanup.add(self.roster.name(id));
         }
         self.events.push_back(Event::NotStarted { id, generation, why });
     }
@@ -110,105 +187,17 @@ impl Runtime<'_> {
         }
         self.log_starting(id, &log);
         let running = Running {
-            generation,
             identity: (!is_wrapped).then(|| child.identity().clone()),
             child: Some(child),
-            process: None,
             log: log.ok(),
             check: check.map(Box::new),
             heartbeat: heartbeat.map(Box::new),
-            began: self.now(),
-            next_look: None,
-            was_killed: false,
             _machine_guards: machine_guards,
-            ended: None,
-            is_adopted_wrapper: false,
-            is_first_main: true,
-            members: Vec::new(),
-            next_step: None,
+            ..Running::new(generation, self.now())
         };
-        self.put(id, Some(running));
+        self.roster.put(id, Some(running));
         if !is_wrapped {
             self.note_start(id, generation, held_since);
         }
-    }
-
-    /// A component's process runs, and holds its lock since then, if that is known.
-    pub(super) fn note_start(&mut self, id: Id, generation: u32, held_since: Option<SystemTime>) {
-        let now = self.now();
-        let Some(running) = self.running_mut(id) else { return };
-        let pid = running.identity.as_ref().map(|identity| identity.pid);
-        running.began = now;
-        if running.check.is_some() {
-            running.next_look = Some(now + SOONEST_LOOK);
-            self.looking.push(id);
-        }
-        self.has_run.insert(id);
-        self.left_overs.forget(id);
-        self.record_start(id, pid, held_since);
-        self.events.push_back(Event::Started { id, generation });
-    }
-
-    /// Takes over a process that an earlier launcher has left.
-    pub(super) fn adopt(&mut self, adopted: Adopted) -> io::Result<()> {
-        let Some(id) = self.roster.id(&adopted.name) else { return Ok(()) };
-        // The generation that the supervisor gives to what it adopts.
-        let generation = 1;
-        self.watcher.watch(&adopted.process, token(id, generation))?;
-        let log = self.report.folder().latest(&adopted.name);
-        let component = self.roster.get(id);
-        let heartbeat =
-            component.and_then(|component| HeartbeatMonitor::new(component, log.as_deref()));
-        let identity = adopted.process.identity().clone();
-        let request = component.map(Component::request);
-        let machine_guards = request.map(|request| self.locks.cover(&request, &identity));
-        self.record_adopted(id, identity.pid, log.as_deref());
-        let running = Running {
-            generation,
-            child: None,
-            process: Some(Box::new(adopted.process)),
-            identity: Some(identity),
-            log,
-            check: None,
-            heartbeat: heartbeat.map(Box::new),
-            began: self.now(),
-            next_look: None,
-            was_killed: false,
-            _machine_guards: machine_guards.unwrap_or_default(),
-            ended: None,
-            is_adopted_wrapper: adopted.is_wrapper,
-            is_first_main: true,
-            members: Vec::new(),
-            next_step: None,
-        };
-        self.put(id, Some(running));
-        self.has_run.insert(id);
-        self.events.push_back(Event::Adopted(id));
-        Ok(())
-    }
-
-    /// Looks at those that are starting whether they are ready.
-    pub(super) fn look(&mut self) {
-        let now = self.now();
-        let (locks, roster) = (self.locks, &self.roster);
-        let (running, events) = (&mut self.running, &mut self.events);
-        self.looking.retain(|&id| {
-            let Some(Some(one)) = running.get_mut(id.0 as usize) else { return false };
-            let (Some(check), Some(component)) = (&mut one.check, roster.get(id)) else {
-                return false;
-            };
-            if one.next_look.is_some_and(|next| now < next) {
-                return true;
-            }
-            if check.is_ready(component, locks) {
-                events.push_back(Event::Ready { id, generation: one.generation });
-                one.check = None;
-                one.next_look = None;
-                return false;
-            }
-            let pause = ((now - one.began) / 10).clamp(SOONEST_LOOK, LATEST_LOOK);
-            one.next_look = Some(now + pause);
-            true
-        });
     }
 }

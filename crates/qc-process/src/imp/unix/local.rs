@@ -5,8 +5,10 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use interprocess::local_socket::{GenericFilePath, ListenerOptions, Name, ToFsName};
+use interprocess::local_socket::traits::Stream as _;
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, Name, Stream, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
@@ -29,6 +31,33 @@ impl LocalPlace {
 
     pub(crate) fn name(&self) -> io::Result<Name<'_>> {
         self.path.as_path().to_fs_name::<GenericFilePath>()
+    }
+
+    pub(crate) fn connect(&self) -> io::Result<Stream> {
+        Stream::connect(self.name()?)
+    }
+}
+
+/// How long a call may take: the socket keeps that itself.
+#[derive(Debug)]
+pub(crate) struct CallLimit;
+
+impl CallLimit {
+    pub(crate) fn none() -> Self {
+        Self
+    }
+
+    pub(crate) fn set(&mut self, stream: &Stream, limit: Duration) -> io::Result<()> {
+        stream.set_recv_timeout(Some(limit))?;
+        stream.set_send_timeout(Some(limit))
+    }
+
+    pub(crate) fn keep<T>(
+        &self,
+        _stream: &Stream,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        call()
     }
 }
 

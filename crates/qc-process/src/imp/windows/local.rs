@@ -1,22 +1,33 @@
 //! The named pipe of a folder.
 
-use std::fs;
-use std::io;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::fs::{self, OpenOptions};
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
-use std::ptr;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use std::{io, ptr, thread};
 
 use hmac_sha256::Hash;
-use interprocess::local_socket::{GenericNamespaced, ListenerOptions, Name, ToNsName};
+use interprocess::local_socket::{GenericNamespaced, ListenerOptions, Name, Stream, ToNsName};
 use interprocess::os::windows::local_socket::ListenerOptionsExt;
+use interprocess::os::windows::named_pipe::local_socket as named_pipe;
 use interprocess::os::windows::security_descriptor::SecurityDescriptor;
 use widestring::U16CString;
-use windows_sys::Win32::Foundation::LocalFree;
+use windows_sys::Win32::Foundation::{ERROR_OPERATION_ABORTED, ERROR_PIPE_BUSY, LocalFree};
 use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
 use windows_sys::Win32::Security::{GetTokenInformation, TOKEN_QUERY, TOKEN_USER, TokenUser};
+use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_OVERLAPPED, SECURITY_IDENTIFICATION};
+use windows_sys::Win32::System::IO::CancelIoEx;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::sys::checked;
+
+/// How long a program that serves others may keep a new one waiting.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// The pause between two tries to connect, and to end a call that takes too long.
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct LocalPlace(String);
 
@@ -33,6 +44,78 @@ impl LocalPlace {
 
     pub(crate) fn name(&self) -> io::Result<Name<'_>> {
         self.0.as_str().to_ns_name::<GenericNamespaced>()
+    }
+
+    /// Connects to the program that serves the pipe. It may see who asks, and may not act as that.
+    ///
+    /// Source: <https://learn.microsoft.com/windows/win32/ipc/impersonating-a-named-pipe-client>
+    pub(crate) fn connect(&self) -> io::Result<Stream> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(FILE_FLAG_OVERLAPPED);
+        options.security_qos_flags(SECURITY_IDENTIFICATION);
+        let path = format!(r"\\.\pipe\{}", self.0);
+        let begun = Instant::now();
+        let is_busy =
+            |error: &io::Error| error.raw_os_error() == Some(ERROR_PIPE_BUSY.cast_signed());
+        let pipe = loop {
+            match options.open(&path) {
+                // The server makes the next instance as soon as one is taken.
+                Err(error) if is_busy(&error) && begun.elapsed() < CONNECT => thread::sleep(PAUSE),
+                opened => break opened?,
+            }
+        };
+        let stream = named_pipe::Stream::try_from(OwnedHandle::from(pipe));
+        let stream = stream.map(Stream::NamedPipe);
+        stream.map_err(|error| error.cause.unwrap_or_else(|| io::ErrorKind::Other.into()))
+    }
+}
+
+/// How long a call may take: pipes have no such limit of their own.
+#[derive(Debug)]
+pub(crate) struct CallLimit(Option<Duration>);
+
+impl CallLimit {
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn set(&mut self, _stream: &Stream, limit: Duration) -> io::Result<()> {
+        self.0 = Some(limit);
+        Ok(())
+    }
+
+    /// Makes a call that waits for the other end of `stream`, and ends it when it takes too long.
+    pub(crate) fn keep<T>(
+        &self,
+        stream: &Stream,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(limit) = self.0 else { return call() };
+        let Stream::NamedPipe(pipe) = stream;
+        let pipe = pipe.as_handle();
+        let (over, waiting) = mpsc::channel::<()>();
+        // Joined before this returns, so that no later call is ended.
+        thread::scope(|scope| {
+            let wait = move || {
+                let mut left = limit;
+                while waiting.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+                    // SAFETY: the handle is open as long as it is borrowed.
+                    unsafe { CancelIoEx(pipe.as_raw_handle(), ptr::null()) };
+                    left = PAUSE;
+                }
+            };
+            // Without a thread it is waited for all the same.
+            let _ = thread::Builder::new().name("limit".into()).spawn_scoped(scope, wait);
+            let result = call();
+            drop(over);
+            result
+        })
+        .map_err(|error| match error.raw_os_error() {
+            Some(code) if code == ERROR_OPERATION_ABORTED.cast_signed() => {
+                io::ErrorKind::TimedOut.into()
+            }
+            _ => error,
+        })
     }
 }
 

@@ -26,6 +26,16 @@ struct DirectoryInformation {
 
 const DIRECTORY_QUERY: u32 = 1;
 
+/// Source: <https://learn.microsoft.com/openspecs/windows_protocols/ms-erref>
+const STATUS_NO_MORE_ENTRIES: i32 = 0x8000_001a_u32.cast_signed();
+const STATUS_BUFFER_TOO_SMALL: i32 = 0xc000_0023_u32.cast_signed();
+
+/// The largest buffer for one entry: a name has at most 64 KiB, and so has a kind.
+const MOST_WORDS: usize = 1 << 15;
+
+/// How often the objects are looked at again while two looks differ.
+const MOST_LOOKS: u32 = 8;
+
 // Source: <https://learn.microsoft.com/windows/win32/devnotes/ntopendirectoryobject>
 #[link(name = "ntdll")]
 unsafe extern "system" {
@@ -48,6 +58,21 @@ unsafe extern "system" {
 /// Returns the names in `Global\\` that begin with `lead`, without that.
 pub(in super::super) fn objects(lead: &str) -> io::Result<Vec<String>> {
     let folder = open_objects()?;
+    let mut names = names_in(&folder, lead)?;
+    // An entry is skipped where one before it vanishes between two calls, so two looks have to agree.
+    for _ in 0..MOST_LOOKS {
+        let mut again = names_in(&folder, lead)?;
+        again.sort_unstable();
+        names.sort_unstable();
+        if again == names {
+            break;
+        }
+        names = again;
+    }
+    Ok(names)
+}
+
+fn names_in(folder: &OwnedHandle, lead: &str) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     let mut context = 0;
     // Aligned for what is written into it, and long enough for one name and one kind.
@@ -66,9 +91,14 @@ pub(in super::super) fn objects(lead: &str) -> io::Result<Vec<String>> {
                 ptr::null_mut(),
             )
         };
-        if status != 0 {
-            // The end, or a name that is longer than any of ours.
-            break;
+        match status {
+            0 => {}
+            STATUS_NO_MORE_ENTRIES => return Ok(names),
+            STATUS_BUFFER_TOO_SMALL if buffer.len() < MOST_WORDS => {
+                buffer.resize(buffer.len() * 2, 0);
+                continue;
+            }
+            other => return Err(not_listed(other)),
         }
         // SAFETY: the call has written one such entry, and the buffer is aligned for it.
         let entry = unsafe { buffer.as_ptr().cast::<DirectoryInformation>().read() };
@@ -76,7 +106,6 @@ pub(in super::super) fn objects(lead: &str) -> io::Result<Vec<String>> {
         let name = unsafe { text_of(&entry.name) };
         names.extend(name.strip_prefix(lead).map(str::to_owned));
     }
-    Ok(names)
 }
 
 /// # Safety
@@ -107,10 +136,12 @@ fn open_objects() -> io::Result<OwnedHandle> {
     // SAFETY: all that the attributes point to outlives the call, and `handle` is a live local.
     let status = unsafe { NtOpenDirectoryObject(&mut handle, DIRECTORY_QUERY, &attributes) };
     if status < 0 {
-        return Err(io::Error::other(format!(
-            "the system's objects can't be listed ({status:#x})"
-        )));
+        return Err(not_listed(status));
     }
     // SAFETY: the handle was just opened and nothing else owns it.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+fn not_listed(status: i32) -> io::Error {
+    io::Error::other(format!("the system's objects can't be listed ({status:#x})"))
 }
