@@ -55,7 +55,7 @@ fn restarting() -> Supervisor {
     let actions = supervisor.handle(Event::Restart(BRAIN), Duration::ZERO);
     assert_eq!(actions, [Action::Ask { id: BRAIN, firmly: false }]);
     assert_eq!(supervisor.handle(Event::Restart(WATCHDOG), Duration::ZERO), []);
-    assert_eq!(supervisor.view(WATCHDOG).unwrap().state, State::Stopping);
+    assert_eq!(supervisor.view(WATCHDOG).expect("it is known").state, State::Stopping);
     supervisor
 }
 
