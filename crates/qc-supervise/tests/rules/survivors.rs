@@ -55,8 +55,7 @@ fn restarting() -> Supervisor {
     let actions = supervisor.handle(Event::Restart(BRAIN), Duration::ZERO);
     assert_eq!(actions, [Action::Ask { id: BRAIN, firmly: false }]);
     assert_eq!(supervisor.handle(Event::Restart(WATCHDOG), Duration::ZERO), []);
-    let state = supervisor.view(WATCHDOG).map(|view| view.state);
-    assert_eq!(state, Some(State::Stopping));
+    assert_eq!(supervisor.view(WATCHDOG).expect("it is known").state, State::Stopping);
     supervisor
 }
 
