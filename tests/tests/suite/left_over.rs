@@ -275,7 +275,8 @@ fn what_keeps_a_lock_open_is_ended_when_that_is_confirmed() {
     assert_eq!(again.code, 0, "{again:?}");
     assert!(again.stdout.contains("is not kept open"), "{again:?}");
     let again = fleet.run("qc-lock", &[&release[..], &["--json"]].concat());
-    let answer = "{\n  \"version\": 1,\n  \"name\": \"BRAIN_LARISSA\",\n  \"left\": [],\n  \"goes_on\": []\n}\n";
+    let answer = "{\n  \"version\": 1,\n  \"name\": \"BRAIN_LARISSA\",\n  \"left\": [],\n  \
+                  \"goes_on\": []\n}\n";
     assert_eq!(again.stdout.replace('\r', ""), answer);
     let free = fleet.run("qc-lock", &["run", "BRAIN_LARISSA", "--", "never-run"]);
     assert_eq!(free.code, 127, "the lock is free, and there is no such program: {free:?}");
