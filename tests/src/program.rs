@@ -38,17 +38,11 @@ impl Program {
                 .into();
         variables.extend(env.iter().map(|(name, value)| (name.into(), Some(value.into()))));
         let spawn = Spawn {
-            program: program.into(),
-            args: args.iter().map(OsString::from).collect(),
             current_dir: Some(dir.into()),
             env: variables,
             output: Output::Pipe(&writer),
             console: Console::Own,
-            keep: Vec::new(),
-            machine_guards: Vec::new(),
-            end_with_parent: false,
-            mark: None,
-            chain: None,
+            ..Spawn::new(program, args.iter().map(OsString::from).collect())
         };
         let child = spawn
             .start(|_| Ok(()))

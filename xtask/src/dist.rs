@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use archive::File;
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash;
 
 use crate::release::{self, Target};
 pub(crate) use trial::day;
@@ -193,7 +193,7 @@ fn sums(files: &[File]) -> String {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Hash::hash(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn pretty(value: &serde_json::Value) -> Result<String> {

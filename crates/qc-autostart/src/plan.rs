@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use hmac_sha256::Hash;
 use qc_process::AtLogOn;
-use sha2::{Digest, Sha256};
 
 use crate::{task, unit};
 
@@ -120,7 +120,7 @@ fn name(root: &Path) -> String {
     let folder = root.file_name().unwrap_or_default().to_string_lossy();
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let folder: String = folder.chars().take(40).map(plain).collect();
-    let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
+    let digest = Hash::hash(root.as_os_str().as_encoded_bytes());
     let digest: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("qc-launch-{folder}-{digest}")
 }

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use qc_fleet::{CONFIG_FILE, ConfigError, Fleet, Variables, find_root};
-use qc_lock_core::LockDir;
+use qc_lock_core::{CONFIG_FILE, LOCK_FOLDER, LockDir, find_root};
 
 use crate::exit::print_wait;
-use crate::{Exit, Failure, shown};
+use crate::{Exit, Failure, shown, visible};
 
 /// Where the fleet and its locks are.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -61,64 +60,30 @@ impl LocationArgs {
         }
         let lock_dir = match &self.lock_dir {
             Some(dir) => Some(std::path::absolute(dir)?),
-            None => root.as_ref().map(|root| root.join(".locks")),
+            None => root.as_ref().map(|root| root.join(LOCK_FOLDER)),
         };
         Ok(Location { config, root, lock_dir })
     }
 }
 
 impl Location {
-    /// Reads the fleet's config, to look at the fleet or to stop it: an environment variable that
-    /// the config names and that is not set here is no reason to refuse.
+    /// Returns the config file, which need not exist where it was named.
     ///
     /// # Errors
-    /// A [`ConfigError`] as a failure with exit code 2.
-    pub fn fleet(&self) -> Result<Fleet, Failure> {
-        self.fleet_with(&|name| {
-            std::env::var_os(name).or_else(|| Some(format!("${{{name}}}").into()))
-        })
-    }
-
-    /// Returns the fleet for a view, which a broken config does not blind: what is then known of it
-    /// by its usual names, and why its config can't be read.
-    ///
-    /// # Errors
-    /// If there is no fleet at all: exit code 2.
-    pub fn fleet_to_show(&self) -> Result<(Fleet, Option<Failure>), Failure> {
-        let trouble = match self.fleet() {
-            Ok(fleet) => return Ok((fleet, None)),
-            Err(trouble) => trouble,
-        };
-        let folder = self.root.as_deref().or_else(|| self.lock_dir.as_deref()?.parent());
-        match folder.map(Fleet::without_config) {
-            Some(Ok(fleet)) => Ok((fleet, Some(trouble))),
-            Some(Err(_)) | None => Err(trouble),
-        }
-    }
-
-    /// Reads the fleet's config, to start the fleet.
-    ///
-    /// # Errors
-    /// A [`ConfigError`] as a failure with exit code 2, also for a variable that is not set.
-    pub fn fleet_to_start(&self) -> Result<Fleet, Failure> {
-        self.fleet_with(&|name| std::env::var_os(name))
-    }
-
-    fn fleet_with(&self, variables: Variables<'_>) -> Result<Fleet, Failure> {
-        match &self.config {
-            Ok(config) => {
-                // A config that was named can lie elsewhere.
-                let root = self.root.as_deref().or_else(|| config.parent());
-                let root = root.ok_or_else(|| ConfigError::NoFolder { path: config.clone() })?;
-                Ok(Fleet::load_for(root, config, variables)?)
-            }
-            Err(start) => Err(ConfigError::Missing { start: start.clone() }.into()),
-        }
+    /// If there is no fleet here: exit code 2.
+    pub fn config(&self) -> Result<&Path, Failure> {
+        let hint = "run the command in the fleet's folder, or name it with --root";
+        self.config.as_deref().map_err(|start| no_fleet(start, hint))
     }
 
     /// Returns the fleet's folder, if one was named or found.
     pub fn root(&self) -> Option<&Path> {
         self.root.as_deref()
+    }
+
+    /// Returns the folder of the locks, if one was named or lies in the fleet's.
+    pub fn lock_dir(&self) -> Option<&Path> {
+        self.lock_dir.as_deref()
     }
 
     /// Returns where a new config is to be written.
@@ -134,9 +99,8 @@ impl Location {
         match (&self.lock_dir, &self.config) {
             (Some(dir), _) => Ok(LockDir::new(dir).by(own_name()).on_wait(print_wait)),
             (None, Err(start)) => {
-                let error = ConfigError::Missing { start: start.clone() };
                 let hint = "run the command in the fleet's folder, or name it with --root, or the locks with --lock-dir";
-                Err(Failure::from_error(Exit::Usage, &error, hint))
+                Err(no_fleet(start, hint))
             }
             (None, Ok(config)) => Err(Failure::new(
                 Exit::Usage,
@@ -145,6 +109,12 @@ impl Location {
             )),
         }
     }
+}
+
+fn no_fleet(start: &Path, hint: &str) -> Failure {
+    let start = visible(&start.display().to_string());
+    let message = format!("no {CONFIG_FILE} in {start} or a folder above it");
+    Failure::new(Exit::Usage, message, hint)
 }
 
 /// Returns the name under which this tool was called.
@@ -176,7 +146,6 @@ mod tests {
         let args = LocationArgs { root: Some(dir.path().into()), ..LocationArgs::default() };
         let location = args.resolve().unwrap();
         assert_eq!(location.locks().unwrap().path(), dir.path().join(".locks"));
-        assert!(location.fleet().is_err(), "there is no config");
 
         let missing = LocationArgs { root: Some(dir.path().join("missing")), ..args };
         assert!(missing.resolve().unwrap_err().message().contains("there is no folder"));

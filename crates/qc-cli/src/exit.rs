@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use qc_fleet::{ConfigError, LookError};
 use qc_lock_core::LockError;
 use qc_process::visible;
 
@@ -113,23 +112,6 @@ impl From<LockError> for Failure {
             | LockError::History { .. } => Exit::Failed,
         };
         Self::from_error(exit, &error, error.hint())
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::from_error(Exit::Usage, &error, error.hint())
-    }
-}
-
-impl From<LookError> for Failure {
-    fn from(error: LookError) -> Self {
-        match error {
-            LookError::Locks(error) => error.into(),
-            LookError::Processes(error) => {
-                Self::from_error(Exit::Failed, &error, "see whether /proc is there and may be read")
-            }
-        }
     }
 }
 

@@ -6,15 +6,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use qc_call::{CHAIN, starts_another};
 use qc_lock_core::{
     Account, AccountError, AccountUse, Lock, LockDir, LockError, LockName, PAPER_VARIABLE, Request,
-    StartError, Terminal, run_held, run_unlocked,
+    StartError, Terminal, has_old_module, parse_duration, run_held, run_unlocked,
 };
 use qc_process::file;
-use qc_process::{Console, Output, Spawn};
-
-use qc_fleet::check::has_old_module;
-use qc_fleet::{parse_duration, starts_another};
+use qc_process::{Output, Spawn};
 
 use crate::exit::chain;
 use crate::{Exit, Failure, shown, visible, warn};
@@ -133,17 +131,11 @@ pub fn hold(args: &HoldArgs, locks: &LockDir) -> Result<Exit, Failure> {
     };
     let log = args.output.as_deref().map(open_output).transpose()?;
     let spawn = Spawn {
-        program: program.clone(),
-        args: rest.to_vec(),
-        current_dir: None,
         env: args.paper.then(|| (PAPER_VARIABLE.into(), Some("1".into()))).into_iter().collect(),
         output: log.as_ref().map_or(Output::Inherit, Output::File),
-        console: Console::Shared,
-        keep: Vec::new(),
-        machine_guards: Vec::new(),
         end_with_parent: true,
-        mark: None,
-        chain: Some(qc_fleet::CHAIN),
+        chain: Some(CHAIN),
+        ..Spawn::new(program.clone(), rest.to_vec())
     };
     let started = |lock: &Lock| {
         for reclaimed in lock.reclaimed() {

@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::{Component, Fleet};
 
 pub use executables::{ProgramFile, ProgramFiles};
-pub use facts::{BusyPort, Facts, Folder, busy_ports, has_old_module};
+pub use facts::{BusyPort, Facts, Folder, busy_ports};
 pub use running::running;
 
 /// How bad a finding is.

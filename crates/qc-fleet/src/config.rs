@@ -12,6 +12,7 @@ mod output;
 mod rules;
 mod signal_name;
 mod template;
+mod timing;
 mod value;
 mod warning;
 
@@ -28,13 +29,13 @@ use crate::encoding::decode;
 pub(crate) use self::account::{AccountConfig, Config};
 pub(crate) use self::issue::{ConfigIssue, suggest, suggest_among};
 pub(crate) use self::key_path::KeyPath;
-pub use self::manager::Timing;
 pub(crate) use self::manager::{Brains, HasRules, Manager, One, Server, Watchdogs};
 pub(crate) use self::object::Entries;
 pub use self::output::{LogSettings, NotifyEvent, NotifySettings};
 pub(crate) use self::signal_name::SignalName;
 pub use self::template::Variables;
 pub(crate) use self::template::{Placeholders, RawText};
+pub use self::timing::Timing;
 pub(crate) use self::value::{ConfigDuration, Port};
 pub use self::warning::ConfigWarning;
 

@@ -3,17 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::CONFIG_FILE;
-
 /// Why `MASTER_CONFIG.json` can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// There is none.
-    #[error("no {CONFIG_FILE} in {} or a folder above it", start.display())]
-    Missing {
-        /// Where the search began.
-        start: PathBuf,
-    },
     /// It can't be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -68,7 +60,6 @@ impl ConfigError {
     /// Returns the step to suggest after `hint:`.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Missing { .. } => "run the command in the fleet's folder, or name it with --root",
             Self::Read { .. } => "see whether the file may be read, or name another with --config",
             Self::Large { .. } | Self::Empty { .. } => {
                 "restore the file from a backup, or name another with --config"

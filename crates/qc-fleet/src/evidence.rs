@@ -121,9 +121,7 @@ impl ProcessProbe for Machine {
     }
 
     fn loads_python(&self, process: &ProcessInfo) -> Option<bool> {
-        let pid = process.identity.pid;
-        let loads = inspect::loads_python(pid);
-        loads.filter(|_| identity_of(pid).is_ok_and(|now| now == process.identity))
+        qc_call::loads_python(process)
     }
 
     fn has_ended(&self, process: &ProcessInfo) -> bool {

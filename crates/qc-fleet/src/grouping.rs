@@ -15,15 +15,14 @@ mod tree;
 
 use std::collections::{HashMap, HashSet};
 
+use qc_call::{is_runner_of, is_wrapper, path_name, runs_python};
 use qc_process::{ProcessInfo, is_terminal};
 
-pub use self::launching::CHAIN;
 use self::launching::Launching;
 pub(crate) use self::tree::Tree;
 use crate::Role;
-use crate::call::{is_wrapper, path_name};
 use crate::evidence::ProcessProbe;
-use crate::matching::{Match, runs_python};
+use crate::matching::Match;
 
 /// Processes of one instance, as positions in the list that [`fold`] was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +93,7 @@ pub(crate) fn group_processes(
             found[one].is_some()
                 && runs_python(process)
                 && !is_wrapper(&process.args)
-                && !launching::is_runner_of(process, &processes[program])
+                && !is_runner_of(process, &processes[program])
                 && !launching.is_command_of(one, program)
         };
         let stubs = chain[1..].iter().take_while(|one| is_stub(one)).count();

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::{Read, Take};
 use std::path::Path;
 
+use qc_call::{file_name, path_name, program_stem};
+
 use crate::Component;
-use crate::call::{file_name, path_name, program_stem};
 
 /// More of a first line than any system reads.
 const FIRST_LINE: u64 = 512;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::call::{option, program_stem};
+use qc_call::{option, program_stem};
 
 /// The name of the launcher's program; a version may follow.
 const PROGRAM: &str = "qc-launch";

@@ -18,13 +18,11 @@
 #![forbid(unsafe_code)]
 
 mod build;
-mod call;
 mod channel;
 pub mod check;
 mod command;
 mod component;
 mod config;
-mod duration;
 mod encoding;
 mod error;
 mod evidence;
@@ -49,19 +47,15 @@ mod stop;
 mod supervision;
 mod terminal;
 mod text;
-mod title;
 mod view;
 
-pub use call::starts_another;
 pub use channel::connect_to_launcher;
 pub use command::shown_command;
 pub use component::{AccountEntry, Component, Fleet, Role, share_terminals, with_scripts};
 pub use config::{ConfigWarning, LogSettings, NotifyEvent, NotifySettings, Timing, Variables};
-pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use evidence::{Evidence, Untouchable};
 pub use finding::{Finding, FindingKind, State};
-pub use grouping::CHAIN;
 pub use instance::Instance;
 pub use left_over::{
     COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fate, LeftOver,
@@ -71,6 +65,7 @@ pub use mask::Mask;
 pub use matching::{Match, Matcher, Place};
 pub use may_start::{Beside, MayStart, Obstacle, Survey};
 pub use program::shown_program;
+pub use qc_call::without_false_title;
 pub use reference::{Group, Key, Kind, reference};
 pub use root::{CONFIG_FILE, find_root, same_folder};
 pub use run_mark::run_mark;
@@ -83,7 +78,6 @@ pub use stop::{
 };
 pub use terminal::{TerminalEntry, terminals};
 pub use text::{Secret, Text};
-pub use title::without_false_title;
 pub use view::{
     ComponentView, FleetView, LastEnd, Launcher, Look, LookError, Past, Row, RowKind, RowLock,
     TreePart, TreePartKind, rfc3339,

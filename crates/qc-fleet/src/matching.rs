@@ -6,55 +6,24 @@
 //! known by their locks alone: see [`Snapshot`](crate::Snapshot).
 
 mod calls;
+mod found;
 mod scripts;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use qc_call::{
+    ScriptCall, call_of, file_name, imported_calls, is_overwritten, is_python, is_wrapper_program,
+    option, path_name, program_stem, runs_python, script_call, wrapped_call,
+};
 use qc_process::ProcessInfo;
 
 use self::calls::behind_link;
-pub(crate) use self::calls::{call_of, is_shell_of, runs_python, script_in};
+pub(crate) use self::calls::{is_shell_of, script_in};
+pub use self::found::{Match, Place};
 use self::scripts::{Runs, Scripts, is_watchdog_script};
-use crate::call::{
-    ScriptCall, file_name, imported_calls, is_python, is_wrapper_program, option, path_name,
-    program_stem, script_call, wrapped_call,
-};
 use crate::interpreted::Interpreted;
-use crate::title::is_overwritten;
 use crate::{Component, Fleet, Role, launcher, same_folder};
-
-/// A process that runs a fleet's script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Match {
-    /// The component's name.
-    pub component: String,
-    /// Its role.
-    pub role: Role,
-    /// The key of its account.
-    pub account_key: Option<String>,
-    /// Where its script lies.
-    pub place: Place,
-    /// The folder of its script, or of its config; `None` if the process does not let us see it.
-    pub folder: Option<PathBuf>,
-    /// Whether several components run this script and its arguments fit none of them, or a title may
-    /// only read like it.
-    pub is_vague: bool,
-    /// Whether only its script's name says which component it is: the config starts that one, if it
-    /// knows it, with another command.
-    pub is_by_name: bool,
-}
-
-/// Where a script lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// In this fleet's folder; also if the process does not let us see where.
-    Fleet,
-    /// In another folder.
-    Foreign,
-    /// In a folder that the process has left and that can't be told: it may be this fleet's.
-    Unknown,
-}
 
 /// Tells which component a process is.
 #[derive(Debug)]

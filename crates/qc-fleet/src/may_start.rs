@@ -4,17 +4,19 @@
 //! Another copy is in the way: the component itself in this folder, or a program anywhere that holds
 //! its place at the account or the terminal. Servers elsewhere are left to their ports.
 
+mod adoptable;
 mod obstacle;
+mod survey;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use qc_lock_core::{LockEntry, Resource, sharing_hint};
-use qc_process::{Identity, MachineHolder, ProcessInfo};
+use qc_process::{Identity, MachineHolder};
 
+use self::adoptable::adoptable;
 pub use self::obstacle::Obstacle;
 use self::obstacle::{holder_obstacle, lock_obstacle};
-use crate::call::is_wrapper_of_qc;
+pub use self::survey::Survey;
 use crate::{Component, Fleet, Instance, Place, Role, Snapshot};
 
 /// The suffix for a copy that can be adopted.
@@ -38,16 +40,6 @@ pub enum MayStart {
     },
     /// These are in the way; never empty.
     No(Vec<Obstacle>),
-}
-
-/// The result of the look before a first start.
-#[derive(Debug, Default)]
-pub struct Survey {
-    /// The processes that can be supervised from now on, each with the copy that it is, by its
-    /// component's name.
-    pub adoptable: Vec<(Identity, Obstacle)>,
-    /// The obstacles.
-    pub obstacles: Vec<Obstacle>,
 }
 
 /// The processes that run beside a start.
@@ -210,50 +202,6 @@ impl<'a> Beside<'a> {
         ))
     }
 
-    /// Decides about all `components` of a first start, beside which nothing else of the fleet may run.
-    pub fn survey(&self, components: &[Arc<Component>]) -> Survey {
-        let mut survey = Survey::default();
-        for component in components {
-            match self.may_start(component) {
-                MayStart::Yes => {}
-                MayStart::Adoptable { identity, copy } => survey.adoptable.push((identity, copy)),
-                MayStart::No(obstacles) => survey.obstacles.extend(obstacles),
-            }
-        }
-        for other in self.others(components) {
-            let is_it =
-                |one: &Obstacle| !one.processes.is_empty() && one.processes == other.processes;
-            if !survey.obstacles.iter().any(is_it) {
-                survey.obstacles.push(other);
-            }
-        }
-        survey
-    }
-
-    /// Returns what runs in the fleet's folder and is none of `components`.
-    fn others(&self, components: &[Arc<Component>]) -> Vec<Obstacle> {
-        let known: HashSet<String> = components.iter().map(|it| key(it.name.as_str())).collect();
-        let mut others: Vec<&Instance> = self
-            .own
-            .iter()
-            .filter(|(name, _)| !known.contains(*name))
-            .flat_map(|(_, instances)| instances.iter().copied())
-            .collect();
-        others.sort_by_cached_key(|one| (one.role, one.component.clone(), one.pids()));
-        let obstacle = |one: &Instance| {
-            let why = match one.role {
-                Role::Orchestrator => " and supervises the fleet",
-                _ => " and is not among what is to be started",
-            };
-            self.obstacle(one, why)
-        };
-        let moved = self.moved.get(&self.orchestrator).into_iter().flatten();
-        let moved = moved.map(|one| self.obstacle(one, MOVED));
-        let held = self.loose.get(&self.orchestrator).into_iter().flatten();
-        let held = held.map(|lock| Obstacle { is_orchestrator: true, ..lock_obstacle(lock) });
-        others.into_iter().map(obstacle).chain(moved).chain(held).collect()
-    }
-
     /// Returns the locks held by what is no instance that `component` would ask for.
     fn locks_of(&self, component: &Component, asked: &[Resource]) -> Vec<Obstacle> {
         let places = asked.iter().map(|one| one.as_str().to_owned()).filter(|one| is_place(one));
@@ -290,43 +238,6 @@ impl<'a> Beside<'a> {
             text: format!("{name} runs (PID {pids}){place}{why}"),
         }
     }
-}
-
-/// Returns whom to supervise if this copy of `component` can be taken over, or what speaks against it.
-fn adoptable(
-    instance: &Instance,
-    component: &Component,
-    starters: &HashSet<u32>,
-) -> Result<Identity, &'static str> {
-    let Some(lock) = &instance.lock else { return Err(" without its lock") };
-    if !lock.name.eq_ignore_ascii_case(component.name.as_str()) {
-        return Err(" under another lock");
-    }
-    if !instance.adoptable() {
-        return Err(" under its lock, and looks like another program");
-    }
-    // A record that the script keeps itself names no account.
-    let is_its_own = component.own_record;
-    if !is_its_own
-        && component.account.as_ref().map(|account| account.as_str()) != lock.account.as_deref()
-    {
-        return Err(" under its lock, for another account than the config's");
-    }
-    // Behind a virtual environment's stub, the stub is the one that was started.
-    let first = outermost_wrapper(instance, starters).or(instance.processes.first());
-    let identity = first.map(|process| process.identity.clone());
-    identity.ok_or(" under its lock, and cannot be seen")
-}
-
-/// Returns the wrapper with which the component ends: a loop in it starts the program again. What
-/// holds a lock for a program ends with that, and a shell that has started others does not.
-fn outermost_wrapper<'a>(
-    instance: &'a Instance,
-    starters: &HashSet<u32>,
-) -> Option<&'a ProcessInfo> {
-    let outwards = instance.wrappers.iter().rev();
-    let its_own = outwards.take_while(|one| !starters.contains(&one.identity.pid));
-    its_own.filter(|one| !is_wrapper_of_qc(&one.args)).last()
 }
 
 /// Says what two share who need the same place.

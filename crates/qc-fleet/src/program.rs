@@ -1,12 +1,13 @@
 //! Whether the program of a process is the one that a component is started with.
 
+use qc_call::{
+    file_name, is_overwritten, is_own_tool, is_python, path_name, program_stem, runs_python,
+    script_call, source_of,
+};
 use qc_process::{Identity, ProcessInfo, is_terminal};
 
-use crate::call::{file_name, is_python, path_name, program_stem, script_call, source_of};
 use crate::evidence::Untouchable;
 use crate::interpreted::Interpreted;
-use crate::matching::runs_python;
-use crate::title::{is_overwritten, is_own_tool};
 use crate::{Component, Role};
 
 /// Returns the program that a process really is, if that is not what `component` is started with. A
@@ -44,7 +45,7 @@ fn runs_program(component: &Component, process: &ProcessInfo) -> bool {
     let is_own = names(process).any(|name| name == own);
     let interpreter = Interpreted::new(component).map(|one| one.interpreter().to_owned());
     // A wrapper may have become what it was told to run.
-    let is_wrapper = crate::call::is_wrapper_program(&own) || is_own_tool(&own);
+    let is_wrapper = qc_call::is_wrapper_program(&own) || is_own_tool(&own);
     let words = component.command.iter().filter(|_| is_wrapper);
     let mut words = words.map(|word| program_stem(&path_name(word.path())));
     let is_python_of = is_python(&own) || is_wrapper;

@@ -3,17 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use qc_lock_core::{CONFIG_FILE, find_root};
 use qc_process::{PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH};
-
-/// The name of the trader's config file.
-pub const CONFIG_FILE: &str = "MASTER_CONFIG.json";
-
-/// Returns the nearest folder that holds the config, from `start` upward.
-pub fn find_root(start: &Path) -> Option<PathBuf> {
-    // A link that leads nowhere is a mistake here, and no reason to take the fleet above.
-    let has_config = |dir: &&Path| fs::symlink_metadata(dir.join(CONFIG_FILE)).is_ok();
-    start.ancestors().find(has_config).map(Path::to_path_buf)
-}
 
 /// Tells whether two paths name one folder: links, `..` and short names are resolved where the
 /// folders exist.

@@ -2,72 +2,24 @@
 //! was seen; performing it touches exactly those processes and nothing else.
 
 mod elsewhere;
+mod exposure;
 mod guarded;
 mod now;
 mod plan;
 mod scope;
 mod stopping;
+mod target;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use qc_process::{Identity, StopSignal};
 use serde::Serialize;
 
-use crate::Role;
-
+pub use exposure::Exposure;
 pub use now::{plan_now, plan_seen};
-pub use plan::{Exposure, Kept, STOP_ORDER, Stage, StopPlan};
+pub use plan::{Kept, STOP_ORDER, Stage, StopPlan};
 pub use scope::Scope;
 pub use stopping::{Progress, StopMode, Stopping};
-
-/// One process to stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Its component.
-    pub component: String,
-    /// Its role.
-    pub role: Role,
-    /// The key of its account.
-    pub account_key: Option<String>,
-    /// Its account.
-    pub account: Option<String>,
-    /// The folder of its fleet, if that is not this one.
-    pub elsewhere: Option<PathBuf>,
-    /// The programs that started it and wait for it, the outermost first: they end with it.
-    pub wrappers: Vec<u32>,
-    /// Whether it is known that no orchestrator looks after it, such as a second copy that
-    /// the user started by hand.
-    pub is_unmanaged: bool,
-    /// Whether it works for the component's own process, which is to end it: it is only asked when
-    /// that has ended, or after three quarters of its time.
-    pub is_worker: bool,
-    /// The program that it is, where it is not the component's own: a helper that the component has
-    /// started.
-    pub helper: Option<String>,
-    /// Whether it is an orchestrator that is a script, such as the old launcher: asked to stop, it
-    /// ends its children at once, watchdogs first.
-    pub is_scripted: bool,
-    /// Its identity.
-    pub identity: Identity,
-    /// How long it gets to end after it was asked to, before it is killed.
-    pub timeout: Duration,
-    /// The signal that asks it, where the config names one.
-    pub signal: Option<StopSignal>,
-}
-
-impl Target {
-    /// Returns what to call it in messages, without its PID.
-    pub fn shown_name(&self) -> String {
-        shown_name(&self.component, self.helper.as_deref())
-    }
-}
-
-/// Returns what to call a process of `component`; `helper` is its program where it is not the
-/// component's own.
-pub fn shown_name(component: &str, helper: Option<&str>) -> String {
-    helper.map_or_else(|| component.to_owned(), |it| format!("the helper {it} of {component}"))
-}
+pub use target::{Target, shown_name};
 
 /// How stopping one process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use qc_call::call_of;
 use qc_lock_core::LockEntry;
 use qc_process::ProcessInfo;
 
-use crate::matching::{Match, call_of};
+use crate::matching::Match;
 use crate::{Fleet, Role};
 
 /// The orchestrators that are alive.

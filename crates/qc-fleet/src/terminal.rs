@@ -4,11 +4,10 @@
 use std::io;
 use std::time::SystemTime;
 
+use qc_call::{path_name, without_false_title};
 use qc_lock_core::Terminal;
 use qc_process::{ProcessInfo, is_terminal};
 
-use crate::call::path_name;
-use crate::title::without_false_title;
 use crate::{Fleet, Role};
 
 /// A terminal of the config, or one that runs.

@@ -6,6 +6,7 @@ mod launcher;
 mod look;
 mod past;
 mod row;
+mod state_of;
 mod tree_part;
 mod watchdogs;
 
@@ -21,7 +22,7 @@ use std::collections::HashSet;
 use qc_control::{ComponentStatus, Status};
 use qc_lock_core::LockEntry;
 
-use self::entry::entries;
+use self::state_of::entries;
 use self::watchdogs::unguarded;
 use crate::{Finding, FindingKind, Fleet, Role, Snapshot, State};
 

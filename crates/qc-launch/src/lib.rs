@@ -11,6 +11,7 @@ use std::io::Write;
 
 use cli::{Cli, Command, UpArgs};
 use qc_cli::{Exit, Failure, Location, hold, parse, print_json, run_tool};
+use qc_fleet_cli::ReadFleet;
 
 use crate::commands::{check, control, detach, init, logs, unlatch};
 

@@ -1,27 +1,23 @@
 //! The lock directory, and how a lock in it is taken.
 
 mod attempt;
+mod events;
+mod prepared;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qc_process::{Identity, MachineGuard, describe, here, identity_of, own_identity};
+use qc_process::{Identity, MachineGuard, describe, identity_of, own_identity};
 
 use self::attempt::Attempt;
 use crate::guard::Guard;
 use crate::judge::Holder;
-use crate::lock::{Lock, LockForChild, Reclaimed};
+use crate::lock::{Lock, LockForChild};
 use crate::openers::openers_on_machine;
-use crate::record::ParsedRecord;
-use crate::store::{RecordFile, Store};
-use crate::time::now;
-use crate::{
-    Entry, Event, History, Latch, LockError, LockName, Record, Request, Resource, TOKEN_VARIABLE,
-    history,
-};
+use crate::store::Store;
+use crate::{Latch, LockError, LockName, Record, Request, Resource, TOKEN_VARIABLE};
 
 pub(crate) use self::attempt::{pid_owner, verdict};
 
@@ -210,113 +206,8 @@ impl LockDir {
             .collect()
     }
 
-    /// Returns what the history tells.
-    ///
-    /// # Errors
-    /// [`LockError::History`].
-    pub fn history(&self) -> Result<History, LockError> {
-        let path = self.store.history();
-        history::read(&path).map_err(|source| LockError::History { path, source })
-    }
-
-    /// Adds a line to the history.
-    ///
-    /// # Errors
-    /// [`LockError::History`], or [`LockError::Directory`].
-    pub fn append(&self, entry: &Entry) -> Result<(), LockError> {
-        self.store.create()?;
-        self.append_here(entry)
-    }
-
-    /// Adds several lines to the history, with one write.
-    ///
-    /// # Errors
-    /// [`LockError::History`], or [`LockError::Directory`].
-    pub fn append_all(&self, entries: &[Entry]) -> Result<(), LockError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        self.store.create()?;
-        let path = self.store.history();
-        history::append(&path, &self.store.history_guard(), entries)
-            .map_err(|source| LockError::History { path, source })
-    }
-
-    /// Adds one line where the directories have just been made or used.
-    pub(crate) fn append_here(&self, entry: &Entry) -> Result<(), LockError> {
-        let path = self.store.history();
-        history::append(&path, &self.store.history_guard(), std::slice::from_ref(entry))
-            .map_err(|source| LockError::History { path, source })
-    }
-
-    /// Makes a history line that this program writes.
-    pub fn entry(&self, event: Event, name: impl Into<String>) -> Entry {
-        Entry::new(event, name, self.program())
-    }
-
     fn program(&self) -> &str {
         self.program.as_deref().unwrap_or_else(|| own_program())
-    }
-
-    fn prepare(
-        &self,
-        request: &Request,
-        guards: Vec<Guard>,
-        left_over: Vec<RecordFile>,
-    ) -> Result<Lock, LockError> {
-        let here = here();
-        let record = Record {
-            // The holder is filled in once it is known.
-            pid: 0,
-            name: request.name.to_string(),
-            account: request.account.as_ref().map(ToString::to_string),
-            timestamp: now(),
-            host: here.name.clone(),
-            version: 1,
-            started: 0,
-            boot_id: here.boot_id.clone(),
-            pid_namespace: here.pid_namespace,
-            resources: request.resources().iter().map(ToString::to_string).collect(),
-            wrapper_pid: None,
-            user: Some(here.user.clone()),
-            program: Some(request.program.as_deref().unwrap_or(self.program()).to_owned()),
-            token: None,
-            guards: ids_of(request, &guards),
-            machine: machine_guards(request, &guards),
-        };
-        let mut reclaimed = Vec::new();
-        for found in
-            left_over.iter().filter(|found| found.name.eq_ignore_ascii_case(request.name.as_str()))
-        {
-            // The same lock in another case, whose file the new record may not replace.
-            if found.name != record.name {
-                self.store.remove(&found.path)?;
-            }
-            reclaimed.push(Reclaimed {
-                holder: Holder::of(&found.reading),
-                corrupt: corrupt(&found.reading),
-            });
-        }
-        let lock = Lock::new(self.clone(), record, guards, reclaimed);
-        Ok(if request.without_record { lock.without_record() } else { lock })
-    }
-
-    pub(crate) fn record_blocked(&self, error: &LockError) {
-        let (name, account, detail) = match error {
-            LockError::Held { name, holder, .. } => {
-                (name.as_str(), holder.account.clone(), format!("held by {holder}"))
-            }
-            LockError::Latched { name, latch } => (name.as_str(), None, latch.sentence()),
-            LockError::Latch { .. }
-            | LockError::Directory { .. }
-            | LockError::Guard { .. }
-            | LockError::Record { .. }
-            | LockError::History { .. }
-            | LockError::Identity { .. } => return,
-        };
-        let entry = self.entry(Event::Blocked, name).account(account);
-        // The refusal itself is what counts, and it is returned.
-        let _ = self.append(&entry.pid(Some(std::process::id())).detail(detail));
     }
 }
 
@@ -336,40 +227,6 @@ fn own_program() -> &'static str {
         let stem = exe.as_deref().and_then(Path::file_stem);
         stem.map_or_else(|| "unknown".into(), |stem| stem.to_string_lossy().into_owned())
     })
-}
-
-/// Returns which file each guard is, where the system tells.
-fn ids_of(request: &Request, guards: &[Guard]) -> Option<BTreeMap<String, String>> {
-    let resources = request.to_take();
-    let ids = resources.iter().zip(guards);
-    ids.map(|(resource, guard)| Some((resource.to_string(), guard.id()?))).collect()
-}
-
-/// Returns which guards are held on the whole machine; `None` where none is asked for.
-fn machine_guards(request: &Request, guards: &[Guard]) -> Option<Box<[String]>> {
-    let wide: HashSet<String> = request
-        .resources()
-        .iter()
-        .filter(|one| one.is_machine_wide())
-        .map(Resource::guard_file)
-        .collect();
-    if wide.is_empty() {
-        return None;
-    }
-    let is_held = |guard: &Guard| guard.machine().is_some_and(MachineGuard::holds);
-    let taken = request.to_take().into_iter().zip(guards).filter(|(_, guard)| is_held(guard));
-    let taken = taken.map(|(resource, _)| resource.guard_file());
-    let handed_down = request.handed_down.iter().filter_map(|record| record.machine.as_deref());
-    let all = taken.chain(handed_down.flatten().cloned());
-    let held: BTreeSet<String> = all.filter(|guard| wide.contains(guard)).collect();
-    Some(held.into_iter().collect())
-}
-
-fn corrupt(reading: &ParsedRecord) -> Option<String> {
-    match reading {
-        ParsedRecord::Corrupt(reason) => Some(reason.clone()),
-        ParsedRecord::Record(_) | ParsedRecord::Old(_) | ParsedRecord::Hidden(_) => None,
-    }
 }
 
 pub(crate) fn latched(name: &str, latch: Latch) -> LockError {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash;
 
 use crate::{Account, LockName};
 
@@ -155,7 +155,7 @@ pub(crate) fn guard_file(resource: &str) -> String {
 
 /// Returns the first 32 hexadecimal digits of the SHA-256 of a text.
 pub(crate) fn hash(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
+    let digest = Hash::hash(text.as_bytes());
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 

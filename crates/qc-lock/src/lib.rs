@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod cli;
 mod machine;
 mod release_left;
@@ -10,6 +11,7 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
+use answer::{ClearedLocks, Entries, KeptOpen, List, Status};
 use cli::{Cli, Command, HistoryArgs};
 use qc_cli::{
     ColorChoice, Exit, Failure, Text, Tone, hold, local_time, parse, print_json, run_tool, table,
@@ -18,7 +20,6 @@ use qc_cli::{
 use qc_lock_core::{
     Cleared, Entry, Event, LockDir, LockEntry, LockState, Opener, openers_text, release_advice,
 };
-use serde_json::{Value, json};
 
 /// The pause between two looks at a history that is followed.
 const LOOK: Duration = Duration::from_millis(200);
@@ -48,8 +49,15 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
                 None => locks.openers_of_lock(name, None),
             };
             if json {
-                let lock = json!({ "version": 1, "name": name.as_str(), "lock": entry, "open_in": open_in });
-                print_json(output, &lock)?;
+                print_json(
+                    output,
+                    &Status {
+                        version: 1,
+                        name: name.as_str(),
+                        lock: entry.as_ref(),
+                        open_in: &open_in,
+                    },
+                )?;
             } else {
                 match &entry {
                     Some(entry) => writeln!(
@@ -64,9 +72,7 @@ fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
             }
             Ok(Exit::Done)
         }
-        Some(Command::ReleaseLeft(args)) => {
-            release_left::run(args, &location, &locks, json, output)
-        }
+        Some(Command::ReleaseLeft(args)) => release_left::run(args, &cli.shared),
         Some(Command::History(args)) => history(&locks, args, json, output),
         Some(Command::List { machine: true }) => machine::list(cli, output),
         Some(Command::List { machine: false }) => list(&locks, cli, output),
@@ -83,12 +89,8 @@ fn list(locks: &LockDir, cli: &Cli, output: &mut dyn Write) -> Result<Exit, Fail
     let entries = locks.with_openers(locks.list()?);
     let unrecorded = locks.openers_without_record(&entries);
     if cli.shared.json {
-        let kept_open: Vec<Value> = unrecorded
-            .iter()
-            .map(|(name, openers)| json!({ "name": name, "open_in": openers }))
-            .collect();
-        let list = json!({ "version": 1, "locks": entries, "kept_open": kept_open });
-        print_json(output, &list)?;
+        let kept_open = unrecorded.iter().map(|(name, open_in)| KeptOpen { name, open_in });
+        print_json(output, &List { version: 1, locks: &entries, kept_open: kept_open.collect() })?;
         return Ok(Exit::Done);
     }
     if entries.is_empty() {
@@ -141,10 +143,8 @@ fn cleared(
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     if json {
-        print_json(
-            output,
-            &json!({ "version": 1, "cleared": result.cleared, "kept": result.kept }),
-        )?;
+        let (cleared, kept) = (&result.cleared, &result.kept);
+        print_json(output, &ClearedLocks { version: 1, cleared, kept })?;
     } else {
         write_cleared(&result, what, output)?;
     }
@@ -188,10 +188,7 @@ fn history(
     let history = locks.history()?;
     let entries: Vec<&Entry> = history.entries.iter().filter(wanted).collect();
     if json {
-        print_json(
-            output,
-            &json!({ "version": 1, "entries": entries, "unreadable": history.unreadable }),
-        )?;
+        print_json(output, &Entries { version: 1, entries, unreadable: history.unreadable })?;
         return Ok(Exit::Done);
     }
     for entry in &entries {

@@ -10,8 +10,8 @@ use qc_process::{
     MachineHolder, machine_guards, machine_is_partly_hidden, machine_openers, machine_taker,
     machine_unusable, visible,
 };
-use serde_json::{Value, json};
 
+use crate::answer::{Guard, OfMachine, OpenIn};
 use crate::cli::Cli;
 
 /// Said where this program does not see all guards.
@@ -48,11 +48,13 @@ pub(crate) fn list(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
         warn_text(&format!("{} {UNUSABLE_GUARD}; remove it", visible(&path.to_string_lossy())));
     }
     if cli.shared.json {
-        let holders: Vec<Value> = rows.iter().map(Row::to_json).collect();
-        let unusable: Vec<_> = unusable.iter().map(|path| path.to_string_lossy()).collect();
-        let answer = json!({
-            "version": 1, "machine": holders, "partly_hidden": is_hidden, "unusable": unusable,
-        });
+        let unusable = unusable.iter().map(|path| path.to_string_lossy().into_owned());
+        let answer = OfMachine {
+            version: 1,
+            machine: rows.iter().map(Row::to_json).collect(),
+            partly_hidden: is_hidden,
+            unusable: unusable.collect(),
+        };
         print_json(output, &answer)?;
     } else if rows.is_empty() && is_hidden {
         writeln!(output, "No account and no terminal is locked, as far as can be seen from here.")?;
@@ -87,17 +89,16 @@ impl Row {
         ]
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self) -> Guard<'_> {
         let holder = self.holder.as_ref();
         let left = self.open_in.iter();
-        let left = left.map(|(pid, program)| json!({ "pid": pid, "program": program }));
-        json!({
-            "open_in": left.collect::<Vec<Value>>(),
-            "name": holder.map(|holder| &holder.name),
-            "pid": holder.map(|holder| holder.pid),
-            "what": self.what,
-            "folder": holder.and_then(|holder| holder.folder.as_ref()),
-        })
+        Guard {
+            open_in: left.map(|(pid, program)| OpenIn { pid: *pid, program }).collect(),
+            name: holder.map(|holder| &*holder.name),
+            pid: holder.map(|holder| holder.pid),
+            what: &self.what,
+            folder: holder.and_then(|holder| holder.folder.as_deref()),
+        }
     }
 }
 

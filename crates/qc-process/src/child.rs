@@ -84,6 +84,24 @@ pub struct Spawn<'a> {
 }
 
 impl Spawn<'_> {
+    /// A child like any other: it has this program's terminal, folder, environment and output, and
+    /// nothing ends it.
+    pub fn new(program: impl Into<OsString>, args: Vec<OsString>) -> Self {
+        Self {
+            program: program.into(),
+            args,
+            current_dir: None,
+            env: Vec::new(),
+            output: Output::Inherit,
+            console: Console::Shared,
+            keep: Vec::new(),
+            machine_guards: Vec::new(),
+            end_with_parent: false,
+            mark: None,
+            chain: None,
+        }
+    }
+
     /// Starts the child. Before it runs its first instruction, `created` is told who it is; if
     /// `created` fails, the child never runs and the error is returned.
     ///

@@ -20,13 +20,13 @@ pub(crate) use system::inspect::{
 };
 pub(crate) use system::suspended::{resume_hint, suspended};
 pub(crate) use system::{
-    AT_LOG_ON, CallLimit, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LAUNCH_COMMAND,
-    LOCKS_ARE_INHERITED, LocalPlace, MACHINE_PART, MACHINE_TEXT, MachineLegs, NOT_MARKED, NOWHERE,
+    AT_LOG_ON, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LAUNCH_COMMAND,
+    LOCKS_ARE_INHERITED, MACHINE_PART, MACHINE_TEXT, MachineLegs, NOT_MARKED, NOWHERE,
     PROGRAM_ENDINGS, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, ProgramId, Relay,
     SHUTDOWN_COMMAND, SHUTDOWN_HINT, Waker, Watcher, allow_open_files, ask_all, boot_id,
-    child_handle, clear_left_over, close_limit, cut_front, describe, exit_of, file_id, folder_text,
-    for_this_user, forget_machine_guard, has_group, has_other_names, has_own_namespaces, host_name,
-    id_text, is_at, is_container, is_open_in, is_out_of_room, is_same_variable, is_transient, kill,
+    child_handle, close_limit, cut_front, describe, exit_of, file_id, folder_text,
+    forget_machine_guard, has_group, has_other_names, has_own_namespaces, host_name, id_text,
+    is_at, is_container, is_open_in, is_out_of_room, is_same_variable, is_transient, kill,
     let_share, let_share_directory, link, listener, machine_file, machine_locked, machine_names,
     machine_unusable, may_run, on_hang_up, on_interrupt, open_child, open_process, open_to_writers,
     openers, other_owner, output_mode, owner, pass_on, pid_namespace, pids, prepare,
@@ -34,6 +34,8 @@ pub(crate) use system::{
     set_output_mode, socket_openers, spawn, spawn_detached, start_time, user_name, volume,
     wait_any, watch_session, whole_blocks,
 };
+#[cfg(feature = "channel")]
+pub(crate) use system::{CallLimit, LocalPlace, clear_left_over, for_this_user};
 pub(crate) use system::{prepare_following, spawn_apart};
 
 /// The rights of others to a file while it is open.

@@ -198,17 +198,10 @@ mod tests {
         let mark = 0x5143_0000_0000_0000 | u64::from(std::process::id());
         let script = "setsid env -i sleep 30 >/dev/null 2>&1 & echo $!";
         let spawn = Spawn {
-            program: "sh".into(),
-            args: vec!["-c".into(), script.into()],
-            current_dir: None,
-            env: Vec::new(),
             output: Output::Pipe(&output),
             console: Console::Own,
-            keep: Vec::new(),
-            machine_guards: Vec::new(),
-            end_with_parent: false,
             mark: Some(mark),
-            chain: None,
+            ..Spawn::new("sh", vec!["-c".into(), script.into()])
         };
         let mut child = spawn.start(|_| Ok(())).unwrap();
         assert!(child.is_marked());

@@ -23,6 +23,7 @@ pub mod inspect;
 mod interrupt;
 mod list;
 mod listener;
+#[cfg(feature = "channel")]
 mod local;
 mod machine;
 mod parallel;
@@ -45,6 +46,7 @@ pub use list::{
     list_wanted, pids,
 };
 pub use listener::{Listener, listener};
+#[cfg(feature = "channel")]
 pub use local::{LocalListener, LocalStream};
 pub use machine::{
     MachineGuard, MachineHolder, MachineReach, forget_machine_guard, machine_guards,

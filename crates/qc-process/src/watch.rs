@@ -111,17 +111,9 @@ mod tests {
         };
         let (_, output) = io::pipe().unwrap();
         let spawn = Spawn {
-            program: program.into(),
-            args,
-            current_dir: None,
-            env: Vec::new(),
             output: Output::Pipe(&output),
             console: Console::Own,
-            keep: Vec::new(),
-            machine_guards: Vec::new(),
-            end_with_parent: false,
-            mark: None,
-            chain: None,
+            ..Spawn::new(program, args)
         };
         spawn.start(|_| Ok(())).unwrap()
     }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use clap::{Args, Parser, ValueEnum};
 use qc_cli::{ColorChoice, LocationArgs, parse_duration};
 use qc_fleet::{Role, State};
-
-use qc_cli::{Column, Order};
+use qc_fleet_cli::{Column, Order};
 
 /// The examples that `--help` opens with.
 const EXAMPLES: &str = "\

@@ -11,8 +11,9 @@ mod watch;
 use std::io::Write;
 
 use cli::{Cli, Format};
-use qc_cli::{Column, Exit, Failure, Location, parse, print_json, run_tool, terminal_width};
+use qc_cli::{Exit, Failure, Location, parse, print_json, run_tool, terminal_width};
 use qc_fleet::{FleetView, Look};
+use qc_fleet_cli::{Column, ReadFleet, cannot_look};
 use report::Report;
 use terminals::TerminalReport;
 use watch::{Marks, watch};
@@ -83,7 +84,7 @@ fn columns(cli: &Cli, report: &Report) -> Vec<Column> {
 /// Looks once. A config that can't be read is returned beside what is known without it.
 fn look(location: &Location, cli: &Cli) -> Result<(Report, Option<Failure>), Failure> {
     let (fleet, trouble) = location.fleet_to_show()?;
-    let look = Look::take(&fleet, &location.locks()?)?;
+    let look = Look::take(&fleet, &location.locks()?).map_err(cannot_look)?;
     let view = FleetView::new(&fleet, &look, cli.tree);
     let report = Report::new(view, &look, &fleet, trouble.as_ref(), cli)?;
     Ok((report, trouble))

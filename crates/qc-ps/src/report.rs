@@ -5,11 +5,12 @@ mod selection;
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use qc_cli::{ColorChoice, Column, Failure, Order, SHUTDOWN_HINT, Text, compare, table, visible};
+use qc_cli::{ColorChoice, Failure, SHUTDOWN_HINT, Text, table, visible};
 use qc_fleet::{
     ComponentView, Finding, FindingKind, Fleet, FleetView, Launcher, Look, Mask, Row, RowKind,
     Snapshot, State,
 };
+use qc_fleet_cli::{Column, Order, compare};
 use qc_lock_core::{Latch, LockEntry, openers_text, release_advice};
 use serde::Serialize;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Parser};
 use qc_cli::{LocationArgs, parse_duration};
 use qc_fleet::Role;
+use qc_lock_core::LockName;
 
 /// The examples that `--help` opens with.
 const EXAMPLES: &str = "\
@@ -47,6 +48,9 @@ pub(crate) struct Cli {
     /// Print JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,
+    /// Do the work of `qc-lock release-left`
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub(crate) release_left: Option<LockName>,
 }
 
 /// Which part of what runs is to be stopped. Several values of one flag are alternatives; of

@@ -8,6 +8,7 @@ mod display;
 mod orchestrator;
 mod planner;
 mod records;
+mod release_left;
 mod report;
 mod rounds;
 mod starters;
@@ -19,15 +20,16 @@ use std::thread;
 use cli::Cli;
 use display::Display;
 use planner::Planner;
-use qc_cli::{Answer, Exit, Failure, asking_component, confirm, parse, print_json, run_tool};
+use qc_cli::{Exit, Failure, parse, print_json, run_tool};
 use qc_fleet::{Instance, Role, Snapshot, StopPlan};
+use qc_fleet_cli::{Answer, asking_component, confirm};
 use qc_lock_core::LockDir;
 use report::Report;
 use rounds::{SECOND_LOOK, stop_everything};
 
 /// Runs the program.
 pub fn main() -> ! {
-    run_tool("qc-shutdown", |output| {
+    run_tool(tool(), |output| {
         let mut output = BufWriter::new(output);
         let exit = run(&parse()?, &mut output)?;
         output.flush()?;
@@ -40,7 +42,16 @@ pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
+/// Returns the tool that the user has called, see [`release_left`].
+fn tool() -> &'static str {
+    let is_handed_over = std::env::args_os().nth(1).is_some_and(|word| word == "--release-left");
+    if is_handed_over { release_left::CALLER } else { "qc-shutdown" }
+}
+
 fn run(cli: &Cli, output: &mut dyn Write) -> Result<Exit, Failure> {
+    if let Some(name) = &cli.release_left {
+        return release_left::run(name, cli, output);
+    }
     let location = cli.location.resolve()?;
     let locks = location.locks()?;
     let mut planner = Planner::new(&location, &locks, cli)?;

@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use qc_cli::{Exit, Failure, Location, origin};
+use qc_cli::{Exit, Failure, Location};
 use qc_fleet::{Fleet, Scope, Snapshot, StopPlan, Target, connect_to_launcher, plan_now};
+use qc_fleet_cli::{ReadFleet, origin};
 use qc_lock_core::{LockDir, same_account};
 use qc_process::{Liveness, liveness};
 

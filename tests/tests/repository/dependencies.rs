@@ -185,6 +185,31 @@ fn each_dependency_is_used_allowed_and_from_the_registry() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The most crates that `qc-lock` is built of, its own and those that only run while it is built among
+/// them. One `qc-lock` runs for each program that is started under a lock, so it stays small: a
+/// command line, the locks, times, tables, and nothing of the fleet.
+const MOST_OF_QC_LOCK: usize = 57;
+
+#[test]
+fn qc_lock_is_built_of_little_and_knows_no_fleet() {
+    let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+    cargo.args(["tree", "--locked", "--package", "qc-lock", "--target", TARGETS[0]]);
+    cargo.args(["--edges", "normal", "--prefix", "none", "--format", "{p}", "--no-dedupe"]);
+    let output = cargo.current_dir(crate::workspace()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let crates: BTreeSet<&str> =
+        text.lines().map(|line| line.split(" (").next().unwrap()).collect();
+    let name = |one: &&str| one.split(' ').next().unwrap().to_owned();
+    let names: BTreeSet<String> = crates.iter().map(name).collect();
+    assert!(names.contains("qc-lock-core"), "{text}");
+    for unneeded in ["qc-fleet", "qc-control", "regex", "schemars", "dialoguer", "interprocess"] {
+        assert!(!names.contains(unneeded), "qc-lock needs {unneeded}");
+    }
+    let count = crates.len();
+    assert!(count <= MOST_OF_QC_LOCK, "qc-lock is built of {count} crates: {crates:#?}");
+}
+
 #[test]
 fn licences_are_read_as_spdx_means_them() {
     let allowed = ["MIT".to_owned(), "ISC".to_owned(), "A WITH B".to_owned()];

@@ -268,9 +268,16 @@ fn what_keeps_a_lock_open_is_ended_when_that_is_confirmed() {
     let ended = format!("log-shipper (PID {}) ended when asked", helper.pid);
     assert!(released.stdout.contains(&ended), "{released:?}");
     assert!(!is_alive(&helper));
+    let history = fleet.run("qc-lock", &["history"]).stdout;
+    let written = history.lines().find(|line| line.contains("kept the lock open"));
+    assert!(written.is_some_and(|line| line.contains("[qc-lock ")), "{history}");
     let again = fleet.run("qc-lock", &release);
     assert_eq!(again.code, 0, "{again:?}");
     assert!(again.stdout.contains("is not kept open"), "{again:?}");
+    let again = fleet.run("qc-lock", &[&release[..], &["--json"]].concat());
+    let answer = "{\n  \"version\": 1,\n  \"name\": \"BRAIN_LARISSA\",\n  \"left\": [],\n  \
+                  \"goes_on\": []\n}\n";
+    assert_eq!(again.stdout.replace('\r', ""), answer);
     let free = fleet.run("qc-lock", &["run", "BRAIN_LARISSA", "--", "never-run"]);
     assert_eq!(free.code, 127, "the lock is free, and there is no such program: {free:?}");
 }

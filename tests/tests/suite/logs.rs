@@ -72,17 +72,10 @@ fn a_child_that_is_cut_while_it_writes_loses_nothing_it_need_not_lose() {
     let (file, path) = folder.open("BRAIN_A").expect("it can be made");
     let name = path.file_name().and_then(|name| LogName::parse(name.to_str()?)).expect("a name");
     let spawn = Spawn {
-        program: tools().stand_in().into(),
-        args: vec!["count".into(), LINES.to_string().into()],
-        current_dir: None,
-        env: Vec::new(),
         output: Output::File(&file),
         console: Console::Own,
-        keep: Vec::new(),
-        machine_guards: Vec::new(),
         end_with_parent: true,
-        mark: None,
-        chain: None,
+        ..Spawn::new(tools().stand_in(), vec!["count".into(), LINES.to_string().into()])
     };
     let mut child = spawn.start(|_| Ok(())).expect("it can be started");
     drop(file);

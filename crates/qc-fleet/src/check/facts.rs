@@ -106,7 +106,7 @@ impl Facts {
             programs: executables::gather(fleet, components, variables),
             old_scripts: old_scripts(&fleet.root),
             ports,
-            has_old_module: has_old_module(&fleet.root),
+            has_old_module: qc_lock_core::has_old_module(&fleet.root),
             reach: machine_reach(),
             unusable_guards: unusable_guards(components),
             lock_dir: Folder::look(lock_dir, variables),
@@ -174,11 +174,4 @@ fn port(number: u16) -> Option<BusyPort> {
 /// Returns the old scripts in the fleet's folder that start and stop the whole fleet.
 fn old_scripts(root: &Path) -> Vec<&'static str> {
     OLD_SCRIPTS.into_iter().filter(|name| root.join(name).is_file()).collect()
-}
-
-/// Whether the scripts of this fleet lock with the old module, which takes a lock held for its
-/// script for one that another process holds.
-pub fn has_old_module(root: &Path) -> bool {
-    fs::read(root.join("process_lock.py"))
-        .is_ok_and(|text| !String::from_utf8_lossy(&text).contains(qc_lock_core::TOKEN_VARIABLE))
 }

@@ -46,3 +46,6 @@ fn judge(obstacle: &Obstacle) -> Check {
     };
     Check::error(Subject::Running, obstacle.text(), advice)
 }
+
+#[cfg(test)]
+mod tests;

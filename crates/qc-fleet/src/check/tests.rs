@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qc_lock_core::{LockEntry, LockState};
-use qc_process::{Listing, Volume, VolumePlace};
+use qc_process::{Volume, VolumePlace};
 
 use super::*;
 use crate::Snapshot;
-use crate::snapshot::tests::{lock, process};
 
 /// A fleet of these accounts and this section, in a folder that does not exist.
-fn fleet(accounts: &str, section: &str) -> Fleet {
+pub(super) fn fleet(accounts: &str, section: &str) -> Fleet {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("MASTER_CONFIG.json");
     let text = format!(r#"{{"ACCOUNTS": {{{accounts}}}, "PROCESS_MANAGER": {{{section}}}}}"#);
@@ -19,12 +17,12 @@ fn fleet(accounts: &str, section: &str) -> Fleet {
     Fleet::load_for(Path::new("/fleet"), &path, &|_| None).unwrap()
 }
 
-fn enabled(fleet: &Fleet) -> Vec<Arc<Component>> {
+pub(super) fn enabled(fleet: &Fleet) -> Vec<Arc<Component>> {
     fleet.components.iter().filter(|one| one.enabled).cloned().collect()
 }
 
 /// A machine on which everything is as it should be.
-fn facts() -> Facts {
+pub(super) fn facts() -> Facts {
     let volume = Volume { place: VolumePlace::Local, kind: String::new(), free_bytes: 1 << 40 };
     let folder = |name: &str| Folder {
         path: name.into(),
@@ -47,14 +45,14 @@ fn facts() -> Facts {
 }
 
 /// Returns the findings that are not all right.
-fn found(fleet: &Fleet, facts: &Facts) -> Vec<(Verdict, Subject, String)> {
+pub(super) fn found(fleet: &Fleet, facts: &Facts) -> Vec<(Verdict, Subject, String)> {
     let checks = check(fleet, &enabled(fleet), facts);
     assert!(checks.iter().all(|it| (it.verdict == Verdict::Ok) == it.advice.is_empty()));
     let bad = checks.into_iter().filter(|check| check.verdict != Verdict::Ok);
     bad.map(|check| (check.verdict, check.subject, check.text)).collect()
 }
 
-const SECTION: &str = r#""interpreter": "py/python""#;
+pub(super) const SECTION: &str = r#""interpreter": "py/python""#;
 const TWO: &str = r#""A": {"account": 1, "enabled": true, "magic": 7}, "B": {"account": 2, "enabled": true, "magic": 8}"#;
 
 #[test]
@@ -63,102 +61,6 @@ fn a_fleet_without_a_fault_has_every_line_ok() {
     let checks = check(&fleet, &enabled(&fleet), &facts());
     assert!(checks.len() >= 9, "{checks:#?}");
     assert_eq!(worst(&checks), Verdict::Ok, "{checks:#?}");
-}
-
-#[test]
-fn what_two_enabled_accounts_share_is_named() {
-    use Subject::{Accounts, Magic, Terminals};
-    use Verdict::Error;
-    let cases = [
-        (
-            r#""A": {"account": 1, "enabled": true}, "B": {"account": 1, "enabled": true}, "C": {"account": 1, "enabled": true}"#,
-            vec![(Error, Accounts, "A, B and C have one account number, 1")],
-        ),
-        (r#""A": {"account": 1, "enabled": true}, "B": {"account": 1, "enabled": false}"#, vec![]),
-        (
-            r#""A": {"account": 1, "enabled": true, "magic": 7}, "B": {"account": 2, "enabled": true, "magic": "7 "}"#,
-            vec![(Error, Magic, "A and B have one magic number, 7")],
-        ),
-        (
-            r#""A": {"account": 1, "enabled": true, "terminal_path": "C:\\MT5\\Atlas\\terminal64.exe"},
-               "B": {"account": 2, "enabled": true, "terminal_path": "c:/mt5//ATLAS/"}"#,
-            vec![(Error, Terminals, "A and B have one terminal, c:/mt5/atlas")],
-        ),
-        (
-            r#""A": {"account": 1, "enabled": true, "magic": 7, "terminal_path": "/mt5"},
-               "B": {"account": 1, "enabled": true, "magic": 7, "terminal_path": "/mt5", "paper": true}"#,
-            vec![],
-        ),
-        (
-            r#""A": {"account": 1, "enabled": true, "paper": true}, "B": {"account": "01", "enabled": true, "paper": true}"#,
-            vec![(Error, Accounts, "A and B have one account number, 1")],
-        ),
-        (
-            r#""A": {"account": "1", "enabled": true}, "B": {"account": "1@ICM", "enabled": true}"#,
-            vec![],
-        ),
-        (
-            r#""A": {"account": 1, "enabled": true, "terminal_path": null}, "B": {"account": 2, "enabled": true, "terminal_path": " "}"#,
-            vec![],
-        ),
-    ];
-    for (accounts, expected) in cases {
-        let expected: Vec<_> = expected
-            .into_iter()
-            .map(|(verdict, subject, text)| (verdict, subject, text.into()))
-            .collect();
-        assert_eq!(found(&fleet(accounts, SECTION), &facts()), expected, "{accounts}");
-    }
-}
-
-#[test]
-fn a_link_to_a_terminal_is_that_terminal() {
-    let dir = tempfile::tempdir().unwrap();
-    let (terminal, link) = (dir.path().join("Atlas"), dir.path().join("Other"));
-    std::fs::create_dir(&terminal).unwrap();
-    #[cfg(unix)]
-    std::os::unix::fs::symlink(&terminal, &link).unwrap();
-    #[cfg(windows)]
-    std::fs::write(&link, "").unwrap();
-    #[cfg(windows)]
-    let link = dir.path().join("x").join("..").join("ATLAS");
-    let quoted = |path: &Path| format!("{:?}", path.to_str().unwrap());
-    let accounts = format!(
-        r#""A": {{"account": 1, "enabled": true, "terminal_path": {}}}, "B": {{"account": 2, "enabled": true, "terminal_path": {}}}"#,
-        quoted(&terminal),
-        quoted(&link.join("terminal64.exe"))
-    );
-    let found = found(&fleet(&accounts, SECTION), &facts());
-    assert!(matches!(&found[..], [(Verdict::Error, Subject::Terminals, _)]), "{found:?}");
-}
-
-#[test]
-fn a_relative_terminal_starts_in_the_folder_of_the_fleet() {
-    let root = tempfile::tempdir().unwrap();
-    let terminal = root.path().join("MT5");
-    std::fs::create_dir(&terminal).unwrap();
-    let config = root.path().join("MASTER_CONFIG.json");
-    let text = r#"{"ACCOUNTS": {"A": {"account": 1, "enabled": true, "terminal_path": "MT5"}}}"#;
-    std::fs::write(&config, text).unwrap();
-    let fleet = Fleet::load(&config).unwrap();
-    let expected = qc_lock_core::Terminal::new(terminal.to_str().unwrap());
-    assert_eq!(fleet.component("BRAIN_A").unwrap().terminal, Some(expected));
-}
-
-#[test]
-fn terminals_that_may_be_shared_are_locked_by_nobody() {
-    let accounts = r#""A": {"account": 1, "enabled": true, "terminal_path": "/mt5"}, "B": {"account": 2, "enabled": true, "terminal_path": "/MT5/"},
-        "C": {"account": 3, "enabled": true, "terminal_path": "/other"}"#;
-    let fleet = fleet(accounts, SECTION);
-    let mut components = enabled(&fleet);
-    crate::share_terminals(&mut components);
-    let locked: Vec<&str> = components
-        .iter()
-        .filter(|one| one.terminal.is_some())
-        .map(|one| one.name.as_str())
-        .collect();
-    assert_eq!(locked, ["WATCHDOG_C", "BRAIN_C"]);
-    assert_eq!(worst(&check(&fleet, &components, &facts())), Verdict::Ok);
 }
 
 #[test]
@@ -388,84 +290,6 @@ fn nothing_to_start_is_an_error_and_no_account_a_warning() {
 }
 
 #[test]
-fn what_runs_is_adopted_only_once_and_under_its_lock() {
-    use Verdict::{Error, Ok};
-    let root = tempfile::tempdir().unwrap();
-    let fleet = crate::snapshot::tests::fleet(root.path());
-    let brain = |pid| process(root.path(), pid, 1, "python BRAIN_A.py");
-    let held = |name: &str, pid| LockEntry {
-        account: Some("1".into()),
-        ..lock(name, pid, LockState::Held)
-    };
-    let cases = [
-        (vec![], vec![], vec![(Ok, "nothing of the fleet runs")]),
-        (
-            vec![brain(10)],
-            vec![held("BRAIN_A", 10)],
-            vec![(Ok, "BRAIN_A runs (PID 10) under its lock")],
-        ),
-        (vec![brain(10)], vec![], vec![(Error, "BRAIN_A runs (PID 10) without its lock")]),
-        (
-            vec![brain(10), brain(11)],
-            vec![held("BRAIN_A", 10)],
-            vec![
-                (Error, "BRAIN_A runs (PID 10), one of 2 copies"),
-                (Error, "BRAIN_A runs (PID 11), one of 2 copies"),
-            ],
-        ),
-        (
-            vec![process(root.path(), 10, 1, "python BRAIN_GONE.py")],
-            vec![lock("BRAIN_GONE", 10, LockState::Held)],
-            vec![(Error, "BRAIN_GONE runs (PID 10) and is not among what is to be started")],
-        ),
-        (
-            vec![process(root.path(), 10, 1, "qc-launch")],
-            vec![held("MASTER_LAUNCH", 10)],
-            vec![(Error, "MASTER_LAUNCH runs (PID 10) and supervises the fleet")],
-        ),
-        (vec![], vec![held("BRAIN_A", 10)], vec![(Error, "lock BRAIN_A is held by PID 10")]),
-        (vec![], vec![held("OTHER", 10)], vec![(Ok, "nothing of the fleet runs")]),
-        (
-            vec![],
-            vec![held("MASTER_LAUNCH", 10)],
-            vec![(Error, "lock MASTER_LAUNCH is held by PID 10")],
-        ),
-        (
-            vec![],
-            vec![lock("BRAIN_A", 10, LockState::Foreign)],
-            vec![(Error, "lock BRAIN_A is held by PID 10")],
-        ),
-        (
-            vec![],
-            vec![lock("BRAIN_A", 10, LockState::Stale)],
-            vec![(Ok, "nothing of the fleet runs")],
-        ),
-    ];
-    for (processes, locks, expected) in cases {
-        let snapshot =
-            Snapshot::assemble(&fleet, Listing { processes, ..Listing::default() }, locks);
-        let judged = |adopt| running(&fleet, &enabled(&fleet), &snapshot, adopt);
-        let found: Vec<_> =
-            judged(true).into_iter().map(|check| (check.verdict, check.text)).collect();
-        let expected: Vec<_> =
-            expected.into_iter().map(|(verdict, text)| (verdict, text.to_owned())).collect();
-        assert_eq!(found, expected);
-        let is_clear = expected[0].1.starts_with("nothing");
-        assert_eq!(worst(&judged(false)), if is_clear { Ok } else { Error }, "{expected:?}");
-    }
-}
-
-#[test]
-fn the_old_module_is_known_by_its_silence_about_tokens() {
-    let root = tempfile::tempdir().unwrap();
-    assert!(!has_old_module(root.path()));
-    std::fs::write(root.path().join("process_lock.py"), "class ProcessLock: pass").unwrap();
-    assert!(has_old_module(root.path()));
-    std::fs::write(root.path().join("process_lock.py"), "TOKEN = 'QC_LOCK_TOKEN'").unwrap();
-    assert!(!has_old_module(root.path()));
-}
-
-#[test]
 fn a_latch_is_an_error_that_names_the_way_out() {
     let fleet = fleet(TWO, SECTION);
     let dir = tempfile::tempdir().unwrap();
@@ -504,31 +328,4 @@ fn a_brain_that_may_trade_without_its_watchdog_makes_a_missing_one_a_warning() {
     let found = found(&fleet, &facts);
     let [(Verdict::Warning, Subject::Scripts, text)] = &found[..] else { panic!("{found:?}") };
     assert!(text.ends_with("and BRAIN_A trades without it"), "{text}");
-}
-
-#[test]
-fn accounts_that_are_more_than_their_number_are_listed() {
-    let fleet = fleet(
-        r#""A": {"account": "1@ICM", "enabled": true}, "B": {"account": 1, "enabled": true, "paper": true}"#,
-        SECTION,
-    );
-    let checks = check(&fleet, &enabled(&fleet), &facts());
-    assert_eq!(worst(&checks), Verdict::Ok, "{checks:#?}");
-    for text in [
-        "A is number 1 at ICM, another account than 1",
-        "B is traded on paper, also beside another folder that trades its number",
-    ] {
-        assert!(checks.iter().any(|check| check.text == text), "{checks:#?}");
-    }
-}
-
-#[test]
-fn what_takes_the_place_of_a_brain_is_told_how_to_only_read() {
-    let fleet = fleet(
-        r#""A": {"account": 1, "enabled": true}"#,
-        &format!(r#"{SECTION}, "components": {{"NEWS": {{"command": ["x"], "account": "A"}}}}"#),
-    );
-    let checks = check(&fleet, &enabled(&fleet), &facts());
-    let advice = checks.iter().find(|check| check.verdict == Verdict::Error).unwrap();
-    assert!(advice.advice.contains("if NEWS only reads, write `\"shared_account\": true`"));
 }

@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use qc_lock_core::parse_duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
-
-use crate::parse_duration;
 
 /// The longest time span of the config.
 const DAY: Duration = Duration::from_secs(86_400);

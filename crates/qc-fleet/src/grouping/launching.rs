@@ -3,26 +3,16 @@
 //! They are told by what they do: the child runs the same script with the same arguments, or the same
 //! component, and was started within moments by a parent that has loaded no Python.
 
-use std::time::Duration;
-
-use qc_process::{Chain, Continues, ProcessInfo};
+use qc_call::{
+    MOMENTS, ScriptCall, call_of, is_launcher_of_python, is_runner_of, is_same_call, is_within,
+    is_wrapper, is_wrapper_of_qc, names_call, runs_python, unpacks_itself, wrapped_call,
+};
+use qc_process::ProcessInfo;
 
 use super::Tree;
 use crate::Role;
-use crate::call::{
-    ScriptCall, file_name, is_shell, is_wrapper, is_wrapper_of_qc, names_call, wrapped_call,
-};
-use crate::evidence::{Machine, ProcessProbe};
-use crate::matching::{Match, Place, call_of, runs_python};
-
-/// How soon a launcher starts what it is there for.
-const MOMENTS: Duration = Duration::from_secs(10);
-
-/// How soon a program that unpacks itself runs, where it is seen to hold the interpreter.
-const UNPACKING: Duration = Duration::from_secs(60);
-
-/// How soon it does where nothing shows that: a program may start a copy of itself later.
-const AT_ONCE: Duration = Duration::from_secs(3);
+use crate::evidence::ProcessProbe;
+use crate::matching::{Match, Place};
 
 /// The known facts about all processes.
 pub(super) struct Launching<'a> {
@@ -63,7 +53,7 @@ impl Launching<'_> {
         if runs_python(parent) && !is_wrapper(&parent.args) {
             return is_component
                 && (is_command
-                    || self.is_launcher_of_python(parent, child)
+                    || is_launcher_of_python(&self.loads_python(), parent, child)
                     || is_runner_of(parent, child)
                     || is_server && is_same_call(parent, child));
         }
@@ -77,7 +67,7 @@ impl Launching<'_> {
             return !is_same_program || child.is_fork;
         }
         match is_same_program {
-            true => self.unpacks_itself(parent, child),
+            true => unpacks_itself(&self.loads_python(), parent, child),
             false => names || runs_python(child) && is_within(parent, child, MOMENTS),
         }
     }
@@ -111,84 +101,9 @@ impl Launching<'_> {
             })
     }
 
-    /// Whether `stub` is there to start `child`: it starts the same script with the same arguments,
-    /// runs another program than the child does, and is no interpreter itself.
-    fn is_launcher_of_python(&self, stub: &ProcessInfo, child: &ProcessInfo) -> bool {
-        is_launcher_of_python(self.probe, stub, child)
+    fn loads_python(&self) -> impl Fn(&ProcessInfo) -> Option<bool> {
+        |process| self.probe.loads_python(process)
     }
-
-    /// Whether a program is a one-file program that has unpacked and started itself.
-    fn unpacks_itself(&self, parent: &ProcessInfo, child: &ProcessInfo) -> bool {
-        unpacks_itself(self.probe, parent, child)
-    }
-}
-
-fn is_launcher_of_python(
-    probe: &dyn ProcessProbe,
-    stub: &ProcessInfo,
-    child: &ProcessInfo,
-) -> bool {
-    let other_program = child.exe.is_some() && child.exe != stub.exe;
-    let is_no_interpreter =
-        || is_within(stub, child, MOMENTS) && probe.loads_python(stub) == Some(false);
-    other_program && is_same_call(stub, child) && (stub.is_stub || is_no_interpreter())
-}
-
-fn unpacks_itself(probe: &dyn ProcessProbe, parent: &ProcessInfo, child: &ProcessInfo) -> bool {
-    let is_seen =
-        || probe.loads_python(parent) == Some(false) && probe.loads_python(child) == Some(true);
-    let is_shell = parent.args.first().is_some_and(|program| is_shell(program));
-    !is_shell
-        && !child.is_fork
-        && (is_within(parent, child, AT_ONCE) || is_within(parent, child, UNPACKING) && is_seen())
-}
-
-/// The rules by which a wrapper on Windows finds the program behind its command, the same as for what
-/// is shown.
-pub const CHAIN: Chain = Chain { may_launch, continues };
-
-/// Whether a process of this age may still launch another one in its place.
-fn may_launch(process: &ProcessInfo, age: Duration) -> bool {
-    let is_runner = || {
-        let words = call_of(process).map(|call| call.rest).unwrap_or_default();
-        words.iter().any(|word| word.to_ascii_lowercase().ends_with(".py"))
-    };
-    let may_unpack = || age <= UNPACKING && Machine.loads_python(process) != Some(true);
-    is_wrapper(&process.args) || process.is_stub || is_runner() || may_unpack()
-}
-
-/// Whether `child` goes on with what `parent` was started for. What a Python starts is a helper, unless
-/// it only launches another Python.
-fn continues(parent: &ProcessInfo, child: &ProcessInfo) -> Continues {
-    if is_wrapper(&parent.args) {
-        let does_work = runs_python(child) || is_wrapper(&child.args);
-        return if does_work { Continues::Yes } else { Continues::AsTheLast };
-    }
-    let launches = if runs_python(parent) {
-        is_launcher_of_python(&Machine, parent, child) || is_runner_of(parent, child)
-    } else {
-        let is_same_program = parent.args == child.args && parent.exe == child.exe;
-        is_same_program && unpacks_itself(&Machine, parent, child)
-    };
-    if launches { Continues::Yes } else { Continues::No }
-}
-
-/// Whether two Pythons run the same script with the same arguments.
-fn is_same_call(one: &ProcessInfo, other: &ProcessInfo) -> bool {
-    match (call_of(one), call_of(other)) {
-        (Some(one), Some(other)) => one.script == other.script && one.rest == other.rest,
-        _ => false,
-    }
-}
-
-/// Whether a Python runs another script than `child` does, and was told to run that one:
-/// `python run.py BRAIN_ATLAS.py`.
-pub(super) fn is_runner_of(parent: &ProcessInfo, child: &ProcessInfo) -> bool {
-    let (Some(runner), Some(call)) = (call_of(parent), call_of(child)) else { return false };
-    let script = file_name(&call.script);
-    let is_script = |word: &String| file_name(word).eq_ignore_ascii_case(script);
-    !file_name(&runner.script).eq_ignore_ascii_case(script)
-        && runner.rest.iter().any(|word| is_script(word) || word == call.word)
 }
 
 /// Makes the Python that a component's wrapper has started that component, where its own command line
@@ -255,11 +170,3 @@ fn is_command_of(command: &Match, found: &Match) -> bool {
 fn any_call_of(process: &ProcessInfo) -> Option<ScriptCall<'_>> {
     wrapped_call(&process.args, &|_| false).or_else(|| call_of(process))
 }
-
-fn is_within(parent: &ProcessInfo, child: &ProcessInfo, limit: Duration) -> bool {
-    // The wall clock may say that the child is a little older.
-    child.since.duration_since(parent.since).unwrap_or_default() <= limit
-}
-
-#[cfg(test)]
-mod tests;

@@ -2,12 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use qc_process::ProcessInfo;
+use qc_call::{ScriptCall, file_name, is_python, is_shell, names_whole_call, script_call};
 
 use super::scripts;
-use crate::call::{
-    ScriptCall, file_name, is_python, is_shell, names_whole_call, path_name, script_call,
-};
 use crate::{Component, Text};
 
 /// Whether the command of `shell` is one that runs the script of `other` with the same arguments.
@@ -28,19 +25,6 @@ pub(crate) fn script_in(command: &[Text]) -> Option<(PathBuf, usize)> {
     let words = scripts::words(command);
     let call = is_python(words.first()?).then(|| script_call(&words)).flatten()?;
     Some((PathBuf::from(&call.script), words.len() - call.rest.len()))
-}
-
-/// Returns the script that a process runs; `None` if it is no Python. One that was started under
-/// another name is known by its program's name or file.
-pub(crate) fn call_of(process: &ProcessInfo) -> Option<ScriptCall<'_>> {
-    runs_python(process).then(|| script_call(&process.args)).flatten()
-}
-
-/// Whether a process is a Python, whatever that runs.
-pub(crate) fn runs_python(process: &ProcessInfo) -> bool {
-    process.args.first().is_some_and(|program| is_python(program))
-        || is_python(&process.name)
-        || process.exe.as_deref().is_some_and(|exe| is_python(&path_name(exe)))
 }
 
 /// Returns the call of the script that a link of this name leads to.

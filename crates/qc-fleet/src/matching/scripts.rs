@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::call::{ScriptCall, file_name, is_shell, names_whole_call, source_of, wrapped_call};
+use qc_call::{ScriptCall, file_name, is_shell, names_whole_call, source_of, wrapped_call};
+
 use crate::{Component, Fleet, Text};
 
 /// The scripts of all watchdogs, unless the config says otherwise: of today, and the first version.

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use qc_lock_core::{AccountUse, LockState, Terminal};
 

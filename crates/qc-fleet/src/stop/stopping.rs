@@ -7,23 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use qc_process::{
-    Ask, Identity, Process, StopError, Watcher, allow_open_files, ask_all, is_suspended, suspended,
-};
+use qc_process::{Identity, Process, StopError, Watcher, allow_open_files, suspended};
 
 use super::guarded::{protects, reason};
 use super::{Outcome, STOP_ORDER, Stopped, Target};
 use crate::Role;
 
+mod acting;
+mod ending;
+mod running;
 mod told;
 
+use running::{Running, Step};
 use told::Witness;
-
-/// How long a killed process may take to be gone.
-const AFTER_KILL: Duration = Duration::from_secs(5);
-
-/// How long after the deadline one is killed that its orchestrator was told to stop.
-const MARGIN: Duration = Duration::from_millis(500);
 
 /// Open files beside those of the processes.
 const SPARE_FILES: u64 = 128;
@@ -67,55 +63,6 @@ pub struct Stopping<'a> {
     witness: Option<Witness<'a>>,
     /// The ended ones for which the witness has not reported how they ended.
     unsettled: Vec<usize>,
-}
-
-struct Running {
-    target: Target,
-    /// None if it could not be opened. Kept when it has ended: the watcher may still look at it.
-    process: Option<Process>,
-    /// Whether it has ended, or nothing more is done about it.
-    is_over: bool,
-    step: Step,
-    /// The next step, and when it is due.
-    due: Option<(Step, Instant)>,
-    began: Instant,
-    ended: Option<Instant>,
-    /// Why asking failed.
-    unasked: Option<String>,
-    /// Whether the system had suspended it at its turn or before it was killed: it could not obey.
-    was_suspended: bool,
-    /// Whether another program was asked to stop it.
-    is_told: bool,
-    /// Whether another program ends it as left over, without being told of it.
-    is_swept: bool,
-}
-
-/// The last step taken with a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Nothing,
-    Asked,
-    AskedFirmly,
-    Killed,
-    GivenUp,
-}
-
-impl Running {
-    fn new(target: Target) -> Self {
-        Self {
-            target,
-            process: None,
-            is_over: false,
-            step: Step::Nothing,
-            due: None,
-            began: Instant::now(),
-            ended: None,
-            unasked: None,
-            was_suspended: false,
-            is_told: false,
-            is_swept: false,
-        }
-    }
 }
 
 impl<'a> Stopping<'a> {
@@ -351,177 +298,6 @@ impl<'a> Stopping<'a> {
             let of_role = self.running.iter().filter(|one| one.target.role == role);
             of_role.map(|one| one.target.timeout).max().unwrap_or_default()
         };
-        [Role::Brain, Role::Watchdog, Role::Server, Role::Other].into_iter().map(longest).sum()
-    }
-
-    /// Lets workers be asked at once when no process is left that could end them.
-    fn release_workers(&mut self) {
-        let pending = |one: &Running| !one.is_over && one.due.is_some();
-        if self.running.iter().any(|one| pending(one) && !one.target.is_worker) {
-            return;
-        }
-        let now = Instant::now();
-        let waiting = |one: &&mut Running| pending(one) && one.step == Step::Nothing;
-        for one in self.running.iter_mut().filter(waiting) {
-            one.began = now;
-            one.due = Some((Step::Asked, now));
-        }
-    }
-
-    /// Does what is due.
-    fn act(&mut self, mode: StopMode, stages: Duration) {
-        if self.is_interrupted() {
-            return;
-        }
-        let now = Instant::now();
-        let mut due: Vec<(usize, Step)> = Vec::new();
-        for (position, one) in self.running.iter().enumerate() {
-            match one.due {
-                Some((step, at)) if at <= now && !one.is_over => due.push((position, step)),
-                _ => {}
-            }
-        }
-        for (step, how) in [(Step::Asked, Ask::Gently), (Step::AskedFirmly, Ask::Firmly)] {
-            let positions: Vec<usize> =
-                due.iter().filter(|(_, due)| *due == step).map(|&(one, _)| one).collect();
-            if !positions.is_empty() {
-                self.ask(&positions, how);
-            }
-        }
-        for (position, step) in due {
-            let one = &mut self.running[position];
-            let mut timeout = one.target.timeout;
-            if mode == StopMode::WholeFleet {
-                timeout += stages;
-            }
-            let deadline = one.began + timeout;
-            let deadline =
-                if mode == StopMode::AfterOrchestrator { deadline + MARGIN } else { deadline };
-            // An orchestrator that can't be asked knows of nothing, and its fleet is stopped
-            // directly.
-            let deaf = mode == StopMode::WholeFleet && one.unasked.is_some();
-            // A worker may be asked so late that it is not asked twice.
-            let late = one.target.is_worker && deadline - timeout / 4 <= now;
-            one.due = match step {
-                Step::Asked if deaf => Some((Step::Killed, now)),
-                Step::Asked if mode == StopMode::AfterOrchestrator => {
-                    Some((Step::Killed, deadline))
-                }
-                Step::Asked if late => Some((Step::Killed, deadline)),
-                Step::Asked => Some((Step::AskedFirmly, deadline - timeout / 4)),
-                Step::AskedFirmly => Some((Step::Killed, deadline.max(now))),
-                Step::Killed => Some((Step::GivenUp, now + AFTER_KILL)),
-                Step::Nothing | Step::GivenUp => None,
-            };
-            match step {
-                Step::Killed => self.kill(position),
-                Step::GivenUp => {
-                    let reason = "it does not end although it was killed".into();
-                    let reason = one.unasked.take().unwrap_or(reason);
-                    self.conclude(position, Outcome::Survived(reason));
-                }
-                Step::Nothing | Step::Asked | Step::AskedFirmly => one.step = step,
-            }
-        }
-    }
-
-    fn ask(&mut self, positions: &[usize], how: Ask) {
-        let processes: Vec<&Process> =
-            positions.iter().filter_map(|&one| self.running[one].process.as_ref()).collect();
-        let answers = ask_all(&processes, how);
-        for (&position, answer) in positions.iter().zip(answers) {
-            self.running[position].unasked = answer.err().map(|error| error.to_string());
-        }
-    }
-
-    fn kill(&mut self, position: usize) {
-        let one = &mut self.running[position];
-        one.step = Step::Killed;
-        one.was_suspended |= is_suspended(one.target.identity.pid);
-        let Some(Err(error)) = one.process.as_ref().map(Process::kill) else { return };
-        let reason = error.to_string();
-        self.conclude(
-            position,
-            match error {
-                StopError::Denied { .. } => Outcome::Denied(reason),
-                StopError::Terminal { .. }
-                | StopError::Untouchable { .. }
-                | StopError::Unrecognized { .. }
-                | StopError::TerminalAtConsole { .. }
-                | StopError::Stuck { .. }
-                | StopError::Unreachable { .. }
-                | StopError::System { .. } => Outcome::Survived(reason),
-            },
-        );
-    }
-
-    fn ended(&mut self, tokens: Vec<u64>) {
-        let positions = tokens.into_iter().filter_map(|token| usize::try_from(token).ok());
-        let mut positions: Vec<usize> = positions
-            .filter(|&one| self.running.get(one).is_some_and(|one| !one.is_over))
-            .collect();
-        // Several may end before this program is told of one.
-        positions.sort_by_key(|&one| turn_of(&self.running[one]));
-        for position in positions {
-            let one = &mut self.running[position];
-            one.ended = Some(Instant::now());
-            let outcome = match one.step {
-                Step::Killed | Step::GivenUp => Outcome::Killed,
-                // It has written down everything before.
-                _ if one.is_told && one.target.role == Role::Orchestrator => {
-                    self.settle(true);
-                    Outcome::Stopped
-                }
-                Step::Nothing | Step::Asked | Step::AskedFirmly if one.is_told => {
-                    one.is_over = true;
-                    self.unsettled.push(position);
-                    continue;
-                }
-                // Its orchestrator ends what was left behind, and may have asked it before.
-                Step::Nothing if one.is_swept => {
-                    one.is_over = true;
-                    self.unsettled.push(position);
-                    continue;
-                }
-                // This program did not reach it, so another cause ended it.
-                Step::Asked | Step::AskedFirmly if one.unasked.is_some() => Outcome::ByItself,
-                Step::Asked | Step::AskedFirmly => Outcome::Stopped,
-                Step::Nothing => Outcome::ByItself,
-            };
-            self.conclude(position, outcome);
-        }
-    }
-
-    fn conclude(&mut self, position: usize, outcome: Outcome) {
-        let one = &mut self.running[position];
-        one.is_over = true;
-        one.due = None;
-        let took = one.ended.unwrap_or_else(Instant::now).saturating_duration_since(one.began);
-        let suspended = one.was_suspended.then(|| "it was suspended".to_owned());
-        let unasked = one.unasked.clone().or(suspended).filter(|_| outcome == Outcome::Killed);
-        let stopped = Stopped { target: one.target.clone(), outcome, took, unasked };
-        let role = stopped.target.role;
-        let was_asked = matches!(stopped.outcome, Outcome::Stopped | Outcome::Killed);
-        let turn = turn_of(&self.running[position]);
-        // An orchestrator goes on to the next stage before this program learns of the last end.
-        if was_asked && self.turn.is_some_and(|current| place(current) < turn && current != role) {
-            self.turn = Some(role);
-            (self.report)(Progress::Stage(role, Vec::new()));
-        }
-        (self.report)(Progress::Done(&stopped));
-        self.done.push(stopped);
-    }
-}
-
-/// The place of `role` in the order of stopping.
-fn place(role: Role) -> usize {
-    STOP_ORDER.iter().position(|&one| one == role).unwrap_or(STOP_ORDER.len())
-}
-
-/// An orchestrator that stops its fleet itself ends behind it.
-fn turn_of(one: &Running) -> usize {
-    match one.target.role {
-        Role::Orchestrator if one.is_told => STOP_ORDER.len(),
-        role => place(role),
+        STOP_ORDER.into_iter().filter(|&role| role != Role::Orchestrator).map(longest).sum()
     }
 }

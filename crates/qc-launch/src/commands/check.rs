@@ -5,6 +5,7 @@ use std::io::Write;
 use qc_cli::{ColorChoice, Exit, Failure, Location, Text, Tone, print_json, table};
 use qc_fleet::check::{Check, Verdict, busy_ports, check, running, worst};
 use qc_fleet::share_terminals;
+use qc_fleet_cli::ReadFleet;
 use qc_start::Look;
 use serde::Serialize;
 

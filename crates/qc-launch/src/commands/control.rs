@@ -8,6 +8,7 @@ pub(crate) mod stop;
 use qc_cli::{Exit, Failure, Location, print_waiting, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::connect_to_launcher;
+use qc_fleet_cli::ReadFleet;
 use qc_lock_core::LockDir;
 use std::collections::HashMap;
 use std::io::Write;

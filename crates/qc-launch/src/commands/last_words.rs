@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use qc_cli::{Location, visible};
+use qc_fleet_cli::ReadFleet;
 use qc_logs::{Follower, LogFolder, LogName};
 
 /// How many lines are shown.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use qc_cli::{Exit, Failure, Location, shown, warn_text};
 use qc_fleet::Launcher;
+use qc_fleet_cli::ReadFleet;
 use qc_logs::{Follower, LogFolder};
 
 /// How often a log that is followed is looked at.

@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
-use qc_cli::{Answer, Exit, Failure, Location, confirm, visible};
+use qc_cli::{Exit, Failure, Location, visible};
 use qc_control::{ComponentStatus, Request};
 use qc_fleet::connect_to_launcher;
+use qc_fleet_cli::{Answer, ReadFleet, confirm};
 use qc_lock_core::{Latch, LockDir};
 
 use crate::cli::UnlatchArgs;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use qc_cli::{Exit, Failure, Location, describe, local_time, shown, visible, warn};
-use qc_fleet::check::has_old_module;
 use qc_fleet::{Component, Fleet, NotifyEvent};
-use qc_lock_core::{LockDir, LockError, LockState, Request};
+use qc_fleet_cli::ReadFleet;
+use qc_lock_core::{LockDir, LockError, LockState, Request, has_old_module};
 use qc_logs::Format;
 use qc_metrics::LocalAddress;
 use qc_notify::Notification;

@@ -1,9 +1,10 @@
 use std::fs;
 
-use qc_process::own_identity;
+use qc_process::{here, own_identity};
 use serde_json::json;
 
 use super::*;
+use crate::time::now;
 
 /// Writes the record of a holder on another machine, or of one that has ended here.
 fn write(locks: &LockDir, name: &str, is_foreign: bool) {

@@ -5,6 +5,7 @@ pub(crate) mod inspect;
 mod list;
 mod listener;
 mod loader;
+#[cfg(feature = "channel")]
 mod local;
 mod machine;
 mod machine_view;
@@ -34,6 +35,7 @@ use crate::imp::Share;
 
 pub(crate) use list::{describe, pids, scan};
 pub(crate) use listener::listener;
+#[cfg(feature = "channel")]
 pub(crate) use local::{CallLimit, LocalPlace, clear_left_over, for_this_user};
 pub(crate) use machine::{
     MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, is_container,

@@ -9,9 +9,9 @@ pub(crate) mod inspect;
 mod job;
 mod list;
 mod listener;
+#[cfg(feature = "channel")]
 mod local;
 mod machine;
-mod objects;
 mod relay;
 mod run_job;
 mod session;
@@ -52,6 +52,7 @@ pub(crate) use console::{on_interrupt, output_mode, press_ctrl_break, set_output
 pub(crate) use ctrl_c::run_helper;
 pub(crate) use list::{describe, pids, scan};
 pub(crate) use listener::listener;
+#[cfg(feature = "channel")]
 pub(crate) use local::{CallLimit, LocalPlace, clear_left_over, for_this_user};
 pub(crate) use machine::{
     MACHINE_PART, MACHINE_TEXT, MachineLegs, folder_text, forget_machine_guard, has_own_namespaces,

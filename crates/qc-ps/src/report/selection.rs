@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use qc_cli::{Column, Text, Tone, duration, memory};
+use qc_cli::{Text, Tone, duration, memory};
 use qc_fleet::{FindingKind, Row, State, TreePart};
+use qc_fleet_cli::Column;
 
 /// Whether the row is a program of this fleet.
 pub(super) fn is_own(row: &Row) -> bool {

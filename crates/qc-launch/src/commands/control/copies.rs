@@ -5,12 +5,13 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use qc_cli::{Exit, Failure, origin, visible};
+use qc_cli::{Exit, Failure, visible};
 use qc_control::{Client, ComponentStatus, Request, Status};
 use qc_fleet::{
     Component, Fate, Fleet, Instance, Kept, Progress, Role, Scope, Snapshot, StopPlan, Stopped,
     Target, left_over, perform, plan_seen,
 };
+use qc_fleet_cli::origin;
 use qc_lock_core::LockDir;
 
 use crate::commands::control::failure;

@@ -3,11 +3,12 @@
 use std::io::{IsTerminal, Write};
 
 use qc_cli::{
-    ColorChoice, Column, Exit, Failure, Location, Text, print_json, table, terminal_width, visible,
+    ColorChoice, Exit, Failure, Location, Text, print_json, table, terminal_width, visible,
     warn_text,
 };
 use qc_control::{Client, Request, Status};
 use qc_fleet::{ComponentView, FindingKind, Fleet, FleetView, Look, Row};
+use qc_fleet_cli::{Column, ReadFleet, cannot_look};
 use qc_lock_core::LockDir;
 use serde::Serialize;
 
@@ -75,7 +76,7 @@ fn look(
 ) -> Result<(Status, FleetView), Failure> {
     let mut attempt = 1;
     loop {
-        let look = Look::with_status(fleet, locks, status.clone())?;
+        let look = Look::with_status(fleet, locks, status.clone()).map_err(cannot_look)?;
         let after = client.ask(&Request::Status).map_err(failure)?;
         if after.tag == status.tag || attempt == ATTEMPTS {
             return Ok((status, FleetView::new(fleet, &look, false)));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use qc_cli::{Exit, Failure, Location, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{Fleet, Role, Scope, Snapshot, StopPlan, shown_name};
+use qc_fleet_cli::ReadFleet;
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 
 use crate::cli::StopArgs;

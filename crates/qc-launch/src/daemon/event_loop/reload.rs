@@ -1,6 +1,7 @@
 //! `qc-launch reload`: takes over a changed config.
 
 use qc_control::Refusal;
+use qc_fleet_cli::ReadFleet;
 use qc_supervise::{Event, Id};
 
 use super::Runtime;

@@ -1,6 +1,7 @@
 //! The requests of `qc-launch status`, `stop`, `start`, `restart` and `reload`.
 
 use qc_control::{Answer, Refusal, Request, Status};
+use qc_fleet_cli::ReadFleet;
 use qc_lock_core::Latch;
 use qc_supervise::{Event, Id, State};
 

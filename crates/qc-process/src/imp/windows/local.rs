@@ -2,23 +2,26 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{io, ptr, thread};
 
+use hmac_sha256::Hash;
 use interprocess::local_socket::{GenericNamespaced, ListenerOptions, Name, Stream, ToNsName};
 use interprocess::os::windows::local_socket::ListenerOptionsExt;
 use interprocess::os::windows::named_pipe::local_socket as named_pipe;
 use interprocess::os::windows::security_descriptor::SecurityDescriptor;
-use sha2::{Digest, Sha256};
 use widestring::U16CString;
-use windows_sys::Win32::Foundation::{ERROR_OPERATION_ABORTED, ERROR_PIPE_BUSY};
+use windows_sys::Win32::Foundation::{ERROR_OPERATION_ABORTED, ERROR_PIPE_BUSY, LocalFree};
+use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
+use windows_sys::Win32::Security::{GetTokenInformation, TOKEN_QUERY, TOKEN_USER, TokenUser};
 use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_OVERLAPPED, SECURITY_IDENTIFICATION};
 use windows_sys::Win32::System::IO::CancelIoEx;
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-use super::sys;
+use super::sys::checked;
 
 /// How long a program that serves others may keep a new one waiting.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -34,7 +37,7 @@ impl LocalPlace {
         // Some disks, such as RAM disks, have no name that the system could resolve a path to.
         let path = fs::canonicalize(dir).or_else(|_| std::path::absolute(dir))?;
         let path = path.to_string_lossy().to_lowercase();
-        let digest = Sha256::digest(path.as_bytes());
+        let digest = Hash::hash(path.as_bytes());
         let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Ok(Self(format!("qc-{digits}")))
     }
@@ -125,7 +128,51 @@ pub(crate) fn clear_left_over(_dir: &Path) -> io::Result<()> {
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format>
 pub(crate) fn for_this_user(options: ListenerOptions<'_>) -> io::Result<ListenerOptions<'_>> {
-    let text = format!("D:P(A;;GA;;;{})", sys::user_sid()?);
+    let text = format!("D:P(A;;GA;;;{})", user_sid()?);
     let text = U16CString::from_str(text).map_err(io::Error::other)?;
     Ok(options.security_descriptor(SecurityDescriptor::deserialize(&text)?))
+}
+
+/// Returns the security identifier of the user this process runs as, as text.
+///
+/// # Errors
+/// Whatever the system reports.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-gettokeninformation>
+fn user_sid() -> io::Result<String> {
+    let mut token = ptr::null_mut();
+    // SAFETY: the call takes no pointers.
+    let own = unsafe { GetCurrentProcess() };
+    // SAFETY: the pseudo handle is always valid, and the out-pointer is a live local.
+    checked(unsafe { OpenProcessToken(own, TOKEN_QUERY, &mut token) })?;
+    // SAFETY: the handle was just opened and nothing else owns it.
+    let token = unsafe { OwnedHandle::from_raw_handle(token) };
+    // In words, so that it is aligned; larger than any user with its identifier.
+    let mut buffer = [0_u64; 64];
+    let mut length = 0;
+    // SAFETY: `buffer` has room for 512 bytes.
+    checked(unsafe {
+        GetTokenInformation(
+            token.as_raw_handle(),
+            TokenUser,
+            buffer.as_mut_ptr().cast(),
+            512,
+            &mut length,
+        )
+    })?;
+    // SAFETY: the call has filled `buffer` with a TOKEN_USER, whose pointers point into it.
+    let user = unsafe { &*buffer.as_ptr().cast::<TOKEN_USER>() };
+    let mut text = ptr::null_mut();
+    // SAFETY: the identifier lives in `buffer`, and the out-pointer is a live local.
+    checked(unsafe { ConvertSidToStringSidW(user.User.Sid, &mut text) })?;
+    let length = (0..256)
+        // SAFETY: the text ends in zero, and nothing behind that is looked at.
+        .take_while(|&at| unsafe { *text.wrapping_add(at) } != 0)
+        .count();
+    // SAFETY: that many units were just read.
+    let units = unsafe { std::slice::from_raw_parts(text, length) };
+    let sid = String::from_utf16_lossy(units);
+    // SAFETY: the system has allocated the text for us, and it is not used any more.
+    unsafe { LocalFree(text.cast()) };
+    Ok(sid)
 }

@@ -1,5 +1,7 @@
 //! Guards of the machine: named events in `Global\`, whose existence is the lock.
 
+mod objects;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
@@ -26,7 +28,7 @@ use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess};
 
-use super::objects::objects;
+pub(super) use self::objects::objects;
 use super::sys;
 
 /// The separator in an object's name, in which `\` means a folder.
@@ -251,8 +253,6 @@ fn lock_file(guard: &str) -> Result<Option<File>, Held> {
 
 /// Another process has it.
 struct Held;
-
-// --- Listing ---
 
 /// A guard has no file of its own here.
 pub(crate) fn machine_locked() -> Vec<String> {

@@ -9,14 +9,12 @@ use std::ptr;
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_PARAMETER, FILETIME, HANDLE, LocalFree, STILL_ACTIVE, TRUE, WAIT_FAILED,
-    WAIT_OBJECT_0, WAIT_TIMEOUT,
+    ERROR_INVALID_PARAMETER, FILETIME, HANDLE, STILL_ACTIVE, TRUE, WAIT_FAILED, WAIT_OBJECT_0,
+    WAIT_TIMEOUT,
 };
 use windows_sys::Win32::Globalization::{
     CSTR_EQUAL, CSTR_GREATER_THAN, CSTR_LESS_THAN, CompareStringOrdinal,
 };
-use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
-use windows_sys::Win32::Security::{GetTokenInformation, TOKEN_QUERY, TOKEN_USER, TokenUser};
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle,
 };
@@ -29,9 +27,9 @@ use windows_sys::Win32::System::SystemInformation::{
 };
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess,
-    OpenProcessToken, PROCESS_ACCESS_RIGHTS, PROCESS_NAME_FORMAT, PROCESS_NAME_NATIVE,
-    PROCESS_NAME_WIN32, PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, TerminateProcess,
-    WaitForMultipleObjects, WaitForSingleObject,
+    PROCESS_ACCESS_RIGHTS, PROCESS_NAME_FORMAT, PROCESS_NAME_NATIVE, PROCESS_NAME_WIN32,
+    PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, TerminateProcess, WaitForMultipleObjects,
+    WaitForSingleObject,
 };
 use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
 use windows_sys::Win32::UI::WindowsAndMessaging::{
@@ -267,50 +265,6 @@ pub(super) fn user_name() -> io::Result<String> {
     checked(unsafe { GetUserNameW(buffer.as_mut_ptr(), &mut length) })?;
     // Here the length counts the terminating zero.
     Ok(text(&buffer, length.saturating_sub(1)))
-}
-
-/// Returns the security identifier of the user this process runs as, as text.
-///
-/// # Errors
-/// Whatever the system reports.
-///
-/// Source: <https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-gettokeninformation>
-pub(super) fn user_sid() -> io::Result<String> {
-    let mut token = ptr::null_mut();
-    // SAFETY: the call takes no pointers.
-    let own = unsafe { GetCurrentProcess() };
-    // SAFETY: the pseudo handle is always valid, and the out-pointer is a live local.
-    checked(unsafe { OpenProcessToken(own, TOKEN_QUERY, &mut token) })?;
-    // SAFETY: the handle was just opened and nothing else owns it.
-    let token = unsafe { OwnedHandle::from_raw_handle(token) };
-    // In words, so that it is aligned; larger than any user with its identifier.
-    let mut buffer = [0_u64; 64];
-    let mut length = 0;
-    // SAFETY: `buffer` has room for 512 bytes.
-    checked(unsafe {
-        GetTokenInformation(
-            token.as_raw_handle(),
-            TokenUser,
-            buffer.as_mut_ptr().cast(),
-            512,
-            &mut length,
-        )
-    })?;
-    // SAFETY: the call has filled `buffer` with a TOKEN_USER, whose pointers point into it.
-    let user = unsafe { &*buffer.as_ptr().cast::<TOKEN_USER>() };
-    let mut text = ptr::null_mut();
-    // SAFETY: the identifier lives in `buffer`, and the out-pointer is a live local.
-    checked(unsafe { ConvertSidToStringSidW(user.User.Sid, &mut text) })?;
-    let length = (0..256)
-        // SAFETY: the text ends in zero, and nothing behind that is looked at.
-        .take_while(|&at| unsafe { *text.wrapping_add(at) } != 0)
-        .count();
-    // SAFETY: that many units were just read.
-    let units = unsafe { std::slice::from_raw_parts(text, length) };
-    let sid = String::from_utf16_lossy(units);
-    // SAFETY: the system has allocated the text for us, and it is not used any more.
-    unsafe { LocalFree(text.cast()) };
-    Ok(sid)
 }
 
 /// Returns the GUID that Windows gave this machine when it was installed.

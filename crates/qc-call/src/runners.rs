@@ -1,7 +1,7 @@
 //! Runners: Python programs that run a script given to them, such as debuggers and profilers. The
 //! script trades as if it had been started directly.
 
-use super::{ScriptCall, is_python, program_stem};
+use crate::{ScriptCall, is_python, program_stem};
 
 /// Modules that run a script, as `python -m NAME` and as commands of their own. Linters, formatters
 /// and test programs only read it, and are not listed.
@@ -79,7 +79,7 @@ fn module(args: &[String]) -> Option<ScriptCall<'_>> {
     let (word, rest) = args.split_first()?;
     match script_of_runner(word, rest) {
         Some(call) => Some(call),
-        None => Some(ScriptCall { script: super::script_of_module(word), word, rest }),
+        None => Some(ScriptCall { script: crate::script_of_module(word), word, rest }),
     }
 }
 

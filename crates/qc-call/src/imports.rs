@@ -1,19 +1,19 @@
 //! Modules that Python code imports, and scripts that it runs: the code of `python -c`, and what
 //! `python -m timeit` and `python -m unittest` are given. An import runs a script.
 
-use super::{ScriptCall, Told, program_stem, script_of_module, told};
+use crate::{ScriptCall, Told, program_stem, script_of_module, told};
 
 /// Functions whose first argument names a module or a script that they run.
 const IMPORTERS: [&str; 6] =
     ["__import__", "import_module", "run_module", "run_path", "execfile", "SourceFileLoader"];
 
 /// Returns the modules that a Python imports by its command line, as calls of their files.
-pub(crate) fn imported_calls(args: &[String]) -> Vec<ScriptCall<'_>> {
+pub fn imported_calls(args: &[String]) -> Vec<ScriptCall<'_>> {
     match told(args) {
         Some(Told::Code(code, rest)) => calls_of(code, rest),
         Some(Told::Script(call)) => {
             let name =
-                if call.script == call.word { super::file_name(call.word) } else { call.word };
+                if call.script == call.word { crate::file_name(call.word) } else { call.word };
             let stem = program_stem(name);
             let words = call.rest.iter().enumerate();
             let words = words.filter(|(_, word)| !word.starts_with('-'));

@@ -1,9 +1,11 @@
+use std::path::Path;
+
 use super::*;
-use crate::snapshot::tests::process;
+use crate::tests::process;
 
 #[test]
 fn what_a_launcher_starts_continues_it_and_what_a_python_starts_does_not() {
-    let root = tempfile::tempdir().unwrap();
+    let root = Path::new("/");
     let cases: [(&str, &str, Continues); 9] = [
         ("cmd.exe /c run.bat", "python BRAIN_A.py", Continues::Yes),
         ("cmd.exe /c run.bat", "cmd /c inner.bat", Continues::Yes),
@@ -17,22 +19,22 @@ fn what_a_launcher_starts_continues_it_and_what_a_python_starts_does_not() {
     ];
     for (parent, child, expected) in cases {
         let [parent, child] = [(10, 1, parent), (11, 10, child)]
-            .map(|(pid, above, line)| process(root.path(), pid, above, line));
+            .map(|(pid, above, line)| process(root, pid, above, line));
         assert_eq!(continues(&parent, &child), expected, "{parent:?} {child:?}");
     }
 }
 
 #[test]
 fn a_stub_launches_the_interpreter_with_the_same_arguments() {
-    let root = tempfile::tempdir().unwrap();
-    let mut stub = process(root.path(), 10, 1, "v/python BRAIN_A.py x");
+    let root = Path::new("/");
+    let mut stub = process(root, 10, 1, "v/python BRAIN_A.py x");
     (stub.is_stub, stub.exe) = (true, Some("stub".into()));
     for (line, expected) in [
         ("v/python BRAIN_A.py x", Continues::Yes),
         ("v/python BRAIN_A.py y", Continues::No),
         ("v/python helper.py x", Continues::No),
     ] {
-        let mut child = process(root.path(), 11, 10, line);
+        let mut child = process(root, 11, 10, line);
         child.exe = Some("base".into());
         assert_eq!(continues(&stub, &child), expected, "{line}");
     }

@@ -3,7 +3,7 @@
 
 use qc_process::{ProcessInfo, is_interpreter, is_terminal};
 
-use crate::call::{is_python, path_name, program_stem};
+use crate::{is_python, path_name, program_stem};
 
 /// The programs of qc, by the beginnings of their names.
 const OWN_TOOLS: [&str; 4] = ["qc-launch", "qc-lock", "qc-ps", "qc-shutdown"];
@@ -30,19 +30,19 @@ pub fn without_false_title(process: ProcessInfo) -> ProcessInfo {
 
 /// Whether a program has overwritten its arguments with a title: what is left of them reads as empty
 /// ones at the end. Such a title says nothing, whatever it reads like.
-pub(crate) fn is_overwritten(args: &[String]) -> bool {
+pub fn is_overwritten(args: &[String]) -> bool {
     args.len() > 1 && args.last().is_some_and(String::is_empty)
 }
 
 /// Whether a Python shows a title instead of what it was called with: an overwritten one, one that is
 /// longer than its command line was, or none at all.
-pub(crate) fn has_own_title(python: &ProcessInfo) -> bool {
+pub fn has_own_title(python: &ProcessInfo) -> bool {
     let is_called_so = |first: &String| is_python(first);
     is_overwritten(&python.args) || !python.args.first().is_some_and(is_called_so)
 }
 
 /// Whether a program of this name, in lower case, is one of qc.
-pub(crate) fn is_own_tool(name: &str) -> bool {
+pub fn is_own_tool(name: &str) -> bool {
     OWN_TOOLS.iter().any(|own| name.starts_with(own))
 }
 
@@ -51,7 +51,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::snapshot::tests::process;
+    use crate::tests::process;
 
     #[test]
     fn only_a_python_whose_file_is_seen_loses_a_title() {

@@ -1,6 +1,8 @@
 //! Wrappers: programs that start another one and wait for it.
 
-use super::{ScriptCall, direct_call, file_name, is_python, program_stem, runners, script_call};
+use crate::{
+    ScriptCall, direct_call, file_name, is_own_tool, is_python, program_stem, runners, script_call,
+};
 
 /// Wrappers by name. Whether one of them really started a script is decided by the parent link and
 /// by the words in [`names_call`].
@@ -50,7 +52,7 @@ const ENVIRONMENTS: [&str; 12] = [
 const SHELLS: [&str; 9] = ["ash", "bash", "cmd", "dash", "ksh", "powershell", "pwsh", "sh", "zsh"];
 
 /// Whether a program is one that only starts another and waits for it.
-pub(crate) fn is_wrapper(args: &[String]) -> bool {
+pub fn is_wrapper(args: &[String]) -> bool {
     let args = own_args(args);
     let Some(program) = args.first() else { return false };
     is_wrapper_program(program) || is_wrapper_of_qc(args)
@@ -70,7 +72,7 @@ fn own_args(args: &[String]) -> &[String] {
 }
 
 /// Whether a program of this name only starts another one and waits for it.
-pub(crate) fn is_wrapper_program(program: &str) -> bool {
+pub fn is_wrapper_program(program: &str) -> bool {
     let stem = program_stem(program);
     let stem = stem.strip_prefix('-').unwrap_or(&stem);
     let stem = stem.strip_suffix("-script.py").unwrap_or(stem);
@@ -80,16 +82,16 @@ pub(crate) fn is_wrapper_program(program: &str) -> bool {
 /// Whether a program of this name only starts another in its place and waits for it: a shell, a wrapper, or
 /// one of qc.
 pub fn starts_another(program: &str) -> bool {
-    is_wrapper_program(program) || crate::title::is_own_tool(&program_stem(program))
+    is_wrapper_program(program) || is_own_tool(&program_stem(program))
 }
 
 /// Whether a program is a shell. Each copy of a shell counts for itself.
-pub(crate) fn is_shell(program: &str) -> bool {
+pub fn is_shell(program: &str) -> bool {
     SHELLS.contains(&program_stem(program).as_str())
 }
 
 /// Whether it is `qc-lock run` or `qc-launch hold`, which start what stands behind their `--`.
-pub(crate) fn is_wrapper_of_qc(args: &[String]) -> bool {
+pub fn is_wrapper_of_qc(args: &[String]) -> bool {
     let Some((program, words)) = args.split_first() else { return false };
     let stem = program_stem(program);
     let of_qc =
@@ -101,7 +103,7 @@ pub(crate) fn is_wrapper_of_qc(args: &[String]) -> bool {
 /// counts only where it runs Python's place holder, such as the shims of pyenv: what else stands in
 /// its command is its own affair. `is_interpreter` knows the interpreters of the fleet, which can be
 /// shell scripts.
-pub(crate) fn wrapped_call<'a>(
+pub fn wrapped_call<'a>(
     args: &'a [String],
     is_interpreter: &dyn Fn(&str) -> bool,
 ) -> Option<ScriptCall<'a>> {
@@ -188,12 +190,12 @@ fn shim_call<'a>(
 
 /// Whether a command line names `call`: the script and its arguments stand in it side by side.
 /// A shell has its whole command in one argument, quoted in its own way, so quotes don't count.
-pub(crate) fn names_call(args: &[String], call: &ScriptCall<'_>) -> bool {
+pub fn names_call(args: &[String], call: &ScriptCall<'_>) -> bool {
     names(args, call, &|_| true)
 }
 
 /// Whether a command line names `call` and no more arguments behind it.
-pub(crate) fn names_whole_call(args: &[String], call: &ScriptCall<'_>) -> bool {
+pub fn names_whole_call(args: &[String], call: &ScriptCall<'_>) -> bool {
     names(args, call, &|rest| {
         let line = rest.split('\n').next().unwrap_or_default().trim_start();
         // `2>log` redirects, and is no argument.

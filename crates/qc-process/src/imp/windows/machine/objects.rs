@@ -1,4 +1,4 @@
-//! The named objects of the machine.
+//! The list of the named objects in `Global\`.
 
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::{io, mem, ptr};
@@ -56,7 +56,7 @@ unsafe extern "system" {
 }
 
 /// Returns the names in `Global\\` that begin with `lead`, without that.
-pub(super) fn objects(lead: &str) -> io::Result<Vec<String>> {
+pub(in super::super) fn objects(lead: &str) -> io::Result<Vec<String>> {
     let folder = open_objects()?;
     let mut names = names_in(&folder, lead)?;
     // An entry is skipped where one before it vanishes between two calls, so two looks have to agree.

@@ -5,9 +5,8 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use qc_cli::{Text, Tone, duration, local_time, memory};
 use qc_fleet::{Row, RowKind, State};
-
-use crate::{Text, Tone, duration, local_time, memory};
 
 /// The blanks between two columns.
 const GAP: usize = 2;

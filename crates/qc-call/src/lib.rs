@@ -1,32 +1,45 @@
 //! Command lines taken apart: which script a Python runs, and which programs only start another.
+//!
+//! Only words are read here, and nothing of a fleet is needed: a command line means the same to a lock, a
+//! list and a stop.
+
+#![forbid(unsafe_code)]
 
 mod imports;
+mod launching;
 mod runners;
+mod title;
 mod wrappers;
 
 use std::path::Path;
 
-pub(crate) use self::imports::imported_calls;
-pub use self::wrappers::starts_another;
-pub(crate) use self::wrappers::{
+use qc_process::ProcessInfo;
+
+pub use imports::imported_calls;
+pub use launching::{
+    CHAIN, LoadsPython, MOMENTS, is_launcher_of_python, is_runner_of, is_same_call, is_within,
+    loads_python, unpacks_itself,
+};
+pub use title::{has_own_title, is_overwritten, is_own_tool, without_false_title};
+pub use wrappers::{
     is_shell, is_wrapper, is_wrapper_of_qc, is_wrapper_program, names_call, names_whole_call,
-    wrapped_call,
+    starts_another, wrapped_call,
 };
 
 /// A call of a Python script.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ScriptCall<'a> {
+pub struct ScriptCall<'a> {
     /// The script's file.
-    pub(crate) script: String,
+    pub script: String,
     /// The word that names it: the script's file, or with `-m` its module.
-    pub(crate) word: &'a str,
+    pub word: &'a str,
     /// The script's own arguments.
-    pub(crate) rest: &'a [String],
+    pub rest: &'a [String],
 }
 
 /// Takes a Python's command line apart, its program first; `None` if it runs no script. What a
 /// runner was told to run counts, such as the script of `python -m pdb BRAIN_ATLAS.py`.
-pub(crate) fn script_call(args: &[String]) -> Option<ScriptCall<'_>> {
+pub fn script_call(args: &[String]) -> Option<ScriptCall<'_>> {
     let call = direct_call(args)?;
     let is_module = call.script != call.word;
     let name = if is_module { call.word } else { file_name(call.word) };
@@ -53,9 +66,22 @@ fn direct_call(args: &[String]) -> Option<ScriptCall<'_>> {
     }
 }
 
+/// Returns the script that a process runs; `None` if it is no Python. One that was started under
+/// another name is known by its program's name or file.
+pub fn call_of(process: &ProcessInfo) -> Option<ScriptCall<'_>> {
+    runs_python(process).then(|| script_call(&process.args)).flatten()
+}
+
+/// Whether a process is a Python, whatever that runs.
+pub fn runs_python(process: &ProcessInfo) -> bool {
+    process.args.first().is_some_and(|program| is_python(program))
+        || is_python(&process.name)
+        || process.exe.as_deref().is_some_and(|exe| is_python(&path_name(exe)))
+}
+
 /// Returns the script that a file was compiled from: `BRAIN_ATLAS.pyc` and
 /// `__pycache__/BRAIN_ATLAS.cpython-312.pyc` are `BRAIN_ATLAS.py`, as is `BRAIN_ATLAS.pyw`.
-pub(crate) fn source_of(script: &str) -> String {
+pub fn source_of(script: &str) -> String {
     let (folder, file) = script.split_at(script.len() - file_name(script).len());
     let Some((stem, ending)) = file.rsplit_once('.') else { return script.to_owned() };
     let ending = ending.to_ascii_lowercase();
@@ -118,7 +144,7 @@ fn told(args: &[String]) -> Option<Told<'_>> {
 }
 
 /// `python`, `pythonw`, `python3.12`, `pypy3`, and the launchers `py` and `pyw`.
-pub(crate) fn is_python(program: &str) -> bool {
+pub fn is_python(program: &str) -> bool {
     let stem = program_stem(program);
     let rest = ["python", "pypy", "py"].iter().find_map(|name| stem.strip_prefix(name));
     rest.is_some_and(|rest| {
@@ -133,18 +159,18 @@ fn script_of_module(module: &str) -> String {
 }
 
 /// Returns the file name of a program in lower case, without `.exe`.
-pub(crate) fn program_stem(program: &str) -> String {
+pub fn program_stem(program: &str) -> String {
     let file = file_name(program).to_lowercase();
     file.strip_suffix(".exe").map(str::to_owned).unwrap_or(file)
 }
 
 /// Returns the last part of a path, whichever system it is written for.
-pub(crate) fn file_name(path: &str) -> &str {
+pub fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 /// Returns the value of `--name value` or `--name=value`.
-pub(crate) fn option(args: &[String], name: &str) -> Option<String> {
+pub fn option(args: &[String], name: &str) -> Option<String> {
     args.iter().enumerate().find_map(|(position, word)| match word.strip_prefix(name)? {
         "" => args.get(position + 1).cloned(),
         rest => rest.strip_prefix('=').map(str::to_owned),
@@ -152,7 +178,7 @@ pub(crate) fn option(args: &[String], name: &str) -> Option<String> {
 }
 
 /// Returns the text of a path's file name.
-pub(crate) fn path_name(path: &Path) -> String {
+pub fn path_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 

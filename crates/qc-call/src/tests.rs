@@ -1,3 +1,7 @@
+use std::time::{Duration, SystemTime};
+
+use qc_process::Identity;
+
 use super::*;
 
 fn words(line: &str) -> Vec<String> {
@@ -208,5 +212,23 @@ proptest::proptest! {
     fn odd_options_do_not_make_taking_apart_panic(args in proptest::collection::vec("-{0,2}[cmWXu=]{0,3}", 0..6)) {
         let args: Vec<String> = ["py".to_owned()].into_iter().chain(args).collect();
         script_call(&args);
+    }
+}
+
+/// A process of this command line.
+pub(crate) fn process(root: &Path, pid: u32, parent: u32, line: &str) -> ProcessInfo {
+    ProcessInfo {
+        identity: Identity { pid, started: pid.into(), boot_id: "boot".into() },
+        parent: Some(parent),
+        name: program_stem(line.split(' ').next().unwrap()),
+        args: line.split(' ').map(str::to_owned).collect(),
+        exe: None,
+        current_dir: Some(root.into()),
+        is_stub: false,
+        is_fork: false,
+        session: None,
+        since: SystemTime::UNIX_EPOCH + Duration::from_secs(pid.into()),
+        cpu_time: Duration::ZERO,
+        memory_bytes: 0,
     }
 }

@@ -1,0 +1,16 @@
+//! Shared parts of the tools that look at a fleet: reading its config, the columns of its components,
+//! the question before something is stopped.
+//!
+//! `qc-lock` does without them and stays small: one runs for each program that is started under a lock.
+
+#![forbid(unsafe_code)]
+
+mod column;
+mod origin;
+mod prompt;
+mod read;
+
+pub use column::{Column, Order, compare};
+pub use origin::{asking_component, origin};
+pub use prompt::{Answer, confirm};
+pub use read::{ReadFleet, cannot_look};
