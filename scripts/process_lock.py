@@ -1023,7 +1023,7 @@ _SEPARATED = re.compile(f"[0-9][0-9,_{_SPACE}]*(?:[.][0-9]*)?")
 _EXPONENT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+")
 # A number with a sign, a quote or the like before or behind it: ASCII without a letter.
 _SYMBOL = re.compile(
-    r"(?![0-9](?:[^A-Za-z]*[0-9])?\Z)(?=[^A-Za-z]*[0-9])[\x00-\x40\x5b-\x60\x7b-\x7f]+", re.DOTALL)
+    r"(?![0-9](?:[^A-Za-z]*[0-9])?\Z)(?=[^A-Za-z]*[0-9])[\x20-\x40\x5b-\x60\x7b-\x7e]+")
 _QUOTES = ("\"\"", "''", "``", "\u201c\u201d", "\u2018\u2019", "\xab\xbb")
 _MISSING = ("", "0", "none", "null", "nan", "<na>")
 

@@ -230,7 +230,7 @@ fn is_separated(text: &str) -> bool {
 /// write `-`, and a text with a letter is a name.
 fn has_symbol(text: &str) -> bool {
     let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-    text.is_ascii()
+    text.chars().all(|c| matches!(c, ' '..='~'))
         && text.contains(|c: char| c.is_ascii_digit())
         && !text.contains(|c: char| c.is_ascii_alphabetic())
         && !(is_digit(text.chars().next()) && is_digit(text.chars().last()))
