@@ -4,10 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use qc_process::{Liveness, LocalStream, liveness};
-use qc_tests::{Finished, Program, SampleFleet, copy_program, python, section, suspend};
+use qc_tests::{
+    Finished, Program, SampleFleet, cannot_test, copy_program, python, section, suspend,
+};
 use serde_json::json;
 
 use crate::tools;
+use crate::view::await_suspended;
 
 const ONE: [(&str, u64); 1] = [("ATLAS", 41)];
 
@@ -749,6 +752,9 @@ fn a_suspended_process_that_was_killed_is_said_to_have_been_suspended() {
             }
         };
         if !suspend(&brain) {
+            return cannot_test("a suspended brain", "nothing here suspends a process");
+        }
+        if !await_suspended(&brain) {
             return;
         }
         let stopped = shutdown(&fleet, &["--yes"]);

@@ -326,7 +326,7 @@ fn a_component_in_its_back_off_shows_restarts_and_the_next_attempt() {
 }
 
 /// Waits until the system shows a process as suspended; `false` where it does not, as Wine.
-fn await_suspended(identity: &Identity) -> bool {
+pub(crate) fn await_suspended(identity: &Identity) -> bool {
     let deadline = Instant::now() + Duration::from_secs(5);
     while !is_suspended(identity.pid) {
         if Instant::now() >= deadline {
