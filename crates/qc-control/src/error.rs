@@ -25,7 +25,7 @@ pub enum ControlError {
     /// It does not answer.
     #[error("{text}")]
     Silent {
-        /// What it does not do, with its PID, and why, where the system shows that.
+        /// Says that it does not answer, with its PID, and why, where the system shows that.
         text: String,
     },
     /// It ended while it was asked.

@@ -146,7 +146,7 @@ impl ProcessProbe for Machine {
     fn moved_locks(&self, process: &ProcessInfo, component: &str) -> Option<PathBuf> {
         let names = [COMPONENT_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_LOCKS_ID_VARIABLE];
         let [name, folder, id] = inspect::variables_of(process.identity.pid, names)?;
-        // What a component starts inherits the variables, such as the launcher of another fleet.
+        // A program that a component starts inherits the variables, such as the launcher of another fleet.
         if !name?.to_str()?.eq_ignore_ascii_case(component) {
             return None;
         }

@@ -55,7 +55,7 @@ impl LocalStream {
     ///
     /// # Errors
     /// `NotFound` or `ConnectionRefused` if there is none, `PermissionDenied` if it is another user's; on
-    /// Windows an error after half a minute in which it has let nobody in.
+    /// Windows an error after half a minute in which it has let no client in.
     pub fn connect(dir: &Path) -> io::Result<Self> {
         imp::LocalPlace::of(dir)?.connect().map(Self::new)
     }

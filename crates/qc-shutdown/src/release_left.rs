@@ -170,7 +170,7 @@ fn going_on(fleet: &Fleet, locks: &LockDir, name: &LockName) -> Result<Vec<LeftO
     let nothing = HashMap::new();
     let mut left = left_over(fleet, locks.path(), is_meant, &nothing, &[], &lineage()?)?;
     left.retain(LeftOver::ends_with_fleet);
-    // What belongs to a run that has begun meanwhile is not left over.
+    // A run that has begun meanwhile has left nothing behind.
     Ok(if is_held()? { Vec::new() } else { left })
 }
 

@@ -10,7 +10,7 @@ mod dependencies;
 mod errors;
 // Links lead somewhere, examples are understood, lines are short.
 mod pages;
-// What the released programs are built without, and which variables batch files set.
+// The released programs are built without some parts; batch files set only some variables.
 mod released;
 // `docs/WINDOWS.md` lists each test that cannot run under Wine.
 mod untested;

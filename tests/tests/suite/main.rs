@@ -18,7 +18,7 @@ mod check;
 // Closing windows and consoles, logging off, shutting down.
 #[cfg(windows)]
 mod closing;
-// What all tools share: colours, hints, times, names that hold anything.
+// Manners that all tools share: colours, hints, times, names that hold anything.
 mod command_line;
 // Which process is which component.
 mod components;
@@ -38,7 +38,7 @@ mod elsewhere;
 mod fleet;
 // A lock directory with foreign things, links, other users, scanners.
 mod lock_dir_faults;
-// What a tool inherits from its parent: signals, a limit for files.
+// Signals and limits that a tool inherits from its parent.
 #[cfg(unix)]
 mod inherited;
 // Any contents of a record, a history, a config or a command line.

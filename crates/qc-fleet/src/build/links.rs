@@ -34,7 +34,7 @@ impl Builder<'_> {
                     *wanted = name.clone();
                     continue;
                 }
-                // What is disabled never runs, so it is no choice.
+                // A disabled component never runs, so it is no choice.
                 let [known, enabled] = [&names, &enabled]
                     .map(|all| all.iter().map(LockName::as_str).collect::<Vec<&str>>());
                 let nearest = suggest_among(wanted.as_str(), &known, &enabled);

@@ -1,4 +1,4 @@
-//! What may be ended of what a component has left behind.
+//! The fate of the programs that a component has left behind.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};

@@ -54,7 +54,7 @@ pub(crate) struct Shown {
     /// Whether processes have loaded Python, by their pids.
     pub(crate) python: HashMap<u32, bool>,
     pub(crate) others: Vec<u32>,
-    /// Those that have ended since they were listed.
+    /// The processes that have ended since they were listed.
     pub(crate) ended: Vec<u32>,
     pub(crate) elsewhere: HashMap<u32, PathBuf>,
     pub(crate) lineage: Vec<Identity>,

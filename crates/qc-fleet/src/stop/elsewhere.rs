@@ -41,10 +41,10 @@ impl<'a> Elsewhere<'a> {
     }
 }
 
-/// What runs where a stop does not reach.
+/// The programs that run where a stop does not reach.
 struct Beyond<'a> {
     instances: Vec<&'a Instance>,
-    /// Those that look like no component: whatever holds the account trades it.
+    /// The holders that look like no component: whatever holds the account trades it.
     holders: Vec<&'a MachineHolder>,
 }
 

@@ -29,7 +29,7 @@ pub fn plan_now(
 ) -> io::Result<(Snapshot, StopPlan)> {
     let mut snapshot = Snapshot::take(fleet, entries.clone())?;
     let mut left = left_seen(fleet, locks, entries.clone(), &snapshot, scope)?;
-    // What runs a component's script is that component: this one was started since the look.
+    // A program that runs a component's script is that component: this one was started since the look.
     let is_new = |one: &LeftOver| matches!(&one.fate, Fate::Copy(of) if *of == one.component);
     if left.iter().any(is_new) {
         snapshot = Snapshot::take(fleet, entries.clone())?;

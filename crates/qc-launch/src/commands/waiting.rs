@@ -1,4 +1,4 @@
-//! What a command waits for that takes longer than a moment.
+//! The reasons for which a command waits longer than a moment.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

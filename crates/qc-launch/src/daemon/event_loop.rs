@@ -132,7 +132,7 @@ pub(crate) struct Runtime<'a> {
     history: Vec<Entry>,
     /// Whether much was just done, such as reading the config, that is not done again soon.
     was_busy: bool,
-    /// What stands for the folder of the fleet under whatever name.
+    /// The identity of the fleet's folder, under whatever name.
     root_id: Option<String>,
     watcher: Watcher,
     inbox: Receiver<Message>,

@@ -1,4 +1,4 @@
-//! What the list shows of a row, a process and a finding.
+//! The part of a row, a process and a finding that the list shows.
 
 use std::time::Duration;
 

@@ -37,7 +37,7 @@ mod unix {
 
     const REPLACED: &str = include_str!("replaced.py");
 
-    /// What other threads do while one replaces the program says nothing about whether that has failed.
+    /// Other threads that work while one replaces the program are no sign that it has failed.
     #[test]
     fn a_bot_with_threads_that_replaces_itself_keeps_its_account() {
         let text = r#"

@@ -169,7 +169,7 @@ impl Runtime<'_> {
             },
         };
         for identity in &blockers {
-            // What can't be watched is seen when the others have ended.
+            // One that can't be watched is seen when the others have ended.
             let _ = self.watch_blocker(id, generation, identity);
         }
         self.blockers.reasons.insert(id, why);

@@ -61,7 +61,7 @@ impl Runtime<'_> {
             self.roster.iter().map(|(_, component)| component.name.to_string()).collect();
         // It may keep locks open.
         let is_all_ended = !self.supervisor.is_stopping() || self.sweep_left_over();
-        // Whoever has told it to stop reads how each has ended before this program ends.
+        // The command that has told it to stop reads how each has ended before this program ends.
         self.write_history();
         let all_clear = self.clear(&names);
         let mut end = match self.supervisor.is_stopping() {

@@ -282,7 +282,7 @@ fn give(job: &OwnedHandle, pid: u32) {
     let Ok(process) = sys::open_process(pid, PROCESS_QUERY_INFORMATION | PROCESS_DUP_HANDLE) else {
         return;
     };
-    // What can't be named may be a terminal. Wine names a process only once it has begun.
+    // A process without a name may be a terminal. Wine names a process only once it has begun.
     let name = || sys::image_path(process.as_handle()).ok();
     let named = (0..TRIES).find_map(|_| {
         let found = name();
