@@ -6,6 +6,7 @@ mod files;
 mod locks;
 mod processes;
 mod scripts;
+mod spellings;
 
 use super::outcome::Outcome;
 use super::sandbox::Sandbox;
@@ -14,7 +15,7 @@ use super::sandbox::Sandbox;
 pub(crate) type Check = fn(&Sandbox) -> Outcome;
 
 /// The rows of the drill.
-pub(crate) const ROWS: [(&str, Check); 17] = [
+pub(crate) const ROWS: [(&str, Check); 18] = [
     ("mandatory locks", locks::mandatory),
     ("late release", locks::late_release),
     ("Ctrl-Break", consoles::ctrl_break),
@@ -27,6 +28,7 @@ pub(crate) const ROWS: [(&str, Check); 17] = [
     ("access lists", access::lists),
     ("protected processes", access::protected),
     ("links", access::links),
+    ("spellings of a terminal", spellings::terminals),
     ("PowerShell", scripts::powershell),
     ("spared terminals", processes::terminals),
     ("one account, two folders", locks::machine),
