@@ -6,6 +6,7 @@
 
 mod args;
 mod exit;
+mod hand_over;
 mod hold;
 mod output;
 mod usage;
@@ -14,8 +15,9 @@ pub use args::{ColorChoice, Location, LocationArgs};
 pub use exit::{
     Exit, Failure, chain, describe, print_waiting, run_tool, say_waiting_for, warn, warn_text,
 };
+pub use hand_over::hand_over;
 pub use hold::{AccountArg, HoldArgs, hold};
 pub use output::{Text, Tone, duration, memory, print_json, table, terminal_width, uses_color};
 pub use qc_lock_core::{local_time, parse_duration};
 pub use qc_process::{SHUTDOWN_COMMAND, SHUTDOWN_HINT, shown, visible, visible_json};
-pub use usage::parse;
+pub use usage::{parse, parse_command};

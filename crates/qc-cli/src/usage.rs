@@ -16,12 +16,24 @@ use crate::{Exit, Failure, visible};
 /// What is wrong with it, with exit code 2. Help and version are printed here; then the failure
 /// says nothing more.
 pub fn parse<C: Parser>() -> Result<C, Failure> {
-    let command = C::command().mut_args(without_empty_variable);
-    command
-        .clone()
-        .try_get_matches_from(env::args_os())
-        .and_then(|matches| C::from_arg_matches(&matches))
-        .map_err(|error| refusal(&asked_command(command, env::args_os()), &error))
+    parse_with(C::command(), |matches| C::from_arg_matches(&matches))
+}
+
+/// Does the same for a command line that is made of a table.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_command(command: Command) -> Result<ArgMatches, Failure> {
+    parse_with(command, Ok)
+}
+
+fn parse_with<T>(
+    command: Command,
+    read: impl FnOnce(ArgMatches) -> Result<T, clap::Error>,
+) -> Result<T, Failure> {
+    let command = command.mut_args(without_empty_variable);
+    let matches = command.clone().try_get_matches_from(env::args_os());
+    matches.and_then(read).map_err(|error| refusal(&asked_command(command, env::args_os()), &error))
 }
 
 /// Returns the tool and the subcommands that `words` name, as far as they can be understood.

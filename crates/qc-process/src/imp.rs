@@ -14,6 +14,7 @@ use windows as system;
 
 #[cfg(feature = "fault")]
 pub(crate) use system::die;
+pub(crate) use system::hand_over::hand_over;
 pub(crate) use system::inspect::{
     children_with_titles, first_folder, folder_id, in_sessions, loads_python, open_in, sees_file,
     sees_same, user_of, variables_of, with_marks, with_variables,

@@ -13,6 +13,7 @@ mod child;
 pub mod fault;
 /// Files that several programs share: guards, records, the history.
 pub mod file;
+mod hand_over;
 /// Part of stopping on Windows: a short-lived copy of this program that sends Ctrl-C.
 pub mod helper;
 mod host;
@@ -38,6 +39,7 @@ mod volume;
 mod watch;
 
 pub use child::{Chain, Child, Console, Continues, Ended, Output, Spawn};
+pub use hand_over::hand_over;
 pub use host::{Host, here};
 pub use identity::{Identity, Liveness, identity_of, liveness, own_identity};
 pub use interrupt::{Interrupt, on_hang_up, on_interrupt, press_ctrl_break, watch_session};

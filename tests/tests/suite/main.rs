@@ -60,6 +60,8 @@ mod machine;
 mod moved;
 // Notifications to a real server and a real command.
 mod notify;
+// `qc`: one word for the tools.
+mod one_word;
 // Programs of components: the checklist finds what a start finds.
 mod programs;
 // A running launcher's log as JSON, notifications, metrics.

@@ -1,6 +1,7 @@
 //! Linux.
 
 mod command;
+pub(crate) mod hand_over;
 pub(crate) mod inspect;
 mod list;
 mod listener;

@@ -5,6 +5,7 @@ mod chain;
 mod command_line;
 mod console;
 mod ctrl_c;
+pub(crate) mod hand_over;
 pub(crate) mod inspect;
 mod job;
 mod list;

@@ -1,0 +1,5 @@
+//! The `qc` program.
+
+fn main() {
+    qc::main()
+}

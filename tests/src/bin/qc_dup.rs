@@ -1,0 +1,5 @@
+//! `qc` for the tests.
+
+fn main() {
+    qc::main()
+}
