@@ -1,4 +1,4 @@
-//! The build script of the four tools: gives a Windows program its version, its icon and its
+//! The build script of the tools: gives a Windows program its version, its icon and its
 //! manifest.
 //!
 //! Elsewhere it does nothing, nor for MSVC on another system, where programs can be checked but not

@@ -22,7 +22,7 @@ use crate::release::{self, Target};
 pub(crate) use trial::day;
 
 /// The programs that users get.
-pub(crate) const TOOLS: [&str; 4] = ["qc-lock", "qc-ps", "qc-shutdown", "qc-launch"];
+pub(crate) const TOOLS: [&str; 5] = ["qc-lock", "qc-ps", "qc-shutdown", "qc-launch", "qc"];
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -126,7 +126,13 @@ fn contents(programs: Vec<File>, target: Target) -> Result<Vec<File>> {
 
 /// Returns the command lines of the tools.
 pub(crate) fn commands() -> [clap::Command; TOOLS.len()] {
-    [qc_lock::command(), qc_ps::command(), qc_shutdown::command(), qc_launch::command()]
+    [
+        qc_lock::command(),
+        qc_ps::command(),
+        qc_shutdown::command(),
+        qc_launch::command(),
+        qc::command(),
+    ]
 }
 
 /// Returns the scripts that `target` can run, and the installers.

@@ -22,6 +22,21 @@ pub fn command() -> clap::Command {
     cli::command()
 }
 
+/// Returns the same with the arguments of `tools` behind each word, for completions.
+pub fn command_with(tools: &[clap::Command]) -> clap::Command {
+    words::WORDS.iter().fold(cli::command(), |command, word| {
+        let tool = tools.iter().find(|tool| tool.get_name() == word.tool);
+        let behind = tool.and_then(|tool| match word.subcommand {
+            Some(subcommand) => tool.find_subcommand(subcommand),
+            None => Some(tool),
+        });
+        let Some(behind) = behind.cloned() else { return command };
+        let [name, aliases @ ..] = word.names else { return command };
+        let behind = behind.name(name).about(word.about).visible_aliases(aliases);
+        command.mut_subcommand(name, |_| behind)
+    })
+}
+
 fn run() -> Result<Exit, Failure> {
     let matches = parse_command(cli::command())?;
     let wrong =

@@ -13,7 +13,7 @@ pub(crate) struct Word {
     pub(crate) about: &'static str,
 }
 
-/// The subcommand that is decided here, see `stop.rs`.
+/// The subcommand that two tools do, see `call.rs`.
 pub(crate) const STOP: &str = "stop";
 
 const fn launch(names: &'static [&'static str], about: &'static str) -> Word {

@@ -14,8 +14,10 @@ pub(crate) fn completions(commands: &[Command]) -> Vec<File> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
         for command in commands {
             let name = command.get_name().to_owned();
+            let mut command =
+                if name == "qc" { qc::command_with(commands) } else { command.clone() };
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut command.clone(), &name, &mut text);
+            clap_complete::generate(shell, &mut command, &name, &mut text);
             let file = clap_complete::Generator::file_name(&shell, &name);
             files.push(File::new(format!("completions/{file}"), text));
         }
@@ -39,7 +41,9 @@ pub(crate) fn man(commands: &[Command]) -> Result<Vec<File>> {
 }
 
 fn pages(command: &Command, tools: &[&str], files: &mut Vec<File>) -> Result<()> {
-    for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+    // The words of `qc` are the other tools.
+    let own = command.get_subcommands().filter(|_| command.get_name() != "qc");
+    for inner in own.filter(|inner| !inner.is_hide_set()) {
         pages(inner, tools, files)?;
     }
     let man = Man::new(command.clone()).source(format!("qc {}", super::VERSION)).manual("qc");
@@ -64,6 +68,9 @@ mod tests {
         for command in &commands {
             let mut built = command.clone().disable_help_subcommand(true);
             built.build();
+            if built.get_name() == "qc" {
+                continue;
+            }
             let names = built.get_subcommands().filter(|one| !one.is_hide_set());
             for name in names.map(|one| format!("{}-{}", built.get_name(), one.get_name())) {
                 let path = format!("man/{name}.1");
@@ -77,6 +84,11 @@ mod tests {
                 let text = String::from_utf8_lossy(&page.bytes);
                 assert!(text.contains(&format!(".SH \"{section}\"\n")), "{path}: {section}");
             }
+        }
+        let of_qc = completions.iter().find(|file| file.path == "completions/qc.bash");
+        let of_qc = String::from_utf8_lossy(&of_qc.expect("it was made").bytes).into_owned();
+        for word in ["--allow-stopped", "--keep-watchdogs", "--detach", "release-left"] {
+            assert!(of_qc.contains(word), "the completions of qc lack {word}");
         }
         for file in completions.iter().chain(&man) {
             assert!(!file.bytes.is_empty(), "{} is empty", file.path);
