@@ -9,8 +9,10 @@ mod column;
 mod origin;
 mod prompt;
 mod read;
+mod selection;
 
 pub use column::{Column, Order, compare};
 pub use origin::{asking_component, origin};
 pub use prompt::{Answer, confirm};
 pub use read::{ReadFleet, cannot_look};
+pub use selection::{Candidate, SelectionArgs};

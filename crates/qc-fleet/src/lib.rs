@@ -35,6 +35,7 @@ mod left_over;
 mod mask;
 mod matching;
 mod may_start;
+mod named;
 mod order;
 mod program;
 mod reference;
@@ -64,6 +65,7 @@ pub use left_over::{
 pub use mask::Mask;
 pub use matching::{Match, Matcher, Place};
 pub use may_start::{Beside, MayStart, Obstacle, Survey};
+pub use named::{is_account, is_named};
 pub use program::shown_program;
 pub use qc_call::without_false_title;
 pub use reference::{Group, Key, Kind, reference};

@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use qc_autostart::AutostartArgs;
 use qc_cli::{ColorChoice, HoldArgs, LocationArgs};
 use qc_drill::{ChildArgs, DrillArgs};
+use qc_fleet_cli::SelectionArgs;
 use qc_metrics::LocalAddress;
 
 use crate::commands::logs::LogsArgs;
@@ -134,20 +135,6 @@ pub(crate) struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct StopArgs {
-    /// Components to stop; without any, all, and the running qc-launch with them
-    #[arg(value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct NamesArgs {
-    /// Components, such as BRAIN_ATLAS
-    #[arg(value_name = "NAME", required = true)]
-    pub(crate) names: Vec<String>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct UnlatchArgs {
     /// Do not ask
     #[arg(long, short)]
@@ -169,15 +156,15 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Stop components in order: brains before their watchdogs
     ///
-    /// With a watchdog, the brains that it guards are stopped, too. Open trades are not closed.
-    /// Returns when they have ended.
-    Stop(StopArgs),
+    /// Without any, all are stopped, and the running qc-launch with them. With a watchdog, the brains
+    /// that it guards are stopped, too. Open trades are not closed. Returns when they have ended.
+    Stop(SelectionArgs),
     /// Start components that were stopped or given up
     ///
     /// Returns when they are ready; exit code 1 if one is not.
-    Start(NamesArgs),
+    Start(SelectionArgs),
     /// Stop components and start them again
-    Restart(NamesArgs),
+    Restart(SelectionArgs),
     /// Read the config again, and do what has changed
     ///
     /// New components are started, those that are gone are stopped, and only those whose command,

@@ -1,8 +1,8 @@
 //! Which rows are wanted.
 
 use qc_cli::{Exit, Failure};
-use qc_fleet::{Component, Fleet, Row, State};
-use qc_lock_core::{Account, LockState, same_account};
+use qc_fleet::{Component, Fleet, Row, State, is_account, is_named};
+use qc_lock_core::{Account, LockState};
 
 use crate::cli::FilterArgs;
 
@@ -60,57 +60,4 @@ fn has_state(row: &Row, wanted: State) -> bool {
 
 fn has_account(row: &Row, wanted: &str) -> bool {
     is_account(wanted, row.account_key.as_deref(), row.account.as_deref())
-}
-
-pub(crate) fn is_account(wanted: &str, key: Option<&str>, number: Option<&str>) -> bool {
-    key.is_some_and(|key| key.eq_ignore_ascii_case(wanted))
-        || number.is_some_and(|number| same_account(number, wanted))
-}
-
-/// `BRAIN_*` names all that begin so.
-fn is_named(wanted: &str, name: &str) -> bool {
-    match wanted.strip_suffix('*') {
-        Some(start) => {
-            name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
-        }
-        None => name.eq_ignore_ascii_case(wanted),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_account_is_found_by_its_key_or_by_any_spelling_of_its_number() {
-        for (wanted, is_it) in [
-            ("atlas", true),
-            ("7", true),
-            ("007", true),
-            ("7.0", true),
-            ("\u{ff17}", true),
-            ("77", false),
-            ("None", false),
-            ("", false),
-        ] {
-            assert_eq!(is_account(wanted, Some("ATLAS"), Some("7")), is_it, "{wanted}");
-        }
-        // The key of an account is a name: its zeros count.
-        assert!(is_account("01", Some("01"), None));
-        assert!(!is_account("1", Some("01"), None));
-    }
-
-    #[test]
-    fn names_may_end_in_a_star() {
-        for (wanted, name, expected) in [
-            ("BRAIN_A", "brain_a", true),
-            ("BRAIN_A", "BRAIN_AB", false),
-            ("brain_*", "BRAIN_AB", true),
-            ("*", "X", true),
-            ("BRAIN_*", "BRAIN", false),
-            ("é*", "e", false),
-        ] {
-            assert_eq!(is_named(wanted, name), expected, "{wanted} {name}");
-        }
-    }
 }

@@ -4,11 +4,10 @@ use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
 use qc_cli::{ColorChoice, Text, Tone, duration, memory, table};
-use qc_fleet::{Mask, TerminalEntry, rfc3339};
+use qc_fleet::{Mask, TerminalEntry, is_account, rfc3339};
 use serde::Serialize;
 
 use crate::cli::FilterArgs;
-use crate::filter::is_account;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct TerminalReport {

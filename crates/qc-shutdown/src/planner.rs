@@ -4,9 +4,11 @@ use std::thread;
 use std::time::Duration;
 
 use qc_cli::{Exit, Failure, Location};
-use qc_fleet::{Fleet, Scope, Snapshot, StopPlan, Target, connect_to_launcher, plan_now};
+use qc_fleet::{
+    Fleet, Scope, Snapshot, StopPlan, Target, connect_to_launcher, is_account, is_named, plan_now,
+};
 use qc_fleet_cli::{ReadFleet, origin};
-use qc_lock_core::{LockDir, same_account};
+use qc_lock_core::LockDir;
 use qc_process::{Liveness, liveness};
 
 use crate::cli::Cli;
@@ -113,16 +115,14 @@ impl<'a> Planner<'a> {
             configured || running || wanted.is_empty()
         };
         for name in &self.scope.names {
-            if !known(name, &|component, _, _| same(component, name)) {
+            if !known(name, &|component, _, _| is_named(name, component)) {
                 let message = format!("there is no component `{name}`, and none runs");
                 let hint = "`qc-launch --dry-run` lists the fleet's, and `qc-ps` those that run";
                 return Err(Failure::new(Exit::Usage, message, hint));
             }
         }
         for account in &self.scope.accounts {
-            let is_it = |text: Option<&str>| text.is_some_and(|text| same(text, account));
-            let is_number = |number: &str| same_account(number, account);
-            if !known(account, &|_, key, number| is_it(key) || number.is_some_and(is_number)) {
+            if !known(account, &|_, key, number| is_account(account, key, number)) {
                 let keys: Vec<&str> =
                     self.fleet.accounts.iter().map(|account| account.key.as_str()).collect();
                 let message = format!("there is no account `{account}`, and none runs");

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 
-use clap::ArgMatches;
-use qc_cli::LocationArgs;
+use clap::{ArgMatches, FromArgMatches};
+use qc_cli::{Failure, LocationArgs};
+use qc_fleet_cli::SelectionArgs;
 
-use crate::cli::{HELP, NAMES, REST, YES};
+use crate::cli::{HELP, REST, YES, wrong};
 use crate::words::{self, STOP};
 
 /// A tool and the words that it is called with.
@@ -17,30 +18,26 @@ pub(crate) struct Call {
 
 /// Returns the tool behind a subcommand and its words. `has_launcher` tells whether a launcher runs
 /// in the fleet's folder, which only `stop` asks.
-pub(crate) fn call<E>(
+///
+/// # Errors
+/// Those of `has_launcher`.
+pub(crate) fn call(
     subcommand: &str,
     matches: &ArgMatches,
     location: &LocationArgs,
-    has_launcher: impl FnOnce() -> Result<bool, E>,
-) -> Result<Call, E> {
+    has_launcher: impl FnOnce() -> Result<bool, Failure>,
+) -> Result<Call, Failure> {
     let place = location.words();
-    let named = |id: &str| matches.get_many::<String>(id).into_iter().flatten().cloned();
     match subcommand {
         STOP => {
-            let names: Vec<OsString> = named(NAMES).map(OsString::from).collect();
-            let yes = matches.get_flag(YES).then(|| OsString::from("--yes"));
-            Ok(if names.is_empty() {
-                Call { tool: "qc-shutdown", words: [place, yes.into_iter().collect()].concat() }
-            } else if has_launcher()? {
-                // It does not ask for components.
-                Call { tool: "qc-launch", words: [place, vec![STOP.into()], names].concat() }
-            } else {
-                let words = [place, yes.into_iter().collect(), vec!["--name".into()], names];
-                Call { tool: "qc-shutdown", words: words.concat() }
-            })
+            let selection = SelectionArgs::from_arg_matches(matches).map_err(wrong)?;
+            let yes = matches.get_flag(YES);
+            let is_asked = !selection.is_empty() && has_launcher()?;
+            Ok(stop(&selection, yes, place, is_asked))
         }
         HELP => {
-            let mut words: Vec<String> = named(REST).collect();
+            let words = matches.get_many::<String>(REST);
+            let mut words: Vec<String> = words.into_iter().flatten().cloned().collect();
             let first = (!words.is_empty()).then(|| words.remove(0));
             Ok(help(first.as_deref(), words))
         }
@@ -49,6 +46,28 @@ pub(crate) fn call<E>(
             Ok(of_word(other, place, rest.collect()))
         }
     }
+}
+
+/// Returns the call that stops what is selected: asks the launcher, or does without one.
+fn stop(selection: &SelectionArgs, yes: bool, place: Vec<OsString>, is_asked: bool) -> Call {
+    let flag = |flag: &str, values: Vec<OsString>| match values[..] {
+        [] => Vec::new(),
+        _ => [vec![flag.into()], values].concat(),
+    };
+    let roles = selection.role.iter().map(|role| role.as_str().into()).collect();
+    let accounts = selection.account.iter().map(OsString::from).collect();
+    let narrowed = [flag("--account", accounts), flag("--role", roles)].concat();
+    let names: Vec<OsString> = selection.names.iter().map(OsString::from).collect();
+    if is_asked {
+        // It does not ask for components.
+        return Call {
+            tool: "qc-launch",
+            words: [place, vec![STOP.into()], names, narrowed].concat(),
+        };
+    }
+    let names = if selection.names_all() { Vec::new() } else { flag("--name", names) };
+    let yes = if yes { vec!["--yes".into()] } else { Vec::new() };
+    Call { tool: "qc-shutdown", words: [place, yes, names, narrowed].concat() }
 }
 
 /// Returns the call of the tool behind a word that [`words::WORDS`] has.
@@ -71,8 +90,6 @@ fn help(word: Option<&str>, deeper: Vec<String>) -> Call {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use clap::FromArgMatches;
 
     use super::*;
@@ -84,7 +101,7 @@ mod tests {
         // The variables of this machine are none of the test's business.
         location.lock_dir = None;
         let (subcommand, inner) = matches.subcommand().unwrap();
-        let call = call::<Infallible>(subcommand, inner, &location, || Ok(has_launcher)).unwrap();
+        let call = call(subcommand, inner, &location, || Ok(has_launcher)).unwrap();
         let words: Vec<_> = call.words.iter().map(|word| word.to_string_lossy()).collect();
         format!("{} {}", call.tool, words.join(" ")).trim_end().to_owned()
     }
@@ -122,6 +139,10 @@ mod tests {
             ("qc stop A B --yes", false, "qc-shutdown --yes --name A B"),
             ("qc --root f stop A", false, "qc-shutdown --root f --name A"),
             ("qc stop A --root f", true, "qc-launch --root f stop A"),
+            ("qc stop --account A --role brain", true, "qc-launch stop --account A --role brain"),
+            ("qc stop --account A", false, "qc-shutdown --account A"),
+            ("qc stop all", true, "qc-launch stop all"),
+            ("qc stop all -y", false, "qc-shutdown --yes"),
         ] {
             assert_eq!(means(line, has_launcher), expected, "{line}");
         }

@@ -2,15 +2,13 @@
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, Args, Command};
-use qc_cli::LocationArgs;
+use qc_cli::{Exit, Failure, LocationArgs};
+use qc_fleet_cli::SelectionArgs;
 
 use crate::words::{STOP, WORDS, Word};
 
 /// The argument that takes all words behind a subcommand.
 pub(crate) const REST: &str = "words";
-
-/// The components that `stop` is given.
-pub(crate) const NAMES: &str = "names";
 
 /// The flag of `stop` that keeps it from asking.
 pub(crate) const YES: &str = "yes";
@@ -32,6 +30,11 @@ const ABOUT: &str = "One word for the tools: see, start and stop the fleet, take
 const END: &str = "\
 Each subcommand takes the flags of the tool behind it: qc-ps, qc-lock, qc-shutdown or qc-launch; \
 `qc help ps` shows those of `qc ps`.";
+
+/// Returns the failure for words that were read without one before.
+pub(crate) fn wrong(error: clap::Error) -> Failure {
+    Failure::new(Exit::Usage, error.to_string(), "see `qc --help`")
+}
 
 /// Returns the command line of `qc`.
 pub(crate) fn command() -> Command {
@@ -69,12 +72,7 @@ fn handed_on(word: &Word) -> Command {
 }
 
 fn stop() -> Command {
-    let names = Arg::new(NAMES)
-        .value_name("NAME")
-        .num_args(0..)
-        .help("Components, such as BRAIN_ATLAS; without any, the whole fleet");
     let yes = Arg::new(YES).short('y').long(YES).action(ArgAction::SetTrue).help("Do not ask");
-    Command::new(STOP)
-        .about("Stop components in order, or all, whether a launcher runs or not")
-        .args([names, yes])
+    SelectionArgs::augment_args(Command::new(STOP).arg(yes))
+        .about("Stop components in order, or the whole fleet, whether a launcher runs or not")
 }

@@ -39,9 +39,7 @@ pub fn command_with(tools: &[clap::Command]) -> clap::Command {
 
 fn run() -> Result<Exit, Failure> {
     let matches = parse_command(cli::command())?;
-    let wrong =
-        |error: clap::Error| Failure::new(Exit::Usage, error.to_string(), "see `qc --help`");
-    let location = LocationArgs::from_arg_matches(&matches).map_err(wrong)?;
+    let location = LocationArgs::from_arg_matches(&matches).map_err(cli::wrong)?;
     let (subcommand, inner) = matches.subcommand().expect("the command line requires one");
     let call = call(subcommand, inner, &location, || has_launcher(&location))?;
     hand_over("qc", call.tool, &call.words)

@@ -73,6 +73,8 @@ mod runners;
 // The drop-in batch files, run by `cmd`.
 #[cfg(windows)]
 mod scripts;
+// Which components a command is for: names, patterns, accounts, roles.
+mod selection;
 // `qc-shutdown`: what each scope stops and what it leaves.
 mod shutdown;
 // `qc-shutdown` reports what happened: stages, kills, what was left.

@@ -1,8 +1,9 @@
 //! `qc`: one word for the tools.
 
 use std::fs;
+use std::time::Duration;
 
-use qc_process::{Ended, Process, identity_of};
+use qc_process::{Ended, Process, identity_of, wait_any};
 use qc_tests::{Program, SampleFleet, section};
 use serde_json::{Value, json};
 
@@ -100,7 +101,9 @@ fn a_fleet_lives_its_day_under_one_word() {
     assert_eq!(pid(&fleet, "BRAIN_ATLAS"), None);
     let started = fleet.run("qc", &["start", "BRAIN_ATLAS"]);
     assert_eq!(started.code, 0, "{started:?}");
-    Process::open(&launcher).unwrap().expect("it runs").kill().unwrap();
+    let launcher = Process::open(&launcher).unwrap().expect("it runs");
+    launcher.kill().unwrap();
+    assert_eq!(wait_any(&[&launcher], Duration::from_secs(30)).unwrap(), [0], "it lives");
     let stopped = fleet.run("qc", &["stop", "BRAIN_ATLAS", "--yes"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
     assert_eq!(pid(&fleet, "BRAIN_ATLAS"), None);

@@ -1,9 +1,10 @@
 //! The scope of a stop: everything, or what the user names.
 
-use qc_lock_core::{Account, same_account};
+use qc_lock_core::Account;
 use qc_process::Identity;
 
 use crate::finding::FOLDER_UNKNOWN;
+use crate::named::{is_account, is_named};
 use crate::{
     Component, Fleet, Instance, MovedFleet, Place, Role, Snapshot, find_root, moved_fleets,
 };
@@ -66,15 +67,11 @@ impl Scope {
 
     /// `key` and `number` are its account's.
     fn names_one(&self, role: Role, name: &str, [key, number]: [Option<&str>; 2]) -> bool {
-        let any = |names: &[String], name: &str| {
-            names.is_empty() || names.iter().any(|one| one.eq_ignore_ascii_case(name))
-        };
         let is_kept = self.keep_watchdogs && matches!(role, Role::Watchdog | Role::Server);
         (self.roles.is_empty() || self.roles.contains(&role))
-            && any(&self.names, name)
+            && (self.names.is_empty() || self.names.iter().any(|one| is_named(one, name)))
             && (self.accounts.is_empty()
-                || key.is_some_and(|key| any(&self.accounts, key))
-                || self.accounts.iter().any(|one| number.is_some_and(|it| same_account(it, one))))
+                || self.accounts.iter().any(|one| is_account(one, key, number)))
             && !is_kept
     }
 

@@ -8,31 +8,30 @@ pub(crate) mod stop;
 use qc_cli::{Exit, Failure, Location, print_waiting, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::connect_to_launcher;
-use qc_fleet_cli::ReadFleet;
+use qc_fleet_cli::{Candidate, ReadFleet, SelectionArgs};
 use qc_lock_core::LockDir;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-use crate::cli::NamesArgs;
 use crate::commands::last_words::LastWords;
 use crate::commands::waiting::Waiting;
 use crate::no_launcher;
 
 pub(crate) fn start(
-    args: &NamesArgs,
+    args: &SelectionArgs,
     location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    bring_up(Request::Start { names: args.names.clone() }, args, location, output)
+    bring_up(|names| Request::Start { names }, false, args, location, output)
 }
 
 pub(crate) fn restart(
-    args: &NamesArgs,
+    args: &SelectionArgs,
     location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    bring_up(Request::Restart { names: args.names.clone() }, args, location, output)
+    bring_up(|names| Request::Restart { names }, true, args, location, output)
 }
 
 pub(crate) fn reload(location: &Location, output: &mut dyn Write) -> Result<Exit, Failure> {
@@ -57,20 +56,25 @@ pub(crate) fn write_text(status: &Status, output: &mut dyn Write) -> Result<(), 
 
 /// Starts or restarts, and waits until each has stayed up for its `start_seconds` or has failed.
 fn bring_up(
-    request: Request,
-    args: &NamesArgs,
+    request: fn(Vec<String>) -> Request,
+    is_restart: bool,
+    args: &SelectionArgs,
     location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let mut last_words = LastWords::from_now(location);
     let mut client = connect(location, &location.locks()?)?;
     let before = client.ask(&Request::Status).map_err(failure)?;
-    let is_restart = matches!(request, Request::Restart { .. });
+    let names = selected(args, &before, location)?;
+    if names.is_empty() {
+        let hint = "name them, or `all`; `qc-launch status` lists them";
+        return Err(Failure::new(Exit::Usage, "no component is named", hint));
+    }
     let ending = before.components.iter().filter_map(|one| one.log.as_ref());
     ending.filter(|_| is_restart).for_each(|log| last_words.leave_out(Path::new(log)));
     let before: HashMap<&str, u32> =
         before.components.iter().map(|one| (&*one.name, one.generation)).collect();
-    let asked = client.ask(&request).map_err(failure)?;
+    let asked = client.ask(&request(names.clone())).map_err(failure)?;
     write_text(&asked, output)?;
     // The first run of each that counts, and how often it had been restarted before.
     let mut counts: HashMap<String, (u32, u32)> = HashMap::new();
@@ -97,7 +101,7 @@ fn bring_up(
         StateWord::Running => one.stayed_up,
         state => state.is_settled(),
     };
-    let settled = wait(&mut client, asked, &args.names, is_done)?;
+    let settled = wait(&mut client, asked, &names, is_done)?;
     for one in &settled.components {
         let counts = counts.get(&one.name).is_some_and(|&(first, _)| one.generation >= first);
         if let Some(log) = one.log.as_ref().filter(|_| counts) {
@@ -105,7 +109,7 @@ fn bring_up(
         }
     }
     let words = |one: &ComponentStatus| last_words.of(&one.name);
-    report(&settled, &args.names, output, |one| match one.state {
+    report(&settled, &names, output, |one| match one.state {
         state if state != StateWord::GaveUp && has_failed(one) => {
             let why = one.detail.as_deref().unwrap_or("did not stay up");
             Err(format!("{why}, and is started again{}", words(one)))
@@ -123,6 +127,21 @@ fn bring_up(
             Err(format!("{what}{}{}", detail(one), words(one)))
         }
     })
+}
+
+/// Returns the names of the components that are meant, of those that the launcher has.
+pub(crate) fn selected(
+    args: &SelectionArgs,
+    status: &Status,
+    location: &Location,
+) -> Result<Vec<String>, Failure> {
+    let candidates = status.components.iter().map(|one| Candidate {
+        name: &one.name,
+        role: &one.role,
+        account: one.account.as_deref(),
+    });
+    let fleet = location.fleet_to_show().ok().map(|(fleet, _)| fleet);
+    args.resolve(&candidates.collect::<Vec<_>>(), fleet.as_ref())
 }
 
 pub(crate) fn connect(location: &Location, locks: &LockDir) -> Result<Client, Failure> {

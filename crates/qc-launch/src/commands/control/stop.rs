@@ -8,18 +8,17 @@ use std::time::Duration;
 use qc_cli::{Exit, Failure, Location, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::{Fleet, Role, Scope, Snapshot, StopPlan, shown_name};
-use qc_fleet_cli::ReadFleet;
+use qc_fleet_cli::{ReadFleet, SelectionArgs};
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 
-use crate::cli::StopArgs;
 use crate::commands::control::copies::{Copies, runs_on};
-use crate::commands::control::{connect, failure, next, report, wait, write_text};
+use crate::commands::control::{connect, failure, next, report, selected, wait, write_text};
 
 /// The pause between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) fn stop(
-    args: &StopArgs,
+    args: &SelectionArgs,
     location: &Location,
     output: &mut dyn Write,
 ) -> Result<Exit, Failure> {
@@ -27,7 +26,7 @@ pub(crate) fn stop(
     let mut client = connect(location, &locks)?;
     let mut kills = Kills::new(&locks);
     let status = client.ask(&Request::Status).map_err(failure)?;
-    if args.names.is_empty() {
+    if args.is_empty() {
         let fleet = location.fleet_to_show().ok().map(|(fleet, _)| fleet);
         if let Some(fleet) = &fleet {
             refuse_to_leave_unguarded(fleet, &locks)?;
@@ -39,21 +38,22 @@ pub(crate) fn stop(
         };
         return stop_all(client, &asked, &locks, &mut kills, fleet.as_ref(), output);
     }
+    let names = selected(args, &status, location)?;
     // The components of which copies, or what their runs had left, were stopped here.
     let mut copied: Vec<String> = Vec::new();
     let has = |name: &String| status.components.iter().any(|one| is_named(one, name));
-    if args.names.iter().all(has)
+    if names.iter().all(has)
         && let Ok((fleet, _)) = location.fleet_to_show()
     {
-        let copies = Copies::new(fleet, &args.names, &locks)?;
+        let copies = Copies::new(fleet, &names, &locks)?;
         copied.extend(copies.stop_brains(&mut client, &status, output)?);
         // The launcher closes a connection that was silent for long.
         client = connect(location, &locks)?;
-        ask_to_stop(&mut client, &args.names, output)?;
+        ask_to_stop(&mut client, &names, output)?;
         copied.extend(copies.stop(&mut client, None, output)?);
         client = connect(location, &locks)?;
     } else {
-        ask_to_stop(&mut client, &args.names, output)?;
+        ask_to_stop(&mut client, &names, output)?;
     }
     let is_idle = |name: &str| {
         let before = status.components.iter().find(|one| is_named(one, name));
@@ -63,7 +63,7 @@ pub(crate) fn stop(
     };
     let settled = client.ask(&Request::Status).map_err(failure)?;
     kills.report(settled.pid, output)?;
-    report(&settled, &args.names, output, |component| match component.state {
+    report(&settled, &names, output, |component| match component.state {
         StateWord::Running | StateWord::Starting => Err("runs again".into()),
         _ if is_idle(&component.name) => {
             Ok(format!("{} does not run; nothing to stop", component.name))
