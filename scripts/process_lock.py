@@ -520,6 +520,9 @@ if os.name == "nt":
     def _guards_from_wrapper(_paths):
         return []
 
+    def _lock_when_free(_fd):
+        raise NotImplementedError("on Windows a wrapper ends with what has claimed its lock")
+
     def _open_in(_path):
         """The system does not show who has a file open."""
         return []
@@ -663,6 +666,9 @@ else:
         """Which file a guard is, while it is open."""
         found = os.fstat(fd)
         return f"{found.st_dev}:{found.st_ino}"
+
+    def _lock_when_free(fd):
+        fcntl.flock(fd, fcntl.LOCK_EX)
 
     def _is_inherited(path):
         """Whether this process has the guard open already."""
@@ -1044,7 +1050,7 @@ def _text_of_account(account):
     if isinstance(account, str):
         return str.__str__(account)  # of an enumeration, the value
     if type(account).__name__ in ("bool", "bool_") or not (hasattr(account, "__index__") or hasattr(account, "__float__")):
-        raise LockNameError(f"{account!r} is not an account; use a number or a text")
+        raise LockNameError(f"{_repr(account)} is not an account; use a number or a text")
     try:
         if hasattr(account, "__index__"):
             return str(int(operator.index(account)))
@@ -1053,12 +1059,19 @@ def _text_of_account(account):
     except (ArithmeticError, TypeError, ValueError):
         is_whole = False
     if not is_whole:
-        raise LockNameError(f"{account!r} is not an account; use a whole number or a text")
+        raise LockNameError(f"{_repr(account)} is not an account; use a whole number or a text")
     # From there on a float (of 2, 4 or 8 bytes) leaves out numbers: it may have been another one.
     exact = {2: 2**11, 4: 2**24}.get(getattr(account, "itemsize", 8), 2**53)
     if (isinstance(account, float) or hasattr(account, "itemsize")) and abs(whole) >= exact:
         raise LockNameError(f"{account!r} is not an account; a float does not keep all its digits, so use a text")
     return str(whole)
+
+
+def _repr(value):
+    try:
+        return repr(value)
+    except ValueError:
+        return f"a {type(value).__name__} with too many digits"
 
 
 def _spelled_account(text):
@@ -1423,7 +1436,7 @@ def _create(folder):
                 one.mkdir(parents=True, exist_ok=True)
                 _let_share_folder(one)
         except OSError as error:
-            raise LockError(f"cannot use lock directory {one}: {_why(error, one)}; {SHARE_HINT}") from error
+            raise LockError(f"cannot use lock directory {one}: {_why(error, one)}; {_share_hint(error)}") from error
 
 
 def _is_folder(path):
@@ -1445,7 +1458,7 @@ def _records(folder):
     except FileNotFoundError:
         return found
     except OSError as error:
-        raise LockError(f"cannot use lock directory {folder}: {_why(error, folder)}; {SHARE_HINT}") from error
+        raise LockError(f"cannot use lock directory {folder}: {_why(error, folder)}; {_share_hint(error)}") from error
     for name in names:
         if name.endswith(".lock"):
             try:
@@ -1507,6 +1520,16 @@ def _scope(resource):
     return resource
 
 
+def _is_out_of_room(error):
+    """Whether this process, or the machine, has no files or memory left."""
+    return getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def _share_hint(error):
+    """What helps against an error with a file that others use, too."""
+    return "close files, or raise the limit for open files" if _is_out_of_room(error) else SHARE_HINT
+
+
 def _read_latch(path):
     """The text of a latch; None if there is none. A latch that can't be read counts."""
     try:
@@ -1520,6 +1543,9 @@ def _read_latch(path):
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError, AttributeError, KeyError) as error:
+        if _is_out_of_room(error):
+            # That says nothing of the latch.
+            raise LockError(f"cannot look at latch {path}: {error.strerror}; {_share_hint(error)}") from error
         return _visible(f"the latch is there but can't be read ({error})")
 
 
@@ -1576,6 +1602,7 @@ def _rotate(folder, path):
 _mutex = globals().get("_mutex") or threading.RLock()
 _held = globals().get("_held", [])  # the ProcessLocks that this process holds
 _claimed = globals().get("_claimed", {})  # folder -> the record that a wrapper holds for this process
+_in_line = globals().get("_in_line", {})  # folder -> the guard that is waited for, see `_stand_in_line`
 _in_hand = globals().get("_in_hand", set())  # guards that are being taken, not held yet
 _is_warned = globals().get("_is_warned", False)  # that a guard of the machine can't be taken here
 _taking = globals().get("_taking") or threading.RLock()  # no fork between opening a guard and putting it there
@@ -1619,7 +1646,23 @@ class _Guard:
                         return True
                     self.close()
         except OSError as error:
-            raise LockError(f"cannot lock guard {self.path}: {_why(error, self.path)}; {SHARE_HINT}") from error
+            raise LockError(f"cannot lock guard {self.path}: {_why(error, self.path)}; {_share_hint(error)}") from error
+
+    def open(self):
+        """Opens the file, to lock it later."""
+        try:
+            _retried(_open_guard, self.path, self.numbers)
+        except OSError as error:
+            raise LockError(f"cannot lock guard {self.path}: {_why(error, self.path)}; {_share_hint(error)}") from error
+
+    def take_when_free(self):
+        """Locks the guard, which is open, as soon as nobody has it any more."""
+        while True:
+            _lock_when_free(self.numbers[-1])
+            if self.is_current():
+                return self._note()
+            self.close()
+            self.open()
 
     def is_current(self):
         """Whether the open file is still the one that the path names."""
@@ -1797,11 +1840,55 @@ def _claim_token(folder, resources):
         _claimed[str(folder)] = record
 
 
+def _stand_in_line(lock, folder):
+    """Makes sure of a claimed lock that this process has not inherited, because what started it has closed
+    the guards (as `subprocess` does): it takes them as soon as the wrapper, and all that keeps them for
+    this process, has ended."""
+    paths = [_guard_path(folder, one) for one in _claimed[str(folder)]["resources"]]
+    missing = [path for path in paths if not _is_inherited(path)]
+    if os.name == "nt" or not missing or str(folder) in _in_line:
+        return
+    first = _in_line[str(folder)] = _Guard(missing[0])
+    try:
+        first.open()
+        threading.Thread(target=_take_over_claimed, args=(lock, first, missing), daemon=True).start()
+    except BaseException as error:
+        _in_line.pop(str(folder)).close()
+        if isinstance(error, RuntimeError):
+            raise LockError(f"cannot keep lock '{lock.name}' beyond its wrapper: {error}") from error
+        raise
+
+
+def _take_over_claimed(lock, first, missing):
+    """Waits in a thread of its own, and takes over."""
+    guards, machine = [first], []
+    try:
+        first.take_when_free()
+        guards.extend(_Guard(path) for path in missing[1:])
+        machine.extend(_MachineGuard(path.name) for path in missing if not path.name.startswith("name@"))
+        is_all = all([_wait_for(guard) for guard in [*guards[1:], *machine]])
+        with _mutex:
+            if is_all and lock._owns_record is False:
+                lock._become_owner(guards, machine)
+                guards, machine = [], []
+            elif lock._owns_record is False:
+                _say(f"process_lock: the wrapper of lock '{lock.name}' has ended, and another program has taken it. Stop this one.")
+    except Exception as error:  # nothing but this can be told from here
+        _say(f"process_lock: lock '{lock.name}' may not be kept: {error}")
+    finally:
+        for guard in [*guards, *machine]:
+            guard.close()
+
+
 def _wait_for(guard):
-    """Takes a guard that is never held for longer than a moment; gives up if it is all the same."""
+    """Takes a guard that is never held for longer than a moment; gives up if it is all the same. Returns
+    whether it has it."""
     began = time.monotonic()
-    while not guard.take() and time.monotonic() - began <= LATE_RELEASE:
+    while not guard.take():
+        if time.monotonic() - began > LATE_RELEASE:
+            return False
         time.sleep(PAUSE)
+    return True
 
 
 class ProcessLock:
@@ -2034,6 +2121,8 @@ class ProcessLock:
             # Deleted before the record was there, a guard has kept no process out. A process that took a new
             # one meanwhile holds the lock; whoever takes one from now on finds the record.
             return self._refused(folder, resources[0], None), SETTLE
+        if self._owns_record is False:
+            _stand_in_line(self, folder)
         self._resources = resources
         _held.append(self)
         self._is_held = True
@@ -2041,6 +2130,17 @@ class ProcessLock:
         _tell(folder, "acquired", self.name, os.getpid(), self.account)
         _release_at_end()
         return None, 0
+
+    def _become_owner(self, guards, machine):
+        """Holds by itself what it had claimed, with these guards, after those that kept it have ended."""
+        claimed = _claimed[str(self._folder)]
+        _claimed[str(self._folder)] = None
+        self._guards.extend([*guards, *machine])
+        self._owns_record = True
+        for guard in machine:
+            guard.announce(self.name, self._folder.parent)
+        _write(self._folder, {
+            **(self.get_lock_info() or claimed), "wrapper_pid": None, "machine": sorted(one.name for one in machine)})
 
     def _asked(self, claimed):
         """The request. A wrapper that holds this very lock has declared how the account is used."""
@@ -2281,8 +2381,9 @@ def _forget_all():
         lock._is_held, lock._guards, lock._blocks, lock._is_of_block = False, [], [], False  # and still open
     _kept.clear()
     _from_wrapper.clear()
-    for guard in list(_in_hand):
+    for guard in [*_in_hand, *_in_line.values()]:
         guard.close()
+    _in_line.clear()
     _held.clear()
     _claimed.clear()
     _in_hand.clear()
@@ -2411,20 +2512,29 @@ def main(words: Optional[Sequence[str]] = None) -> int:
     if options.lock_dir:
         LOCK_DIR = Path(options.lock_dir)
     try:
-        if options.clear_stale:
-            print(f"Cleared {clear_stale_locks()} stale locks.")
-        elif options.clear_all:
-            if not options.yes and not _confirmed("Remove all records but those of living processes? [y/N] "):
-                print("Cancelled.")
-                return 4
-            print(f"Cleared {clear_all_locks()} locks.")
-        elif options.list or options.json:
-            _print_locks(options.json)
-        else:
-            parser.print_help()
+        return _obey(options, parser)
     except LockError as error:
         print(f"process_lock: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        sys.stdout = None  # it would fail once more at the end
+        print(f"process_lock: cannot write: {error.strerror or error}", file=sys.stderr)
+    return 1
+
+
+def _obey(options, parser):
+    if options.clear_stale:
+        print(f"Cleared {clear_stale_locks()} stale locks.")
+    elif options.clear_all:
+        if not options.yes and not _confirmed("Remove all records but those of living processes? [y/N] "):
+            print("Cancelled.")
+            return 4
+        print(f"Cleared {clear_all_locks()} locks.")
+    elif options.list or options.json:
+        _print_locks(options.json)
+    else:
+        parser.print_help()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     return 0
 
 

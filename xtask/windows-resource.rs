@@ -20,14 +20,20 @@ fn main() {
 }
 
 /// A program path or a folder may have more than 260 characters, where the system is set up so. The level
-/// keeps Windows from guessing by the program's name that it needs an administrator.
+/// keeps Windows from guessing by the program's name that it needs an administrator. Written for
+/// Windows 10 and 11, the program is told their real version, and its texts for old functions of Windows
+/// are UTF-8.
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/sbscs/application-manifests>
 const MANIFEST: &str = r#"<assembly xmlns="urn:schemas-microsoft-com:asm.v1" manifestVersion="1.0">
 <trustInfo xmlns="urn:schemas-microsoft-com:asm.v3"><security><requestedPrivileges>
 <requestedExecutionLevel level="asInvoker" uiAccess="false"/>
 </requestedPrivileges></security></trustInfo>
+<compatibility xmlns="urn:schemas-microsoft-com:compatibility.v1"><application>
+<supportedOS Id="{8e0f7a12-bfb3-4fe8-b9a5-48fd50a15a9a}"/>
+</application></compatibility>
 <application xmlns="urn:schemas-microsoft-com:asm.v3"><windowsSettings>
+<activeCodePage xmlns="http://schemas.microsoft.com/SMI/2019/WindowsSettings">UTF-8</activeCodePage>
 <longPathAware xmlns="http://schemas.microsoft.com/SMI/2016/WindowsSettings">true</longPathAware>
 </windowsSettings></application>
 </assembly>

@@ -34,10 +34,11 @@ impl Target {
     /// Returns what the compiler is told.
     fn flags(self) -> &'static [&'static str] {
         match self {
-            // Without position independence they have nothing to relocate.
+            // Loaded at an address that no one can guess, with tables that nothing can overwrite.
             Self::Linux => &[
                 "-Ctarget-feature=+crt-static",
-                "-Crelocation-model=static",
+                "-Crelocation-model=pie",
+                "-Crelro-level=full",
                 // A static program can't look whether its C library has the call, and reads files.
                 "--cfg=getrandom_backend=\"linux_getrandom\"",
             ],

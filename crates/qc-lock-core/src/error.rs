@@ -121,6 +121,11 @@ impl LockError {
             Self::Latch { .. } => {
                 "see who may write there and whether it is a file; while it is there, nothing starts"
             }
+            Self::Directory { source, .. } | Self::Guard { source, .. }
+                if qc_process::is_out_of_room(source) =>
+            {
+                "close files, or raise the limit for open files"
+            }
             // Not another directory: a lock there keeps no one out here.
             Self::Directory { .. } | Self::Guard { .. } => {
                 "let all who share the locks write there, or run the command as the user who may"

@@ -5,7 +5,7 @@ mod for_child;
 use std::fmt;
 
 use qc_process::fault::point;
-use qc_process::{Identity, MachineGuard, visible};
+use qc_process::{Identity, MachineGuard, Process, visible};
 
 use crate::dir::latched;
 use crate::guard::Guard;
@@ -167,6 +167,20 @@ impl Lock {
             // The old one names a process that has ended, so it frees nothing that is held.
             let _ = self.dir.store.write(&self.record);
         }
+    }
+
+    /// Returns who has claimed this lock instead of `child` that it is held for, and would lose it with this
+    /// process: what started it has closed the guards (as Python does), so it has inherited none.
+    pub(crate) fn claimed_by_another(&self, child: &Identity) -> Option<Process> {
+        let found = self.dir.store.find(&self.record.name)?;
+        let ParsedRecord::Record(record) = found.reading else { return None };
+        let claimant = record.identity();
+        if record.wrapper_pid != self.record.wrapper_pid || claimant == *child {
+            return None;
+        }
+        let openers = self.dir.openers_of_lock(&self.record.name.parse().ok()?, None);
+        let has_inherited = openers.iter().any(|one| one.pid == claimant.pid);
+        if has_inherited { None } else { Process::open(&claimant).ok().flatten() }
     }
 
     /// Removes the record, unless it is another holder's by now.

@@ -8,7 +8,8 @@ use crate::{Lock, LockForChild, StartError};
 
 /// Starts the command that `lock` is held for, tells `started`, waits for its end, and
 /// gives the lock back. On Windows the end of what the command launches in its place is waited for, too,
-/// see [`Spawn::chain`]. A request to stop this program is passed on to the command, which decides
+/// see [`Spawn::chain`]; on every system that of a program which has claimed the lock and has not
+/// inherited it. A request to stop this program is passed on to the command, which decides
 /// when it ends.
 ///
 /// Meant for programs that do nothing else: it takes over Ctrl-C and its like.
@@ -20,10 +21,13 @@ pub fn run_held(
     spawn: Spawn<'_>,
     started: impl FnOnce(&Lock),
 ) -> Result<Ended, StartError> {
-    let relay = Relay::start()?;
+    let mut relay = Relay::start()?;
     let (mut lock, mut child) = lock.start(spawn)?;
     started(&lock);
     let ended = relay.wait(&mut child, |holder| lock.pass_on(holder))?;
+    while let Some(claimant) = lock.claimed_by_another(child.identity()) {
+        relay.wait_for(&claimant)?;
+    }
     qc_process::fault::point("command has ended");
     // The command's end is what the caller must learn; a record left behind heals.
     let _ = lock.release();
@@ -35,7 +39,7 @@ pub fn run_held(
 /// # Errors
 /// If the command can't be started, or waited for.
 pub fn run_unlocked(spawn: Spawn<'_>) -> io::Result<Ended> {
-    let relay = Relay::start()?;
+    let mut relay = Relay::start()?;
     let mut child = spawn.start(|_| Ok(()))?;
     relay.wait(&mut child, |_| ())
 }

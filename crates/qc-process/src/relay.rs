@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{Child, Ended, Identity, imp};
+use crate::{Child, Ended, Identity, Process, imp};
 
 /// For a program that has nothing to do but to wait for one child: hears requests to stop, and
 /// passes them on to the child, which decides when it ends.
@@ -25,7 +25,20 @@ impl Relay {
     ///
     /// # Errors
     /// Whatever the system reports.
-    pub fn wait(self, child: &mut Child, passed_on: impl FnMut(&Identity)) -> io::Result<Ended> {
+    pub fn wait(
+        &mut self,
+        child: &mut Child,
+        passed_on: impl FnMut(&Identity),
+    ) -> io::Result<Ended> {
         self.0.wait(child, passed_on)
+    }
+
+    /// Waits until another process ends that does the work of a child that has ended. Requests are
+    /// passed on to it.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn wait_for(&mut self, process: &Process) -> io::Result<()> {
+        self.0.wait_for(process)
     }
 }

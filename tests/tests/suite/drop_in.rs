@@ -12,6 +12,7 @@ use qc_tests::{
 
 use crate::tools;
 
+mod claimed;
 mod ends;
 mod faults;
 mod ways;

@@ -36,20 +36,49 @@ const SYSTEM: [&str; 19] = [
 /// Reads the programs for `target` from `dir`.
 ///
 /// # Errors
-/// If one is missing, or on Windows has no version, icon and manifest or needs what not every Windows has.
+/// If one is missing, needs libraries that not every system has, on Linux has a fixed address, or on
+/// Windows has no version, icon and manifest.
 pub(crate) fn read(dir: &Path, target: Target) -> Result<Vec<File>> {
     let suffix = if target == Target::Windows { ".exe" } else { "" };
     let mut programs = Vec::new();
     for tool in TOOLS {
         let path = dir.join(format!("{tool}{suffix}"));
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        if target == Target::Windows {
-            check_resources(tool, &bytes)?;
-            check_imports(tool, &path)?;
+        match target {
+            Target::Windows => {
+                check_resources(tool, &bytes)?;
+                check_imports(tool, &path)?;
+            }
+            Target::Linux => {
+                let what = "needs libraries of the system, or is loaded at one address";
+                ensure!(is_static_pie(&bytes), "{tool} {what}");
+            }
         }
         programs.push(File::new(format!("bin/{tool}{suffix}"), bytes));
     }
     Ok(programs)
+}
+
+/// Whether a 64-bit program needs no loader, can lie at any address, and has tables that become
+/// read-only.
+///
+/// Source: <https://refspecs.linuxfoundation.org/elf/elf.pdf>
+fn is_static_pie(program: &[u8]) -> bool {
+    const DYNAMIC: usize = 3;
+    const INTERPRETER: usize = 3;
+    const READ_ONLY: usize = 0x6474_e552;
+    let number = |at: usize, length: usize| -> Option<usize> {
+        let bytes = program.get(at..at.checked_add(length)?)?;
+        Some(bytes.iter().rev().fold(0, |value, &byte| value << 8 | usize::from(byte)))
+    };
+    let header = || Some((number(16, 2)?, number(32, 8)?, number(54, 2)?, number(56, 2)?));
+    let Some((kind, table, size, count)) = header() else { return false };
+    let segments: Vec<usize> =
+        (0..count).filter_map(|index| number(table + index * size, 4)).collect();
+    program.starts_with(b"\x7fELF")
+        && kind == DYNAMIC
+        && !segments.contains(&INTERPRETER)
+        && segments.contains(&READ_ONLY)
 }
 
 /// Looks for what the build script of the tools embeds.
@@ -61,7 +90,7 @@ fn check_resources(tool: &str, program: &[u8]) -> Result<()> {
         holds(&utf16("ProductVersion"))
             && holds(&utf16(&format!("{tool}.exe")))
             && holds(&icon)
-            && holds(b"longPathAware"),
+            && [&b"longPathAware"[..], b"asInvoker", b"activeCodePage"].into_iter().all(holds),
         "{tool}.exe has no version, no icon or no manifest; see the warnings of its build script"
     );
     Ok(())
@@ -85,4 +114,17 @@ fn check_imports(tool: &str, path: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_with_a_loader_and_what_is_no_program_are_no_static_pie() {
+        let own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(!is_static_pie(&own));
+        assert!(!is_static_pie(b"\x7fELF"));
+        assert!(!is_static_pie(b""));
+    }
 }

@@ -6,7 +6,7 @@ use std::io;
 use crate::{Ended, Relay, Spawn};
 
 pub(crate) fn hand_over(program: &OsStr, args: &[OsString]) -> io::Result<Ended> {
-    let relay = Relay::start()?;
+    let mut relay = Relay::start()?;
     let mut child = Spawn::new(program, args.to_vec()).start(|_| Ok(()))?;
     relay.wait(&mut child, |_| ())
 }

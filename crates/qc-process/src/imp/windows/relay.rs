@@ -3,10 +3,14 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use crate::{Child, Ended, Identity, Interrupt, Process, close_limit};
+use crate::{Child, Ended, Identity, Interrupt, Process, close_limit, wait_any};
 
 use super::job::Job;
+
+/// The time that is waited at once; it has no meaning but that a wait needs some.
+const A_WHILE: Duration = Duration::from_secs(3600);
 
 /// The child, once it runs, and a request to stop that came before.
 #[derive(Debug, Default)]
@@ -38,7 +42,7 @@ impl Relay {
     }
 
     pub(crate) fn wait(
-        self,
+        &mut self,
         child: &mut Child,
         passed_on: impl FnMut(&Identity),
     ) -> io::Result<Ended> {
@@ -51,6 +55,14 @@ impl Relay {
         }
         drop(running);
         child.handle.wait_for_chain(passed_on)
+    }
+
+    pub(crate) fn wait_for(&mut self, process: &Process) -> io::Result<()> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.process = Process::open(process.identity()).ok().flatten();
+        drop(running);
+        while wait_any(&[process], A_WHILE)?.is_empty() {}
+        Ok(())
     }
 }
 
