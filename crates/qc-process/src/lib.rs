@@ -28,6 +28,7 @@ mod local;
 mod machine;
 mod parallel;
 mod program;
+mod random;
 mod relay;
 mod shown;
 mod stop;
@@ -55,6 +56,7 @@ pub use machine::{
 };
 pub use parallel::par_chunks;
 pub use program::{find_program, is_bare, is_interpreter, is_path_variable, is_same_variable};
+pub use random::random_bytes;
 pub use relay::Relay;
 pub use shown::{shown, visible, visible_json};
 pub use stop::{Ask, Process, StopError, ask_all, wait_any};

@@ -65,6 +65,7 @@ pub(crate) use stop::{
     ProcessHandle, ask_all, exit_of, kill, open_child, open_process, pass_on, process_handle,
     wait_any,
 };
+pub(crate) use sys::fill_random;
 pub(crate) use volume::volume;
 pub(crate) use watch::{Waker, Watcher};
 
@@ -204,6 +205,12 @@ pub(crate) fn program_at(_path: &Path) -> Option<ProgramId> {
 
 pub(crate) fn id_text(_id: &FileId) -> Option<String> {
     None
+}
+
+/// Takes the lock of a file: that of its first byte, as all versions of the protocol do. `false` if
+/// another process has it.
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+    sys::lock_first_byte(file.as_handle())
 }
 
 pub(crate) fn is_at(_id: &FileId, _path: &Path) -> io::Result<bool> {

@@ -6,7 +6,7 @@ mod objects;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,17 +14,12 @@ use std::{mem, ptr};
 
 use widestring::{U16CString, u16cstr};
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE, ERROR_IO_PENDING,
-    ERROR_LOCK_VIOLATION, LocalFree,
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE, LocalFree,
 };
 use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
 use windows_sys::Win32::Security::{PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES};
-use windows_sys::Win32::Storage::FileSystem::{
-    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
-};
-use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Threading::CreateEventW;
 
@@ -187,17 +182,11 @@ fn lock_file(guard: &str) -> Result<Option<File>, Held> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).share_mode(7);
     let Ok(file) = options.open(path) else { return Ok(None) };
-    let mut nowhere = OVERLAPPED::default();
-    let how = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
-    // SAFETY: the file is open, and `nowhere` is a live local that a call which does not wait is done with.
-    if unsafe { LockFileEx(file.as_raw_handle(), how, 0, 1, 0, &mut nowhere) } != 0 {
-        return Ok(Some(file));
+    match sys::lock_first_byte(file.as_handle()) {
+        Ok(true) => Ok(Some(file)),
+        Ok(false) => Err(Held),
+        Err(_) => Ok(None),
     }
-    let error = io::Error::last_os_error();
-    if is(&error, ERROR_LOCK_VIOLATION) || is(&error, ERROR_IO_PENDING) {
-        return Err(Held);
-    }
-    Ok(None)
 }
 
 /// Another process has it.

@@ -7,18 +7,24 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::ptr;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_PARAMETER, FILETIME, HANDLE, STILL_ACTIVE, TRUE, WAIT_FAILED, WAIT_OBJECT_0,
-    WAIT_TIMEOUT,
+    ERROR_INVALID_PARAMETER, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, FILETIME, HANDLE,
+    STILL_ACTIVE, TRUE, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT,
 };
 use windows_sys::Win32::Globalization::{
     CSTR_EQUAL, CSTR_GREATER_THAN, CSTR_LESS_THAN, CompareStringOrdinal,
 };
+use windows_sys::Win32::Security::Cryptography::{
+    BCRYPT_USE_SYSTEM_PREFERRED_RNG, BCryptGenRandom,
+};
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle,
+    BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle, LOCKFILE_EXCLUSIVE_LOCK,
+    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
 };
 use windows_sys::Win32::System::Console::{CONSOLE_MODE, GetConsoleMode, SetConsoleMode};
+use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess,
     PROCESS_ACCESS_RIGHTS, PROCESS_NAME_FORMAT, PROCESS_NAME_NATIVE, PROCESS_NAME_WIN32,
@@ -126,6 +132,26 @@ pub(super) fn volume_and_index(file: BorrowedHandle<'_>) -> io::Result<(u32, u64
     Ok((found.dwVolumeSerialNumber, index))
 }
 
+/// Locks the first byte of `file` for this process alone; `false` if another one has it.
+///
+/// # Errors
+/// Whatever the system reports.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfileex>
+pub(super) fn lock_first_byte(file: BorrowedHandle<'_>) -> io::Result<bool> {
+    let mut nowhere = OVERLAPPED::default();
+    let how = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+    // SAFETY: the borrow keeps the handle open, and `nowhere` is a live local that a call which does
+    // not wait is done with.
+    let ok = unsafe { LockFileEx(file.as_raw_handle(), how, 0, 1, 0, &mut nowhere) };
+    let error = io::Error::last_os_error();
+    match error.raw_os_error().map(i32::cast_unsigned) {
+        _ if ok != 0 => Ok(true),
+        Some(ERROR_LOCK_VIOLATION | ERROR_IO_PENDING) => Ok(false),
+        _ => Err(error),
+    }
+}
+
 /// Tells whether `process` has ended.
 ///
 /// # Errors
@@ -206,6 +232,22 @@ fn image_path_as(process: BorrowedHandle<'_>, form: PROCESS_NAME_FORMAT) -> io::
     };
     checked(ok)?;
     Ok(text(&buffer, length))
+}
+
+/// Fills `bytes` with random ones.
+///
+/// # Errors
+/// Whatever the system reports.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/bcrypt/nf-bcrypt-bcryptgenrandom>
+pub(crate) fn fill_random(bytes: &mut [u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    let how = BCRYPT_USE_SYSTEM_PREFERRED_RNG;
+    // SAFETY: `bytes` has room for `length` bytes, and no algorithm is asked for.
+    match unsafe { BCryptGenRandom(ptr::null_mut(), bytes.as_mut_ptr(), length, how) } {
+        0 => Ok(()),
+        status => Err(io::Error::other(format!("no random bytes: status {status:#x}"))),
+    }
 }
 
 /// Compares names as the system does, whatever their case.
