@@ -586,19 +586,25 @@ open('daemon-%d' % os.getpid(), 'w').close()
 while True: time.sleep(0.1)
 ";
 
-/// Windows has no sessions; the worker without variables below is known there.
-#[cfg(unix)]
-#[test]
-fn a_worker_of_a_crashed_brains_session_is_ended_whatever_its_environment() {
-    let Some(python) = qc_tests::python() else { return };
+/// A fleet whose brain is a Python that starts `worker.py`; `None` without a Python.
+fn with_worker(brain: &str, worker: &str) -> Option<SampleFleet> {
+    let python = qc_tests::python()?;
     let fleet = fleet("");
     let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
     let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
     let more =
         json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
     fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), CLEAN).unwrap();
-    std::fs::write(fleet.root().join("worker.py"), WORKER).unwrap();
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), brain).unwrap();
+    std::fs::write(fleet.root().join("worker.py"), worker).unwrap();
+    Some(fleet)
+}
+
+/// Windows has no sessions; the worker without variables below is known there.
+#[cfg(unix)]
+#[test]
+fn a_worker_of_a_crashed_brains_session_is_ended_whatever_its_environment() {
+    let Some(fleet) = with_worker(CLEAN, WORKER) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let worker = await_daemon(&fleet);
@@ -619,23 +625,9 @@ subprocess.Popen([sys.executable, 'worker.py'], env=env, start_new_session=True,
 while True: time.sleep(0.1)
 ";
 
-/// A fleet whose brain starts such a worker; `None` without a Python.
-fn with_worker_apart() -> Option<SampleFleet> {
-    let python = qc_tests::python()?;
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more =
-        json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), APART).unwrap();
-    std::fs::write(fleet.root().join("worker.py"), WORKER).unwrap();
-    Some(fleet)
-}
-
 #[test]
 fn a_worker_without_variables_is_known_after_a_crash_of_the_launcher_and_stopped_with_the_fleet() {
-    let Some(fleet) = with_worker_apart() else { return };
+    let Some(fleet) = with_worker(APART, WORKER) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let (first, worker) = (brain(&fleet), await_daemon(&fleet));
@@ -674,7 +666,7 @@ fn a_worker_without_variables_is_known_after_a_crash_of_the_launcher_and_stopped
 
 #[test]
 fn a_worker_without_variables_in_a_session_of_its_own_is_ended_before_the_brain_comes_back() {
-    let Some(fleet) = with_worker_apart() else { return };
+    let Some(fleet) = with_worker(APART, WORKER) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let worker = await_daemon(&fleet);
@@ -699,15 +691,7 @@ while True: time.sleep(0.05)
 #[cfg(unix)]
 #[test]
 fn a_worker_that_starts_itself_again_when_it_is_asked_is_killed_the_second_time() {
-    let Some(python) = qc_tests::python() else { return };
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more =
-        json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), CLEAN).unwrap();
-    std::fs::write(fleet.root().join("worker.py"), HYDRA).unwrap();
+    let Some(fleet) = with_worker(CLEAN, HYDRA) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let worker = await_daemon(&fleet);
