@@ -100,6 +100,16 @@ pub enum AtLogOn {
     Systemd,
 }
 
+/// The warning where guards of the machine can't be made.
+pub const FOLDER_ONLY: &str = imp::FOLDER_ONLY;
+
+/// How an administrator finds the holder of a guard of the machine that does not say who it is.
+pub const MACHINE_HOLDER_HINT: &str = imp::MACHINE_HOLDER_HINT;
+
+/// Whether a script says in its first line (`#!`) which program runs it. On Windows `cmd` runs batch
+/// files instead.
+pub const SCRIPTS_NAME_THEIR_PROGRAM: bool = imp::SCRIPTS_NAME_THEIR_PROGRAM;
+
 /// The service that starts programs at log-on on this system.
 pub const AT_LOG_ON: AtLogOn = imp::AT_LOG_ON;
 

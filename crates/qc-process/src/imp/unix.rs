@@ -73,6 +73,10 @@ pub(crate) const PROGRAM_ENDINGS: &[&str] = &[];
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 pub(crate) const NOWHERE: &str = "/dev/null";
 pub(crate) const NOT_MARKED: &str = "the hard limit of file locks is too low; `ulimit -H -x` shows it, and LimitLOCKS=infinity in a unit lifts it";
+pub(crate) const FOLDER_ONLY: &str = "accounts and terminals are locked in this folder only: this program may use neither Unix sockets nor /dev/shm";
+pub(crate) const MACHINE_HOLDER_HINT: &str =
+    "an administrator sees who it is with `ss -xap | grep qc2` and `lslocks`";
+pub(crate) const SCRIPTS_NAME_THEIR_PROGRAM: bool = true;
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
 pub(crate) const LAUNCH_COMMAND: &str = "qc-launch";
 pub(crate) const SHUTDOWN_COMMAND: &str = "qc-shutdown";

@@ -79,6 +79,10 @@ pub(crate) const LOCKS_ARE_INHERITED: bool = false;
 pub(crate) const NOWHERE: &str = "NUL";
 pub(crate) const NOT_MARKED: &str =
     "Windows lets it be in no job of its own; start the fleet outside of a sandbox";
+pub(crate) const FOLDER_ONLY: &str = "accounts and terminals are locked in this folder only: this program may make no objects that other sessions see";
+pub(crate) const MACHINE_HOLDER_HINT: &str =
+    "Process Explorer, run as administrator, shows who it is (Find Handle: `qc2.`)";
+pub(crate) const SCRIPTS_NAME_THEIR_PROGRAM: bool = false;
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::TaskScheduler;
 pub(crate) const LAUNCH_COMMAND: &str = "MASTER_LAUNCH.bat (qc-launch)";
 pub(crate) const SHUTDOWN_COMMAND: &str = "SAFE_SHUTDOWN.bat (qc-shutdown)";
