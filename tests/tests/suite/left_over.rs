@@ -24,6 +24,25 @@ fn fleet(script: &str) -> SampleFleet {
     fleet
 }
 
+/// A fleet whose brain is a script of a real Python; `None` without one.
+fn with_brain(script: &str) -> Option<SampleFleet> {
+    let python = qc_tests::python()?;
+    let fleet = fleet("");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
+    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), script).unwrap();
+    Some(fleet)
+}
+
+/// The same with a brain that starts `worker.py`.
+fn with_worker(brain: &str, worker: &str) -> Option<SampleFleet> {
+    let fleet = with_brain(brain)?;
+    std::fs::write(fleet.root().join("worker.py"), worker).unwrap();
+    Some(fleet)
+}
+
 /// Starts the fleet, and returns the brain that runs and what it has started, once both do.
 fn launched(fleet: &SampleFleet, helper: &str) -> (Program, Identity, Identity) {
     let mut launch = fleet.launch(&[], |_| ());
@@ -479,13 +498,7 @@ while True: time.sleep(0.1)
 #[cfg(unix)]
 #[test]
 fn a_brain_that_becomes_a_daemon_without_its_lock_runs_once_and_is_stopped_with_the_fleet() {
-    let Some(python) = qc_tests::python() else { return };
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), DAEMON).unwrap();
+    let Some(fleet) = with_brain(DAEMON) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let daemon = await_daemon(&fleet);
@@ -585,20 +598,6 @@ import os, time
 open('daemon-%d' % os.getpid(), 'w').close()
 while True: time.sleep(0.1)
 ";
-
-/// A fleet whose brain is a Python that starts `worker.py`; `None` without a Python.
-fn with_worker(brain: &str, worker: &str) -> Option<SampleFleet> {
-    let python = qc_tests::python()?;
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more =
-        json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), brain).unwrap();
-    std::fs::write(fleet.root().join("worker.py"), worker).unwrap();
-    Some(fleet)
-}
 
 /// Windows has no sessions; the worker without variables below is known there.
 #[cfg(unix)]
@@ -774,13 +773,7 @@ while True: time.sleep(0.1)
 #[cfg(unix)]
 #[test]
 fn what_keeps_a_lock_without_the_components_variables_is_stopped_with_the_fleet_and_nothing_else() {
-    let Some(python) = qc_tests::python() else { return };
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), STARTER).unwrap();
+    let Some(fleet) = with_brain(STARTER) else { return };
     std::fs::write(fleet.root().join("worker.py"), "import time\nwhile True: time.sleep(0.1)")
         .unwrap();
     let (mut launch, first, worker) = launched(&fleet, "worker.py");
