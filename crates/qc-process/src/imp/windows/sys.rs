@@ -1,6 +1,7 @@
 //! Safe functions over single Windows calls.
 
 mod computer;
+mod file;
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
@@ -10,8 +11,8 @@ use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHand
 use std::ptr;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_PARAMETER, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, FILETIME, HANDLE,
-    STILL_ACTIVE, TRUE, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT,
+    ERROR_INVALID_PARAMETER, FILETIME, HANDLE, STILL_ACTIVE, TRUE, WAIT_FAILED, WAIT_OBJECT_0,
+    WAIT_TIMEOUT,
 };
 use windows_sys::Win32::Globalization::{
     CSTR_EQUAL, CSTR_GREATER_THAN, CSTR_LESS_THAN, CompareStringOrdinal,
@@ -19,12 +20,7 @@ use windows_sys::Win32::Globalization::{
 use windows_sys::Win32::Security::Cryptography::{
     BCRYPT_USE_SYSTEM_PREFERRED_RNG, BCryptGenRandom,
 };
-use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle, LOCKFILE_EXCLUSIVE_LOCK,
-    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
-};
 use windows_sys::Win32::System::Console::{CONSOLE_MODE, GetConsoleMode, SetConsoleMode};
-use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess,
     PROCESS_ACCESS_RIGHTS, PROCESS_NAME_FORMAT, PROCESS_NAME_NATIVE, PROCESS_NAME_WIN32,
@@ -35,6 +31,7 @@ use windows_sys::Win32::System::Threading::{
 pub(super) use self::computer::{
     computer_name, machine_guid, system_directory, timeout_setting, user_name,
 };
+pub(super) use self::file::{link_count, lock_first_byte, volume_and_index};
 
 /// The most handles that one wait takes.
 pub(super) const MOST_HANDLES: usize = 64;
@@ -103,53 +100,6 @@ pub(super) fn created_at(process: BorrowedHandle<'_>) -> io::Result<u64> {
     };
     checked(ok)?;
     Ok(u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime))
-}
-
-/// Returns in how many folders, and under how many names, `file` stands.
-///
-/// # Errors
-/// Whatever the system reports.
-///
-/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getfileinformationbyhandle>
-pub(super) fn link_count(file: BorrowedHandle<'_>) -> io::Result<u32> {
-    let mut found = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: the borrow keeps the handle open, and the out-pointer is a live local.
-    checked(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut found) })?;
-    Ok(found.nNumberOfLinks)
-}
-
-/// Returns which file or folder of which volume `file` is, whatever its name.
-///
-/// # Errors
-/// Whatever the system reports.
-///
-/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/ns-fileapi-by_handle_file_information>
-pub(super) fn volume_and_index(file: BorrowedHandle<'_>) -> io::Result<(u32, u64)> {
-    let mut found = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: the borrow keeps the handle open, and the out-pointer is a live local.
-    checked(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut found) })?;
-    let index = u64::from(found.nFileIndexHigh) << 32 | u64::from(found.nFileIndexLow);
-    Ok((found.dwVolumeSerialNumber, index))
-}
-
-/// Locks the first byte of `file` for this process alone; `false` if another one has it.
-///
-/// # Errors
-/// Whatever the system reports.
-///
-/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfileex>
-pub(super) fn lock_first_byte(file: BorrowedHandle<'_>) -> io::Result<bool> {
-    let mut nowhere = OVERLAPPED::default();
-    let how = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
-    // SAFETY: the borrow keeps the handle open, and `nowhere` is a live local that a call which does
-    // not wait is done with.
-    let ok = unsafe { LockFileEx(file.as_raw_handle(), how, 0, 1, 0, &mut nowhere) };
-    let error = io::Error::last_os_error();
-    match error.raw_os_error().map(i32::cast_unsigned) {
-        _ if ok != 0 => Ok(true),
-        Some(ERROR_LOCK_VIOLATION | ERROR_IO_PENDING) => Ok(false),
-        _ => Err(error),
-    }
 }
 
 /// Tells whether `process` has ended.
