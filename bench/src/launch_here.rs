@@ -84,7 +84,7 @@ fn supervise(bin_dir: &Path, count: usize, kills: usize, plain: Duration) -> Res
     let mut children = (0..count).map(|_| births.next()).collect::<Result<Vec<_>>>()?;
     let start = children.last().map_or(Duration::ZERO, |last| last.at - began);
 
-    // Until it has done what it does after a start.
+    // No event tells that the launcher has given back the memory that its start has used.
     thread::sleep(Duration::from_secs(2));
     let (launcher, wrappers) = look(launch.identity())?;
 

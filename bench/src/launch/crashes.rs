@@ -38,7 +38,8 @@ pub(super) fn run(peer: &Peer, child: &Path, count: usize) -> Result<Line> {
     let mut running = Running::start(&mut command)?;
     let last = running.take_born(&births, count)?;
     let start = last.map_or(Duration::ZERO, |last| last - began);
-    // The start and its look are over by then.
+    // No event tells that the launcher has also looked for what earlier runs have left behind,
+    // and that look must not be counted below.
     thread::sleep(Duration::from_secs(2));
 
     let before = looks(address)?;

@@ -105,12 +105,13 @@ impl Running {
     }
 
     fn look_deep(&mut self, births: &Births, depth: Depth) -> Result<Deep> {
-        // The work after a start is not idleness.
+        // The work after a start is not idleness. When it is over, no supervisor tells.
         thread::sleep(Duration::from_secs(2));
         let children = self.children.iter().map(|child| child.identity().pid).collect();
         let own = Own::find(self.child.id(), &children)?;
         let memory = own.memory()?;
         let before = own.work()?;
+        // The span that is measured.
         thread::sleep(depth.idle);
         let idle = own.work()?.since(before);
         let replacements = self.replacements(births, depth.kills)?;

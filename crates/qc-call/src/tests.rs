@@ -217,18 +217,12 @@ proptest::proptest! {
 
 /// A process of this command line.
 pub(crate) fn process(root: &Path, pid: u32, parent: u32, line: &str) -> ProcessInfo {
+    let identity = Identity { pid, started: pid.into(), boot_id: "boot".into() };
     ProcessInfo {
-        identity: Identity { pid, started: pid.into(), boot_id: "boot".into() },
         parent: Some(parent),
         name: program_stem(line.split(' ').next().unwrap()),
-        args: line.split(' ').map(str::to_owned).collect(),
-        exe: None,
         current_dir: Some(root.into()),
-        is_stub: false,
-        is_fork: false,
-        session: None,
         since: SystemTime::UNIX_EPOCH + Duration::from_secs(pid.into()),
-        cpu_time: Duration::ZERO,
-        memory_bytes: 0,
+        ..ProcessInfo::new(identity, line.split(' ').map(str::to_owned).collect())
     }
 }

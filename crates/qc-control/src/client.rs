@@ -26,7 +26,8 @@ const SILENT: Duration = Duration::from_millis(500);
 /// How long the launcher waits for a change before it answers.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// The pause between two tries.
+/// The pause between two tries. A place is freed when another client goes, and the launcher does not
+/// keep those that it has sent away, so no event tells of it.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection to the running `qc-launch`.
@@ -97,7 +98,6 @@ impl Client {
                     is_usage: refusal.is_usage,
                 });
             }
-            // The system does not report a free place, so polling it is.
             thread::sleep(BUSY_PAUSE);
             match self.reconnect() {
                 // The connection was cut because the launcher was ending.

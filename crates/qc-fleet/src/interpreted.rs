@@ -6,6 +6,7 @@ use std::io::{Read, Take};
 use std::path::Path;
 
 use qc_call::{file_name, path_name, program_stem};
+use qc_process::SCRIPTS_NAME_THEIR_PROGRAM;
 
 use crate::Component;
 
@@ -25,11 +26,11 @@ impl<'a> Interpreted<'a> {
     /// seen.
     pub(crate) fn new(component: &'a Component) -> Option<Self> {
         let program = component.command.first()?.path();
-        let interpreter = match cfg!(windows) {
-            true => of_batch(program)?,
+        let interpreter = match SCRIPTS_NAME_THEIR_PROGRAM {
+            false => of_batch(program)?,
             // Opening anything else may wait for ever.
-            false if !program.is_file() => return None,
-            false => of_first_line(File::open(program).ok()?.take(FIRST_LINE))?,
+            true if !program.is_file() => return None,
+            true => of_first_line(File::open(program).ok()?.take(FIRST_LINE))?,
         };
         Some(Self { component, interpreter })
     }
@@ -48,7 +49,7 @@ impl<'a> Interpreted<'a> {
     /// Whether these arguments of its interpreter call it, with its own arguments.
     fn is_called(&self, words: &[String]) -> bool {
         let Some((program, args)) = self.component.command.split_first() else { return false };
-        if cfg!(windows) {
+        if !SCRIPTS_NAME_THEIR_PROGRAM {
             // The shell takes the rest of its line as it is, quotes and all.
             let Some(at) = words.iter().position(|word| word.eq_ignore_ascii_case("/c")) else {
                 return false;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
-use qc_process::{SHUTDOWN_HINT, visible};
+use qc_process::{MACHINE_HOLDER_HINT, SHUTDOWN_HINT, visible};
 
 use crate::latch::WAY_OUT;
 use crate::{Holder, Latch, LockName, Resource, release_advice, sharing_hint};
@@ -109,13 +109,13 @@ impl LockError {
             }
             Self::Held { holder, .. } => match (&holder.elsewhere, holder.pid) {
                 // Without its taker's name, it may live where this program does not see it.
-                (Some(_), None) if holder.name.is_none() => MACHINE_HINT,
+                (Some(_), None) if holder.name.is_none() => MACHINE_HOLDER_HINT,
                 (_, None) if !holder.open_in.is_empty() => OPENER_HINT,
                 (None, _) => SHUTDOWN_HINT,
                 (Some(_), Some(_)) => {
                     "stop it with qc-shutdown in that folder, or disable the account in one of the two configs"
                 }
-                (Some(_), None) => MACHINE_HINT,
+                (Some(_), None) => MACHINE_HOLDER_HINT,
             },
             Self::Latched { .. } => WAY_OUT,
             Self::Latch { .. } => {
@@ -143,13 +143,6 @@ impl LockError {
 /// The advice before a program is ended that keeps a lock open.
 const OPENER_HINT: &str =
     "see with `qc-ps --tree` what it is; it may be a helper that an ended program has left behind";
-
-/// How an administrator finds a holder that does not say who it is.
-const MACHINE_HINT: &str = if cfg!(windows) {
-    "Process Explorer, run as administrator, shows who it is (Find Handle: `qc2.`)"
-} else {
-    "an administrator sees who it is with `ss -xap | grep qc2` and `lslocks`"
-};
 
 /// Names the command that helps where processes without a record keep a lock open. Without the lock's
 /// name there is none.

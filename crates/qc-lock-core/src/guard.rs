@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fd_lock::RwLock;
 use qc_process::fault::point;
 use qc_process::file::GuardFile;
 use qc_process::{Identity, MachineGuard};
@@ -29,7 +28,7 @@ impl Guard {
     pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
         loop {
             let file = GuardFile::open(path)?;
-            if !try_lock(file.file())? {
+            if !file.try_lock()? {
                 return Ok(None);
             }
             // Between opening and locking the file may have been deleted and made anew: then the
@@ -90,21 +89,6 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         point("close guard");
-    }
-}
-
-fn try_lock(file: &File) -> io::Result<bool> {
-    let mut lock = RwLock::new(file);
-    point("lock guard");
-    match lock.try_write() {
-        // On drop the guard would unlock, which frees the lock also for a child that shares the
-        // open file. Closing frees it only with the last of them.
-        Ok(guard) => {
-            std::mem::forget(guard);
-            Ok(true)
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

@@ -75,11 +75,7 @@ pub use time::local_time;
 pub const LOCK_FOLDER: &str = ".locks";
 
 /// The warning where [`Lock::is_of_folder_only`].
-pub const FOLDER_ONLY: &str = if cfg!(windows) {
-    "accounts and terminals are locked in this folder only: this program may make no objects that other sessions see"
-} else {
-    "accounts and terminals are locked in this folder only: this program may use neither Unix sockets nor /dev/shm"
-};
+pub const FOLDER_ONLY: &str = qc_process::FOLDER_ONLY;
 
 /// The warning about a thing that stands where a guard of the machine should have its file.
 pub const UNUSABLE_GUARD: &str = "is not a file that this program can lock, so another network namespace does not see \

@@ -14,13 +14,15 @@ mod journal;
 mod limiter;
 mod name;
 mod pace;
+mod reader;
 mod retention;
 mod rotate;
 
 pub use folder::{Found, LogFolder};
-pub use follow::{Follower, read_from};
+pub use follow::Follower;
 pub use janitor::{LogJanitor, Settings};
 pub use journal::{Format, Journal, Level, Line, Lines};
 pub use name::LogName;
+pub use reader::{Added, LogReader};
 pub use retention::{Candidate, Retention, plan};
-pub use rotate::{Rotated, is_being_rotated, recover, rotate, was_rotated};
+pub use rotate::{Rotated, recover, rotate};

@@ -168,13 +168,13 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 ///
 /// Whoever reads the log looks here first, and at [`was_rotated`] then: if both say no, nothing had
 /// been cut off before the first look. The other way round, a cut could end between the two.
-pub fn is_being_rotated(folder: &LogFolder, rest: &LogName, segment: u32) -> bool {
+pub(crate) fn is_being_rotated(folder: &LogFolder, rest: &LogName, segment: u32) -> bool {
     let segment = folder.path().join(rest.with_segment(segment).file_name());
     fs::exists(with_ending(&segment, ROTATING)).unwrap_or(false)
 }
 
 /// Whether this part of a log has been cut off.
-pub fn was_rotated(folder: &LogFolder, rest: &LogName, segment: u32) -> bool {
+pub(crate) fn was_rotated(folder: &LogFolder, rest: &LogName, segment: u32) -> bool {
     fs::exists(folder.path().join(rest.with_segment(segment).file_name())).unwrap_or(false)
 }
 

@@ -21,19 +21,19 @@ pub(crate) use system::inspect::{
 };
 pub(crate) use system::suspended::{resume_hint, suspended};
 pub(crate) use system::{
-    AT_LOG_ON, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FileId, LAUNCH_COMMAND,
-    LOCKS_ARE_INHERITED, MACHINE_PART, MACHINE_TEXT, MachineLegs, NOT_MARKED, NOWHERE,
-    PROGRAM_ENDINGS, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH, ProcessHandle, ProgramId, Relay,
-    SHUTDOWN_COMMAND, SHUTDOWN_HINT, Waker, Watcher, allow_open_files, ask_all, boot_id,
-    child_handle, close_limit, cut_front, describe, exit_of, file_id, folder_text,
-    forget_machine_guard, has_group, has_other_names, has_own_namespaces, host_name, id_text,
-    is_at, is_container, is_open_in, is_out_of_room, is_same_variable, is_transient, kill,
-    let_share, let_share_directory, link, listener, machine_file, machine_locked, machine_names,
-    machine_unusable, may_run, on_hang_up, on_interrupt, open_child, open_process, open_to_writers,
-    openers, other_owner, output_mode, owner, pass_on, pid_namespace, pids, prepare,
-    press_ctrl_break, process_handle, program_at, reset_inherited, return_memory, run_helper, scan,
-    set_output_mode, socket_openers, spawn, spawn_detached, start_time, user_name, volume,
-    wait_any, watch_session, whole_blocks,
+    AT_LOG_ON, ChildHandle, DEFAULT_PATH, EMPTY_IN_PATH_IS_HERE, FOLDER_ONLY, FileId,
+    LAUNCH_COMMAND, LOCKS_ARE_INHERITED, MACHINE_HOLDER_HINT, MACHINE_PART, MACHINE_TEXT,
+    MachineLegs, NOT_MARKED, NOWHERE, PROGRAM_ENDINGS, PYTHON_IN_ENVIRONMENT, PYTHON_ON_PATH,
+    ProcessHandle, ProgramId, Relay, SCRIPTS_NAME_THEIR_PROGRAM, SHUTDOWN_COMMAND, SHUTDOWN_HINT,
+    Waker, Watcher, allow_open_files, ask_all, boot_id, child_handle, close_limit, cut_front,
+    describe, exit_of, file_id, fill_random, folder_text, forget_machine_guard, has_group,
+    has_other_names, has_own_namespaces, host_name, id_text, is_at, is_container, is_open_in,
+    is_out_of_room, is_same_variable, is_transient, kill, let_share, let_share_directory, link,
+    listener, machine_file, machine_locked, machine_names, machine_unusable, may_run, on_hang_up,
+    on_interrupt, open_child, open_process, open_to_writers, openers, other_owner, output_mode,
+    owner, pass_on, pid_namespace, pids, prepare, press_ctrl_break, process_handle, program_at,
+    reset_inherited, return_memory, run_helper, scan, set_output_mode, socket_openers, spawn,
+    spawn_detached, start_time, try_lock, user_name, volume, wait_any, watch_session, whole_blocks,
 };
 #[cfg(feature = "channel")]
 pub(crate) use system::{CallLimit, LocalPlace, clear_left_over, for_this_user};

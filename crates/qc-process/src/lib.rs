@@ -29,6 +29,7 @@ mod local;
 mod machine;
 mod parallel;
 mod program;
+mod random;
 mod relay;
 mod shown;
 mod stop;
@@ -57,6 +58,7 @@ pub use machine::{
 };
 pub use parallel::par_chunks;
 pub use program::{find_program, is_bare, is_interpreter, is_path_variable, is_same_variable};
+pub use random::random_bytes;
 pub use relay::Relay;
 pub use shown::{shown, visible, visible_json};
 pub use stop::{Ask, Process, StopError, ask_all, wait_any};
@@ -99,6 +101,16 @@ pub enum AtLogOn {
     /// The user's own systemd.
     Systemd,
 }
+
+/// The warning where guards of the machine can't be made.
+pub const FOLDER_ONLY: &str = imp::FOLDER_ONLY;
+
+/// How an administrator finds the holder of a guard of the machine that does not say who it is.
+pub const MACHINE_HOLDER_HINT: &str = imp::MACHINE_HOLDER_HINT;
+
+/// Whether a script says in its first line (`#!`) which program runs it. On Windows `cmd` runs batch
+/// files instead.
+pub const SCRIPTS_NAME_THEIR_PROGRAM: bool = imp::SCRIPTS_NAME_THEIR_PROGRAM;
 
 /// The service that starts programs at log-on on this system.
 pub const AT_LOG_ON: AtLogOn = imp::AT_LOG_ON;

@@ -42,6 +42,24 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
+    /// A process of which nothing else is known.
+    pub fn new(identity: Identity, args: Vec<String>) -> Self {
+        Self {
+            identity,
+            parent: None,
+            name: String::new(),
+            args,
+            exe: None,
+            current_dir: None,
+            is_stub: false,
+            is_fork: false,
+            session: None,
+            since: SystemTime::UNIX_EPOCH,
+            cpu_time: Duration::ZERO,
+            memory_bytes: 0,
+        }
+    }
+
     /// Whether this process may have started `child`: the child names it as its parent and is no
     /// older. A parent's pid can have been used again, but only by something younger.
     pub fn can_be_parent_of(&self, child: &Self) -> bool {

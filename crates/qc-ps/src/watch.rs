@@ -185,32 +185,8 @@ mod tests {
     use super::*;
 
     fn row(component: &str, pid: u32, memory_bytes: u64) -> Row {
-        Row {
-            component: component.into(),
-            role: Role::Brain,
-            account_key: None,
-            account: None,
-            pids: vec![pid],
-            wrapper_pids: Vec::new(),
-            worker_pids: Vec::new(),
-            lock: None,
-            state: State::Running,
-            suspended: false,
-            supervised: None,
-            since: None,
-            started: None,
-            uptime_seconds: None,
-            cpu_percent: None,
-            memory_bytes: Some(memory_bytes),
-            terminal: None,
-            folder: None,
-            command: String::new(),
-            detail: None,
-            restarts: None,
-            until: None,
-            kind: RowKind::Instance,
-            tree: None,
-        }
+        let row = Row::new(component, Role::Brain, State::Running, RowKind::Instance);
+        Row { pids: vec![pid], memory_bytes: Some(memory_bytes), ..row }
     }
 
     #[test]

@@ -8,15 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use qc_fleet::Component;
 use qc_lock_core::LockDir;
-use qc_logs::{LogFolder, LogName, is_being_rotated, read_from, was_rotated};
+use qc_logs::{Added, LogFolder, LogName, LogReader};
 use qc_supervise::Probe;
 use regex::Regex;
 
 /// How long a connection to this machine may take.
 const CONNECT: Duration = Duration::from_millis(200);
-
-/// The most that is read of a log at once.
-const READ_AT_ONCE: u64 = 1024 * 1024;
 
 /// The longest line that is looked at; of a longer one, the end.
 const LINE: usize = 64 * 1024;
@@ -120,60 +117,31 @@ pub(crate) fn is_full(folder: &Path) -> bool {
     qc_process::volume(folder).is_ok_and(|volume| volume.free_bytes < LEAST_ROOM)
 }
 
-/// Reads a log from where it ended, and looks for a line; also when its front is cut off meanwhile.
+/// Reads a log from where it ended, and looks for a line.
 #[derive(Debug)]
 struct LogCheck {
     pattern: Regex,
     folder: LogFolder,
-    name: LogName,
-    /// How many parts were cut off before `position`.
-    segments: u32,
-    position: u64,
+    reader: LogReader,
     /// The line that is not complete yet.
     line: Vec<u8>,
 }
 
 impl LogCheck {
     fn new(pattern: Regex, folder: LogFolder, name: LogName) -> Self {
-        // One that was started twice in one second writes to the same log.
-        let segments = (1..).take_while(|&segment| was_rotated(&folder, &name, segment)).count();
-        let segments = u32::try_from(segments).unwrap_or(u32::MAX);
-        let path = folder.path().join(name.file_name());
-        let position = fs::metadata(path).map_or(0, |found| found.len());
-        Self { pattern, folder, name, segments, position, line: Vec::new() }
+        let reader = LogReader::at_end(folder.clone(), name);
+        Self { pattern, folder, reader, line: Vec::new() }
     }
 
     fn read(&mut self) -> io::Result<bool> {
         loop {
-            let next = self.segments + 1;
-            let is_segment = was_rotated(&self.folder, &self.name, next);
-            let name = if is_segment { self.name.with_segment(next) } else { self.name.clone() };
-            let path = self.folder.path().join(name.file_name());
-            let (text, length) = read_from(&path, self.position, READ_AT_ONCE)?;
-            if !is_segment {
-                // The text may come after a segment that is not known yet.
-                if is_being_rotated(&self.folder, &self.name, next) {
-                    return Ok(false);
-                }
-                if was_rotated(&self.folder, &self.name, next) {
-                    continue;
-                }
-                if length < self.position {
-                    // Another process has emptied it.
-                    self.position = 0;
-                    self.line.clear();
-                    continue;
-                }
-            }
-            self.position += text.len() as u64;
-            if self.is_in(&text) {
-                return Ok(true);
-            }
-            if is_segment && self.position >= length {
-                self.position -= length;
-                self.segments = next;
-            } else if text.is_empty() || !is_segment {
-                return Ok(false);
+            let segment = self.reader.next_segment();
+            match self.reader.read(segment.as_slice())? {
+                Added::Segment(text) if self.is_in(&text) => return Ok(true),
+                Added::Rest(text) => return Ok(self.is_in(&text)),
+                Added::Waiting => return Ok(false),
+                Added::Emptied => self.line.clear(),
+                Added::Segment(_) | Added::Rotated => {}
             }
         }
     }

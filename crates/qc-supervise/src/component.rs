@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::policy::Restarts;
 use crate::stop_queue::Turn;
-use crate::{Cause, Exit, Id, Reason, Spec, WhenUnguarded};
+use crate::{Cause, Exit, Id, Reason, Spec, StopStep, WhenUnguarded};
 
 /// The state of a component, as others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -98,7 +98,7 @@ pub(crate) enum Phase {
     /// It runs and is ready.
     Ready(Silence),
     /// It was asked to stop.
-    Stopping(Step, Then),
+    Stopping(StopStep, Then),
 }
 
 /// How long a component has given no sign of life.
@@ -140,16 +140,6 @@ pub(crate) enum Rest {
     Stopped,
     Finished(Exit),
     GaveUp(Reason),
-}
-
-/// How far stopping is. Each step has the time at which asking began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    Asked,
-    AskedFirmly,
-    Killed,
-    /// It does not end although it was killed.
-    Stuck,
 }
 
 /// The next step once it has ended.

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod component;
+mod escalation;
 mod event;
 mod policy;
 mod random;
@@ -32,6 +33,7 @@ mod supervisor_event;
 mod timers;
 
 pub use component::{State, View};
+pub use escalation::{Escalation, StopStep};
 pub use event::{Action, Change, Event, Exit, Id, NotStarted};
 pub use settings::{
     Heartbeat, HeartbeatSource, Probe, Readiness, RestartDelay, RestartPolicy, RestartWhen,

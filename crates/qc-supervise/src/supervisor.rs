@@ -10,13 +10,13 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-use crate::component::{Component, Phase, Rest, Start, Step};
+use crate::component::{Component, Phase, Rest, Start};
 use crate::timers::Timers;
 
 use crate::random::Random;
 use crate::start_queue::StartQueue;
 use crate::stop_queue::StopQueue;
-use crate::{Action, Event, Id, Spec, State, SupervisorEvent, View};
+use crate::{Action, Event, Id, Spec, State, StopStep, SupervisorEvent, View};
 
 /// Decides when components are started, restarted and stopped. All times are since one moment
 /// that the caller chooses, and never go back.
@@ -235,7 +235,7 @@ impl Weight {
         let (active, stopped) = match phase {
             Phase::Resting(Rest::Stopped) => (0, 1),
             Phase::Resting(Rest::Finished(_) | Rest::GaveUp(_))
-            | Phase::Stopping(Step::Stuck, _) => (0, 0),
+            | Phase::Stopping(StopStep::Stuck, _) => (0, 0),
             Phase::HeldBack(..)
             | Phase::Queued
             | Phase::BackingOff(..)

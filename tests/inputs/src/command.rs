@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime};
 
 use qc_fleet::{Fleet, Match, Matcher, Place, Role};
 use qc_process::ProcessInfo;
@@ -115,18 +114,8 @@ fn check(found: &Match, args: &[String], current_dir: Option<&Path>) {
 
 fn matched(args: &[String], current_dir: Option<&Path>) -> Option<Match> {
     let process = ProcessInfo {
-        identity: qc_process::own_identity().clone(),
-        parent: None,
-        name: String::new(),
-        args: args.to_vec(),
-        exe: None,
         current_dir: current_dir.map(Path::to_path_buf),
-        is_stub: false,
-        is_fork: false,
-        session: None,
-        since: SystemTime::UNIX_EPOCH,
-        cpu_time: Duration::ZERO,
-        memory_bytes: 0,
+        ..ProcessInfo::new(qc_process::own_identity().clone(), args.to_vec())
     };
     let mut matcher = Matcher::new(&FLEET);
     let found = matcher.find(&process);

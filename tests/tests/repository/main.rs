@@ -12,6 +12,8 @@ mod errors;
 mod pages;
 // The released programs are built without some parts; batch files set only some variables.
 mod released;
+// Code for one system stands in `qc-process/src/imp` only.
+mod systems;
 // `docs/WINDOWS.md` lists each test that cannot run under Wine.
 mod untested;
 // Comments, pages and scripts are written in plain words.

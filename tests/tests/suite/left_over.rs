@@ -24,6 +24,25 @@ fn fleet(script: &str) -> SampleFleet {
     fleet
 }
 
+/// A fleet whose brain is a script of a real Python; `None` without one.
+fn with_brain(script: &str) -> Option<SampleFleet> {
+    let python = qc_tests::python()?;
+    let fleet = fleet("");
+    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
+    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
+    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
+    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
+    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), script).unwrap();
+    Some(fleet)
+}
+
+/// The same with a brain that starts `worker.py`.
+fn with_worker(brain: &str, worker: &str) -> Option<SampleFleet> {
+    let fleet = with_brain(brain)?;
+    std::fs::write(fleet.root().join("worker.py"), worker).unwrap();
+    Some(fleet)
+}
+
 /// Starts the fleet, and returns the brain that runs and what it has started, once both do.
 fn launched(fleet: &SampleFleet, helper: &str) -> (Program, Identity, Identity) {
     let mut launch = fleet.launch(&[], |_| ());
@@ -479,13 +498,7 @@ while True: time.sleep(0.1)
 #[cfg(unix)]
 #[test]
 fn a_brain_that_becomes_a_daemon_without_its_lock_runs_once_and_is_stopped_with_the_fleet() {
-    let Some(python) = qc_tests::python() else { return };
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), DAEMON).unwrap();
+    let Some(fleet) = with_brain(DAEMON) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let daemon = await_daemon(&fleet);
@@ -590,15 +603,7 @@ while True: time.sleep(0.1)
 #[cfg(unix)]
 #[test]
 fn a_worker_of_a_crashed_brains_session_is_ended_whatever_its_environment() {
-    let Some(python) = qc_tests::python() else { return };
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more =
-        json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), CLEAN).unwrap();
-    std::fs::write(fleet.root().join("worker.py"), WORKER).unwrap();
+    let Some(fleet) = with_worker(CLEAN, WORKER) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let worker = await_daemon(&fleet);
@@ -619,23 +624,9 @@ subprocess.Popen([sys.executable, 'worker.py'], env=env, start_new_session=True,
 while True: time.sleep(0.1)
 ";
 
-/// A fleet whose brain starts such a worker; `None` without a Python.
-fn with_worker_apart() -> Option<SampleFleet> {
-    let python = qc_tests::python()?;
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more =
-        json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), APART).unwrap();
-    std::fs::write(fleet.root().join("worker.py"), WORKER).unwrap();
-    Some(fleet)
-}
-
 #[test]
 fn a_worker_without_variables_is_known_after_a_crash_of_the_launcher_and_stopped_with_the_fleet() {
-    let Some(fleet) = with_worker_apart() else { return };
+    let Some(fleet) = with_worker(APART, WORKER) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let (first, worker) = (brain(&fleet), await_daemon(&fleet));
@@ -674,7 +665,7 @@ fn a_worker_without_variables_is_known_after_a_crash_of_the_launcher_and_stopped
 
 #[test]
 fn a_worker_without_variables_in_a_session_of_its_own_is_ended_before_the_brain_comes_back() {
-    let Some(fleet) = with_worker_apart() else { return };
+    let Some(fleet) = with_worker(APART, WORKER) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let worker = await_daemon(&fleet);
@@ -699,15 +690,7 @@ while True: time.sleep(0.05)
 #[cfg(unix)]
 #[test]
 fn a_worker_that_starts_itself_again_when_it_is_asked_is_killed_the_second_time() {
-    let Some(python) = qc_tests::python() else { return };
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let component = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more =
-        json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": component } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), CLEAN).unwrap();
-    std::fs::write(fleet.root().join("worker.py"), HYDRA).unwrap();
+    let Some(fleet) = with_worker(CLEAN, HYDRA) else { return };
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_LARISSA");
     let worker = await_daemon(&fleet);
@@ -790,13 +773,7 @@ while True: time.sleep(0.1)
 #[cfg(unix)]
 #[test]
 fn what_keeps_a_lock_without_the_components_variables_is_stopped_with_the_fleet_and_nothing_else() {
-    let Some(python) = qc_tests::python() else { return };
-    let fleet = fleet("");
-    let account = json!({ "LARISSA": { "account": 31, "enabled": true } });
-    let brain = json!({ "command": [python, "BRAIN_LARISSA.py"] });
-    let more = json!({ "restart_cooldown_seconds": 0, "components": { "BRAIN_LARISSA": brain } });
-    fleet.configure(&json!({ "ACCOUNTS": account, "PROCESS_MANAGER": section(&more) }));
-    std::fs::write(fleet.root().join("BRAIN_LARISSA.py"), STARTER).unwrap();
+    let Some(fleet) = with_brain(STARTER) else { return };
     std::fs::write(fleet.root().join("worker.py"), "import time\nwhile True: time.sleep(0.1)")
         .unwrap();
     let (mut launch, first, worker) = launched(&fleet, "worker.py");

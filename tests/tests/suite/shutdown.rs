@@ -20,7 +20,7 @@ const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
 const TWO: [(&str, u64); 2] = [("ATLAS", 11), ("BOREAS", 12)];
 
 /// Starts one script by hand, without a lock, and waits until it runs.
-fn by_hand(fleet: &SampleFleet, args: &[&str]) -> Program {
+pub(crate) fn by_hand(fleet: &SampleFleet, args: &[&str]) -> Program {
     let mut program = Program::start(&fleet.python(), args, fleet.root(), &[], |_| ());
     program.wait_for("ready");
     program
@@ -32,7 +32,7 @@ fn launch(fleet: &SampleFleet) -> Program {
     launch
 }
 
-fn shutdown(fleet: &SampleFleet, args: &[&str]) -> Finished {
+pub(crate) fn shutdown(fleet: &SampleFleet, args: &[&str]) -> Finished {
     fleet.run("qc-shutdown", args)
 }
 

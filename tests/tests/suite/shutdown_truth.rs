@@ -9,6 +9,7 @@ use qc_tests::{
 };
 use serde_json::json;
 
+use crate::shutdown::{by_hand, shutdown};
 use crate::tools;
 use crate::view::await_suspended;
 
@@ -32,20 +33,21 @@ except KeyboardInterrupt:
     for child in reversed(children): child.kill()
 ";
 
-fn by_hand(fleet: &SampleFleet, args: &[&str]) -> Program {
-    let mut program = Program::start(&fleet.python(), args, fleet.root(), &[], |_| ());
-    program.wait_for("ready");
-    program
-}
-
 fn launch(fleet: &SampleFleet) -> Program {
     let mut launch = fleet.launch(&[], |_| ());
     launch.wait_for("started BRAIN_ATLAS");
     launch
 }
 
-fn shutdown(fleet: &SampleFleet, args: &[&str]) -> Finished {
-    fleet.run("qc-shutdown", args)
+/// Starts the fleet with an old launcher, until its two children are ready.
+fn start_old_launcher(fleet: &SampleFleet, python: &Path) -> Program {
+    fs::write(fleet.root().join("MASTER_LAUNCH.py"), OLD_LAUNCHER).unwrap();
+    let brain = fleet.python();
+    let args = ["MASTER_LAUNCH.py", brain.to_str().unwrap()];
+    let mut old = Program::start(python, &args, fleet.root(), &[], |_| ());
+    old.wait_for("ready");
+    old.wait_for("ready");
+    old
 }
 
 /// Starts the fleet's brain in a loop of a real Python.
@@ -187,12 +189,7 @@ fn what_was_killed_behind_a_wrapper_is_reported_as_killed() {
 fn an_old_launcher_goes_before_the_brains_which_go_before_their_watchdogs() {
     let Some(python) = python() else { return };
     let fleet = SampleFleet::new(tools(), &ONE);
-    fs::write(fleet.root().join("MASTER_LAUNCH.py"), OLD_LAUNCHER).unwrap();
-    let brain = fleet.python();
-    let args = ["MASTER_LAUNCH.py", brain.to_str().unwrap()];
-    let mut old = Program::start(python, &args, fleet.root(), &[], |_| ());
-    old.wait_for("ready");
-    old.wait_for("ready");
+    let _old = start_old_launcher(&fleet, python);
     let stopped = shutdown(&fleet, &["--yes", "--json"]);
     assert_eq!(stopped.code, 0, "{stopped:#?}");
     let report = stopped.json();
@@ -217,12 +214,7 @@ fn an_old_launcher_goes_before_the_brains_which_go_before_their_watchdogs() {
 fn an_old_launcher_is_killed_for_a_part_as_the_plan_says() {
     let Some(python) = python() else { return };
     let fleet = SampleFleet::new(tools(), &ONE);
-    fs::write(fleet.root().join("MASTER_LAUNCH.py"), OLD_LAUNCHER).unwrap();
-    let brain = fleet.python();
-    let args = ["MASTER_LAUNCH.py", brain.to_str().unwrap()];
-    let mut old = Program::start(python, &args, fleet.root(), &[], |_| ());
-    old.wait_for("ready");
-    old.wait_for("ready");
+    let old = start_old_launcher(&fleet, python);
     let part = ["--name", "BRAIN_ATLAS"];
     let planned = shutdown(&fleet, &[&["--dry-run"], &part[..]].concat());
     assert_contains(&planned, &["  1. orchestrator\n", "): killed, because when asked it ends"]);

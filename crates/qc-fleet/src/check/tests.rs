@@ -65,8 +65,6 @@ fn a_fleet_without_a_fault_has_every_line_ok() {
 
 #[test]
 fn what_is_missing_or_in_the_way_is_named() {
-    use Subject::{Accounts, LockDir, LockModule, Logs, Ports, Programs, Scripts, Terminals};
-    use Verdict::{Error, Warning};
     type Change = fn(&mut Facts);
     fn lacking(facts: &mut Facts, path: &str) {
         facts.missing.insert(PathBuf::from(path));
@@ -78,30 +76,24 @@ fn what_is_missing_or_in_the_way_is_named() {
         facts.lock_dir.volume = Some(Volume { place, kind: kind.into(), free_bytes: 1 << 40 });
     }
     let one = r#""A": {"account": 1, "enabled": true, "terminal_path": "/mt5"}"#;
-    type Expected = Vec<(Verdict, Subject, &'static str)>;
+    type Expected = &'static [&'static str];
     let cases: [(&str, Change, Expected); 22] = [
         (
             "",
             |facts| lacking(facts, "/fleet/BRAIN_A.py"),
-            vec![(
-                Warning,
-                Scripts,
-                "BRAIN_A is skipped: its script /fleet/BRAIN_A.py does not exist",
-            )],
+            &["Warning Scripts: BRAIN_A is skipped: its script /fleet/BRAIN_A.py does not exist"],
         ),
         (
             "",
             |facts| lacking(facts, "/fleet/STOPLOSS_WATCHDOG_V2.py"),
-            vec![(
-                Error,
-                Scripts,
-                "WATCHDOG_A is skipped: its script /fleet/STOPLOSS_WATCHDOG_V2.py does not exist, and BRAIN_A would trade without it",
-            )],
+            &[
+                "Error Scripts: WATCHDOG_A is skipped: its script /fleet/STOPLOSS_WATCHDOG_V2.py does not exist, and BRAIN_A would trade without it",
+            ],
         ),
         (
             "",
             |facts| lost(facts, "/fleet/py/python", ProgramFile::Missing("there is none".into())),
-            vec![(Error, Programs, "the Python /fleet/py/python does not exist")],
+            &["Error Programs: the Python /fleet/py/python does not exist"],
         ),
         (
             r#", "components": {"X": {"command": ["bridge"], "cwd": "sub"}}"#,
@@ -109,16 +101,16 @@ fn what_is_missing_or_in_the_way_is_named() {
                 lost(facts, "bridge", ProgramFile::Missing("it is nowhere".into()));
                 lacking(facts, "/fleet/sub");
             },
-            vec![
-                (Error, Programs, "the program bridge of X is not on PATH"),
-                (Error, Programs, "the working folder /fleet/sub of X does not exist"),
+            &[
+                "Error Programs: the program bridge of X is not on PATH",
+                "Error Programs: the working folder /fleet/sub of X does not exist",
             ],
         ),
         (
             r#", "components": {"X": {"command": ["bridge"], "env": {"PATH": "/own"}}}"#,
             // Another component's PATH is not its own.
             |facts| lost(facts, "bridge", ProgramFile::Missing("it is nowhere".into())),
-            vec![],
+            &[],
         ),
         (
             "",
@@ -126,68 +118,60 @@ fn what_is_missing_or_in_the_way_is_named() {
                 let file = PathBuf::from("C:/WindowsApps/python.exe");
                 lost(facts, "/fleet/py/python", ProgramFile::Placeholder(file));
             },
-            vec![(
-                Error,
-                Programs,
-                "the Python C:/WindowsApps/python.exe is the Microsoft Store's placeholder and runs nothing",
-            )],
+            &[
+                "Error Programs: the Python C:/WindowsApps/python.exe is the Microsoft Store's placeholder and runs nothing",
+            ],
         ),
         (
             r#", "components": {"MT5": {"command": ["C:/MT5/terminal64.exe", "/portable"]}}"#,
             |_| (),
-            vec![(Warning, Programs, "MT5 is a trading terminal, which no tool ever stops")],
+            &["Warning Programs: MT5 is a trading terminal, which no tool ever stops"],
         ),
         (
             r#", "notify": {"command": ["telegram-send"]}"#,
             |facts| lost(facts, "telegram-send", ProgramFile::Missing("it is nowhere".into())),
-            vec![(
-                Warning,
-                Programs,
-                "the command telegram-send of `notify` cannot be run: it is nowhere",
-            )],
+            &[
+                "Warning Programs: the command telegram-send of `notify` cannot be run: it is nowhere",
+            ],
         ),
         (
             "",
             |facts| facts.old_scripts = vec!["SAFE_SHUTDOWN.py"],
-            vec![(
-                Warning,
-                Scripts,
-                "the old SAFE_SHUTDOWN.py is still here and works against these tools",
-            )],
+            &[
+                "Warning Scripts: the old SAFE_SHUTDOWN.py is still here and works against these tools",
+            ],
         ),
         (
             "",
             |facts| lacking(facts, "/mt5"),
-            vec![(Warning, Terminals, "the terminal /mt5 of A does not exist")],
+            &["Warning Terminals: the terminal /mt5 of A does not exist"],
         ),
         (
             r#", "components": {"BRAIN_X": {"command": ["x"], "account": "A"}}"#,
             |_| (),
-            vec![(Error, Accounts, "BRAIN_A and BRAIN_X ask for one lock, account/1/brain")],
+            &["Error Accounts: BRAIN_A and BRAIN_X ask for one lock, account/1/brain"],
         ),
         (
             r#", "components": {"BRAIN_X": {"command": ["x"]}}"#,
             |_| (),
-            vec![(
-                Warning,
-                Accounts,
-                "BRAIN_X has no account, so nothing excludes a second trader of its account",
-            )],
+            &[
+                "Warning Accounts: BRAIN_X has no account, so nothing excludes a second trader of its account",
+            ],
         ),
         (
             r#", "components": {"TRADER": {"command": ["x"], "account": "A"}}"#,
             |_| (),
-            vec![(Error, Accounts, "BRAIN_A and TRADER ask for one lock, account/1/brain")],
+            &["Error Accounts: BRAIN_A and TRADER ask for one lock, account/1/brain"],
         ),
         (
             r#", "components": {"NEWS": {"command": ["x"], "account": "A", "shared_account": true}}"#,
             |_| (),
-            vec![],
+            &[],
         ),
         (
             r#", "components": {"X": {"command": ["x"], "port": 8000}}"#,
             |_| (),
-            vec![(Error, Ports, "quantum_server and X would listen at one port, 8000")],
+            &["Error Ports: quantum_server and X would listen at one port, 8000"],
         ),
         (
             "",
@@ -195,40 +179,32 @@ fn what_is_missing_or_in_the_way_is_named() {
                 facts.ports =
                     vec![BusyPort { number: 8000, pid: Some(5), program: Some("nginx".into()) }]
             },
-            vec![(Error, Ports, "port 8000 of quantum_server is taken by nginx (PID 5)")],
+            &["Error Ports: port 8000 of quantum_server is taken by nginx (PID 5)"],
         ),
         (
             "",
             |facts| facts.has_old_module = true,
-            vec![(
-                Warning,
-                LockModule,
-                "process_lock.py here is the old module, so the scripts take their locks themselves",
-            )],
+            &[
+                "Warning LockModule: process_lock.py here is the old module, so the scripts take their locks themselves",
+            ],
         ),
         (
             "",
             |facts| facts.reach = qc_process::MachineReach::Nowhere,
-            vec![(Warning, Accounts, qc_lock_core::FOLDER_ONLY)],
+            &["Warning Accounts: FOLDER_ONLY"],
         ),
         (
             "",
             |facts| facts.unusable_guards = vec!["/dev/shm/qc2.account@1".into()],
-            vec![(
-                Warning,
-                Accounts,
-                "/dev/shm/qc2.account@1 is not a file that this program can lock, so another \
+            &[
+                "Warning Accounts: /dev/shm/qc2.account@1 is not a file that this program can lock, so another \
                  network namespace does not see who holds what it stands for",
-            )],
+            ],
         ),
         (
             "",
             |facts| place(facts, VolumePlace::Network, "nfs"),
-            vec![(
-                Error,
-                LockDir,
-                "/fleet/.locks lies on a network (nfs), where locks can't be trusted",
-            )],
+            &["Error LockDir: /fleet/.locks lies on a network (nfs), where locks can't be trusted"],
         ),
         (
             "",
@@ -236,13 +212,9 @@ fn what_is_missing_or_in_the_way_is_named() {
                 place(facts, VolumePlace::Program, "fuse");
                 facts.lock_dir.synced_by = Some("Dropbox".into());
             },
-            vec![
-                (Warning, LockDir, "/fleet/.locks lies on fuse, where locks may not be kept"),
-                (
-                    Warning,
-                    LockDir,
-                    "/fleet/.locks is synchronised by Dropbox, which copies locks to other machines",
-                ),
+            &[
+                "Warning LockDir: /fleet/.locks lies on fuse, where locks may not be kept",
+                "Warning LockDir: /fleet/.locks is synchronised by Dropbox, which copies locks to other machines",
             ],
         ),
         (
@@ -255,9 +227,9 @@ fn what_is_missing_or_in_the_way_is_named() {
                     free_bytes: 5 << 20,
                 });
             },
-            vec![
-                (Warning, LockDir, "the disk of /fleet/.locks has 5 MiB left"),
-                (Error, Logs, "/fleet/orchestrator_logs cannot be written to: no"),
+            &[
+                "Warning LockDir: the disk of /fleet/.locks has 5 MiB left",
+                "Error Logs: /fleet/orchestrator_logs cannot be written to: no",
             ],
         ),
     ];
@@ -265,17 +237,13 @@ fn what_is_missing_or_in_the_way_is_named() {
         let fleet = fleet(one, &format!("{SECTION}{section}"));
         let mut facts = facts();
         change(&mut facts);
-        let found: Vec<_> = found(&fleet, &facts)
-            .into_iter()
+        let line = |(verdict, subject, text): (Verdict, Subject, String)| {
             // On Windows paths are joined with the other slash.
-            .map(|(verdict, subject, text)| {
-                (verdict, subject, text.replace('\\', "/").replace("C:/fleet", "/fleet"))
-            })
-            .collect();
-        let expected: Vec<_> = expected
-            .into_iter()
-            .map(|(verdict, subject, text)| (verdict, subject, text.to_owned()))
-            .collect();
+            let text = text.replace('\\', "/").replace("C:/fleet", "/fleet");
+            let text = text.replace(qc_lock_core::FOLDER_ONLY, "FOLDER_ONLY");
+            format!("{verdict:?} {subject:?}: {text}")
+        };
+        let found: Vec<String> = found(&fleet, &facts).into_iter().map(line).collect();
         assert_eq!(found, expected, "{section}");
     }
 }

@@ -15,20 +15,9 @@ fn fleet(root: &Path) -> Fleet {
 }
 
 fn process(args: &[&str], dir: Option<&Path>) -> ProcessInfo {
-    ProcessInfo {
-        identity: qc_process::own_identity().clone(),
-        parent: None,
-        name: String::new(),
-        args: args.iter().map(|&word| word.to_owned()).collect(),
-        exe: None,
-        current_dir: dir.map(Path::to_path_buf),
-        is_stub: false,
-        is_fork: false,
-        session: None,
-        since: std::time::SystemTime::now(),
-        cpu_time: std::time::Duration::ZERO,
-        memory_bytes: 0,
-    }
+    let args = args.iter().map(|&word| word.to_owned()).collect();
+    let found = ProcessInfo::new(qc_process::own_identity().clone(), args);
+    ProcessInfo { current_dir: dir.map(Path::to_path_buf), ..found }
 }
 
 #[test]

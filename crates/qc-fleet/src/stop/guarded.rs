@@ -52,14 +52,14 @@ fn is_one(one: &Option<String>, other: Option<&str>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use qc_process::own_identity;
 
     use super::*;
 
-    fn target(
+    pub(in crate::stop) fn target(
         role: Role,
         key: Option<&str>,
         account: Option<&str>,

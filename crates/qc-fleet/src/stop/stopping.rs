@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use qc_process::{Identity, Process, StopError, Watcher, allow_open_files, suspended};
+use qc_supervise::StopStep;
 
 use super::guarded::{protects, reason};
 use super::{Outcome, STOP_ORDER, Stopped, Target};
@@ -15,10 +16,12 @@ use crate::Role;
 
 mod acting;
 mod ending;
+mod mode;
 mod running;
 mod told;
 
-use running::{Running, Step};
+pub use mode::StopMode;
+use running::Running;
 use told::Witness;
 
 /// Open files beside those of the processes.
@@ -33,20 +36,6 @@ pub enum Progress<'a> {
     Done(&'a Stopped),
     /// Nothing more happens until one of them ends, or its time is over.
     Waiting,
-}
-
-/// How those of a stage are stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopMode {
-    /// Asked at once, asked firmly after three quarters of their time, then killed.
-    Escalate,
-    /// Killed at once: asking an orchestrator would make it stop more than is meant.
-    KillNow,
-    /// Their orchestrator was told to stop them: asked only after three quarters of their time,
-    /// then killed. Given up as soon as that orchestrator has ended.
-    AfterOrchestrator,
-    /// An orchestrator that stops its own fleet, stage by stage, before it ends.
-    WholeFleet,
 }
 
 /// Processes that are being stopped.
@@ -219,28 +208,13 @@ impl<'a> Stopping<'a> {
             {
                 continue;
             }
-            stage.push(&one.target);
-            let timeout = match mode {
-                StopMode::WholeFleet => stages + one.target.timeout,
-                StopMode::Escalate | StopMode::AfterOrchestrator | StopMode::KillNow => {
-                    one.target.timeout
-                }
-            };
-            one.began = now;
             one.was_suspended = suspended.contains(&one.target.identity.pid);
-            one.due = match mode {
-                _ if one.step == Step::Killed => one.due,
-                // It is for the process that it works for to end it.
-                StopMode::Escalate if one.target.is_worker => {
-                    Some((Step::Asked, now + timeout * 3 / 4))
-                }
-                StopMode::Escalate => Some((Step::Asked, now)),
-                // An orchestrator that was told is not asked again before its time is over.
-                StopMode::WholeFleet if one.is_told => Some((Step::AskedFirmly, now + timeout)),
-                StopMode::WholeFleet => Some((Step::Asked, now)),
-                StopMode::KillNow => Some((Step::Killed, now)),
-                StopMode::AfterOrchestrator => Some((Step::Asked, now + timeout * 3 / 4)),
-            };
+            if one.step == Some(StopStep::Killed) {
+                one.began = now;
+            } else {
+                one.begin(mode.escalation(&one.target, one.is_told, stages), now);
+            }
+            stage.push(&one.target);
         }
         if stage.is_empty() {
             return;
@@ -249,8 +223,8 @@ impl<'a> Stopping<'a> {
         self.turn = Some(role);
         loop {
             self.settle(false);
-            self.release_workers();
-            self.act(mode, stages);
+            self.release_workers(mode, stages);
+            self.act(mode);
             let pending = |one: &&Running| !one.is_over && one.due.is_some();
             let next = self.running.iter().filter(pending).filter_map(|one| Some(one.due?.1)).min();
             let Some(next) = next else { break };
@@ -281,10 +255,14 @@ impl<'a> Stopping<'a> {
             let one = &self.running[position];
             if !one.is_over {
                 let how = match one.step {
-                    Step::Nothing if one.is_told => "its orchestrator was told to stop it",
-                    Step::Nothing => "it was not asked to stop",
-                    Step::Asked | Step::AskedFirmly => "it was asked and may still end",
-                    Step::Killed | Step::GivenUp => "it was killed and has not ended yet",
+                    None if one.is_told => "its orchestrator was told to stop it",
+                    None => "it was not asked to stop",
+                    Some(StopStep::Asked | StopStep::AskedFirmly) => {
+                        "it was asked and may still end"
+                    }
+                    Some(StopStep::Killed | StopStep::Stuck) => {
+                        "it was killed and has not ended yet"
+                    }
                 };
                 self.conclude(position, Outcome::Left(how.into()));
             }

@@ -105,6 +105,36 @@ impl RowLock {
 }
 
 impl Row {
+    /// A row of which nothing else is known.
+    pub fn new(component: &str, role: Role, state: State, kind: RowKind) -> Self {
+        Self {
+            component: component.to_owned(),
+            role,
+            account_key: None,
+            account: None,
+            pids: Vec::new(),
+            wrapper_pids: Vec::new(),
+            worker_pids: Vec::new(),
+            lock: None,
+            state,
+            suspended: false,
+            supervised: None,
+            since: None,
+            started: None,
+            uptime_seconds: None,
+            cpu_percent: None,
+            memory_bytes: None,
+            terminal: None,
+            folder: None,
+            command: String::new(),
+            detail: None,
+            restarts: None,
+            until: None,
+            kind,
+            tree: None,
+        }
+    }
+
     /// The row of something that runs.
     pub fn of_instance(instance: &Instance, state: State, with_tree: bool) -> Self {
         let now = SystemTime::now();
@@ -112,15 +142,12 @@ impl Row {
         let cpu_time: Duration = instance.processes.iter().map(|process| process.cpu_time).sum();
         let lock = instance.lock.as_ref();
         Self {
-            component: instance.component.clone(),
-            role: instance.role,
             account_key: instance.account_key.clone(),
             account: instance.account.clone(),
             pids: instance.pids(),
             wrapper_pids: instance.wrappers.iter().map(|one| one.identity.pid).collect(),
             worker_pids: instance.workers.iter().map(|one| one.identity.pid).collect(),
             lock: lock.map(RowLock::of),
-            state,
             suspended: instance.is_suspended,
             supervised: instance.supervised,
             since: started.map(rfc3339),
@@ -132,10 +159,8 @@ impl Row {
             folder: instance.folder.as_ref().map(|folder| folder.display().to_string()),
             command: instance.command.clone(),
             detail: detail_of(instance),
-            restarts: None,
-            until: None,
-            kind: RowKind::Instance,
             tree: with_tree.then(|| parts(instance, now)),
+            ..Self::new(&instance.component, instance.role, state, RowKind::Instance)
         }
     }
 
@@ -154,30 +179,14 @@ impl Row {
         let account = component.and_then(|one| one.account.as_ref()).map(ToString::to_string);
         let terminal = component.and_then(|one| one.terminal.as_ref());
         Self {
-            component: lock.name.clone(),
-            role,
             account_key: component.and_then(|one| one.account_key.clone()),
             account: lock.account.clone().or(account),
             pids: lock.pid.into_iter().collect(),
-            wrapper_pids: Vec::new(),
-            worker_pids: Vec::new(),
             lock: Some(RowLock::of(lock)),
-            state: State::of_lock(lock),
-            suspended: false,
-            supervised: None,
             since: lock.since.clone(),
-            started: None,
-            uptime_seconds: None,
-            cpu_percent: None,
-            memory_bytes: None,
             terminal: terminal.map(Terminal::as_str).map(str::to_owned),
-            folder: None,
             command: lock.program.clone().unwrap_or_default(),
-            detail: None,
-            restarts: None,
-            until: None,
-            kind: RowKind::Lock,
-            tree: None,
+            ..Self::new(&lock.name, role, State::of_lock(lock), RowKind::Lock)
         }
     }
 
@@ -190,30 +199,16 @@ impl Row {
         let configured = fleet.component(&component.name);
         let terminal = configured.and_then(|one| one.terminal.as_ref());
         Self {
-            component: component.name.clone(),
-            role: component.role,
             account_key: component.account_key.clone(),
             account: component.account.clone(),
             pids: component.pid.into_iter().collect(),
-            wrapper_pids: Vec::new(),
-            worker_pids: Vec::new(),
             lock: lock.map(RowLock::of),
-            state: component.state,
             suspended: component.suspended,
             supervised: component.is_supervised.then_some(true),
             since: component.since.clone(),
-            started: None,
-            uptime_seconds: None,
-            cpu_percent: None,
-            memory_bytes: None,
             terminal: terminal.map(Terminal::as_str).map(str::to_owned),
-            folder: None,
             command: configured.map(Component::shown_command).unwrap_or_default(),
-            detail: None,
-            restarts: None,
-            until: None,
-            kind: RowKind::Component,
-            tree: None,
+            ..Self::new(&component.name, component.role, component.state, RowKind::Component)
         }
         .with_supervision(component)
     }

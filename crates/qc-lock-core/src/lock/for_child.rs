@@ -3,7 +3,7 @@
 use std::io;
 
 use qc_process::fault::point;
-use qc_process::{Child, Spawn};
+use qc_process::{Child, Spawn, random_bytes};
 
 use crate::guard::Guard;
 use crate::{Lock, LockError, TOKEN_VARIABLE};
@@ -81,7 +81,6 @@ pub enum StartError {
 }
 
 fn random_token() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let bytes = random_bytes::<16>()?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

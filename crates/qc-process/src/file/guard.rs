@@ -40,6 +40,16 @@ impl GuardFile {
         Ok(Self { file, id: imp::file_id(&found) })
     }
 
+    /// Takes the system's lock of the file; `false` if another process has it. The lock is free
+    /// once the last process that shares the open file has closed it.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn try_lock(&self) -> io::Result<bool> {
+        point("lock guard");
+        imp::try_lock(&self.file)
+    }
+
     /// Tells whether the open file still is what `path` names.
     ///
     /// Always true on Windows, where an open guard can't be deleted.

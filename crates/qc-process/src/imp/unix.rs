@@ -1,6 +1,7 @@
 //! Linux.
 
 mod command;
+mod file;
 pub(crate) mod hand_over;
 pub(crate) mod inspect;
 mod list;
@@ -23,17 +24,22 @@ mod volume;
 mod watch;
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::AtLogOn;
-use crate::imp::Share;
+use rustix::io::retry_on_intr;
+use rustix::rand::{GetRandomFlags, getrandom};
 
+use crate::AtLogOn;
+
+pub(crate) use file::{
+    FileId, ProgramId, file_id, id_text, is_at, prepare, prepare_following, program_at, try_lock,
+};
 pub(crate) use list::{describe, pids, scan};
 pub(crate) use listener::listener;
 #[cfg(feature = "channel")]
@@ -68,6 +74,10 @@ pub(crate) const PROGRAM_ENDINGS: &[&str] = &[];
 pub(crate) const LOCKS_ARE_INHERITED: bool = true;
 pub(crate) const NOWHERE: &str = "/dev/null";
 pub(crate) const NOT_MARKED: &str = "the hard limit of file locks is too low; `ulimit -H -x` shows it, and LimitLOCKS=infinity in a unit lifts it";
+pub(crate) const FOLDER_ONLY: &str = "accounts and terminals are locked in this folder only: this program may use neither Unix sockets nor /dev/shm";
+pub(crate) const MACHINE_HOLDER_HINT: &str =
+    "an administrator sees who it is with `ss -xap | grep qc2` and `lslocks`";
+pub(crate) const SCRIPTS_NAME_THEIR_PROGRAM: bool = true;
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::Systemd;
 pub(crate) const LAUNCH_COMMAND: &str = "qc-launch";
 pub(crate) const SHUTDOWN_COMMAND: &str = "qc-shutdown";
@@ -159,41 +169,13 @@ pub(crate) fn pid_namespace() -> Option<u64> {
     fs::metadata("/proc/self/ns/pid").ok().map(|namespace| namespace.ino())
 }
 
-/// Makes an open neither follow a symbolic link nor wait for the other end of a FIFO.
-pub(crate) fn prepare(options: &mut OpenOptions, share: Share) {
-    let mode = if share == Share::Guard { 0o600 } else { 0o666 };
-    options.mode(mode).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC);
-}
-
-/// Makes an open follow links, though not wait for the other end of a FIFO.
-pub(crate) fn prepare_following(options: &mut OpenOptions) {
-    options.custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
-}
-
-/// Which file it is, for as long as it is open: its device and inode.
-pub(crate) type FileId = (u64, u64);
-
-pub(crate) fn file_id(found: &fs::Metadata) -> FileId {
-    (found.dev(), found.ino())
-}
-
-/// Which program a process runs, whatever the name it was started by.
-pub(crate) type ProgramId = FileId;
-
-pub(crate) fn program_at(path: &Path) -> Option<ProgramId> {
-    fs::metadata(path).ok().as_ref().map(file_id)
-}
-
-pub(crate) fn id_text((device, inode): &FileId) -> Option<String> {
-    Some(format!("{device}:{inode}"))
-}
-
-pub(crate) fn is_at(id: &FileId, path: &Path) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(named) => Ok(*id == file_id(&named)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+/// Source: <https://man7.org/linux/man-pages/man2/getrandom.2.html>
+pub(crate) fn fill_random(bytes: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        filled += retry_on_intr(|| getrandom(&mut bytes[filled..], GetRandomFlags::empty()))?;
     }
+    Ok(())
 }
 
 /// Source: <https://man7.org/linux/man-pages/man3/malloc_trim.3.html>

@@ -66,6 +66,7 @@ pub(crate) use stop::{
     ProcessHandle, ask_all, exit_of, kill, open_child, open_process, pass_on, process_handle,
     wait_any,
 };
+pub(crate) use sys::fill_random;
 pub(crate) use volume::volume;
 pub(crate) use watch::{Waker, Watcher};
 
@@ -79,6 +80,10 @@ pub(crate) const LOCKS_ARE_INHERITED: bool = false;
 pub(crate) const NOWHERE: &str = "NUL";
 pub(crate) const NOT_MARKED: &str =
     "Windows lets it be in no job of its own; start the fleet outside of a sandbox";
+pub(crate) const FOLDER_ONLY: &str = "accounts and terminals are locked in this folder only: this program may make no objects that other sessions see";
+pub(crate) const MACHINE_HOLDER_HINT: &str =
+    "Process Explorer, run as administrator, shows who it is (Find Handle: `qc2.`)";
+pub(crate) const SCRIPTS_NAME_THEIR_PROGRAM: bool = false;
 pub(crate) const AT_LOG_ON: AtLogOn = AtLogOn::TaskScheduler;
 pub(crate) const LAUNCH_COMMAND: &str = "MASTER_LAUNCH.bat (qc-launch)";
 pub(crate) const SHUTDOWN_COMMAND: &str = "SAFE_SHUTDOWN.bat (qc-shutdown)";
@@ -205,6 +210,12 @@ pub(crate) fn program_at(_path: &Path) -> Option<ProgramId> {
 
 pub(crate) fn id_text(_id: &FileId) -> Option<String> {
     None
+}
+
+/// Takes the lock of a file: that of its first byte, as all versions of the protocol do. `false` if
+/// another process has it.
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+    sys::lock_first_byte(file.as_handle())
 }
 
 pub(crate) fn is_at(_id: &FileId, _path: &Path) -> io::Result<bool> {

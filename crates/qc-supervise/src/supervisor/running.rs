@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::component::{Phase, Rest, Silence, Start, Step, Then};
+use crate::component::{Phase, Rest, Silence, Start, Then};
 use crate::policy::Verdict;
 use crate::supervisor::Supervisor;
-use crate::{Action, Cause, Exit, Id, Reason, SupervisorEvent};
+use crate::{Action, Cause, Exit, Id, Reason, StopStep, SupervisorEvent};
 
 /// The largest rounding error of a division of the longest silence.
 const ROUNDED: Duration = Duration::from_nanos(1);
@@ -60,8 +60,10 @@ impl Supervisor {
                 self.say(
                     id,
                     match step {
-                        Step::Killed | Step::Stuck => SupervisorEvent::EndedByKill(ran),
-                        Step::Asked | Step::AskedFirmly => SupervisorEvent::Stopped(exit, ran),
+                        StopStep::Killed | StopStep::Stuck => SupervisorEvent::EndedByKill(ran),
+                        StopStep::Asked | StopStep::AskedFirmly => {
+                            SupervisorEvent::Stopped(exit, ran)
+                        }
                     },
                 );
                 self.release_kept(id);

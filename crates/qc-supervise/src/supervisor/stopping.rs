@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use crate::component::{Component, Phase, Rest, Start, Step, Then};
+use crate::component::{Component, Phase, Rest, Start, Then};
 use crate::supervisor::Supervisor;
-use crate::{Action, Cause, Id, Probe, SupervisorEvent};
-
-/// How long a killed process may take to be gone.
-const AFTER_KILL: Duration = Duration::from_secs(5);
+use crate::{Action, Cause, Escalation, Id, Probe, StopStep, SupervisorEvent};
 
 impl Supervisor {
     /// Stops these, and with a watchdog the brains that it guards: brains first. Also those that
@@ -57,7 +54,7 @@ impl Supervisor {
             Phase::Stopping(step, then) => {
                 *then = Then::Rest(Rest::Stopped);
                 // A process that survives its kill is not waited for.
-                if *step != Step::Stuck {
+                if *step != StopStep::Stuck {
                     self.stops.asked(turn);
                 }
             }
@@ -105,7 +102,8 @@ impl Supervisor {
         if !component.is_unasked() {
             return None;
         }
-        let is_stuck = |brain: &Component| matches!(brain.phase, Phase::Stopping(Step::Stuck, _));
+        let is_stuck =
+            |brain: &Component| matches!(brain.phase, Phase::Stopping(StopStep::Stuck, _));
         component.guards.iter().copied().find(|&brain| self.get(brain).is_some_and(is_stuck))
     }
 
@@ -138,7 +136,7 @@ impl Supervisor {
     pub(super) fn has_ending_brain(&self, guard: Id) -> bool {
         let is_ending = |&brain: &Id| {
             self.get(brain).is_some_and(|it| match it.phase {
-                Phase::Stopping(step, _) => step != Step::Stuck,
+                Phase::Stopping(step, _) => step != StopStep::Stuck,
                 Phase::Spawning(_, Some(_)) => true,
                 _ => it.is_live() && self.stops.contains(it.turn(brain)),
             })
@@ -178,10 +176,7 @@ impl Supervisor {
                 self.timers.set(id, Some(due));
             }
             Phase::Starting | Phase::Ready(_) => {
-                self.enter(id, Phase::Stopping(Step::Asked, then), None);
-                self.actions.push(Action::Ask { id, firmly: false });
-                let due = self.now + self.stop_timeout(id) * 3 / 4;
-                self.timers.set(id, Some(due));
+                self.take_step(id, StopStep::Asked, then);
             }
             Phase::Stopping(_, before) => *before = then,
             Phase::Resting(_)
@@ -192,6 +187,29 @@ impl Supervisor {
         }
     }
 
+    /// Takes a step of a stop, and sets the time of the next one.
+    fn take_step(&mut self, id: Id, step: StopStep, then: Then) {
+        let waited = self.get(id).map_or(Duration::ZERO, |it| self.now.saturating_sub(it.since));
+        match step {
+            StopStep::Asked => self.actions.push(Action::Ask { id, firmly: false }),
+            StopStep::AskedFirmly => self.actions.push(Action::Ask { id, firmly: true }),
+            StopStep::Killed => {
+                self.say(id, SupervisorEvent::Killed(waited));
+                self.actions.push(Action::Kill(id));
+            }
+            StopStep::Stuck => self.say(id, SupervisorEvent::Survived),
+        }
+        self.enter(id, Phase::Stopping(step, then), None);
+        let next = self.next_step(id, step);
+        self.timers.set(id, next.map(|(_, due)| due));
+    }
+
+    /// Returns the step of its stop after `step`, and when it is due.
+    fn next_step(&self, id: Id, step: StopStep) -> Option<(StopStep, Duration)> {
+        let began = self.get(id)?.since;
+        Escalation::over(self.stop_timeout(id)).next(Some(step), began, self.now)
+    }
+
     /// Leaves those that were asked before no more time than those that are asked now.
     pub(super) fn hasten_stops(&mut self) {
         for id in self.ids() {
@@ -199,11 +217,11 @@ impl Supervisor {
                 matches!(
                     component.phase,
                     Phase::Spawning(_, Some(_))
-                        | Phase::Stopping(Step::Asked | Step::AskedFirmly, _)
+                        | Phase::Stopping(StopStep::Asked | StopStep::AskedFirmly, _)
                 )
             });
             if is_asked {
-                let due = self.now + self.stop_timeout(id) * 3 / 4;
+                let due = self.now + Escalation::last_quarter(self.stop_timeout(id));
                 self.timers.hasten(id, due);
             }
         }
@@ -233,7 +251,6 @@ impl Supervisor {
     pub(super) fn due(&mut self, id: Id) {
         let Some(component) = self.get(id) else { return };
         let waited = self.now.saturating_sub(component.since);
-        let timeout = self.stop_timeout(id);
         match component.phase.clone() {
             Phase::BackingOff(start, _) => self.try_start(id, start),
             Phase::Starting if self.is_to_stop(id) => {}
@@ -251,33 +268,18 @@ impl Supervisor {
                 let generation = component.generation;
                 self.actions.push(Action::Look { id, generation });
             }
-            // The last quarter belongs to a second, firmer request, for programs that only know
-            // that one.
-            Phase::Stopping(Step::Asked, then) => {
-                let due = component.since + timeout;
-                self.actions.push(Action::Ask { id, firmly: true });
-                self.enter(id, Phase::Stopping(Step::AskedFirmly, then), Some(due));
-            }
-            Phase::Stopping(Step::AskedFirmly, then) => {
-                self.say(id, SupervisorEvent::Killed(waited));
-                self.actions.push(Action::Kill(id));
-                let due = self.now + AFTER_KILL;
-                self.enter(id, Phase::Stopping(Step::Killed, then), Some(due));
-            }
-            Phase::Stopping(Step::Killed, then) => {
+            Phase::Stopping(step, then) => {
                 let turn = component.turn(id);
-                self.say(id, SupervisorEvent::Survived);
-                self.enter(id, Phase::Stopping(Step::Stuck, then), None);
-                self.stops.remove(turn);
-                self.forget_restart_of_guard(id);
+                let Some((next, _)) = self.next_step(id, step) else { return };
+                self.take_step(id, next, then);
+                if next == StopStep::Stuck {
+                    self.stops.remove(turn);
+                    self.forget_restart_of_guard(id);
+                }
             }
             // It never told that it runs.
             Phase::Spawning(..) => self.actions.push(Action::Kill(id)),
-            Phase::Stopping(Step::Stuck, _)
-            | Phase::Resting(_)
-            | Phase::HeldBack(..)
-            | Phase::Queued
-            | Phase::Blocked(..) => {}
+            Phase::Resting(_) | Phase::HeldBack(..) | Phase::Queued | Phase::Blocked(..) => {}
         }
     }
 }

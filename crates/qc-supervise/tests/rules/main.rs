@@ -114,8 +114,8 @@ fn a_brain_lacks_its_watchdog_while_that_rests_or_is_to_stop_and_starts_after_it
     assert_eq!(supervisor.lacks(BRAIN), Some(WATCHDOG));
 }
 
-#[test]
-fn a_brain_that_may_trade_on_does_so_when_its_watchdog_is_given_up() {
+/// A brain that may trade on, whose watchdog has been given up.
+fn with_watchdog_given_up() -> Supervisor {
     let mut supervisor = pair(|settings| {
         settings.when_unguarded = WhenUnguarded::Keep;
         settings.restart.max_restarts = 0;
@@ -124,6 +124,12 @@ fn a_brain_that_may_trade_on_does_so_when_its_watchdog_is_given_up() {
     supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
     supervisor
         .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(1) }, seconds(1));
+    supervisor
+}
+
+#[test]
+fn a_brain_that_may_trade_on_does_so_when_its_watchdog_is_given_up() {
+    let supervisor = with_watchdog_given_up();
     assert!(matches!(
         supervisor.view(WATCHDOG).unwrap().state,
         State::GaveUp(Reason::TooOften(..))
@@ -133,14 +139,7 @@ fn a_brain_that_may_trade_on_does_so_when_its_watchdog_is_given_up() {
 
 #[test]
 fn what_was_given_up_and_is_asked_to_stop_is_stopped() {
-    let mut supervisor = pair(|settings| {
-        settings.when_unguarded = WhenUnguarded::Keep;
-        settings.restart.max_restarts = 0;
-    });
-    supervisor.handle(Event::Adopted(WATCHDOG), Duration::ZERO);
-    supervisor.handle(Event::Adopted(BRAIN), Duration::ZERO);
-    supervisor
-        .handle(Event::Exited { id: WATCHDOG, generation: 1, exit: Exit::Code(1) }, seconds(1));
+    let mut supervisor = with_watchdog_given_up();
     let actions = supervisor.handle(Event::Stop(vec![WATCHDOG]), seconds(2));
     assert!(actions.contains(&Action::Say(WATCHDOG, SupervisorEvent::Dismissed)), "{actions:?}");
     assert_eq!(supervisor.view(WATCHDOG).unwrap().state, State::Stopped);

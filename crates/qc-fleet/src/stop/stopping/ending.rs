@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::running::{Step, place, turn_of};
+use qc_supervise::StopStep;
+
+use super::running::{place, turn_of};
 use super::{Progress, Stopping};
 use crate::{Outcome, Role, Stopped};
 
@@ -19,27 +21,29 @@ impl Stopping<'_> {
             let one = &mut self.running[position];
             one.ended = Some(Instant::now());
             let outcome = match one.step {
-                Step::Killed | Step::GivenUp => Outcome::Killed,
+                Some(StopStep::Killed | StopStep::Stuck) => Outcome::Killed,
                 // It has written down everything before.
                 _ if one.is_told && one.target.role == Role::Orchestrator => {
                     self.settle(true);
                     Outcome::Stopped
                 }
-                Step::Nothing | Step::Asked | Step::AskedFirmly if one.is_told => {
+                None | Some(StopStep::Asked | StopStep::AskedFirmly) if one.is_told => {
                     one.is_over = true;
                     self.unsettled.push(position);
                     continue;
                 }
                 // Its orchestrator ends what was left behind, and may have asked it before.
-                Step::Nothing if one.is_swept => {
+                None if one.is_swept => {
                     one.is_over = true;
                     self.unsettled.push(position);
                     continue;
                 }
                 // This program did not reach it, so another cause ended it.
-                Step::Asked | Step::AskedFirmly if one.unasked.is_some() => Outcome::ByItself,
-                Step::Asked | Step::AskedFirmly => Outcome::Stopped,
-                Step::Nothing => Outcome::ByItself,
+                Some(StopStep::Asked | StopStep::AskedFirmly) if one.unasked.is_some() => {
+                    Outcome::ByItself
+                }
+                Some(StopStep::Asked | StopStep::AskedFirmly) => Outcome::Stopped,
+                None => Outcome::ByItself,
             };
             self.conclude(position, outcome);
         }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use qc_process::Process;
+use qc_supervise::{Escalation, StopStep};
 
 use super::super::{STOP_ORDER, Target};
 use crate::Role;
@@ -14,9 +15,12 @@ pub(super) struct Running {
     pub(super) process: Option<Process>,
     /// Whether it has ended, or nothing more is done about it.
     pub(super) is_over: bool,
-    pub(super) step: Step,
+    /// The last step that was taken; `None` before it was asked.
+    pub(super) step: Option<StopStep>,
+    /// When its steps are due, from `began` on.
+    pub(super) escalation: Escalation,
     /// The next step, and when it is due.
-    pub(super) due: Option<(Step, Instant)>,
+    pub(super) due: Option<(StopStep, Instant)>,
     pub(super) began: Instant,
     pub(super) ended: Option<Instant>,
     /// Why asking failed.
@@ -29,23 +33,15 @@ pub(super) struct Running {
     pub(super) is_swept: bool,
 }
 
-/// The last step taken with a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    Nothing,
-    Asked,
-    AskedFirmly,
-    Killed,
-    GivenUp,
-}
-
 impl Running {
     pub(super) fn new(target: Target) -> Self {
+        let escalation = Escalation::over(target.timeout);
         Self {
             target,
             process: None,
             is_over: false,
-            step: Step::Nothing,
+            step: None,
+            escalation,
             due: None,
             began: Instant::now(),
             ended: None,
@@ -54,6 +50,13 @@ impl Running {
             is_told: false,
             is_swept: false,
         }
+    }
+
+    /// Begins a stop whose steps come at these times.
+    pub(super) fn begin(&mut self, escalation: Escalation, now: Instant) {
+        self.began = now;
+        self.escalation = escalation;
+        self.due = escalation.next(None, now, now);
     }
 }
 

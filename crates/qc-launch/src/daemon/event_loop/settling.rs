@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use qc_logs::Level;
 use qc_process::{Ask, Child, Process, has_group, wait_any};
-use qc_supervise::{Exit, Id, State};
+use qc_supervise::{Escalation, Exit, Id, State};
 
 use super::Runtime;
 use super::live::Running;
@@ -21,9 +21,6 @@ const AFTER_PROGRAM: Duration = Duration::from_millis(500);
 
 /// How long a copy that a crashed program has made of itself gets to end.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long a killed process may take to be gone.
-const AFTER_KILL: Duration = Duration::from_secs(5);
 
 /// The next step for the members of a component's program, without the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,7 +225,7 @@ impl Runtime<'_> {
             }
             Next::Kill => {
                 self.kill(id);
-                self.plan_next(id, Next::GiveUp, AFTER_KILL);
+                self.plan_next(id, Next::GiveUp, Escalation::AFTER_KILL);
             }
             Next::GiveUp => {
                 let text = "what it has left behind does not end although it was killed";

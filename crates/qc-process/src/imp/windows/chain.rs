@@ -4,20 +4,19 @@
 //! The job lets go of what its processes start, because a trading terminal must never end with a brain.
 //! So the processes of the chain are found in the process list, by their parents, and taken in one by one.
 
+mod parents;
+
 use std::collections::HashMap;
 use std::io;
-use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
-use windows_sys::Win32::System::Diagnostics::ToolHelp::{
-    CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
-};
 use windows_sys::Win32::System::Threading::{
     PROCESS_DUP_HANDLE, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SET_QUOTA, PROCESS_TERMINATE,
 };
 
+use self::parents::parents;
 use super::job::Job;
 use super::list::{describe, info_of};
 use super::machine::{Given, hand_to, take_back};
@@ -288,28 +287,4 @@ fn is_apart(info: &ProcessInfo) -> bool {
     is_terminal(&info.name)
         || image.is_some_and(is_terminal)
         || CONSOLE_HOSTS.contains(&&*info.name.to_lowercase())
-}
-
-/// Returns the pids of all processes, with those of their parents.
-///
-/// Source: <https://learn.microsoft.com/windows/win32/api/tlhelp32/nf-tlhelp32-process32firstw>
-fn parents() -> io::Result<Vec<(u32, u32)>> {
-    // SAFETY: the call takes no pointers.
-    let handle = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
-    if handle == INVALID_HANDLE_VALUE {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the handle was just opened and nothing else owns it.
-    let snapshot = unsafe { OwnedHandle::from_raw_handle(handle) };
-    let size = u32::try_from(size_of::<PROCESSENTRY32W>()).unwrap_or(0);
-    let mut entry = PROCESSENTRY32W { dwSize: size, ..PROCESSENTRY32W::default() };
-    let mut found = Vec::new();
-    // SAFETY: `snapshot` keeps the handle open, and `entry` is a live local with its size set.
-    let mut is_there = unsafe { Process32FirstW(snapshot.as_raw_handle(), &mut entry) } != 0;
-    while is_there {
-        found.push((entry.th32ProcessID, entry.th32ParentProcessID));
-        // SAFETY: as above.
-        is_there = unsafe { Process32NextW(snapshot.as_raw_handle(), &mut entry) } != 0;
-    }
-    Ok(found)
 }

@@ -212,16 +212,10 @@ pub(super) fn info_of(identity: Identity, args: Vec<String>, exe: PathBuf) -> Pr
     ProcessInfo {
         parent: Some(std::process::id()),
         name: name.unwrap_or_default(),
-        args,
-        current_dir: None,
         is_stub: is_stub(&exe),
         exe: Some(exe),
-        is_fork: false,
-        session: None,
         since: since(identity.started),
-        cpu_time: Duration::ZERO,
-        memory_bytes: 0,
-        identity,
+        ..ProcessInfo::new(identity, args)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Guards of the machine: named events in `Global\`, whose existence is the lock.
 
+mod given;
 mod objects;
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,21 +14,16 @@ use std::{mem, ptr};
 
 use widestring::{U16CString, u16cstr};
 use windows_sys::Win32::Foundation::{
-    DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED,
-    ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, HANDLE,
-    LocalFree,
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE, LocalFree,
 };
 use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
 use windows_sys::Win32::Security::{PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES};
-use windows_sys::Win32::Storage::FileSystem::{
-    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
-};
-use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
-use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess};
+use windows_sys::Win32::System::Threading::CreateEventW;
 
+pub(super) use self::given::{Given, hand_to, take_back};
 pub(super) use self::objects::objects;
 use super::sys;
 
@@ -42,10 +38,6 @@ const LEAD: &str = "qc2.";
 
 /// Where Linux keeps files in memory, as Wine shows it.
 const WINE_FOLDER: &str = "\\\\?\\unix\\dev\\shm\\";
-
-/// A handle in another process that this one has put there.
-#[derive(Debug)]
-pub(super) struct Given(usize);
 
 /// The objects that carry a guard.
 #[derive(Debug)]
@@ -172,54 +164,6 @@ impl Drop for Nobody {
     }
 }
 
-/// Gives another process its share of a guard: what it has open, it holds.
-///
-/// Source: <https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-duplicatehandle>
-pub(super) fn hand_to(handle: BorrowedHandle<'_>, child: BorrowedHandle<'_>) -> io::Result<Given> {
-    let mut theirs: HANDLE = ptr::null_mut();
-    // SAFETY: the call takes no pointers, and what it returns always means this process.
-    let this = unsafe { GetCurrentProcess() };
-    // SAFETY: both handles are open, and the out-pointer is a live local. The new handle is the child's,
-    // and closed with it.
-    let ok = unsafe {
-        DuplicateHandle(
-            this,
-            handle.as_raw_handle(),
-            child.as_raw_handle(),
-            &mut theirs,
-            0,
-            0,
-            DUPLICATE_SAME_ACCESS,
-        )
-    };
-    sys::checked(ok).map(|()| Given(theirs.addr()))
-}
-
-/// Takes back what `child` was given.
-pub(super) fn take_back(given: &Given, child: BorrowedHandle<'_>) -> io::Result<()> {
-    let theirs: HANDLE = ptr::without_provenance_mut(given.0);
-    let mut ours: HANDLE = ptr::null_mut();
-    // SAFETY: the call takes no pointers, and what it returns always means this process.
-    let this = unsafe { GetCurrentProcess() };
-    // SAFETY: the child's handle was made for it alone, so nothing of the child's own is closed. The
-    // out-pointer is a live local.
-    let ok = unsafe {
-        DuplicateHandle(
-            child.as_raw_handle(),
-            theirs,
-            this,
-            &mut ours,
-            0,
-            0,
-            DUPLICATE_CLOSE_SOURCE | DUPLICATE_SAME_ACCESS,
-        )
-    };
-    sys::checked(ok)?;
-    // SAFETY: the handle was just made and nothing else owns it. It is closed at once.
-    drop(unsafe { OwnedHandle::from_raw_handle(ours) });
-    Ok(())
-}
-
 /// Whether these Windows programs run on Wine.
 fn is_wine() -> bool {
     static IS: OnceLock<bool> = OnceLock::new();
@@ -238,17 +182,11 @@ fn lock_file(guard: &str) -> Result<Option<File>, Held> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).share_mode(7);
     let Ok(file) = options.open(path) else { return Ok(None) };
-    let mut nowhere = OVERLAPPED::default();
-    let how = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
-    // SAFETY: the file is open, and `nowhere` is a live local that a call which does not wait is done with.
-    if unsafe { LockFileEx(file.as_raw_handle(), how, 0, 1, 0, &mut nowhere) } != 0 {
-        return Ok(Some(file));
+    match sys::lock_first_byte(file.as_handle()) {
+        Ok(true) => Ok(Some(file)),
+        Ok(false) => Err(Held),
+        Err(_) => Ok(None),
     }
-    let error = io::Error::last_os_error();
-    if is(&error, ERROR_LOCK_VIOLATION) || is(&error, ERROR_IO_PENDING) {
-        return Err(Held);
-    }
-    Ok(None)
 }
 
 /// Another process has it.

@@ -1,12 +1,14 @@
 //! Safe functions over single Windows calls.
 
+mod computer;
+mod file;
+
 use std::cmp::Ordering;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
-use std::os::windows::ffi::{OsStrExt, OsStringExt};
+use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
-use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
     ERROR_INVALID_PARAMETER, FILETIME, HANDLE, STILL_ACTIVE, TRUE, WAIT_FAILED, WAIT_OBJECT_0,
@@ -15,26 +17,21 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::Globalization::{
     CSTR_EQUAL, CSTR_GREATER_THAN, CSTR_LESS_THAN, CompareStringOrdinal,
 };
-use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle,
+use windows_sys::Win32::Security::Cryptography::{
+    BCRYPT_USE_SYSTEM_PREFERRED_RNG, BCryptGenRandom,
 };
 use windows_sys::Win32::System::Console::{CONSOLE_MODE, GetConsoleMode, SetConsoleMode};
-use windows_sys::Win32::System::Registry::{
-    HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RRF_SUBKEY_WOW6464KEY, RegGetValueW,
-};
-use windows_sys::Win32::System::SystemInformation::{
-    ComputerNameDnsHostname, GetComputerNameExW, GetSystemDirectoryW,
-};
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess,
     PROCESS_ACCESS_RIGHTS, PROCESS_NAME_FORMAT, PROCESS_NAME_NATIVE, PROCESS_NAME_WIN32,
     PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, TerminateProcess, WaitForMultipleObjects,
     WaitForSingleObject,
 };
-use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
-use windows_sys::Win32::UI::WindowsAndMessaging::{
-    SYSTEM_PARAMETERS_INFO_ACTION, SystemParametersInfoW,
+
+pub(super) use self::computer::{
+    computer_name, machine_guid, system_directory, timeout_setting, user_name,
 };
+pub(super) use self::file::{link_count, lock_first_byte, volume_and_index};
 
 /// The most handles that one wait takes.
 pub(super) const MOST_HANDLES: usize = 64;
@@ -103,33 +100,6 @@ pub(super) fn created_at(process: BorrowedHandle<'_>) -> io::Result<u64> {
     };
     checked(ok)?;
     Ok(u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime))
-}
-
-/// Returns in how many folders, and under how many names, `file` stands.
-///
-/// # Errors
-/// Whatever the system reports.
-///
-/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getfileinformationbyhandle>
-pub(super) fn link_count(file: BorrowedHandle<'_>) -> io::Result<u32> {
-    let mut found = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: the borrow keeps the handle open, and the out-pointer is a live local.
-    checked(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut found) })?;
-    Ok(found.nNumberOfLinks)
-}
-
-/// Returns which file or folder of which volume `file` is, whatever its name.
-///
-/// # Errors
-/// Whatever the system reports.
-///
-/// Source: <https://learn.microsoft.com/windows/win32/api/fileapi/ns-fileapi-by_handle_file_information>
-pub(super) fn volume_and_index(file: BorrowedHandle<'_>) -> io::Result<(u32, u64)> {
-    let mut found = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: the borrow keeps the handle open, and the out-pointer is a live local.
-    checked(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut found) })?;
-    let index = u64::from(found.nFileIndexHigh) << 32 | u64::from(found.nFileIndexLow);
-    Ok((found.dwVolumeSerialNumber, index))
 }
 
 /// Tells whether `process` has ended.
@@ -214,84 +184,20 @@ fn image_path_as(process: BorrowedHandle<'_>, form: PROCESS_NAME_FORMAT) -> io::
     Ok(text(&buffer, length))
 }
 
-/// Returns one of the user's limits for programs that do not answer, or what Windows sets by default.
-///
-/// Source: <https://learn.microsoft.com/windows/win32/api/winuser/nf-winuser-systemparametersinfow>
-pub(super) fn timeout_setting(which: SYSTEM_PARAMETERS_INFO_ACTION) -> Duration {
-    const DEFAULT: u32 = 5000;
-    let mut millis = 0_u32;
-    // SAFETY: for these two settings the call stores one number of 32 bits.
-    let ok = unsafe { SystemParametersInfoW(which, 0, ptr::from_mut(&mut millis).cast(), 0) };
-    let millis = if ok == 0 || millis == 0 { DEFAULT } else { millis };
-    Duration::from_millis(millis.into())
-}
-
-/// Returns the folder of the system's own programs.
+/// Fills `bytes` with random ones.
 ///
 /// # Errors
 /// Whatever the system reports.
-pub(super) fn system_directory() -> io::Result<OsString> {
-    let mut buffer = [0; 512];
-    // SAFETY: `buffer` has room for 512 units.
-    let length = unsafe { GetSystemDirectoryW(buffer.as_mut_ptr(), 512) };
-    match buffer.get(..usize::try_from(length).unwrap_or(usize::MAX)) {
-        Some(path) if length > 0 => Ok(OsString::from_wide(path)),
-        _ => Err(io::Error::last_os_error()),
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/bcrypt/nf-bcrypt-bcryptgenrandom>
+pub(crate) fn fill_random(bytes: &mut [u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    let how = BCRYPT_USE_SYSTEM_PREFERRED_RNG;
+    // SAFETY: `bytes` has room for `length` bytes, and no algorithm is asked for.
+    match unsafe { BCryptGenRandom(ptr::null_mut(), bytes.as_mut_ptr(), length, how) } {
+        0 => Ok(()),
+        status => Err(io::Error::other(format!("no random bytes: status {status:#x}"))),
     }
-}
-
-/// Returns the machine's DNS host name, as Python's `socket.gethostname` does.
-///
-/// # Errors
-/// Whatever the system reports.
-pub(super) fn computer_name() -> io::Result<String> {
-    let mut buffer = [0; 256];
-    let mut length = 256;
-    // SAFETY: `buffer` has room for `length` units.
-    checked(unsafe {
-        GetComputerNameExW(ComputerNameDnsHostname, buffer.as_mut_ptr(), &mut length)
-    })?;
-    Ok(text(&buffer, length))
-}
-
-/// Returns the name of the current user.
-///
-/// # Errors
-/// Whatever the system reports.
-pub(super) fn user_name() -> io::Result<String> {
-    let mut buffer = [0; 257];
-    let mut length = 257;
-    // SAFETY: `buffer` has room for `length` units.
-    checked(unsafe { GetUserNameW(buffer.as_mut_ptr(), &mut length) })?;
-    // Here the length counts the terminating zero.
-    Ok(text(&buffer, length.saturating_sub(1)))
-}
-
-/// Returns the GUID that Windows gave this machine when it was installed.
-///
-/// # Errors
-/// Whatever the system reports.
-pub(super) fn machine_guid() -> io::Result<String> {
-    let key = wide(r"SOFTWARE\Microsoft\Cryptography");
-    let value = wide("MachineGuid");
-    let mut buffer = [0u16; 128];
-    let mut bytes = 256;
-    // SAFETY: both names end in zero, `buffer` has room for `bytes` bytes, and no type is asked for.
-    let status = unsafe {
-        RegGetValueW(
-            HKEY_LOCAL_MACHINE,
-            key.as_ptr(),
-            value.as_ptr(),
-            RRF_RT_REG_SZ | RRF_SUBKEY_WOW6464KEY,
-            ptr::null_mut(),
-            buffer.as_mut_ptr().cast(),
-            &mut bytes,
-        )
-    };
-    if status != 0 {
-        return Err(io::Error::from_raw_os_error(status.cast_signed()));
-    }
-    Ok(text(&buffer, (bytes / 2).saturating_sub(1)))
 }
 
 /// Compares names as the system does, whatever their case.

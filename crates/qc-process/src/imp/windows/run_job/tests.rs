@@ -1,5 +1,5 @@
 use std::fs::OpenOptions;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{Console, Output, Process, Spawn};
