@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::bad_input::cannot_test;
 use crate::tools;
+use crate::view::await_suspended;
 
 const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
 const TWO: [(&str, u64); 2] = [("ATLAS", 11), ("BOREAS", 12)];
@@ -270,13 +271,56 @@ fn an_orchestrator_that_does_not_answer_is_stopped_and_starts_nothing_again() {
                 "without a Python nothing here lets one stand still",
             );
         }
+        let is_shown = await_suspended(launch.identity());
         let stopped = shutdown(&fleet, args);
         assert_eq!(stopped.code, 0, "{stopped:?}");
-        assert!(stopped.stderr.contains("the orchestrator ignores the request"), "{stopped:?}");
-        assert!(stopped.stdout.contains("MASTER_LAUNCH (PID "), "{stopped:?}");
+        let name = format!("MASTER_LAUNCH (PID {})", launch.identity().pid);
+        assert!(stopped.stdout.contains(&name), "{stopped:?}");
+        if is_shown {
+            // The plan says it, and the report has it in the same place.
+            let why = "it is suspended and can't be told to stop its fleet";
+            let planned = format!("  1. orchestrator\n       {name}: killed, because {why}\n");
+            assert!(stopped.stdout.contains(&planned), "{stopped:?}");
+            assert!(!stopped.stdout.contains("told first"), "{stopped:?}");
+            let first = format!("MASTER_LAUNCH is killed first: {why}");
+            assert!(stopped.stderr.contains(&first), "{stopped:?}");
+            let killed = stopped.stdout.find(&format!("  {name}: KILLED")).expect("killed");
+            let brain = stopped.stdout.rfind("  BRAIN_ATLAS (PID ").expect("a brain");
+            assert!(killed < brain, "{stopped:?}");
+        } else {
+            let ignores = "the orchestrator ignores the request";
+            assert!(stopped.stderr.contains(ignores), "{stopped:?}");
+        }
         assert_eq!(liveness(launch.identity()), Liveness::Dead);
         assert_eq!(running(&fleet), expected);
     }
+}
+
+#[test]
+fn a_launcher_that_is_suspended_after_the_plan_is_stopped_and_said_to_ignore_the_request() {
+    if !Screen::can_be_played() {
+        return cannot_test(
+            "a launcher suspended at the prompt",
+            "only under Wine one can be played",
+        );
+    }
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+    let mut screen = Screen::start(&fleet.tools, "qc-shutdown", "--timeout 2s", fleet.root());
+    screen.wait_for("orchestrator, told first to start nothing again");
+    screen.wait_for("Type YES to stop them");
+    if !suspend(launch.identity()) {
+        return cannot_test(
+            "a launcher suspended at the prompt",
+            "nothing here suspends a process",
+        );
+    }
+    screen.type_in("YES\r");
+    screen.wait_for("the orchestrator ignores the request");
+    screen.wait_for("code Some(0);");
+    assert_eq!(liveness(launch.identity()), Liveness::Dead);
+    assert_eq!(running(&fleet), [""; 0]);
 }
 
 /// A terminal: as the child, the parent and a sibling of brains.

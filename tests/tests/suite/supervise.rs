@@ -192,9 +192,13 @@ fn an_unlocked_copy_is_not_adopted() {
     let fleet = fleet(&ONE, &json!({}));
     let mut copy = Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
     copy.wait_for("ready");
-    let refused = fleet.run("qc-launch", &[]);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for(&format!(
+        "BLOCKED BRAIN_ATLAS: another copy runs: BRAIN_ATLAS runs (PID {}",
+        copy.identity().pid
+    ));
+    let refused = fleet.run("qc-launch", &["--no-adopt"]);
     assert_eq!(refused.code, 75, "{refused:?}");
-    assert!(refused.stderr.contains(&format!("BRAIN_ATLAS (PID {}", copy.identity().pid)));
 }
 
 #[test]
