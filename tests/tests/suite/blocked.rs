@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use qc_process::{Liveness, Process, identity_of, liveness, own_identity};
-use qc_tests::{Program, SampleFleet, cannot_test, python, section};
+use qc_tests::{Program, SampleFleet, cannot_test, own_key, python, section};
 use serde_json::{Value, json};
 
 use crate::shutdown_truth::start_loop;
@@ -550,11 +550,13 @@ fn a_brain_that_has_left_its_folder_is_known_by_the_one_it_was_started_in() {
     if cfg!(windows) {
         return cannot_test("the first folder of a process", "Windows has no PWD");
     }
-    let fleet = SampleFleet::new(tools(), &[("CALYPSO", 11)]);
+    let key = own_key();
+    let fleet = SampleFleet::new(tools(), &[(&key, 11)]);
     let root = fleet.root().to_str().unwrap();
-    let copy = that_leaves(&fleet, "CALYPSO", root);
+    let copy = that_leaves(&fleet, &key, root);
     let rows = fleet.processes();
-    let row = rows.iter().find(|row| row["component"] == "BRAIN_CALYPSO").expect("listed");
+    let name = format!("BRAIN_{key}");
+    let row = rows.iter().find(|row| row["component"] == *name).expect("listed");
     assert_eq!(row["state"], "rogue", "{row:#}");
     assert_eq!(row["account"], fleet.account(11).to_string(), "{row:#}");
     let refused = fleet.run("qc-launch", &["up", "--no-adopt"]);
@@ -568,15 +570,17 @@ fn a_brain_that_has_left_its_folder_is_known_by_the_one_it_was_started_in() {
 #[test]
 fn a_brain_whose_folder_nothing_shows_is_named_and_its_watchdog_stays() {
     // It may be of any fleet with a brain of this name, so no other test has one.
-    let fleet = SampleFleet::new(tools(), &[("VOYAGER", 11)]);
+    let key = own_key();
+    let (brain, watchdog) = (format!("BRAIN_{key}"), format!("WATCHDOG_{key}"));
+    let fleet = SampleFleet::new(tools(), &[(&key, 11)]);
     let mut launch = fleet.launch(&[], |_| ());
-    launch.wait_for("started BRAIN_VOYAGER");
-    assert_eq!(fleet.run("qc-launch", &["stop", "BRAIN_VOYAGER"]).code, 0);
-    let copy = that_leaves(&fleet, "VOYAGER", "/");
+    launch.wait_for(&format!("started {brain}"));
+    assert_eq!(fleet.run("qc-launch", &["stop", &brain]).code, 0);
+    let copy = that_leaves(&fleet, &key, "/");
     let pid = copy.identity().pid;
-    let refused = fleet.run("qc-launch", &["start", "BRAIN_VOYAGER"]);
+    let refused = fleet.run("qc-launch", &["start", &brain]);
     assert_eq!(refused.code, 1, "{refused:?}");
-    let why = format!("BRAIN_VOYAGER runs (PID {pid}), and its folder can't be told");
+    let why = format!("{brain} runs (PID {pid}), and its folder can't be told");
     assert!(refused.stderr.contains(&why), "{refused:?}");
     let checked = fleet.run("qc-ps", &["--check"]);
     assert_eq!(checked.code, 3, "{checked:?}");
@@ -584,11 +588,11 @@ fn a_brain_whose_folder_nothing_shows_is_named_and_its_watchdog_stays() {
 
     let stopped = fleet.run("qc-shutdown", &["--yes"]);
     assert_eq!(stopped.code, 1, "{stopped:?}");
-    let named = format!("BRAIN_VOYAGER (PID {pid}): its folder can't be told");
+    let named = format!("{brain} (PID {pid}): its folder can't be told");
     assert!(stopped.stdout.contains(&named), "{stopped:?}");
     assert!(!stopped.stdout.contains("has stopped"), "{stopped:?}");
     assert_eq!(liveness(copy.identity()), Liveness::Alive);
-    assert_eq!(running(&fleet, "WATCHDOG_VOYAGER").len(), 1, "it protects the brain");
+    assert_eq!(running(&fleet, &watchdog).len(), 1, "it protects the brain");
 
     copy.kill();
     let stopped = fleet.run("qc-shutdown", &["--yes"]);

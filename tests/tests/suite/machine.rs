@@ -1,10 +1,13 @@
 //! Accounts are held on the whole machine: whatever the folder, the user and the namespaces, and
 //! whatever has been deleted.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use qc_process::MachineGuard;
+use qc_process::{MachineGuard, machine_holders};
 use qc_tests::{
     Contender, Finished, SampleFleet, SampleLocks, Speaker, cannot_test, is_wine, python,
     random_account, resume, run, section, suspend,
@@ -563,4 +566,40 @@ fn a_start_is_tried_again_while_nothing_shows_who_holds_its_account() {
     drop(held);
     launch.wait_for("started BRAIN_ATLAS");
     assert_eq!(fleet.run("qc-shutdown", &["--yes"]).code, 0);
+}
+
+#[test]
+fn a_holder_is_never_named_with_the_folder_of_another_one_while_they_change() {
+    let two = TwoFolders::new();
+    // Each one's guard has the same name; the first one's folder is where it is read.
+    finish(two.hold(Speaker::Library));
+    let guard = two.guard();
+    let is_over = AtomicBool::new(false);
+    let (seen, folders) = thread::scope(|scope| {
+        let looker = scope.spawn(|| {
+            let mut seen: HashSet<(u32, String)> = HashSet::new();
+            while !is_over.load(Ordering::Relaxed) {
+                let holders = machine_holders().expect("the system shows them");
+                let of_it = holders.into_iter().filter(|one| one.guard == guard);
+                seen.extend(of_it.filter_map(|one| Some((one.pid, one.folder?))));
+            }
+            seen
+        });
+        let mut folders: HashMap<u32, String> = HashMap::new();
+        for round in 0..12 {
+            let locks = if round % 2 == 0 { &two.here } else { &two.there };
+            let mut held = locks.hold(Speaker::Library, HOLDER, Some(&two.account));
+            let folder = locks.folder().file_name().expect("a name").to_string_lossy();
+            folders.insert(held.pid(), folder.into_owned());
+            // One that is killed closes its files in another order than one that ends.
+            if round % 3 == 0 { held.kill() } else { finish(held) }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        (looker.join().expect("it looks"), folders)
+    });
+    assert!(seen.len() > 2, "{seen:?}");
+    for (pid, folder) in &seen {
+        let own = folders.get(pid).unwrap_or_else(|| panic!("PID {pid}: {seen:?}"));
+        assert!(folder.replace('\\', "/").ends_with(own), "PID {pid} in {folder}, not {own}");
+    }
 }

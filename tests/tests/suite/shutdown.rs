@@ -9,7 +9,8 @@ use qc_process::{Ended, Identity, Liveness, identity_of, liveness};
 #[cfg(windows)]
 use qc_tests::FAULT_VARIABLE;
 use qc_tests::{
-    Finished, Program, SampleFleet, Screen, WITH_WORKERS, copy_program, python, run, suspend,
+    Finished, Program, SampleFleet, Screen, WITH_WORKERS, copy_program, own_key, python, run,
+    suspend,
 };
 use serde_json::{Value, json};
 
@@ -596,16 +597,19 @@ fn a_latch_forbids_every_start_until_it_is_taken_back() {
 
 #[test]
 fn a_config_that_cannot_be_read_keeps_nothing_from_being_stopped() {
-    let fleet = SampleFleet::new(tools(), &[("ALONE", 11)]);
-    // Without a config nothing says which account it trades, and its name alone shuts out others.
-    let brain = by_hand(&fleet, &["BRAIN_ALONE.py"]);
+    let (fleet, name) = {
+        // Without a config nothing says which account it trades, and its name alone shuts out others.
+        let key = own_key();
+        (SampleFleet::new(tools(), &[(&key, 11)]), format!("BRAIN_{key}"))
+    };
+    let brain = by_hand(&fleet, &[&format!("{name}.py")]);
     let tool = fleet.tools.tool("qc-lock");
     let stand_in = fleet.tools.stand_in();
     // Nothing but its lock says that it is one of the fleet.
     let args = ["run", "ODD_ONE", "--", stand_in.to_str().unwrap(), "odd"];
     let mut odd = Program::start(&tool, &args, fleet.root(), &[], |_| ());
     odd.wait_for("ready");
-    fs::write(fleet.root().join("MASTER_CONFIG.json"), "{\"ACCOUNTS\": {").unwrap();
+    fleet.configure_as("{\"ACCOUNTS\": {");
     let asked = fleet.run("qc-shutdown", &[]);
     assert_eq!(asked.code, 2, "{asked:?}");
     let stopped = shutdown(&fleet, &["--yes", "--timeout", "5s"]);
@@ -613,7 +617,7 @@ fn a_config_that_cannot_be_read_keeps_nothing_from_being_stopped() {
     for text in [
         "THE CONFIG CAN'T BE READ",
         "other components may run on unseen",
-        "BRAIN_ALONE (PID ",
+        &format!("{name} (PID "),
         "ODD_ONE (PID ",
     ] {
         assert!(stopped.stdout.contains(text), "no `{text}`: {stopped:?}");
