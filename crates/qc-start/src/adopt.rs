@@ -32,7 +32,7 @@ pub struct Adopted {
     pub is_wrapper: bool,
 }
 
-/// What a start finds.
+/// The result of the look before a start.
 pub struct Beginning {
     /// The components that are taken over.
     pub adopted: Vec<Adopted>,
