@@ -382,7 +382,8 @@ fn a_daemon_that_outlives_its_launcher_blocks_its_component_and_no_other() {
     fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": section(&more) }));
     fs::write(fleet.root().join("BRAIN_ATLAS.py"), DAEMON).unwrap();
     let mut launch = fleet.launch(&[], |_| ());
-    launch.wait_for("BLOCKED BRAIN_ATLAS: another copy runs: BRAIN_ATLAS runs (PID ");
+    // By its command line, or by its mark while it is between its forks.
+    launch.wait_for("BLOCKED BRAIN_ATLAS: ");
     launch.wait_for("started BRAIN_BOREAS");
     let other = running(&fleet, "BRAIN_BOREAS");
     launch.kill();
