@@ -47,6 +47,7 @@ SETTLE = 0.25  # how long a record may take to appear after its guard was locked
 LATE_RELEASE = 2.0  # how long Windows may take to free the lock of a process that has ended
 LONG_WAIT = 0.5  # from then on it is said what is waited for
 PAUSE, LONGEST_PAUSE = 0.005, 0.05  # between two looks: doubled each time
+_MOST_LOOKS = 5  # at the objects that name the holder of a guard of the machine
 LEFTOVER = 60.0  # from this age a temporary file is abandoned
 CLOCK_SLACK = 5.0  # a start is read to the second, and the clock may have been set a little since
 LONGEST_FOLDER = 150  # with what is in it, Windows still takes the path as it is
@@ -1729,28 +1730,36 @@ class _MachineGuard(_Guard):
         identity = f"{os.getpid()}.{_own_start()}.{_pid_namespace() or 0}{_MARK}"
         by = self._start("by") + identity
         with _taking:
-            _announce(by, name[:_NAME_SIZE - len(by)], self.numbers)
+            # The folder first: where the holder is seen, its folder is, too.
             _announce(self._start("in"), _plain_path(folder), self.numbers)
+            _announce(by, name[:_NAME_SIZE - len(by)], self.numbers)
             self._note()
 
     def holder(self):
         """Returns PID and name of the holder and its folder, as far as they are known."""
-        alive = (found for found in self._takers() if _is_alive(*map(int, found.groups()[:3])))
-        found = next(alive, None)
-        return None if found is None else (int(found[1]), found[4], self._folder())
+        takers, folder = self._claims()
+        found = next((one for one in takers if _is_alive(*map(int, one.groups()[:3]))), None)
+        return None if found is None else (int(found[1]), found[4], folder)
 
     def taker(self):
         """Returns name and folder of a program of this container that has taken the guard and has ended;
         what it had started may have inherited the guard."""
-        found = next((one for one in self._takers() if int(one[3]) == (_pid_namespace() or 0)), None)
-        return None if found is None else (found[4], self._folder())
+        takers, folder = self._claims()
+        found = next((one for one in takers if int(one[3]) == (_pid_namespace() or 0)), None)
+        return None if found is None else (found[4], folder)
 
-    def _takers(self):
-        by = (re.fullmatch(r"([1-9]\d{0,9})\.(\d{1,20})\.(\d{1,20})[./](.*)", text) for text in _announced(self._start("by")))
-        return [found for found in by if found]
-
-    def _folder(self):
-        return next(iter(_announced(self._start("in"))), None)
+    def _claims(self):
+        """Returns who says that it has taken the guard, and in which folder. They are two objects, so they
+        are read until two looks agree: rather no folder than that of another holder."""
+        before = None
+        for _ in range(_MOST_LOOKS):
+            by, folders = (sorted(_announced(self._start(kind))) for kind in ("by", "in"))
+            is_clear = before == (by, folders) and len(by) <= 1 and len(folders) <= 1
+            if is_clear:
+                break
+            before = by, folders
+        takers = (re.fullmatch(r"([1-9]\d{0,9})\.(\d{1,20})\.(\d{1,20})[./](.*)", text) for text in by)
+        return [found for found in takers if found], folders[0] if is_clear and folders else None
 
     def _start(self, kind):
         return _MARK.join(("qc2", self.name, kind, ""))

@@ -115,9 +115,16 @@ impl SampleFleet {
             let Some(number) = account.get("account").and_then(Value::as_u64) else { continue };
             account["account"] = self.account(number).into();
         }
-        // In one step: a brain whose config can't be read for a moment is a finding elsewhere.
+        self.configure_as(&config.to_string());
+    }
+
+    /// Writes this text as the config, in one step: a brain whose config can't be read for a moment is a
+    /// finding elsewhere. What nothing but a text without accounts describes needs an [`own_key`].
+    ///
+    /// [`own_key`]: crate::own_key
+    pub fn configure_as(&self, text: &str) {
         let new = self.root().join("MASTER_CONFIG.new");
-        fs::write(&new, config.to_string()).expect("cannot write the config");
+        fs::write(&new, text).expect("cannot write the config");
         qc_process::file::replace(&new, &self.root().join("MASTER_CONFIG.json"))
             .expect("cannot replace the config");
     }

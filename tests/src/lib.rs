@@ -33,7 +33,7 @@ pub use link::link;
 pub use locks::{Attempt, SampleLocks, SharedFiles, Speaker};
 pub use program::Program;
 pub use python::python;
-pub use random::{Random, own_account, random_account, stress_ports};
+pub use random::{Random, own_account, own_key, random_account, stress_ports};
 pub use scanner::Scanner;
 pub use screen::Screen;
 pub use suspend::{resume, suspend};

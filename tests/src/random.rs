@@ -38,6 +38,12 @@ pub fn own_account() -> &'static str {
     OWN.with(|own| Box::leak(own.clone().into_boxed_str()))
 }
 
+/// Returns a key of an account that no other test has. `BRAIN_<key>` is looked at on the whole machine:
+/// as long as nothing shows the account of such a brain, it is one of every fleet with that key.
+pub fn own_key() -> String {
+    format!("K{:010X}", unlikely(1 << 40))
+}
+
 /// Which port stands for which resource in the stress test.
 pub mod stress_ports {
     /// How many folders there are; the accounts are the same in both.

@@ -125,7 +125,12 @@ impl ProcessProbe for Machine {
     }
 
     fn has_ended(&self, process: &ProcessInfo) -> bool {
-        liveness(&process.identity) == Liveness::Dead
+        // One that is ending has neither memory nor folders, and is there for a moment longer.
+        let is_ending = || {
+            let now = qc_process::describe(process.identity.pid).ok().flatten();
+            now.is_some_and(|now| now.args.is_empty() && now.exe.is_none())
+        };
+        is_ending() || liveness(&process.identity) == Liveness::Dead
     }
 
     fn is_of_another_user(&self, process: &ProcessInfo) -> bool {

@@ -3,7 +3,7 @@
 mod duplicates;
 mod state;
 
-use qc_lock_core::{LockState, openers_text, release_advice, same_account};
+use qc_lock_core::{LockEntry, LockState, openers_text, release_advice, same_account};
 use qc_process::visible;
 use serde::Serialize;
 
@@ -55,6 +55,22 @@ pub enum FindingKind {
     Latched,
     /// Some processes can't be read, so there may be more of everything.
     Unreadable,
+}
+
+/// Says of a lock whose holder has ended that it was left behind, and what keeps it open.
+pub fn dead_holder_text(lock: &LockEntry) -> String {
+    let holder = lock.pid.map(|pid| format!(" PID {pid}")).unwrap_or_default();
+    let name = &lock.name;
+    match &lock.open_in[..] {
+        [] => format!(
+            "lock {name} was left behind: its holder{holder} has ended without giving it back"
+        ),
+        left => format!(
+            "lock {name} is not free: its holder{holder} has ended, and {} keeps it open; {}",
+            openers_text(left),
+            release_advice(name, None, left)
+        ),
+    }
 }
 
 /// One thing that is wrong.
@@ -152,18 +168,7 @@ impl Snapshot {
         findings.extend(stale.map(|lock| {
             let pids: Vec<u32> =
                 lock.pid.into_iter().chain(lock.open_in.iter().map(|one| one.pid)).collect();
-            let holder = lock.pid.map(|pid| format!(" PID {pid}")).unwrap_or_default();
-            let name = &lock.name;
-            let text = match &lock.open_in[..] {
-                [] => format!(
-                    "lock {name} was left behind: its holder{holder} has ended without giving it back"
-                ),
-                left => format!(
-                    "lock {name} is not free: its holder{holder} has ended, and {} keeps it open; {}",
-                    openers_text(left),
-                    release_advice(name, None, left)
-                ),
-            };
+            let text = dead_holder_text(lock);
             Finding { kind: FindingKind::Stale, text, components: vec![lock.name.clone()], pids }
         }));
         findings.extend(self.unreadable_text().map(|text| Finding {

@@ -118,7 +118,7 @@ impl LeftOver {
             is_unmanaged: true,
             is_worker: false,
             helper: (self.fate == Fate::Ends).then(|| shown_program(&self.process)),
-            is_scripted: false,
+            cannot_be_told: None,
             identity: self.process.identity.clone(),
             timeout: timeout.unwrap_or(fleet.timing.stop_timeout),
             signal,

@@ -56,7 +56,7 @@ pub use component::{AccountEntry, Component, Fleet, Role, share_terminals, with_
 pub use config::{ConfigWarning, LogSettings, NotifyEvent, NotifySettings, Timing, Variables};
 pub use error::ConfigError;
 pub use evidence::{Evidence, Untouchable};
-pub use finding::{Finding, FindingKind, State};
+pub use finding::{Finding, FindingKind, State, dead_holder_text};
 pub use instance::Instance;
 pub use left_over::{
     COMPONENT_LOCKS_ID_VARIABLE, COMPONENT_LOCKS_VARIABLE, COMPONENT_VARIABLE, Fate, LeftOver,
@@ -64,7 +64,7 @@ pub use left_over::{
 };
 pub use mask::Mask;
 pub use matching::{Match, Matcher, Place};
-pub use may_start::{Beside, MayStart, Obstacle, Survey};
+pub use may_start::{Beside, Blocked, MayStart, Obstacle, Survey};
 pub use named::{is_account, is_named};
 pub use program::shown_program;
 pub use qc_call::without_false_title;
@@ -75,8 +75,8 @@ pub use schema::schema;
 pub use snapshot::{MovedFleet, Snapshot, moved_fleets};
 pub use starter::{section_template, template};
 pub use stop::{
-    Exposure, Kept, Outcome, Progress, STOP_ORDER, Scope, Stage, StopMode, StopPlan, Stopped,
-    Stopping, Target, perform, perform_at, plan_now, plan_seen, shown_name,
+    CannotBeTold, Exposure, Kept, Outcome, Progress, STOP_ORDER, Scope, Stage, StopMode, StopPlan,
+    Stopped, Stopping, Target, perform, perform_at, plan_now, plan_seen, shown_name,
 };
 pub use terminal::{TerminalEntry, terminals};
 pub use text::{Secret, Text};

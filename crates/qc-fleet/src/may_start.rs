@@ -16,7 +16,7 @@ use qc_process::{Identity, MachineHolder};
 use self::adoptable::adoptable;
 pub use self::obstacle::Obstacle;
 use self::obstacle::{holder_obstacle, lock_obstacle};
-pub use self::survey::Survey;
+pub use self::survey::{Blocked, Survey};
 use crate::{Component, Fleet, Instance, Place, Role, Snapshot};
 
 /// The suffix for a copy that can be adopted.
@@ -230,6 +230,7 @@ impl<'a> Beside<'a> {
             processes: instance.processes.iter().map(|one| one.identity.clone()).collect(),
             holder: None,
             folder,
+            is_here: is_own,
             is_elsewhere: instance.place == Place::Foreign,
             is_moved: instance.is_moved,
             is_orchestrator: instance.role == Role::Orchestrator,

@@ -19,7 +19,7 @@ pub use now::{plan_now, plan_seen};
 pub use plan::{Kept, STOP_ORDER, Stage, StopPlan};
 pub use scope::Scope;
 pub use stopping::{Progress, StopMode, Stopping};
-pub use target::{Target, shown_name};
+pub use target::{CannotBeTold, Target, shown_name};
 
 /// How stopping one process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use qc_process::{Identity, MachineGuard, describe, identity_of, own_identity};
 
-use self::attempt::Attempt;
+use self::attempt::{Attempt, holder_elsewhere};
 use crate::guard::Guard;
 use crate::judge::Holder;
 use crate::lock::{Lock, LockForChild};
@@ -147,20 +147,33 @@ impl LockDir {
             LockError::Held { name, resource, holder, foreign }
                 if holder.pid.is_none() && holder.hidden.is_none() =>
             {
-                let open_in = match holder.elsewhere {
-                    None => self.openers_of_resource(&resource),
-                    Some(_) => openers_on_machine(&resource),
+                let holder = match holder.elsewhere {
+                    None => self.with_openers_here(*holder, &name, &resource),
+                    Some(_) => {
+                        let open_in = openers_on_machine(&resource);
+                        // After that, or it would name the last holder beside the processes of the next:
+                        // one that has ended is named as long as a process has its guard.
+                        match holder_elsewhere(&resource) {
+                            living if living.pid.is_some() => living,
+                            ended => Holder { open_in, ..ended },
+                        }
+                    }
                 };
-                let is_of_another = holder.name.is_none() && resource != Resource::name(&name);
-                let their_name = match holder.elsewhere {
-                    None if is_of_another => self.name_of_openers(&resource, &open_in),
-                    None | Some(_) => holder.name.clone(),
-                };
-                let holder = Box::new(Holder { open_in, name: their_name, ..*holder });
-                LockError::Held { name, resource, holder, foreign }
+                LockError::Held { name, resource, holder: Box::new(holder), foreign }
             }
             other => other,
         }
+    }
+
+    /// Adds the same to a holder of a guard in this folder.
+    fn with_openers_here(&self, holder: Holder, asked: &LockName, resource: &Resource) -> Holder {
+        let open_in = self.openers_of_resource(resource);
+        let is_of_another = holder.name.is_none() && *resource != Resource::name(asked);
+        let name = match is_of_another {
+            true => self.name_of_openers(resource, &open_in),
+            false => holder.name.clone(),
+        };
+        Holder { open_in, name, ..holder }
     }
 
     /// Claims the lock that a wrapper holds for this process, or for its parent, if that `is_wrapper` by

@@ -5,10 +5,13 @@
 //! holders that the other does not, and either one says that the guard is held. On Windows it is a
 //! named event in `Global\`, whose existence is the lock.
 
+mod claims;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use self::claims::Claims;
 use crate::fault::point;
 use crate::{Identity, Liveness, here, imp, liveness};
 
@@ -60,7 +63,8 @@ pub struct MachineHolder {
     pub started: u64,
     /// The lock's name, perhaps without its end.
     pub name: String,
-    /// The folder whose lock it is, perhaps without its beginning.
+    /// The folder whose lock it is, perhaps without its beginning. `None` where that is not said, or
+    /// where the holder was changing while it was read.
     pub folder: Option<String>,
 }
 
@@ -100,7 +104,8 @@ impl MachineGuard {
         let folder = imp::folder_text(folder);
         let name = at_most(lock, room(&by), part.length, Keep::Beginning);
         let folder = at_most(&folder, room(&inside), part.length, Keep::End);
-        self.legs.name(&[format!("{by}{name}"), format!("{inside}{folder}")]);
+        // The folder first: where the holder is seen, its folder is, too.
+        self.legs.name(&[format!("{inside}{folder}"), format!("{by}{name}")]);
     }
 
     pub(crate) fn legs(&self) -> &imp::MachineLegs {
@@ -142,7 +147,8 @@ pub fn machine_holders() -> io::Result<Vec<MachineHolder>> {
 /// # Errors
 /// If the system does not show the objects.
 pub fn machine_guards() -> io::Result<Vec<(String, Option<MachineHolder>)>> {
-    let names = imp::machine_names()?;
+    let claims = Claims::read()?;
+    let names = &claims.names;
     let plain = names.iter().filter(|name| !name.contains(imp::MACHINE_PART));
     let mut guards: BTreeMap<&str, Option<MachineHolder>> =
         plain.map(|name| (name.as_str(), None)).collect();
@@ -152,7 +158,9 @@ pub fn machine_guards() -> io::Result<Vec<(String, Option<MachineHolder>)>> {
     );
     let folders: HashMap<&str, &str> = names.iter().filter_map(|name| part(name, "in")).collect();
     for holder in names.iter().filter_map(|name| holder(name)) {
-        let folder = folders.get(&*holder.guard).map(|&folder| folder.to_owned());
+        // Rather none than that of another holder.
+        let folder = folders.get(&*holder.guard).filter(|_| claims.is_clear(&holder.guard));
+        let folder = folder.map(|&folder| folder.to_owned());
         if let Some(held) = guards.get_mut(&*holder.guard) {
             *held = Some(MachineHolder { folder, ..holder });
         }
@@ -194,9 +202,11 @@ pub fn machine_openers(guards: &[&str]) -> Vec<Vec<(u32, String)>> {
 /// Returns who took a guard that is held, also if it has ended since: what it has started may have
 /// inherited the guard, and its name with it. As little to be relied on as [`machine_holders`].
 pub fn machine_taker(guard: &str) -> Option<MachineHolder> {
-    let names = imp::machine_names().ok()?;
+    let claims = Claims::read().ok()?;
+    let names = &claims.names;
     let taker = names.iter().filter_map(|name| taker(name)).find(|one| one.0.guard == guard)?.0;
-    let folder = names.iter().filter_map(|name| part(name, "in")).find(|one| one.0 == guard);
+    let folders = names.iter().filter_map(|name| part(name, "in"));
+    let folder = folders.filter(|_| claims.is_clear(guard)).find(|one| one.0 == guard);
     Some(MachineHolder { folder: folder.map(|(_, folder)| folder.to_owned()), ..taker })
 }
 

@@ -201,7 +201,7 @@ mod testing {
             is_unmanaged: false,
             is_worker: false,
             helper: None,
-            is_scripted: false,
+            cannot_be_told: None,
             identity: Identity { pid, started: 1, boot_id: "boot".into() },
             timeout: Duration::ZERO,
             signal: None,

@@ -1,12 +1,12 @@
 //! Orchestrators first: told through their control channel, so that nothing is started again while
-//! it is being stopped. One that does not answer is stopped itself, and so is an old launcher.
+//! it is being stopped. One that does not answer is stopped itself, and so is one that can't be told.
 
 mod told;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use qc_fleet::{Outcome, Role, STOP_ORDER, StopMode, StopPlan, Stopping, Target};
+use qc_fleet::{CannotBeTold, Outcome, Role, STOP_ORDER, StopMode, StopPlan, Stopping, Target};
 use qc_process::{Identity, Liveness, liveness};
 
 pub(crate) use self::told::Told;
@@ -20,8 +20,8 @@ struct Group<'a> {
     ends: bool,
     /// Whether the command that asks was started from them: they are never stopped.
     is_spared: bool,
-    /// Whether they can be told: an old launcher can't, and ends its children in the wrong order.
-    is_scripted: bool,
+    /// Why they can't be told, if they can't: the plan has decided that.
+    cannot_be_told: Option<CannotBeTold>,
     /// The name of their lock.
     lock: String,
     /// The names of the components that are to be stopped and not to be started again.
@@ -79,9 +79,9 @@ pub(crate) fn stop(
     told: &mut Told,
     brains_are_gone: &mut dyn FnMut(&mut Stopping<'_>, &mut Told),
 ) {
-    let (old, mut groups): (Vec<_>, Vec<_>) =
-        groups(plan, lock_dir).into_iter().partition(|group| group.is_scripted);
-    for group in &old {
+    let (deaf, mut groups): (Vec<_>, Vec<_>) =
+        groups(plan, lock_dir).into_iter().partition(|group| group.cannot_be_told.is_some());
+    for group in &deaf {
         stop_itself(stopping, plan, group, &Answer::NoChannel, warn);
     }
     // One that looks after all brains that are meant keeps the order by itself; but it does not know
@@ -137,7 +137,9 @@ pub(crate) fn send_changes(
         return;
     }
     stopping.note_told(|one| told.covers(plan, one));
-    for group in groups(plan, lock_dir).iter().filter(|one| !one.ends && !one.is_scripted) {
+    for group in
+        groups(plan, lock_dir).iter().filter(|one| !one.ends && one.cannot_be_told.is_none())
+    {
         let names = told.news(plan, group, turn);
         if names.is_empty() {
             continue;
@@ -175,6 +177,7 @@ fn groups<'a>(plan: &'a StopPlan, lock_dir: &Path) -> Vec<Group<'a>> {
         }
         let elsewhere = &one.elsewhere;
         let of_folder = |other: &&Target| other.elsewhere == *elsewhere;
+        let is_deaf = |one: &Target| one.cannot_be_told.is_some();
         let name = |one: &Target| one.component.clone();
         let withheld = plan.withheld.iter().filter(|_| elsewhere.is_none()).cloned();
         let mut names: Vec<String> =
@@ -187,7 +190,10 @@ fn groups<'a>(plan: &'a StopPlan, lock_dir: &Path) -> Vec<Group<'a>> {
             lock_dir: elsewhere.as_ref().map_or(lock_dir.into(), |root| root.join(".locks")),
             ends: !plan.told.contains(one),
             is_spared: orchestrators(plan).filter(of_folder).any(|one| plan.spares(one)),
-            is_scripted: orchestrators(plan).filter(of_folder).all(|one| one.is_scripted),
+            cannot_be_told: match orchestrators(plan).filter(of_folder).all(is_deaf) {
+                true => one.cannot_be_told,
+                false => None,
+            },
             lock: one.component.clone(),
             names,
             run_on,
@@ -259,10 +265,8 @@ fn stop_itself(
         {
             return warn("the orchestrator can't be told what not to start; it runs on");
         }
-        Answer::NoChannel if group.is_scripted => {
-            warn(
-                "an old launcher is killed first: asked, it would end its watchdogs before its brains",
-            );
+        Answer::NoChannel if let Some(reason) = group.cannot_be_told => {
+            warn(&format!("{} is killed first: {}", group.lock, reason.why_killed()));
             StopMode::KillNow
         }
         Answer::NoChannel if group.ends => StopMode::WholeFleet,

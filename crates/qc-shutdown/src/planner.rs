@@ -73,7 +73,8 @@ impl<'a> Planner<'a> {
     /// Finds out whether the launcher that the plan tells runs without its lock, and leaves it out of
     /// the plan then.
     pub(crate) fn without_deaf(&mut self, plan: &mut StopPlan) -> Result<(), Failure> {
-        let told = plan.told.iter().find(|one| one.elsewhere.is_none() && !one.is_scripted);
+        let told =
+            plan.told.iter().find(|one| one.elsewhere.is_none() && one.cannot_be_told.is_none());
         let Some(told) = told.filter(|one| !plan.spares(one)).cloned() else { return Ok(()) };
         let is_locked = || {
             let lock = self.locks.status(&self.fleet.orchestrator)?;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qc_cli::{Exit, Failure, SHUTDOWN_HINT, print_waiting};
-use qc_fleet::{Beside, Component, Fleet, Obstacle, Snapshot};
+use qc_fleet::{Beside, Blocked, Component, Fleet, Obstacle, Snapshot};
 use qc_lock_core::{LockDir, LockState};
 use qc_process::{Identity, Process};
 
@@ -32,6 +32,16 @@ pub struct Adopted {
     pub is_wrapper: bool,
 }
 
+/// The result of the look before a start.
+pub struct Beginning {
+    /// The components that are taken over.
+    pub adopted: Vec<Adopted>,
+    /// The components that wait until other copies of them have ended, while the others start.
+    pub blocked: Vec<Blocked>,
+    /// The last look.
+    pub look: Look,
+}
+
 /// A component that may be taken over, and its process.
 struct Found {
     name: String,
@@ -39,9 +49,9 @@ struct Found {
     is_wrapper: bool,
 }
 
-/// Finds what may be taken over in what `look` has shown; refuses, with the full list, if anything
-/// else is in the way. Looks again only while something is just starting or in the way, and returns
-/// the last look.
+/// Finds what may be taken over in what `look` has shown, and what blocks single components; refuses,
+/// with the full list, if anything is in the way of the whole start. Looks again only while something
+/// is just starting or in the way.
 ///
 /// # Errors
 /// A refusal that lists what is in the way.
@@ -51,16 +61,19 @@ pub fn adopt(
     locks: &LockDir,
     mut look: Look,
     wanted: bool,
-) -> Result<(Vec<Adopted>, Look), Failure> {
+) -> Result<Beginning, Failure> {
     let began = Instant::now();
     let mut is_told = false;
     loop {
-        let (found, obstacles) = sort(fleet, components, &look.snapshot, wanted);
-        let is_unsettled = !obstacles.is_empty() || is_anything_starting(&look.snapshot, locks);
+        let (found, blocked, obstacles) = sort(fleet, components, &look.snapshot, wanted);
+        let in_the_way = || blocked.iter().flat_map(|one| &one.obstacles).chain(&obstacles);
+        // What is just starting has not taken its lock yet.
+        let is_unsettled =
+            in_the_way().next().is_some() || is_anything_starting(&look.snapshot, locks);
         if wanted && is_unsettled && began.elapsed() < TIMEOUT {
             if !is_told && began.elapsed() >= SILENT {
                 is_told = true;
-                let first = obstacles.first().map(Obstacle::listed);
+                let first = in_the_way().next().map(Obstacle::listed);
                 print_waiting(TIMEOUT, first.as_deref().unwrap_or("something is just starting"));
             }
             thread::sleep(PAUSE);
@@ -68,20 +81,20 @@ pub fn adopt(
             continue;
         }
         return match &obstacles[..] {
-            [] => Ok((open(found)?, look)),
+            [] => Ok(Beginning { adopted: open(found)?, blocked, look }),
             obstacles => Err(refusal(obstacles)),
         };
     }
 }
 
-/// Separates what can be adopted from what is in the way.
+/// Separates what can be adopted from what is in the way of one component or of all.
 fn sort(
     fleet: &Fleet,
     components: &[Arc<Component>],
     snapshot: &Snapshot,
     wanted: bool,
-) -> (Vec<Found>, Vec<Obstacle>) {
-    let survey = Beside::new(fleet, snapshot, |_| false).survey(components);
+) -> (Vec<Found>, Vec<Blocked>, Vec<Obstacle>) {
+    let mut survey = Beside::new(fleet, snapshot, |_| false).survey(components);
     let (mut found, mut obstacles) = (Vec::new(), Vec::new());
     for (identity, copy) in survey.adoptable {
         match wanted {
@@ -92,8 +105,13 @@ fn sort(
             false => obstacles.push(copy),
         }
     }
+    // A start that adopts nothing starts beside nothing, either.
+    if !wanted {
+        let blocked = survey.blocked.drain(..);
+        obstacles.extend(blocked.flat_map(|one| one.obstacles));
+    }
     obstacles.extend(survey.obstacles);
-    (found, obstacles)
+    (found, survey.blocked, obstacles)
 }
 
 fn refusal(obstacles: &[Obstacle]) -> Failure {

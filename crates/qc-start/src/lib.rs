@@ -11,7 +11,7 @@ mod no_start;
 mod readiness;
 mod starter;
 
-pub use adopt::{Adopted, adopt};
+pub use adopt::{Adopted, Beginning, adopt};
 pub use heartbeat::HeartbeatMonitor;
 pub use look::Look;
 pub use no_start::NoStart;

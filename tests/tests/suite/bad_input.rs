@@ -268,7 +268,7 @@ fn qc_launch_answers_bad_input_with_one_line() {
 
     // The obstacles to a start are a list, so they take more than a line.
     put_all_records(bench.fleet.root(), &live);
-    for args in [&["--dry-run"][..], &[]] {
+    for args in [&["--no-adopt", "--dry-run"][..], &["--no-adopt"]] {
         let refused = bench.fleet.run("qc-launch", args);
         assert_eq!(refused.code, 75, "{refused:?}");
         let first = "qc-launch: the fleet is running already, nothing was started:\n";

@@ -4,13 +4,15 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use qc_process::{Liveness, Process, identity_of, liveness, own_identity};
-use qc_tests::{Program, SampleFleet, cannot_test, python, section};
+use qc_tests::{Program, SampleFleet, cannot_test, own_key, python, section};
 use serde_json::{Value, json};
 
 use crate::shutdown_truth::start_loop;
 use crate::tools;
 
 const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
+#[cfg(unix)]
+const TWO: [(&str, u64); 2] = [("ATLAS", 11), ("BOREAS", 12)];
 
 fn started(fleet: &SampleFleet) -> Program {
     let mut launch = fleet.launch(&[], |_| ());
@@ -60,6 +62,25 @@ fn a_component_that_hands_over_to_a_copy_is_blocked_until_that_one_ends() {
     launch.wait_for("BRAIN_ATLAS was blocked by a program that has ended; restarting");
     launch.wait_for("started BRAIN_ATLAS");
     assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 1);
+}
+
+#[test]
+fn a_stop_of_a_bot_that_has_restarted_itself_leaves_no_lock_behind() {
+    for name in ["BRAIN_ATLAS", "WATCHDOG_ATLAS"] {
+        let fleet = SampleFleet::new(tools(), &ONE);
+        fleet.script("BRAIN_ATLAS.py", "hand over");
+        let mut launch = fleet.launch(&[], |_| ());
+        launch.wait_for("BLOCKED BRAIN_ATLAS: another copy runs: BRAIN_ATLAS runs (PID ");
+        let stopped = fleet.run("qc-launch", &["stop", name]);
+        assert_eq!(stopped.code, 0, "{stopped:?}");
+        assert_eq!(running(&fleet, "BRAIN_ATLAS"), [0; 0], "{stopped:?}");
+        assert_eq!(liveness(launch.identity()), Liveness::Alive);
+        let checked = fleet.run("qc-ps", &["--check", "--json"]).json();
+        let findings = checked["findings"].as_array().unwrap();
+        assert!(findings.iter().all(|one| one["kind"] != "stale"), "{name}: {checked:#}");
+        let lock = fleet.locks().status(&"BRAIN_ATLAS".parse().unwrap()).unwrap();
+        assert_eq!(lock, None, "{name}");
+    }
 }
 
 #[test]
@@ -347,6 +368,87 @@ fn a_component_that_becomes_a_daemon_in_two_forks_runs_once_and_is_waited_for() 
     assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_daemon_that_outlives_its_launcher_blocks_its_component_and_no_other() {
+    let Some(python) = qc_tests::python() else { return };
+    let fleet = SampleFleet::new(tools(), &TWO);
+    let accounts = json!({
+        "ATLAS": { "account": 11, "enabled": true },
+        "BOREAS": { "account": 12, "enabled": true },
+    });
+    let brain = json!({ "BRAIN_ATLAS": { "command": [python, "BRAIN_ATLAS.py"] } });
+    let more = json!({ "restart_cooldown_seconds": 0, "components": brain });
+    fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": section(&more) }));
+    fs::write(fleet.root().join("BRAIN_ATLAS.py"), DAEMON).unwrap();
+    let mut launch = fleet.launch(&[], |_| ());
+    // By its command line, or by its mark while it is between its forks.
+    launch.wait_for("BLOCKED BRAIN_ATLAS: ");
+    launch.wait_for("started BRAIN_BOREAS");
+    let other = running(&fleet, "BRAIN_BOREAS");
+    launch.kill();
+    drop(launch);
+    let daemons = fs::read_to_string(fleet.root().join("daemons")).unwrap();
+    let pid: u32 = daemons.trim().parse().expect("one daemon");
+
+    let planned = fleet.run("qc-launch", &["--dry-run"]);
+    assert_eq!(planned.code, 0, "{planned:?}");
+    let blocked = format!("BLOCKED BRAIN_ATLAS: another copy runs: BRAIN_ATLAS runs (PID {pid})");
+    let folder = fs::canonicalize(fleet.root()).unwrap();
+    let folder = folder.file_name().unwrap().to_str().unwrap();
+    let line = planned.stdout.lines().find(|line| line.starts_with(&blocked));
+    assert!(line.is_some_and(|line| line.contains(folder)), "{planned:?}");
+
+    let mut second = fleet.launch(&[], |_| ());
+    let line = second.wait_for(&blocked);
+    assert!(line.contains("without its lock") && line.contains(folder), "{line}");
+    assert_eq!(status(&fleet, "BRAIN_ATLAS")["state"], "blocked");
+    for name in ["WATCHDOG_ATLAS", "WATCHDOG_BOREAS", "BRAIN_BOREAS", "quantum_server"] {
+        assert_eq!(status(&fleet, name)["state"], "running", "{name}");
+    }
+    assert_eq!(running(&fleet, "BRAIN_BOREAS"), other, "it was adopted");
+
+    fs::write(fleet.root().join("BRAIN_ATLAS.py"), "import time\ntime.sleep(100)\n").unwrap();
+    let daemon = identity_of(pid).unwrap();
+    Process::open(&daemon).unwrap().expect("it runs").kill().unwrap();
+    second.wait_for("started BRAIN_ATLAS");
+    assert_eq!(running(&fleet, "BRAIN_ATLAS").len(), 1);
+    assert_eq!(status(&fleet, "BRAIN_ATLAS")["restarts"], 0, "a first start is no restart");
+}
+
+#[test]
+fn a_copy_started_by_hand_before_the_fleet_blocks_its_component_and_no_other() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let copy = by_hand(&fleet, "BRAIN_ATLAS.py");
+    let pid = copy.identity().pid;
+    let started = fleet.run("qc-launch", &["up", "--detach"]);
+    assert_eq!(started.code, 1, "{started:?}");
+    let blocked = format!("it is blocked: another copy runs: BRAIN_ATLAS runs (PID {pid})");
+    let said = format!("{}{}", started.stdout, started.stderr);
+    assert!(said.contains(&blocked), "{started:?}");
+    assert_eq!(status(&fleet, "WATCHDOG_ATLAS")["state"], "running");
+    assert_eq!(status(&fleet, "BRAIN_ATLAS")["state"], "blocked");
+    assert_eq!(liveness(copy.identity()), Liveness::Alive);
+    let stopped = fleet.run("qc-shutdown", &["--yes"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert_eq!(liveness(copy.identity()), Liveness::Dead);
+}
+
+#[test]
+fn a_start_that_would_begin_nothing_is_refused() {
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let only = json!({ "ATLAS": { "account": 11, "enabled": true } });
+    let off = json!({ "enabled": false });
+    let more = json!({ "server": off, "components": { "WATCHDOG_ATLAS": off } });
+    fleet.configure(&json!({ "ACCOUNTS": only, "PROCESS_MANAGER": section(&more) }));
+    let copy = by_hand(&fleet, "BRAIN_ATLAS.py");
+    let refused = fleet.run("qc-launch", &[]);
+    assert_eq!(refused.code, 75, "{refused:?}");
+    let listed = format!("BRAIN_ATLAS (PID {}) without its lock", copy.identity().pid);
+    assert!(refused.stderr.contains("nothing was started"), "{refused:?}");
+    assert!(refused.stderr.contains(&listed), "{refused:?}");
+}
+
 #[test]
 fn a_copy_under_the_lock_of_another_folder_is_refused_by_the_account_of_its_record() {
     let (fleet, other) =
@@ -449,14 +551,16 @@ fn a_brain_that_has_left_its_folder_is_known_by_the_one_it_was_started_in() {
     if cfg!(windows) {
         return cannot_test("the first folder of a process", "Windows has no PWD");
     }
-    let fleet = SampleFleet::new(tools(), &[("CALYPSO", 11)]);
+    let key = own_key();
+    let fleet = SampleFleet::new(tools(), &[(&key, 11)]);
     let root = fleet.root().to_str().unwrap();
-    let copy = that_leaves(&fleet, "CALYPSO", root);
+    let copy = that_leaves(&fleet, &key, root);
     let rows = fleet.processes();
-    let row = rows.iter().find(|row| row["component"] == "BRAIN_CALYPSO").expect("listed");
+    let name = format!("BRAIN_{key}");
+    let row = rows.iter().find(|row| row["component"] == *name).expect("listed");
     assert_eq!(row["state"], "rogue", "{row:#}");
     assert_eq!(row["account"], fleet.account(11).to_string(), "{row:#}");
-    let refused = fleet.run("qc-launch", &["up"]);
+    let refused = fleet.run("qc-launch", &["up", "--no-adopt"]);
     assert_eq!(refused.code, 75, "{refused:?}");
     let stopped = fleet.run("qc-shutdown", &["--yes"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
@@ -467,15 +571,17 @@ fn a_brain_that_has_left_its_folder_is_known_by_the_one_it_was_started_in() {
 #[test]
 fn a_brain_whose_folder_nothing_shows_is_named_and_its_watchdog_stays() {
     // It may be of any fleet with a brain of this name, so no other test has one.
-    let fleet = SampleFleet::new(tools(), &[("VOYAGER", 11)]);
+    let key = own_key();
+    let (brain, watchdog) = (format!("BRAIN_{key}"), format!("WATCHDOG_{key}"));
+    let fleet = SampleFleet::new(tools(), &[(&key, 11)]);
     let mut launch = fleet.launch(&[], |_| ());
-    launch.wait_for("started BRAIN_VOYAGER");
-    assert_eq!(fleet.run("qc-launch", &["stop", "BRAIN_VOYAGER"]).code, 0);
-    let copy = that_leaves(&fleet, "VOYAGER", "/");
+    launch.wait_for(&format!("started {brain}"));
+    assert_eq!(fleet.run("qc-launch", &["stop", &brain]).code, 0);
+    let copy = that_leaves(&fleet, &key, "/");
     let pid = copy.identity().pid;
-    let refused = fleet.run("qc-launch", &["start", "BRAIN_VOYAGER"]);
+    let refused = fleet.run("qc-launch", &["start", &brain]);
     assert_eq!(refused.code, 1, "{refused:?}");
-    let why = format!("BRAIN_VOYAGER runs (PID {pid}), and its folder can't be told");
+    let why = format!("{brain} runs (PID {pid}), and its folder can't be told");
     assert!(refused.stderr.contains(&why), "{refused:?}");
     let checked = fleet.run("qc-ps", &["--check"]);
     assert_eq!(checked.code, 3, "{checked:?}");
@@ -483,11 +589,11 @@ fn a_brain_whose_folder_nothing_shows_is_named_and_its_watchdog_stays() {
 
     let stopped = fleet.run("qc-shutdown", &["--yes"]);
     assert_eq!(stopped.code, 1, "{stopped:?}");
-    let named = format!("BRAIN_VOYAGER (PID {pid}): its folder can't be told");
+    let named = format!("{brain} (PID {pid}): its folder can't be told");
     assert!(stopped.stdout.contains(&named), "{stopped:?}");
     assert!(!stopped.stdout.contains("has stopped"), "{stopped:?}");
     assert_eq!(liveness(copy.identity()), Liveness::Alive);
-    assert_eq!(running(&fleet, "WATCHDOG_VOYAGER").len(), 1, "it protects the brain");
+    assert_eq!(running(&fleet, &watchdog).len(), 1, "it protects the brain");
 
     copy.kill();
     let stopped = fleet.run("qc-shutdown", &["--yes"]);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use qc_process::{Ended, Identity, Liveness, Process, identity_of, liveness, wait_any};
-use qc_tests::{Program, SampleFleet, own_account, python, run};
+use qc_tests::{Program, SampleFleet, own_account, own_key, python, run};
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -55,8 +55,7 @@ impl Folder {
     fn new() -> Option<Self> {
         let python = python()?;
         let fleet = SampleFleet::new(tools(), &[]);
-        let key = own_account().rsplit('-').next().unwrap().to_uppercase();
-        let name = format!("BRAIN_C{key}");
+        let name = format!("BRAIN_{}", own_key());
         let folder = Self { fleet, python, name };
         let stub = folder.fleet.python();
         let environment = stub.parent().unwrap().parent().unwrap();

@@ -45,10 +45,13 @@ fn what_holds_a_brains_lock_is_shown_as_it_is_refuses_a_start_and_is_stopped() {
         (&json!("BRAIN_RHEA"), &json!("held"))
     );
     assert!(brain["command"].as_str().unwrap().contains("feeder"), "{brain:#}");
-    let refused = fleet.run("qc-launch", &[]);
-    assert_eq!(refused.code, 75, "{refused:?}");
     let pid = brain["pids"][0].to_string();
-    assert!(format!("{refused:?}").contains(&pid), "{refused:?}");
+    let refused = fleet.run("qc-launch", &["--no-adopt"]);
+    assert_eq!(refused.code, 75, "{refused:?}");
+    assert!(refused.stderr.contains(&pid), "{refused:?}");
+    let planned = fleet.run("qc-launch", &["--dry-run"]);
+    let blocked = format!("BLOCKED BRAIN_RHEA: another copy runs: BRAIN_RHEA runs (PID {pid})");
+    assert!(planned.stdout.contains(&blocked), "{planned:?}");
     let stopped = fleet.run("qc-shutdown", &["--yes"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
     assert!(stopped.stdout.contains(&format!("PID {pid}")), "{stopped:?}");

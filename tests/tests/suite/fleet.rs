@@ -337,8 +337,11 @@ fn duplicates_and_unlocked_components_are_shown_and_found() {
         .find(|one| one.starts_with(&line))
         .unwrap_or_else(|| panic!("{legacy:?}"));
     assert!(line.ends_with("BRAIN_ATLAS.py"), "{line}");
-    let refused = fleet.run("qc-launch", &[]);
+    let refused = fleet.run("qc-launch", &["--no-adopt"]);
     assert_eq!(refused.code, 75, "{refused:?}");
+    for pid in pids {
+        assert!(refused.stderr.contains(&format!("BRAIN_ATLAS (PID {pid})")), "{refused:?}");
+    }
 }
 
 #[test]

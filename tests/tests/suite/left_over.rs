@@ -356,6 +356,26 @@ fn a_terminal_that_keeps_a_lock_open_is_not_ended() {
     run(Command::new("kill").args(["-9", &terminal.pid.to_string()]), "");
 }
 
+/// On Windows no process inherits a lock.
+#[cfg(unix)]
+#[test]
+fn a_stop_names_the_terminal_that_still_keeps_the_lock() {
+    let fleet = fleet("start terminal64");
+    let (_launch, _, terminal) = launched(&fleet, "terminal64");
+    let stop = || fleet.run("qc-launch", &["stop", "BRAIN_LARISSA"]);
+    let stopped = stop();
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    let said = format!("PID {} (terminal64) keeps it open", terminal.pid);
+    assert!(stopped.stdout.contains("lock BRAIN_LARISSA is not free"), "{stopped:?}");
+    assert!(stopped.stdout.contains(&said), "{stopped:?}");
+    assert!(is_alive(&terminal));
+    run(Command::new("kill").args(["-9", &terminal.pid.to_string()]), "");
+    let again = stop();
+    assert!(!again.stdout.contains("is not free"), "{again:?}");
+    let lock = fleet.locks().status(&"BRAIN_LARISSA".parse().unwrap()).unwrap();
+    assert_eq!(lock, None, "{again:?}");
+}
+
 #[test]
 fn a_living_holder_is_not_ended() {
     let fleet = fleet("");

@@ -1,10 +1,15 @@
 //! Accounts are held on the whole machine: whatever the folder, the user and the namespaces, and
 //! whatever has been deleted.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use qc_process::MachineGuard;
+use qc_process::{MachineGuard, machine_holders};
 use qc_tests::{
     Contender, Finished, SampleFleet, SampleLocks, Speaker, cannot_test, is_wine, python,
     random_account, resume, run, section, suspend,
@@ -563,4 +568,63 @@ fn a_start_is_tried_again_while_nothing_shows_who_holds_its_account() {
     drop(held);
     launch.wait_for("started BRAIN_ATLAS");
     assert_eq!(fleet.run("qc-shutdown", &["--yes"]).code, 0);
+}
+
+#[test]
+fn a_holder_is_never_named_with_the_folder_of_another_one_while_they_change() {
+    let two = TwoFolders::new();
+    let who = Speaker::Library;
+    let first = two.hold(who);
+    // It has the same name in every folder.
+    let guard = two.guard();
+    let (seen, is_over) = (Mutex::new(HashSet::new()), AtomicBool::new(false));
+    let mut folders: HashMap<u32, String> = HashMap::new();
+    let last = thread::scope(|scope| {
+        scope.spawn(|| {
+            // It ends by itself if the rest of the test fails.
+            let end = Instant::now() + Duration::from_secs(60);
+            while !is_over.load(Ordering::Relaxed) && Instant::now() < end {
+                let holders = machine_holders().expect("the system shows them");
+                let of_it = holders.into_iter().filter(|one| one.guard == guard);
+                seen.lock().unwrap().extend(of_it.map(|one| (one.pid, one.folder)));
+            }
+        });
+        let mut held = first;
+        for round in 0..40 {
+            let (locks, next) = match round % 2 {
+                0 => (&two.here, &two.there),
+                _ => (&two.there, &two.here),
+            };
+            let folder = locks.folder().file_name().expect("a name").to_string_lossy();
+            let pid = held.pid();
+            folders.insert(pid, folder.into_owned());
+            let mut contender = next.contend(who, HOLDER, Some(&two.account));
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while !seen.lock().unwrap().iter().any(|one| one.0 == pid && one.1.is_some()) {
+                assert!(Instant::now() < deadline, "PID {pid} is not named");
+                thread::yield_now();
+            }
+            // It waits for a moment already when the other one ends.
+            contender.tell("go");
+            // One that is killed closes its files in another order than one that ends.
+            if round % 4 < 2 {
+                held.kill()
+            } else {
+                finish(held)
+            }
+            held = match contender.holds() {
+                Some(_) => contender,
+                None => next.hold(who, HOLDER, Some(&two.account)),
+            };
+        }
+        folders.insert(held.pid(), two.shown());
+        is_over.store(true, Ordering::Relaxed);
+        held
+    });
+    finish(last);
+    for (pid, folder) in seen.into_inner().unwrap() {
+        let Some(folder) = folder else { continue };
+        let own = folders.get(&pid).unwrap_or_else(|| panic!("PID {pid} in {folder}"));
+        assert!(folder.replace('\\', "/").ends_with(own), "PID {pid} in {folder}, not {own}");
+    }
 }

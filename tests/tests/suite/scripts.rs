@@ -56,7 +56,7 @@ fn master_launch_refuses_beside_a_running_fleet() {
     assert!(plan.stdout.contains("BRAIN_ATLAS (account "), "{plan:?}");
     let mut brain = Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
     brain.wait_for("ready");
-    let refused = script(&fleet, "MASTER_LAUNCH.bat", &[], "");
+    let refused = script(&fleet, "MASTER_LAUNCH.bat", &["--no-adopt"], "");
     assert_eq!(refused.code, 75, "{refused:?}");
     assert!(refused.stderr.contains("BRAIN_ATLAS (PID "), "{refused:?}");
 }

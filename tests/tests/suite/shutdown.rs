@@ -9,12 +9,14 @@ use qc_process::{Ended, Identity, Liveness, identity_of, liveness};
 #[cfg(windows)]
 use qc_tests::FAULT_VARIABLE;
 use qc_tests::{
-    Finished, Program, SampleFleet, Screen, WITH_WORKERS, copy_program, python, run, suspend,
+    Finished, Program, SampleFleet, Screen, WITH_WORKERS, copy_program, own_key, python, run,
+    suspend,
 };
 use serde_json::{Value, json};
 
 use crate::bad_input::cannot_test;
 use crate::tools;
+use crate::view::await_suspended;
 
 const ONE: [(&str, u64); 1] = [("ATLAS", 11)];
 const TWO: [(&str, u64); 2] = [("ATLAS", 11), ("BOREAS", 12)];
@@ -270,13 +272,56 @@ fn an_orchestrator_that_does_not_answer_is_stopped_and_starts_nothing_again() {
                 "without a Python nothing here lets one stand still",
             );
         }
+        let is_shown = await_suspended(launch.identity());
         let stopped = shutdown(&fleet, args);
         assert_eq!(stopped.code, 0, "{stopped:?}");
-        assert!(stopped.stderr.contains("the orchestrator ignores the request"), "{stopped:?}");
-        assert!(stopped.stdout.contains("MASTER_LAUNCH (PID "), "{stopped:?}");
+        let name = format!("MASTER_LAUNCH (PID {})", launch.identity().pid);
+        assert!(stopped.stdout.contains(&name), "{stopped:?}");
+        if is_shown {
+            // The plan says it, and the report has it in the same place.
+            let why = "it is suspended and can't be told to stop its fleet";
+            let planned = format!("  1. orchestrator\n       {name}: killed, because {why}\n");
+            assert!(stopped.stdout.contains(&planned), "{stopped:?}");
+            assert!(!stopped.stdout.contains("told first"), "{stopped:?}");
+            let first = format!("MASTER_LAUNCH is killed first: {why}");
+            assert!(stopped.stderr.contains(&first), "{stopped:?}");
+            let killed = stopped.stdout.find(&format!("  {name}: KILLED")).expect("killed");
+            let brain = stopped.stdout.rfind("  BRAIN_ATLAS (PID ").expect("a brain");
+            assert!(killed < brain, "{stopped:?}");
+        } else {
+            let ignores = "the orchestrator ignores the request";
+            assert!(stopped.stderr.contains(ignores), "{stopped:?}");
+        }
         assert_eq!(liveness(launch.identity()), Liveness::Dead);
         assert_eq!(running(&fleet), expected);
     }
+}
+
+#[test]
+fn a_launcher_that_is_suspended_after_the_plan_is_stopped_and_said_to_ignore_the_request() {
+    if !Screen::can_be_played() {
+        return cannot_test(
+            "a launcher suspended at the prompt",
+            "only under Wine one can be played",
+        );
+    }
+    let fleet = SampleFleet::new(tools(), &ONE);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_ATLAS");
+    let mut screen = Screen::start(&fleet.tools, "qc-shutdown", "--timeout 2s", fleet.root());
+    screen.wait_for("orchestrator, told first to start nothing again");
+    screen.wait_for("Type YES to stop them");
+    if !suspend(launch.identity()) {
+        return cannot_test(
+            "a launcher suspended at the prompt",
+            "nothing here suspends a process",
+        );
+    }
+    screen.type_in("YES\r");
+    screen.wait_for("the orchestrator ignores the request");
+    screen.wait_for("code Some(0);");
+    assert_eq!(liveness(launch.identity()), Liveness::Dead);
+    assert_eq!(running(&fleet), [""; 0]);
 }
 
 /// A terminal: as the child, the parent and a sibling of brains.
@@ -552,16 +597,19 @@ fn a_latch_forbids_every_start_until_it_is_taken_back() {
 
 #[test]
 fn a_config_that_cannot_be_read_keeps_nothing_from_being_stopped() {
-    let fleet = SampleFleet::new(tools(), &[("ALONE", 11)]);
-    // Without a config nothing says which account it trades, and its name alone shuts out others.
-    let brain = by_hand(&fleet, &["BRAIN_ALONE.py"]);
+    let (fleet, name) = {
+        // Without a config nothing says which account it trades, and its name alone shuts out others.
+        let key = own_key();
+        (SampleFleet::new(tools(), &[(&key, 11)]), format!("BRAIN_{key}"))
+    };
+    let brain = by_hand(&fleet, &[&format!("{name}.py")]);
     let tool = fleet.tools.tool("qc-lock");
     let stand_in = fleet.tools.stand_in();
     // Nothing but its lock says that it is one of the fleet.
     let args = ["run", "ODD_ONE", "--", stand_in.to_str().unwrap(), "odd"];
     let mut odd = Program::start(&tool, &args, fleet.root(), &[], |_| ());
     odd.wait_for("ready");
-    fs::write(fleet.root().join("MASTER_CONFIG.json"), "{\"ACCOUNTS\": {").unwrap();
+    fleet.configure_as("{\"ACCOUNTS\": {");
     let asked = fleet.run("qc-shutdown", &[]);
     assert_eq!(asked.code, 2, "{asked:?}");
     let stopped = shutdown(&fleet, &["--yes", "--timeout", "5s"]);
@@ -569,7 +617,7 @@ fn a_config_that_cannot_be_read_keeps_nothing_from_being_stopped() {
     for text in [
         "THE CONFIG CAN'T BE READ",
         "other components may run on unseen",
-        "BRAIN_ALONE (PID ",
+        &format!("{name} (PID "),
         "ODD_ONE (PID ",
     ] {
         assert!(stopped.stdout.contains(text), "no `{text}`: {stopped:?}");

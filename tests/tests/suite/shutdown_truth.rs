@@ -346,7 +346,7 @@ fn what_a_watchdog_has_stopped_stays_stopped_when_its_launcher_starts_again() {
     let other = config.replace("\"enabled\":true", "\"enabled\":false");
     assert_ne!(config, other);
     for (config, then) in [(other, "WATCHDOG_KASTOR ended"), (config, "started WATCHDOG_KASTOR")] {
-        fs::write(fleet.root().join("MASTER_CONFIG.json"), config).unwrap();
+        fleet.configure_as(&config);
         let reloaded = fleet.run("qc-launch", &["reload"]);
         assert_eq!(reloaded.code, 0, "{reloaded:#?}");
         again.wait_for(then);

@@ -192,9 +192,13 @@ fn an_unlocked_copy_is_not_adopted() {
     let fleet = fleet(&ONE, &json!({}));
     let mut copy = Program::start(&fleet.python(), &["BRAIN_ATLAS.py"], fleet.root(), &[], |_| ());
     copy.wait_for("ready");
-    let refused = fleet.run("qc-launch", &[]);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for(&format!(
+        "BLOCKED BRAIN_ATLAS: another copy runs: BRAIN_ATLAS runs (PID {}",
+        copy.identity().pid
+    ));
+    let refused = fleet.run("qc-launch", &["--no-adopt"]);
     assert_eq!(refused.code, 75, "{refused:?}");
-    assert!(refused.stderr.contains(&format!("BRAIN_ATLAS (PID {}", copy.identity().pid)));
 }
 
 #[test]
@@ -264,6 +268,25 @@ fn a_reload_names_the_account_that_has_lost_its_enabled() {
 }
 
 #[test]
+fn a_restart_of_a_watchdog_alone_names_the_brain_that_nothing_guards_meanwhile() {
+    let fleet = fleet(&ONE, &json!({}));
+    let mut launch = start(&fleet, "BRAIN_ATLAS");
+    let (brain, watchdog) = (identity(&fleet, "BRAIN_ATLAS"), identity(&fleet, "WATCHDOG_ATLAS"));
+    let said = "BRAIN_ATLAS runs on, and nothing guards it until WATCHDOG_ATLAS has restarted";
+    let restarted = fleet.run("qc-launch", &["restart", "WATCHDOG_ATLAS"]);
+    assert_ok(&restarted);
+    assert!(restarted.stdout.contains(said), "{restarted:?}");
+    launch.wait_for(said);
+    assert_eq!(identity(&fleet, "BRAIN_ATLAS"), brain);
+    assert_ne!(identity(&fleet, "WATCHDOG_ATLAS"), watchdog);
+    for names in [&["WATCHDOG_ATLAS", "BRAIN_ATLAS"][..], &["BRAIN_ATLAS"]] {
+        let restarted = fleet.run("qc-launch", &[&["restart"], names].concat());
+        assert_ok(&restarted);
+        assert!(!restarted.stdout.contains("nothing guards it"), "{restarted:?}");
+    }
+}
+
+#[test]
 fn a_stop_succeeds_though_programs_run_on_that_the_launcher_has_not_started() {
     let fleet = fleet(&ONE, &json!({}));
     let launch = start(&fleet, "BRAIN_ATLAS");
@@ -297,7 +320,7 @@ fn a_reload_touches_only_what_has_changed() {
     let names = ["quantum_server", "WATCHDOG_ATLAS", "BRAIN_ATLAS"];
     let before: Vec<Identity> = names.iter().map(|name| identity(&fleet, name)).collect();
 
-    std::fs::write(fleet.root().join("MASTER_CONFIG.json"), "{\"ACCOUNTS\": {").unwrap();
+    fleet.configure_as("{\"ACCOUNTS\": {");
     let broken = fleet.run("qc-launch", &["reload"]);
     assert_eq!(broken.code, 2, "{broken:?}");
     assert!(broken.stderr.contains("nothing was changed: "), "{broken:?}");

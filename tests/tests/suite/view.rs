@@ -2,19 +2,18 @@
 //! and show what differs.
 
 use std::fs;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use std::time::{Duration, Instant};
 
 use qc_process::{Identity, Liveness, Process, identity_of, is_suspended, liveness, resume_hint};
-use qc_tests::{Finished, Program, SampleFleet, python, resume, section, suspend};
+use qc_tests::{Finished, Program, SampleFleet, own_key, python, resume, section, suspend};
 use serde_json::{Value, json};
 
 use crate::bad_input::cannot_test;
 use crate::tools;
 
 /// A fleet of one account without a server and without pauses. Neither its key nor its number is
-/// that of any other test: a copy that trades the same account is a finding.
+/// that of any other test: a copy that may trade the same account is a finding.
 struct Iris {
     fleet: SampleFleet,
     key: String,
@@ -32,10 +31,7 @@ impl std::ops::Deref for Iris {
 }
 
 fn fleet(more: &Value) -> Iris {
-    static COUNT: AtomicU64 = AtomicU64::new(1);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let key = format!("IRIS{}N{count}", std::process::id());
-    let account = 7_400_000_000 + u64::from(std::process::id()) * 100 + count;
+    let (key, account) = (own_key(), 11);
     let fleet = SampleFleet::new(tools(), &[(&key, account)]);
     fleet.configure(&json!({
         "ACCOUNTS": { (&*key): { "account": account, "enabled": true } },
@@ -426,7 +422,7 @@ fn a_config_that_is_broken_while_the_fleet_runs_blinds_no_view() {
     let launch = start(&fleet);
     let folder = fleet.root().join("orchestrator_logs");
     let pid = identity(&fleet, &fleet.brain).pid.to_string();
-    fs::write(fleet.root().join("MASTER_CONFIG.json"), "{ \"ACCOUNTS\": {").unwrap();
+    fleet.configure_as("{ \"ACCOUNTS\": {");
     for args in [&[][..], &["--format", "csv"], &["--json"], &["--tree"], &["--check"]] {
         let shown = fleet.run("qc-ps", args);
         assert_eq!(shown.code, 2, "{args:?} {shown:?}");

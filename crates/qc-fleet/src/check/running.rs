@@ -21,7 +21,7 @@ pub fn running(
             false => judge(copy),
         });
     }
-    checks.extend(survey.obstacles.iter().map(judge));
+    checks.extend(survey.all_obstacles().map(judge));
     let is_meant = |one: &&LeftOver| {
         components.iter().any(|it| it.name.as_str().eq_ignore_ascii_case(&one.component))
     };

@@ -108,7 +108,8 @@ pub(crate) struct Stop {
     #[schemars(extend("examples" = ["SIGTERM"]))]
     pub(crate) signal: Option<SignalName>,
     /// The treatment of a brain whose watchdog was given up: `stop` it, or `keep` it. A brain whose
-    /// watchdog is stopped on purpose is always stopped with it.
+    /// watchdog is stopped on purpose is always stopped with it. A brain whose watchdog crashes or is
+    /// restarted alone runs on, and nothing guards it until the new watchdog runs.
     #[schemars(extend("default" = "stop"))]
     without_watchdog: Option<Unguarded>,
 }

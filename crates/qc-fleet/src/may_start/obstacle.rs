@@ -16,6 +16,9 @@ pub struct Obstacle {
     pub holder: Option<u32>,
     /// The folder of its script, if that can be seen.
     pub folder: Option<PathBuf>,
+    /// Whether it is known to be in this folder: a copy of one component here, or the holder of a lock
+    /// here.
+    pub(super) is_here: bool,
     /// Whether it belongs to another folder, where it is to be stopped.
     pub is_elsewhere: bool,
     /// Whether it is of this folder's fleet, from before the folder was moved or copied.
@@ -33,6 +36,13 @@ impl Obstacle {
     /// Whether the process with `pid` is it.
     pub(super) fn includes(&self, pid: u32) -> bool {
         self.holder == Some(pid) || self.processes.iter().any(|one| one.pid == pid)
+    }
+
+    /// Whether it is in the way of one component alone, and its end can be awaited. What is elsewhere may
+    /// be a second fleet of the same programs, and a launcher starts the others itself.
+    pub(super) fn is_of_one(&self) -> bool {
+        let can_be_awaited = !self.processes.is_empty() || self.holder.is_some();
+        self.is_here && can_be_awaited && !self.is_orchestrator && !self.is_moved
     }
 
     /// Whether one of its processes is alive now: a look can be some moments old.
@@ -98,6 +108,7 @@ pub(super) fn holder_obstacle(holder: &MachineHolder, why: &str) -> Obstacle {
         processes: vec![holder.identity()],
         holder: None,
         folder: folder.map(Into::into),
+        is_here: false,
         is_elsewhere: true,
         is_moved: false,
         is_orchestrator: false,
@@ -115,6 +126,7 @@ pub(super) fn lock_obstacle(lock: &LockEntry) -> Obstacle {
         processes: Vec::new(),
         holder: lock.pid.filter(|_| lock.state != LockState::Foreign),
         folder: None,
+        is_here: true,
         is_elsewhere: false,
         is_moved: false,
         is_orchestrator: false,

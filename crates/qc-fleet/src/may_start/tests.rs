@@ -151,3 +151,42 @@ fn a_lock_blocks_only_what_would_ask_for_it() {
     let other = LockEntry { resources: vec!["account/2/brain".into()], ..held("HELPER") };
     assert_eq!(judge(other), MayStart::Yes);
 }
+
+#[test]
+fn a_copy_here_blocks_its_component_alone_and_what_is_elsewhere_the_whole_start() {
+    let root = tempfile::tempdir().unwrap();
+    let fleet = fleet(root.path());
+    let all: Vec<Arc<Component>> = fleet.components.clone();
+    let survey =
+        |instances: Vec<Instance>, locks: Vec<LockEntry>, components: &[Arc<Component>]| {
+            let snapshot = Snapshot { instances, locks, ..Snapshot::default() };
+            let survey = Beside::new(&fleet, &snapshot, |_| false).survey(components);
+            let blocked = survey.blocked.into_iter().map(|one| one.name).collect::<Vec<String>>();
+            (blocked, survey.obstacles.len())
+        };
+    let rogue = || brain("BRAIN_A", Place::Fleet);
+    let blocked = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<String>>();
+    assert_eq!(survey(vec![rogue()], vec![], &all), (blocked(&["BRAIN_A"]), 0), "a daemon");
+    let twice = survey(vec![rogue(), rogue()], vec![], &all);
+    assert_eq!(twice, (blocked(&["BRAIN_A"]), 0), "two copies");
+    let held = |state| lock("BRAIN_A", 10, state);
+    let by_lock = survey(vec![], vec![held(LockState::Held)], &all);
+    assert_eq!(by_lock, (blocked(&["BRAIN_A"]), 0), "the holder of its lock");
+
+    let foreign = Instance { account: Some("1".into()), ..brain("BRAIN_X", Place::Foreign) };
+    assert_eq!(survey(vec![foreign.clone()], vec![], &all), (vec![], 1), "another folder's");
+    assert_eq!(survey(vec![rogue(), foreign], vec![], &all), (vec![], 2), "one of them is");
+    let unknown = brain("BRAIN_A", Place::Unknown);
+    assert_eq!(survey(vec![unknown], vec![], &all), (vec![], 1), "it may be anywhere");
+    let moved = Instance { is_moved: true, ..brain("BRAIN_A", Place::Foreign) };
+    assert_eq!(survey(vec![moved], vec![], &all), (vec![], 1), "this folder's, moved");
+    let afar = survey(vec![], vec![held(LockState::Foreign)], &all);
+    assert_eq!(afar, (vec![], 1), "the holder on another machine can't be awaited");
+    let process = process(root.path(), 11, 1, "qc-launch");
+    let launcher = Instance::new("MASTER_LAUNCH".into(), Role::Orchestrator, vec![process]);
+    assert_eq!(survey(vec![rogue(), launcher], vec![], &all), (vec![], 2), "a launcher");
+
+    let alone: Vec<Arc<Component>> =
+        all.iter().filter(|one| one.name.as_str() == "BRAIN_A").cloned().collect();
+    assert_eq!(survey(vec![rogue()], vec![], &alone), (vec![], 1), "nothing else would start");
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use qc_lock_core::{CONFIG_FILE, LOCK_FOLDER, LockDir, LockEntry, find_root};
 use qc_process::inspect::user_of;
+use qc_process::{Identity, Liveness, liveness};
 
 use crate::evidence::identity_in;
 use crate::matching::Place;
@@ -47,6 +48,16 @@ impl Snapshot {
                 instance.know_foreign_lock(&lock);
             }
         }
+        self.forget_ended_foreign(&|process| liveness(process) == Liveness::Dead);
+    }
+
+    /// Forgets copies in other folders of which no account is known and that have ended meanwhile: with
+    /// its fleet, a folder may have gone before its config was read.
+    fn forget_ended_foreign(&mut self, has_ended: &dyn Fn(&Identity) -> bool) {
+        self.instances.retain(|one| {
+            let is_unknown = one.place == Place::Foreign && one.account.is_none();
+            !is_unknown || !one.processes.iter().all(|process| has_ended(&process.identity))
+        });
     }
 }
 
@@ -58,4 +69,37 @@ fn locks_in(root: &Path) -> Vec<LockEntry> {
 /// Reads the config that a script in `folder` belongs to. One that can't be read tells nothing.
 fn foreign_fleet(folder: &Path) -> Option<Fleet> {
     Fleet::load(&find_root(folder)?.join(CONFIG_FILE)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::process;
+    use crate::{Instance, Role};
+
+    #[test]
+    fn a_copy_elsewhere_that_has_ended_before_its_account_was_known_is_forgotten() {
+        let root = Path::new("/elsewhere");
+        let brain = |pid, place, account: Option<&str>| Instance {
+            place,
+            account: account.map(str::to_owned),
+            ..Instance::new(
+                "BRAIN_A".into(),
+                Role::Brain,
+                vec![process(root, pid, 1, "python BRAIN_A.py")],
+            )
+        };
+        let mut snapshot = Snapshot {
+            instances: vec![
+                brain(10, Place::Foreign, None),
+                brain(11, Place::Foreign, None),
+                brain(12, Place::Foreign, Some("1")),
+                brain(13, Place::Fleet, None),
+            ],
+            ..Snapshot::default()
+        };
+        snapshot.forget_ended_foreign(&|process| process.pid != 11);
+        let left: Vec<u32> = snapshot.instances.iter().flat_map(Instance::pids).collect();
+        assert_eq!(left, [11, 12, 13]);
+    }
 }

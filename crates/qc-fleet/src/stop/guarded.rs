@@ -75,7 +75,7 @@ pub(super) mod tests {
             is_unmanaged: false,
             is_worker: false,
             helper: None,
-            is_scripted: false,
+            cannot_be_told: None,
             signal: None,
             identity: own_identity().clone(),
             timeout: Duration::ZERO,

@@ -7,7 +7,7 @@ use qc_process::Identity;
 use super::elsewhere::Elsewhere;
 use super::guarded::{is_to_protect, protects, reason};
 use super::target::targets;
-use super::{Exposure, Scope, Target};
+use super::{CannotBeTold, Exposure, Scope, Target};
 use crate::{Fleet, Instance, LeftOver, Role, Snapshot};
 
 /// The order of stopping. Watchdogs outlive the brains whose positions they guard.
@@ -19,8 +19,8 @@ pub const STOP_ORDER: [Role; 5] =
 pub struct StopPlan {
     /// One after the other, as they end.
     pub stages: Vec<Stage>,
-    /// Orchestrators that run on: they are told to stop their part and not to start it again. An old
-    /// launcher that can't be told is among the stages instead, unless it is spared.
+    /// Orchestrators that run on: they are told to stop their part and not to start it again. One that
+    /// can't be told is among the stages instead, unless it is spared.
     pub told: Vec<Target>,
     /// The processes that are meant but run on, because the command that asks was started from
     /// them.
@@ -134,18 +134,21 @@ impl StopPlan {
             let is_here = |target: &Target| target.elsewhere == one.elsewhere;
             let is_withheld = one.elsewhere.is_none() && !plan.withheld.is_empty();
             plan.targets().any(is_here)
-                || (!one.is_scripted && (is_withheld || plan.run_on().any(is_here)))
+                || (!is_scripted(one) && (is_withheld || plan.run_on().any(is_here)))
         };
         let told = plan.told.iter().filter(|one| has_part(one)).cloned();
-        // An old launcher can't be told, and would start again what is stopped beside it.
-        let (old, told): (Vec<Target>, Vec<Target>) =
-            told.partition(|one| one.is_scripted && !plan.spares(one));
+        // One that can't be told would start again what is stopped beside it.
+        let would_start_again = |one: &Target| {
+            let stops_beside = plan.targets().any(|target| target.elsewhere == one.elsewhere);
+            one.cannot_be_told.is_some() && stops_beside && !plan.spares(one)
+        };
+        let (deaf, told): (Vec<Target>, Vec<Target>) = told.partition(would_start_again);
         plan.told = told;
         let may_go = |one: &Target| plan.untouchable.iter().all(|kept| kept.target != *one);
-        orchestrators.extend(old.into_iter().filter(may_go));
+        orchestrators.extend(deaf.into_iter().filter(may_go));
         // A launcher that was told stops its fleet before it ends itself.
         let (first, last): (Vec<Target>, Vec<Target>) =
-            orchestrators.into_iter().partition(|one| one.is_scripted);
+            orchestrators.into_iter().partition(|one| one.cannot_be_told.is_some());
         let stage = |targets: Vec<Target>| {
             (!targets.is_empty()).then_some(Stage { role: Role::Orchestrator, targets })
         };
@@ -240,6 +243,10 @@ impl StopPlan {
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.stages.iter().flat_map(|stage| &stage.targets)
     }
+}
+
+fn is_scripted(one: &Target) -> bool {
+    one.cannot_be_told == Some(CannotBeTold::Scripted)
 }
 
 fn same_account(one: &Instance, other: &Instance) -> bool {

@@ -33,15 +33,35 @@ pub struct Target {
     /// The program that it is, where it is not the component's own: a helper that the component has
     /// started.
     pub helper: Option<String>,
-    /// Whether it is an orchestrator that is a script, such as the old launcher: asked to stop, it
-    /// ends its children at once, watchdogs first.
-    pub is_scripted: bool,
+    /// Why it can't be told to stop its fleet, if it is an orchestrator that can't. It is killed before
+    /// what it supervises, because it would start that again.
+    pub cannot_be_told: Option<CannotBeTold>,
     /// Its identity.
     pub identity: Identity,
     /// How long it gets to end after it was asked to, before it is killed.
     pub timeout: Duration,
     /// The signal that asks it, where the config names one.
     pub signal: Option<StopSignal>,
+}
+
+/// Why an orchestrator can't be told to stop its fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CannotBeTold {
+    /// It is a script, such as the old launcher: asked to stop, it ends its children at once, watchdogs
+    /// first.
+    Scripted,
+    /// The system has suspended it: it reads no request until it is resumed.
+    Suspended,
+}
+
+impl CannotBeTold {
+    /// Returns why it is killed, as a clause.
+    pub fn why_killed(self) -> &'static str {
+        match self {
+            Self::Scripted => "when asked it ends watchdogs before brains",
+            Self::Suspended => "it is suspended and can't be told to stop its fleet",
+        }
+    }
 }
 
 impl Target {
@@ -77,7 +97,7 @@ pub(super) fn targets(
         is_unmanaged: instance.supervised == Some(false),
         is_worker,
         helper: is_worker.then(|| shown_program(process)),
-        is_scripted: instance.role == Role::Orchestrator && call_of(process).is_some(),
+        cannot_be_told: cannot_be_told(instance, process),
         identity: process.identity.clone(),
         timeout,
         signal,
@@ -86,4 +106,12 @@ pub(super) fn targets(
     // An orchestrator's part is stopped by name.
     let workers = instance.workers.iter().filter(|_| instance.role != Role::Orchestrator);
     own.chain(workers.map(|one| target(one, true))).collect()
+}
+
+fn cannot_be_told(instance: &Instance, process: &ProcessInfo) -> Option<CannotBeTold> {
+    match instance.role == Role::Orchestrator {
+        true if call_of(process).is_some() => Some(CannotBeTold::Scripted),
+        true if instance.is_suspended => Some(CannotBeTold::Suspended),
+        true | false => None,
+    }
 }

@@ -48,6 +48,7 @@ use qc_supervise::{Event, Id, Supervisor};
 use crate::daemon::interrupts::Interrupts;
 use crate::daemon::report::Report;
 use crate::daemon::up::Options;
+pub(crate) use beside::copies_text;
 pub(crate) use unmanaged::outcome_text;
 
 use beside::Blockers;

@@ -12,9 +12,9 @@ use qc_lock_core::{LockDir, LockError, LockState, Request, has_old_module};
 use qc_logs::Format;
 use qc_metrics::LocalAddress;
 use qc_notify::Notification;
-use qc_start::adopt;
+use qc_start::{Beginning, adopt};
 
-use crate::daemon::event_loop::{End, Run, Runtime};
+use crate::daemon::event_loop::{End, Run, Runtime, copies_text};
 use crate::daemon::interrupts::Interrupts;
 use crate::daemon::preflight::{Selected, refuse_latched, selected};
 use crate::daemon::report::{Report, notify_refusal};
@@ -56,7 +56,11 @@ pub(crate) fn up(
         let is_free = |one: &&Arc<Component>| look.snapshot.latch_of(one).is_none();
         let starting: Vec<Arc<Component>> = components.iter().filter(is_free).cloned().collect();
         write_plan(&fleet, &starting, &warnings, output)?;
-        adopt(&fleet, &components, &locks, look, args.adopt)?;
+        let Beginning { blocked, .. } = adopt(&fleet, &components, &locks, look, args.adopt)?;
+        for one in blocked {
+            let why = copies_text(&one.obstacles);
+            writeln!(output, "BLOCKED {}: {}", one.name, visible(&why))?;
+        }
         return Ok(Exit::Done);
     }
 
@@ -72,7 +76,7 @@ pub(crate) fn up(
     // Asked to stop meanwhile, the program is ending and has given the lock back.
     let Some(own) = interrupts.give_back() else { return Ok(Exit::Interrupted) };
     let opened = found.and_then(|found| Ok((found, Report::open(&fleet, args)?)));
-    let ((adopted, look), mut report) = match opened {
+    let (Beginning { adopted, look, .. }, mut report) = match opened {
         Ok(opened) => opened,
         Err(refusal) => {
             // The refusal is what counts, whether or not the history can be written.

@@ -144,19 +144,23 @@ impl LockDir {
 /// Names who holds `resource` on this machine although no process does in this lock directory. One who has
 /// just been killed still has it for a moment.
 fn elsewhere(request: &Request, resource: &Resource) -> Attempt {
+    Attempt::Unclear(held(request, resource, holder_elsewhere(resource), false), SETTLE)
+}
+
+/// Returns what is said of the holder of `resource` on this machine.
+pub(super) fn holder_elsewhere(resource: &Resource) -> Holder {
     let guard = resource.guard_file();
     let holders = qc_process::machine_holders().unwrap_or_default();
     let living = holders.into_iter().find(|holder| holder.guard == guard);
     let pid = living.as_ref().map(|found| found.pid);
     // A child of an ended holder may have inherited the guard.
     let found = living.or_else(|| qc_process::machine_taker(&guard));
-    let holder = Holder {
+    Holder {
         pid,
         name: found.as_ref().map(|found| found.name.clone()),
         elsewhere: Some(found.and_then(|found| found.folder)),
         ..Holder::default()
-    };
-    Attempt::Unclear(held(request, resource, holder, false), SETTLE)
+    }
 }
 
 /// Returns why a record refuses a lock whose guards are all in hand; `None` if it is left over.

@@ -71,7 +71,16 @@ pub(crate) fn write_plan(
             names.dedup();
             if !names.is_empty() {
                 let names = names.join(", ");
-                writeln!(output, "{} runs on and is asked not to start {names}.", line(one))?;
+                match one[0].cannot_be_told {
+                    Some(_) => {
+                        let line = name_and_pids(one);
+                        writeln!(output, "{line} runs on and can't be told not to start {names}.")?;
+                    }
+                    None => {
+                        let line = line(one);
+                        writeln!(output, "{line} runs on and is asked not to start {names}.")?;
+                    }
+                }
             }
         }
         let nothing = match snapshot.own().next() {
@@ -86,7 +95,8 @@ pub(crate) fn write_plan(
     }
     writeln!(output, "To be stopped, in this order:")?;
     for (number, stage) in plan.stages.iter().enumerate() {
-        let is_told_first = number > 0 && stage.role == Role::Orchestrator;
+        let is_told = stage.targets.iter().all(|one| one.cannot_be_told.is_none());
+        let is_told_first = number > 0 && stage.role == Role::Orchestrator && is_told;
         let remark = if is_told_first { ", told first to start nothing again" } else { "" };
         writeln!(output, "  {}. {}{remark}", number + 1, heading(stage.role))?;
         for of_one in stage.targets.chunk_by(is_one_line) {
@@ -95,9 +105,13 @@ pub(crate) fn write_plan(
     }
     for of_one in plan.told.chunk_by(is_one_line) {
         let spared = "it is not stopped, because this command was started from it";
-        if of_one[0].is_scripted {
+        if of_one[0].cannot_be_told.is_some() {
             let line = name_and_pids(of_one);
-            writeln!(output, "  {line} can't be told and may start these again;\n  {spared}.")?;
+            write!(output, "  {line} can't be told and may start these again")?;
+            match of_one.iter().any(|one| plan.spares(one)) {
+                true => writeln!(output, ";\n  {spared}.")?,
+                false => writeln!(output, ".")?,
+            }
             continue;
         }
         writeln!(
@@ -150,11 +164,8 @@ fn is_one_line(one: &Target, other: &Target) -> bool {
 fn line(of_one: &[Target]) -> String {
     let pids: Vec<String> = of_one.iter().map(|one| one.identity.pid.to_string()).collect();
     let first = &of_one[0];
-    if first.is_scripted {
-        return format!(
-            "{}: killed, because when asked it ends watchdogs before brains",
-            name_and_pids(of_one)
-        );
+    if let Some(reason) = first.cannot_be_told {
+        return format!("{}: killed, because {}", name_and_pids(of_one), reason.why_killed());
     }
     if first.is_worker {
         let (name, pids) = (&first.component, pids.join(", "));

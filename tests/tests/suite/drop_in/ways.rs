@@ -81,3 +81,8 @@ fn a_lock_works_in_all_ways_to_start_a_python() {
     let finished = run(command.current_dir(locks.folder()), "");
     assert_eq!(finished.code, 0, "{finished:?}");
 }
+
+#[test]
+fn a_holder_is_named_with_its_own_folder_or_none_while_it_changes() {
+    works(include_str!("claims.py"), &[]);
+}

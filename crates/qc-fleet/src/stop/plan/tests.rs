@@ -121,6 +121,35 @@ fn an_old_launcher_is_planned_as_what_it_is_the_first_to_go() {
 }
 
 #[test]
+fn a_suspended_launcher_is_planned_as_the_first_to_go_because_it_can_t_be_told() {
+    let root = tempfile::tempdir().unwrap();
+    let processes = vec![
+        process(root.path(), 10, 1, "qc-launch"),
+        process(root.path(), 12, 10, "python BRAIN_A.py"),
+        process(root.path(), 17, 10, "python BRAIN_B.py"),
+    ];
+    let fleet = fleet(root.path());
+    let part = || Scope { names: texts(&["BRAIN_A"]), ..Scope::default() };
+    let idle = || Scope { names: texts(&["WATCHDOG_A"]), ..Scope::default() };
+    for (is_suspended, all, of_part) in
+        [(true, &[10, 12, 17][..], &[10, 12][..]), (false, &[12, 17, 10], &[12])]
+    {
+        let mut seen = snapshot(root.path(), processes.clone(), Vec::new());
+        for one in seen.instances.iter_mut().filter(|one| one.role == Role::Orchestrator) {
+            one.is_suspended = is_suspended;
+        }
+        let plan = |scope| StopPlan::new(&fleet, &seen, &scope, None);
+        assert_eq!(pids(&plan(Scope::default())), all, "suspended: {is_suspended}");
+        assert_eq!(pids(&plan(part())), of_part, "suspended: {is_suspended}");
+        assert_eq!(plan(part()).told.len(), usize::from(!is_suspended));
+        // Nothing is stopped beside it, so it is left alone.
+        assert_eq!((pids(&plan(idle())), plan(idle()).told.len()), (vec![], 1));
+        let reason = is_suspended.then_some(CannotBeTold::Suspended);
+        assert_eq!(plan(idle()).told[0].cannot_be_told, reason);
+    }
+}
+
+#[test]
 fn what_the_one_who_asks_descends_from_is_spared_and_looked_after() {
     let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let seen = running(root.path(), elsewhere.path());

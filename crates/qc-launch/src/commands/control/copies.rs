@@ -57,6 +57,11 @@ impl<'a> Copies<'a> {
         Ok(Self { fleet, scope, locks })
     }
 
+    /// Returns the named components, and the brains of named watchdogs.
+    pub(super) fn names(&self) -> &[String] {
+        &self.scope.names
+    }
+
     /// Stops copies of brains, and brains whose helpers will have to be stopped after them, before
     /// the launcher stops anything else. No watchdog may end before a brain that it protects; and a
     /// brain that the launcher holds back because of a copy must not start when the copy ends.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use qc_cli::{Exit, Failure, Location, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
-use qc_fleet::{Fleet, Role, Scope, Snapshot, StopPlan, shown_name};
+use qc_fleet::{Fleet, Role, Scope, Snapshot, StopPlan, dead_holder_text, shown_name};
 use qc_fleet_cli::{ReadFleet, SelectionArgs};
 use qc_lock_core::{Entry, Event, HistoryTail, LockDir};
 
@@ -52,8 +52,10 @@ pub(crate) fn stop(
         ask_to_stop(&mut client, &names, output)?;
         copied.extend(copies.stop(&mut client, None, output)?);
         client = connect(location, &locks)?;
+        settle_locks(copies.names(), &locks, output)?;
     } else {
         ask_to_stop(&mut client, &names, output)?;
+        settle_locks(&names, &locks, output)?;
     }
     let is_idle = |name: &str| {
         let before = status.components.iter().find(|one| is_named(one, name));
@@ -70,6 +72,16 @@ pub(crate) fn stop(
         }
         _ => Ok(format!("{} does not run", component.name)),
     })
+}
+
+/// Clears the records of the dead under these locks: what has kept one may have ended only when this
+/// command stopped it. Names whatever living process still keeps one.
+fn settle_locks(names: &[String], locks: &LockDir, output: &mut dyn Write) -> Result<(), Failure> {
+    let dead = locks.clear_dead(names)?.kept.into_iter().filter(|entry| !entry.state.is_live());
+    for lock in locks.with_openers(dead.collect()) {
+        writeln!(output, "{}", visible(&dead_holder_text(&lock)))?;
+    }
+    Ok(())
 }
 
 pub(super) fn is_named(component: &ComponentStatus, name: &str) -> bool {
@@ -176,6 +188,8 @@ fn stop_all(
         thread::sleep(PAUSE);
     }
     kills.report(asked.pid, output)?;
+    let names: Vec<String> = asked.components.iter().map(|one| one.name.clone()).collect();
+    settle_locks(&names, locks, output)?;
     let is_live = |name: &str| {
         let entries = locks.list().unwrap_or_default();
         entries.iter().any(|lock| lock.name.eq_ignore_ascii_case(name) && lock.state.is_live())

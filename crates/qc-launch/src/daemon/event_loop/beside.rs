@@ -239,7 +239,7 @@ impl Runtime<'_> {
 }
 
 /// Returns which copies keep a component from being started.
-pub(super) fn copies_text(obstacles: &[Obstacle]) -> String {
+pub(crate) fn copies_text(obstacles: &[Obstacle]) -> String {
     let texts: Vec<String> = obstacles.iter().map(Obstacle::text_with_folder).collect();
     format!("another copy runs: {}", texts.join("; "))
 }

@@ -1,55 +1,101 @@
 //! The cleanup: the records of components that have ended, and everything else at the end.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use qc_cli::describe;
 use qc_fleet::NotifyEvent;
 use qc_logs::{Level, Line};
 use qc_notify::Notification;
 use qc_process::LOCKS_ARE_INHERITED;
-use qc_supervise::State;
+use qc_supervise::{Id, State};
 
 use super::{End, Runtime};
 
-/// The components whose process has ended without a successor: their records are to be cleared.
+/// How long a record of the dead that can't be cleared is left alone: something living has its guard.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The components of which a process has ended: a record of it may be left, until another process
+/// takes the lock or the component rests.
 #[derive(Default)]
 pub(super) struct Cleanup {
-    names: Vec<String>,
+    pending: BTreeMap<Id, Pending>,
+}
+
+/// A component of which a record may be left.
+struct Pending {
+    name: String,
+    /// When to look at it at the earliest.
+    from: Duration,
 }
 
 impl Cleanup {
     /// Adds a component of which a record may be left.
-    pub(super) fn add(&mut self, name: String) {
-        self.names.push(name);
+    pub(super) fn add(&mut self, id: Id, name: String) {
+        self.pending.insert(id, Pending { name, from: Duration::ZERO });
     }
 }
 
 impl Runtime<'_> {
-    /// Clears the records of those whose process has ended and is not followed by another. While
-    /// everything stops, that is done once, at the end.
+    /// Clears the records of those whose process has ended and that rest now, however they came to
+    /// that: one may have been blocked in between. While everything stops, that is done once, at the
+    /// end.
     pub(super) fn clear_records(&mut self) {
-        if self.cleanup.names.is_empty() || self.is_stopping() {
+        if self.cleanup.pending.is_empty() || self.is_stopping() {
             return;
         }
-        let names = std::mem::take(&mut self.cleanup.names);
+        let (now, machine, roster) = (self.now(), &self.supervisor, &self.roster);
+        let runs = |id| roster.entry(id).is_some_and(|entry| entry.live.running.is_some());
+        self.cleanup.pending.retain(|&id, _| !runs(id));
+        let rests = |id| {
+            machine.view(id).is_none_or(|view| match view.state {
+                State::Stopped | State::Finished(_) | State::GaveUp(_) => true,
+                State::Waiting(_)
+                | State::Starting
+                | State::Running
+                | State::Stopping
+                | State::BackingOff(_)
+                | State::Blocked(_) => false,
+            })
+        };
+        let is_due = |&(&id, one): &(&Id, &Pending)| one.from <= now && rests(id);
+        let due: Vec<(Id, String)> = self
+            .cleanup
+            .pending
+            .iter()
+            .filter(is_due)
+            .map(|(&id, one)| (id, one.name.clone()))
+            .collect();
+        if due.is_empty() {
+            return;
+        }
         // Clearing writes lines of its own.
         self.write_history();
-        self.clear(&names);
+        let names: Vec<String> = due.iter().map(|(_, name)| name.clone()).collect();
+        let left = self.clear(&names).unwrap_or_default();
+        for (id, name) in due {
+            match left.iter().any(|one| one.eq_ignore_ascii_case(&name)) {
+                true => self.cleanup.pending.insert(id, Pending { name, from: now + AGAIN }),
+                false => self.cleanup.pending.remove(&id),
+            };
+        }
     }
 
-    /// Returns whether all of them could be cleared: a record of the dead whose guard is held
-    /// belongs to something that was left running.
-    fn clear(&mut self, names: &[String]) -> bool {
+    /// Returns the records of the dead that could not be cleared: each belongs to something that was
+    /// left running and has its guard. `None` if the locks can't be read.
+    fn clear(&mut self, names: &[String]) -> Option<Vec<String>> {
         match self.locks.clear_dead(names) {
             Ok(cleared) => {
                 for error in cleared.failed.iter().chain(&cleared.history_error) {
                     self.report.warn("locks", &describe(error));
                 }
-                cleared.kept.iter().all(|entry| entry.state.is_live())
+                let dead = cleared.kept.into_iter().filter(|entry| !entry.state.is_live());
+                Some(dead.map(|entry| entry.name).collect())
             }
             Err(error) => {
                 self.report.warn("locks", &describe(&error));
-                false
+                None
             }
         }
     }
@@ -63,7 +109,7 @@ impl Runtime<'_> {
         let is_all_ended = !self.supervisor.is_stopping() || self.sweep_left_over();
         // The command that has told it to stop reads how each has ended before this program ends.
         self.write_history();
-        let all_clear = self.clear(&names);
+        let all_clear = self.clear(&names).is_some_and(|left| left.is_empty());
         let mut end = match self.supervisor.is_stopping() {
             true => End::Stopped,
             false => End::NothingLeft,

@@ -74,7 +74,7 @@ impl Runtime<'_> {
             identity: process.identity.clone(),
             timeout: TIMEOUT,
             signal: component.stop_signal,
-            is_scripted: false,
+            cannot_be_told: None,
             wrappers: Vec::new(),
         })
     }

@@ -98,6 +98,7 @@ impl Runtime<'_> {
     /// Writes down how a process ended; what follows from it, the machine says.
     pub(super) fn record_end(&mut self, id: Id, exit: Exit) {
         let was_asked = self.supervisor.view(id).is_some_and(|view| view.state == State::Stopping);
+        self.cleanup.add(id, self.roster.name(id));
         let Some(running) = self.running_mut(id) else { return };
         let (pid, was_killed, log) = (running.pid(), running.was_killed, running.log.take());
         if let Some(log) = log {
@@ -150,7 +151,6 @@ impl Runtime<'_> {
             SupervisorEvent::GaveUp(reason) => {
                 let reason = self.reason(id, reason);
                 self.append(Told::GaveUp, id, None, Some(reason.clone()));
-                self.cleanup.add(name.clone());
                 ("gave-up", format!("GAVE UP {name}: {reason}"))
             }
             SupervisorEvent::Blocked(why) => {
@@ -158,7 +158,6 @@ impl Runtime<'_> {
                 ("blocked", format!("BLOCKED {name}: {why}; {name} is started once that has ended"))
             }
             SupervisorEvent::Finished(exit) => {
-                self.cleanup.add(name.clone());
                 ("finished", format!("{name} has finished with {exit}"))
             }
             SupervisorEvent::Hung(silence) => {
@@ -189,11 +188,9 @@ impl Runtime<'_> {
                 ("killed", text)
             }
             SupervisorEvent::EndedUnasked(exit) => {
-                self.cleanup.add(name.clone());
                 ("stopped", format!("{name} ended before it was asked, with {exit}"))
             }
             SupervisorEvent::Withheld(exit) => {
-                self.cleanup.add(name.clone());
                 let until = format!("until `qc-launch start {name}`");
                 ("stopped", format!("{name} ended with {exit}; it is not started again {until}"))
             }
@@ -202,7 +199,6 @@ impl Runtime<'_> {
                 ("stopped", format!("{name} had been given up, and is stopped now"))
             }
             SupervisorEvent::Stopped(exit, took) => {
-                self.cleanup.add(name.clone());
                 let took = seconds(*took);
                 let text = match exit.is_kill() {
                     true => format!("{name} was KILLED by another process after {took}"),
@@ -211,7 +207,6 @@ impl Runtime<'_> {
                 ("stopped", text)
             }
             SupervisorEvent::EndedByKill(took) => {
-                self.cleanup.add(name.clone());
                 let took = seconds(*took);
                 let live = self.live_mut(id);
                 let helpers = live.map(|live| std::mem::take(&mut live.killed_helpers));

@@ -80,7 +80,10 @@ impl Runtime<'_> {
                 .inspect_err(|refusal| self.report.warn("asked", &refusal.message))?;
         }
         self.supervisor.sort_by_need(&mut ids);
-        let text = self.outdated(&ids);
+        let mut text = self.outdated(&ids);
+        if is_restart {
+            text.extend(self.unguarded_by_restart(&ids));
+        }
         text.iter().for_each(|line| self.report.warn("asked", line));
         ids.iter().for_each(|&id| self.unlatch(id));
         if is_restart {
@@ -115,13 +118,32 @@ impl Runtime<'_> {
             };
             state.is_some_and(|state| !rests(&state))
         };
-        let brains = self.roster.iter().filter(|&(id, _)| !ids.contains(&id) && live(id));
-        let with = brains.filter_map(|(id, brain)| {
+        let with = self.guarded_by(ids).filter(|(id, ..)| live(*id));
+        let text = |brain, guard| format!("{brain} is stopped first: {guard} is its watchdog");
+        with.map(|(_, brain, guard)| text(brain, guard)).collect()
+    }
+
+    /// Says which brains run on without their watchdogs while only these are restarted: a second
+    /// watchdog can't start before the first one has given its account back.
+    fn unguarded_by_restart(&self, ids: &[Id]) -> Vec<String> {
+        let with = self.guarded_by(ids).filter(|(id, ..)| self.running(*id).is_some());
+        let text = |brain: String, guard: String| {
+            format!(
+                "{brain} runs on, and nothing guards it until {guard} has restarted; \
+                 `qc-launch restart {guard} {brain}` stops it meanwhile"
+            )
+        };
+        with.map(|(_, brain, guard)| text(brain, guard)).collect()
+    }
+
+    /// Returns the brains whose watchdogs are among these and that are not: their names and those of
+    /// the watchdogs.
+    fn guarded_by(&self, ids: &[Id]) -> impl Iterator<Item = (Id, String, String)> {
+        let brains = self.roster.iter().filter(|(id, _)| !ids.contains(id));
+        brains.filter_map(|(id, brain)| {
             let guard = self.roster.guard(id).filter(|guard| ids.contains(guard))?;
-            let guard = self.roster.name(guard);
-            Some(format!("{} is stopped first: {guard} is its watchdog", brain.name))
-        });
-        with.collect()
+            Some((id, brain.name.to_string(), self.roster.name(guard)))
+        })
     }
 
     /// Says which of these are started with settings that the config does not have any more.

@@ -152,7 +152,7 @@ impl Runtime<'_> {
             NoStart::Other(why) => why,
         };
         if !matches!(why, NotStarted::Busy | NotStarted::InUse(_)) {
-            self.cleanup.add(self.roster.name(id));
+            self.cleanup.add(id, self.roster.name(id));
         }
         self.events.push_back(Event::NotStarted { id, generation, why });
     }

@@ -22,10 +22,11 @@ pub(super) const FOLDER: &str = "/dev/shm";
 /// The descriptors that carry a guard. Who inherits one of them holds it, too.
 #[derive(Debug)]
 pub(crate) struct MachineLegs {
-    legs: Vec<OwnedFd>,
     /// Sockets that get the names of the holder as soon as it is known; they are there before it, so
-    /// that it can inherit them.
+    /// that it can inherit them. They are closed before the legs, here and by the kernel, which closes
+    /// lower numbers first: the next holder finds no name of this one.
     names: Vec<OwnedFd>,
+    legs: Vec<OwnedFd>,
 }
 
 /// The result of taking one leg.
@@ -38,6 +39,7 @@ enum Leg {
 
 impl MachineLegs {
     pub(crate) fn take(guard: &str) -> io::Result<Option<Self>> {
+        let names = [new_socket(), new_socket()].into_iter().flatten().collect();
         let mut legs = Vec::new();
         for take in [take_socket, take_file] {
             match take(guard)? {
@@ -46,8 +48,7 @@ impl MachineLegs {
                 Leg::Missing => {}
             }
         }
-        let names = [new_socket(), new_socket()].into_iter().flatten().collect();
-        Ok(Some(Self { legs, names }))
+        Ok(Some(Self { names, legs }))
     }
 
     pub(crate) fn holds(&self) -> bool {

@@ -42,10 +42,11 @@ const WINE_FOLDER: &str = "\\\\?\\unix\\dev\\shm\\";
 /// The objects that carry a guard.
 #[derive(Debug)]
 pub(crate) struct MachineLegs {
+    /// Closed before the others: the next holder finds no name of this one.
+    names: Mutex<Vec<OwnedHandle>>,
     event: Option<OwnedHandle>,
     /// Under Wine the lock on a file that a Linux program on this machine sees, too.
     file: Option<File>,
-    names: Mutex<Vec<OwnedHandle>>,
 }
 
 impl MachineLegs {
