@@ -521,6 +521,9 @@ if os.name == "nt":
     def _guards_from_wrapper(_paths):
         return []
 
+    def _ancestors():
+        return [os.getppid()]
+
     def _lock_when_free(_fd):
         raise NotImplementedError("on Windows a wrapper ends with what has claimed its lock")
 
@@ -667,6 +670,17 @@ else:
         """Which file a guard is, while it is open."""
         found = os.fstat(fd)
         return f"{found.st_dev}:{found.st_ino}"
+
+    def _ancestors():
+        """The living processes that this one descends from."""
+        pids = [os.getppid()]
+        while pids[-1] > 1:
+            try:
+                with open(f"/proc/{pids[-1]}/stat", "rb") as file:
+                    pids.append(int(file.read().rpartition(b")")[2].split()[1]))
+            except (OSError, ValueError, IndexError):
+                break
+        return pids
 
     def _lock_when_free(fd):
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -2272,6 +2286,10 @@ class ProcessLock:
             hint = f"`qc-lock release-left {_visible(left)}` ends what an ended program has left behind; see first what it is."
         if found and found.state() == "foreign":
             hint = f"Stop it on {_visible(found.host() or 'its machine')}; `qc-lock clear-all` removes the record if nothing runs there."
+        wrapper = _own_wrapper(_records(folder), resource)
+        if wrapper is not None:
+            holder = f"the `qc-lock run` or `qc-launch` that this program runs under (PID {wrapper})"
+            hint = "Only what it starts itself may claim its lock, and once: start this program with `exec`, or without the shell or loop between."
         sharing = "" if same_lock else _sharing(resource, self.name, found.name if found else None)
         refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}{sharing}")
         if not found and open_in is None:
@@ -2280,6 +2298,13 @@ class ProcessLock:
         refusal.reason = f"held by {holder}"
         refusal.told = (self.name, os.getpid(), found.text("account") if found else None, refusal.reason)
         return refusal
+
+
+def _own_wrapper(records, resource):
+    """The wrapper that this process descends from and that holds `resource` for another process."""
+    ancestors = set(_ancestors())
+    wrappers = ((found.record or {}).get("wrapper_pid") for found in records if resource in found.resources())
+    return next((pid for pid in wrappers if pid in ancestors), None)
 
 
 # --- The end of the process ----------------------------------------------------------------------------
