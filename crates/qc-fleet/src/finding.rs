@@ -3,12 +3,15 @@
 mod duplicates;
 mod state;
 
+use std::path::Path;
+
 use qc_lock_core::{LockState, openers_text, release_advice, same_account};
 use qc_process::visible;
 use serde::Serialize;
 
 use self::duplicates::duplicates;
 pub use self::state::State;
+use crate::stop::way_to_stop_in;
 use crate::{Fleet, Instance, MovedFleet, Place, Role, Snapshot, moved_fleets};
 
 /// A remark on an instance of [`Place::Unknown`].
@@ -220,11 +223,13 @@ fn foreign_copy(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
             None => "account unknown".into(),
         };
         let folder = instance.folder.as_ref().map(|folder| format!(" {}", folder.display()));
+        let pids = join(&instance.pids());
+        let root = instance.other_root.as_deref().or(instance.folder.as_deref());
         let text = format!(
-            "{} ({account}) runs from another folder{}: PID {}",
+            "{} ({account}) runs from another folder{}: PID {pids}; {}",
             instance.component,
             folder.unwrap_or_default(),
-            join(&instance.pids())
+            way_to_stop_in(root, &pids)
         );
         about(FindingKind::Foreign, text, instance)
     })
@@ -257,9 +262,10 @@ fn holders_elsewhere(snapshot: &Snapshot, fleet: &Fleet) -> Vec<Finding> {
         let folder = holder.folder.as_deref().map(|folder| format!(" {}", visible(folder)));
         let (name, pid) = (visible(&holder.name), holder.pid);
         let text = format!(
-            "{name} runs from another folder{} and holds what {} needs: PID {pid}",
+            "{name} runs from another folder{} and holds what {} needs: PID {pid}; {}",
             folder.unwrap_or_default(),
-            ours.name
+            ours.name,
+            way_to_stop_in(holder.folder.as_deref().map(Path::new), &pid.to_string())
         );
         let components = vec![ours.name.to_string()];
         findings.push(Finding { kind: FindingKind::Foreign, text, components, pids: vec![pid] });

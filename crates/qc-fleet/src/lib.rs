@@ -74,7 +74,7 @@ pub use snapshot::{MovedFleet, Snapshot, moved_fleets};
 pub use starter::{section_template, template};
 pub use stop::{
     Exposure, Kept, Outcome, Progress, STOP_ORDER, Scope, Stage, StopMode, StopPlan, Stopped,
-    Stopping, Target, perform, perform_at, plan_now, plan_seen, shown_name,
+    Stopping, Target, perform, perform_at, plan_now, plan_seen, shown_name, way_to_stop_in,
 };
 pub use terminal::{TerminalEntry, terminals};
 pub use text::{Secret, Text};

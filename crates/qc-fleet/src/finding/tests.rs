@@ -84,19 +84,23 @@ fn a_copy_elsewhere_is_found_where_it_trades_an_account_of_ours() {
     let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let copy = process(elsewhere.path(), 13, 1, "python BRAIN_B.py");
     let mut seen = snapshot(root.path(), vec![copy], Vec::new());
-    let folder = elsewhere.path().display();
+    let expected = |account: &str, way: &str| {
+        let folder = elsewhere.path().display();
+        format!("BRAIN_B (account {account}) runs from another folder {folder}: PID 13; {way}")
+    };
+    let end = "end PID 13; its folder is the root of no fleet now";
     for (account, expected) in [
-        (Some("2"), Some(format!("BRAIN_B (account 2) runs from another folder {folder}: PID 13"))),
+        (Some("2"), Some(expected("2", end))),
         (Some("99"), None),
-        (
-            None,
-            Some(format!("BRAIN_B (account unknown) runs from another folder {folder}: PID 13")),
-        ),
+        (None, Some(expected("unknown", end))),
     ] {
         seen.instances[0].account = account.map(str::to_owned);
         assert_eq!(texts(&seen, root.path()), Vec::from_iter(expected), "{account:?}");
         assert_eq!(seen.states(), [State::Foreign]);
     }
+    std::fs::write(elsewhere.path().join(crate::CONFIG_FILE), "{}").unwrap();
+    let command = format!("`qc-shutdown --root \"{}\"` stops it there", elsewhere.path().display());
+    assert_eq!(texts(&seen, root.path()), [expected("unknown", &command)]);
 }
 
 #[test]
