@@ -12,7 +12,7 @@ use serde::Serialize;
 use self::duplicates::duplicates;
 pub use self::state::State;
 use crate::stop::way_to_stop_in;
-use crate::{Fleet, Instance, MovedFleet, Place, Role, Snapshot, moved_fleets};
+use crate::{Component, Fleet, Instance, MovedFleet, Place, Role, Snapshot, moved_fleets};
 
 /// A remark on an instance of [`Place::Unknown`].
 pub(crate) const FOLDER_UNKNOWN: &str = "its folder can't be told";
@@ -201,10 +201,17 @@ fn other_account(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
         return None;
     }
     let (name, pids) = (&component.name, join(&instance.pids()));
-    let text = format!(
-        "{name} runs for account {held}, and the config says {ours}: PID {pids}; \
-         `qc-launch reload` applies the config"
-    );
+    // No reload applies a config in which two components need one place.
+    let needs_same = |other: &Component| {
+        other.name != component.name
+            && other.places().any(|one| component.places().any(|it| it == one))
+    };
+    let advice = match fleet.components.iter().any(|other| needs_same(other)) {
+        true => "the config has an error; `qc-launch check` names it",
+        false => "`qc-launch reload` applies the config",
+    };
+    let text =
+        format!("{name} runs for account {held}, and the config says {ours}: PID {pids}; {advice}");
     Some(about(FindingKind::OtherAccount, text, instance))
 }
 

@@ -128,3 +128,25 @@ fn a_brain_on_paper_in_another_folder_keeps_no_watchdog_of_real_trades() {
     assert_eq!(liveness(brain.identity()), Liveness::Alive);
     assert_eq!(holder.finish().code, 0);
 }
+
+#[test]
+fn a_config_with_one_account_twice_that_was_not_taken_over_doubles_nothing() {
+    let fleet = SampleFleet::new(tools(), &[("ATLAS", 81), ("BOREAS", 82)]);
+    let mut launch = fleet.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_BOREAS");
+    let entry = || json!({ "account": 81, "server": "Demo", "enabled": true });
+    let accounts = json!({ "ATLAS": entry(), "BOREAS": entry() });
+    fleet.configure(&json!({ "ACCOUNTS": accounts, "PROCESS_MANAGER": section(&json!({})) }));
+    let seen = fleet.run("qc-ps", &["--check"]);
+    assert_eq!(seen.code, 3, "{seen:#?}");
+    let ran = format!("BRAIN_BOREAS runs for account {}, and ", fleet.account(82));
+    for text in [&*ran, "the config has an error; `qc-launch check` names it"] {
+        assert!(seen.stdout.contains(text), "no {text}: {seen:#?}");
+    }
+    for wrong in ["has 2 ", "`qc-launch reload`"] {
+        assert!(!seen.stdout.contains(wrong), "{wrong}: {seen:#?}");
+    }
+    assert_eq!(fleet.run("qc-launch", &["check"]).code, 2);
+    launch.ask_to_stop(&fleet.tools);
+    launch.finish();
+}

@@ -172,3 +172,25 @@ fn locks_that_nobody_on_the_list_holds_are_stale_or_held_elsewhere() {
         assert_eq!(State::of_lock(&lock("X", 1, state)), expected);
     }
 }
+
+#[test]
+fn a_config_that_was_not_taken_over_makes_no_duplicates() {
+    let root = tempfile::tempdir().unwrap();
+    let processes = vec![
+        process(root.path(), 10, 1, "python BRAIN_A.py"),
+        process(root.path(), 11, 1, "python BRAIN_B.py"),
+    ];
+    let of = |name: &str, pid: u32, account: &str| LockEntry {
+        account: Some(account.into()),
+        resources: vec![format!("account/{account}/brain")],
+        ..lock(name, pid, LockState::Held)
+    };
+    // By the config, A has account 1 and B has account 2.
+    for (held, expected) in [(["2", "1"], 0), (["2", "2"], 1)] {
+        let locks = vec![of("BRAIN_A", 10, held[0]), of("BRAIN_B", 11, held[1])];
+        let seen = snapshot(root.path(), processes.clone(), locks);
+        let found = seen.findings(&fleet(root.path()), false);
+        let doubled = found.iter().filter(|one| one.kind == FindingKind::Duplicate).count();
+        assert_eq!(doubled, expected, "{held:?}: {found:?}");
+    }
+}
