@@ -3,13 +3,16 @@
 mod duplicates;
 mod state;
 
+use std::path::Path;
+
 use qc_lock_core::{LockEntry, LockState, openers_text, release_advice, same_account};
 use qc_process::visible;
 use serde::Serialize;
 
 use self::duplicates::duplicates;
 pub use self::state::State;
-use crate::{Fleet, Instance, MovedFleet, Place, Role, Snapshot, moved_fleets};
+use crate::stop::way_to_stop_in;
+use crate::{Component, Fleet, Instance, MovedFleet, Place, Role, Snapshot, moved_fleets};
 
 /// A remark on an instance of [`Place::Unknown`].
 pub(crate) const FOLDER_UNKNOWN: &str = "its folder can't be told";
@@ -203,10 +206,17 @@ fn other_account(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
         return None;
     }
     let (name, pids) = (&component.name, join(&instance.pids()));
-    let text = format!(
-        "{name} runs for account {held}, and the config says {ours}: PID {pids}; \
-         `qc-launch reload` applies the config"
-    );
+    // No reload applies a config in which two components need one place.
+    let needs_same = |other: &Component| {
+        other.name != component.name
+            && other.places().any(|one| component.places().any(|it| it == one))
+    };
+    let advice = match fleet.components.iter().any(|other| needs_same(other)) {
+        true => "the config has an error; `qc-launch check` names it",
+        false => "`qc-launch reload` applies the config",
+    };
+    let text =
+        format!("{name} runs for account {held}, and the config says {ours}: PID {pids}; {advice}");
     Some(about(FindingKind::OtherAccount, text, instance))
 }
 
@@ -225,11 +235,13 @@ fn foreign_copy(instance: &Instance, fleet: &Fleet) -> Option<Finding> {
             None => "account unknown".into(),
         };
         let folder = instance.folder.as_ref().map(|folder| format!(" {}", folder.display()));
+        let pids = join(&instance.pids());
+        let root = instance.other_root.as_deref().or(instance.folder.as_deref());
         let text = format!(
-            "{} ({account}) runs from another folder{}: PID {}",
+            "{} ({account}) runs from another folder{}: PID {pids}; {}",
             instance.component,
             folder.unwrap_or_default(),
-            join(&instance.pids())
+            way_to_stop_in(root, &pids)
         );
         about(FindingKind::Foreign, text, instance)
     })
@@ -262,9 +274,10 @@ fn holders_elsewhere(snapshot: &Snapshot, fleet: &Fleet) -> Vec<Finding> {
         let folder = holder.folder.as_deref().map(|folder| format!(" {}", visible(folder)));
         let (name, pid) = (visible(&holder.name), holder.pid);
         let text = format!(
-            "{name} runs from another folder{} and holds what {} needs: PID {pid}",
+            "{name} runs from another folder{} and holds what {} needs: PID {pid}; {}",
             folder.unwrap_or_default(),
-            ours.name
+            ours.name,
+            way_to_stop_in(holder.folder.as_deref().map(Path::new), &pid.to_string())
         );
         let components = vec![ours.name.to_string()];
         findings.push(Finding { kind: FindingKind::Foreign, text, components, pids: vec![pid] });

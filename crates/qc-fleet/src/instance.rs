@@ -143,11 +143,11 @@ impl Instance {
         places
     }
 
-    /// Returns the places of whoever trades its account or its terminal alone.
-    pub(crate) fn traders_places(&self) -> Vec<Resource> {
-        let request = self.request("BRAIN", AccountUse::Trades);
+    /// Returns the places of a brain that uses its account and its terminal as it does itself.
+    pub(crate) fn guarded_places(&self) -> Vec<Resource> {
+        let request = self.request("BRAIN", self.account_use);
         let mut places = request.map(|request| request.resources()).unwrap_or_default();
-        places.retain(Resource::is_traders);
+        places.retain(Resource::is_machine_wide);
         places
     }
 

@@ -77,6 +77,7 @@ pub use starter::{section_template, template};
 pub use stop::{
     CannotBeTold, Exposure, Kept, Outcome, Progress, STOP_ORDER, Scope, Stage, StopMode, StopPlan,
     Stopped, Stopping, Target, perform, perform_at, plan_now, plan_seen, shown_name,
+    way_to_stop_in,
 };
 pub use terminal::{TerminalEntry, terminals};
 pub use text::{Secret, Text};

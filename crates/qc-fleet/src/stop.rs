@@ -1,6 +1,7 @@
 //! Stopping in order: the orchestrator, brains, watchdogs, the server. The plan is made from what
 //! was seen; performing it touches exactly those processes and nothing else.
 
+mod command;
 mod elsewhere;
 mod exposure;
 mod guarded;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub(crate) use command::stop_command;
+pub use command::way_to_stop_in;
 pub use exposure::Exposure;
 pub use now::{plan_now, plan_seen};
 pub use plan::{Kept, STOP_ORDER, Stage, StopPlan};

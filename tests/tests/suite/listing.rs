@@ -267,7 +267,11 @@ fn a_copy_in_another_folder_that_trades_our_account_is_found() {
     assert_eq!(check.code, 3, "{check:?}");
     let told = format!("BRAIN_LEDA (account {}) runs from another folder ", fleet.account(1));
     assert!(check.stdout.starts_with(&told), "{check:?}");
-    assert!(check.stdout.ends_with(&format!(": PID {pid}\n")), "{check:?}");
+    let command = format!("`qc-shutdown --root \"{}\"` stops it there", copy.root().display());
+    assert!(check.stdout.ends_with(&format!(": PID {pid}; {command}\n")), "{check:?}");
+    let list = ps(&fleet, &[]);
+    assert!(list.stdout.contains(&command), "{list:?}");
+    assert!(!list.stdout.contains("to stop all processes safely"), "{list:?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use qc_lock_core::same_account;
+
 use super::{Finding, FindingKind, join};
 use crate::{Instance, Place, Role, Snapshot};
 
@@ -29,8 +31,13 @@ pub(super) fn duplicates(snapshot: &Snapshot) -> Vec<Duplicates> {
         if one.place != Place::Fleet {
             continue;
         }
-        let places = one.places().into_iter().filter_map(|place| {
-            let (account, terminal) = (one.account.as_ref(), one.terminal.as_ref());
+        let held = held_places(one);
+        let account = match &held {
+            Some(_) => one.lock.as_ref().and_then(|lock| lock.account.as_ref()),
+            None => one.account.as_ref(),
+        };
+        let places = held.unwrap_or_else(|| one.places()).into_iter().filter_map(|place| {
+            let terminal = one.terminal.as_ref();
             match place.starts_with("account/") {
                 true => Some(Shared::Account(place, account?.to_lowercase())),
                 false => Some(Shared::Terminal(place, terminal?.as_str().to_owned())),
@@ -46,6 +53,16 @@ pub(super) fn duplicates(snapshot: &Snapshot) -> Vec<Duplicates> {
     groups.sort_by(|one, other| (&one.1, &one.0).cmp(&(&other.1, &other.0)));
     groups.dedup_by(|later, first| later.1 == first.1);
     groups.into_iter().map(|(shared, members)| Duplicates { members, shared }).collect()
+}
+
+/// Returns the places that its living lock holds, if that names an account other than the config's:
+/// the config was changed since it was started, and what really runs is under its lock.
+fn held_places(instance: &Instance) -> Option<Vec<String>> {
+    let lock = instance.lock.as_ref().filter(|lock| lock.state.is_live())?;
+    let (held, configured) = (lock.account.as_deref()?, instance.account.as_deref()?);
+    let is_place = |one: &&String| one.starts_with("account/") || one.starts_with("terminal/");
+    let places: Vec<String> = lock.resources.iter().filter(is_place).cloned().collect();
+    (!same_account(held, configured) && !places.is_empty()).then_some(places)
 }
 
 impl Duplicates {

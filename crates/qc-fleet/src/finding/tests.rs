@@ -84,19 +84,23 @@ fn a_copy_elsewhere_is_found_where_it_trades_an_account_of_ours() {
     let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let copy = process(elsewhere.path(), 13, 1, "python BRAIN_B.py");
     let mut seen = snapshot(root.path(), vec![copy], Vec::new());
-    let folder = elsewhere.path().display();
+    let expected = |account: &str, way: &str| {
+        let folder = elsewhere.path().display();
+        format!("BRAIN_B (account {account}) runs from another folder {folder}: PID 13; {way}")
+    };
+    let end = "end PID 13; its folder is the root of no fleet now";
     for (account, expected) in [
-        (Some("2"), Some(format!("BRAIN_B (account 2) runs from another folder {folder}: PID 13"))),
+        (Some("2"), Some(expected("2", end))),
         (Some("99"), None),
-        (
-            None,
-            Some(format!("BRAIN_B (account unknown) runs from another folder {folder}: PID 13")),
-        ),
+        (None, Some(expected("unknown", end))),
     ] {
         seen.instances[0].account = account.map(str::to_owned);
         assert_eq!(texts(&seen, root.path()), Vec::from_iter(expected), "{account:?}");
         assert_eq!(seen.states(), [State::Foreign]);
     }
+    std::fs::write(elsewhere.path().join(crate::CONFIG_FILE), "{}").unwrap();
+    let command = format!("`qc-shutdown --root \"{}\"` stops it there", elsewhere.path().display());
+    assert_eq!(texts(&seen, root.path()), [expected("unknown", &command)]);
 }
 
 #[test]
@@ -166,5 +170,27 @@ fn locks_that_nobody_on_the_list_holds_are_stale_or_held_elsewhere() {
         (LockState::Foreign, State::Elsewhere),
     ] {
         assert_eq!(State::of_lock(&lock("X", 1, state)), expected);
+    }
+}
+
+#[test]
+fn a_config_that_was_not_taken_over_makes_no_duplicates() {
+    let root = tempfile::tempdir().unwrap();
+    let processes = vec![
+        process(root.path(), 10, 1, "python BRAIN_A.py"),
+        process(root.path(), 11, 1, "python BRAIN_B.py"),
+    ];
+    let of = |name: &str, pid: u32, account: &str| LockEntry {
+        account: Some(account.into()),
+        resources: vec![format!("account/{account}/brain")],
+        ..lock(name, pid, LockState::Held)
+    };
+    // By the config, A has account 1 and B has account 2.
+    for (held, expected) in [(["2", "1"], 0), (["2", "2"], 1)] {
+        let locks = vec![of("BRAIN_A", 10, held[0]), of("BRAIN_B", 11, held[1])];
+        let seen = snapshot(root.path(), processes.clone(), locks);
+        let found = seen.findings(&fleet(root.path()), false);
+        let doubled = found.iter().filter(|one| one.kind == FindingKind::Duplicate).count();
+        assert_eq!(doubled, expected, "{held:?}: {found:?}");
     }
 }

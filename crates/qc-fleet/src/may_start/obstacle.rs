@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use qc_lock_core::{LockEntry, LockState};
 use qc_process::{Identity, Liveness, MachineHolder, SHUTDOWN_COMMAND, liveness};
 
+use crate::stop::way_to_stop_in;
+
 /// Something that keeps a component from being started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
@@ -64,10 +66,11 @@ impl Obstacle {
                 "`qc-shutdown --root \"{}\"` stops it where it runs; then this folder can start",
                 folder.display()
             ),
-            (Some(folder), true) => format!(
-                "stop it where it belongs, with `qc-shutdown --root \"{}\"`, or disable the account in one of the two configs",
-                folder.display()
-            ),
+            (Some(folder), true) => {
+                let pids = self.processes.iter().map(|one| one.pid.to_string());
+                let way = way_to_stop_in(Some(folder), &pids.collect::<Vec<_>>().join(", "));
+                format!("{way}; or disable the account in one of the two configs")
+            }
             (None, true) => "stop it in its own folder, or disable the account in one of the two configs; see `qc-lock list --machine`".into(),
         }
     }

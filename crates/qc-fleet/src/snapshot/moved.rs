@@ -8,6 +8,7 @@ use qc_process::ProcessInfo;
 use super::Snapshot;
 use super::holders::Holders;
 use crate::evidence::{ProcessProbe, identity_in};
+use crate::stop::stop_command;
 use crate::{Fleet, Instance, Place};
 
 /// The fleet of this folder, as far as it runs in one other folder.
@@ -32,7 +33,7 @@ impl MovedFleet<'_> {
 
     /// Returns the command that stops it there.
     pub fn stop_command(&self) -> String {
-        format!("qc-shutdown --root \"{}\"", self.folder.display())
+        stop_command(self.folder)
     }
 }
 

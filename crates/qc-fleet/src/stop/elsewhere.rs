@@ -60,12 +60,14 @@ impl<'a> Beyond<'a> {
         Self { instances, holders }
     }
 
-    /// Returns why `watchdog` stays, if it protects one of these.
+    /// Returns why `watchdog` stays, if it protects one of these. A watchdog protects what uses its
+    /// account as it does: one of real trades no brain on paper, and the other way round.
     fn protected_by(&self, watchdog: &Instance) -> Option<String> {
         let is_guarded = |one: &&&Instance| {
             let same_terminal = one.terminal.is_some() && one.terminal == watchdog.terminal;
             let accounts = one.account.as_deref().zip(watchdog.account.as_deref());
             one.role == Role::Brain
+                && one.account_use == watchdog.account_use
                 && (same_terminal || accounts.is_some_and(|(one, other)| same_account(one, other)))
         };
         let brain = self.instances.iter().find(is_guarded).map(|brain| {
@@ -74,7 +76,7 @@ impl<'a> Beyond<'a> {
             let folder = folder.map(|folder| folder.display().to_string());
             reason(&brain.component, &pids.join(", "), folder.as_deref())
         });
-        let places = watchdog.traders_places();
+        let places = watchdog.guarded_places();
         let holds_one =
             |one: &&&MachineHolder| places.iter().any(|place| place.guard_file() == one.guard);
         let holder = || {

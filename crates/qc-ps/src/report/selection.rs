@@ -35,9 +35,10 @@ pub(super) fn is_in_the_list(kind: FindingKind) -> bool {
     }
 }
 
-/// Whether the remedy is to stop everything.
+/// Whether the remedy is to stop everything in this folder. The finding of a copy in another one
+/// names how to stop that.
 pub(super) fn is_to_be_stopped(kind: FindingKind) -> bool {
-    matches!(kind, FindingKind::Duplicate | FindingKind::Foreign | FindingKind::Rogue)
+    matches!(kind, FindingKind::Duplicate | FindingKind::Rogue)
 }
 
 /// One process of an instance in the table, below its instance.

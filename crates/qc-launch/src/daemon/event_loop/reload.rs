@@ -1,6 +1,9 @@
 //! `qc-launch reload`: takes over a changed config.
 
+use std::sync::Arc;
+
 use qc_control::Refusal;
+use qc_fleet::{Component, Kept, Role, Scope, Snapshot, StopPlan};
 use qc_fleet_cli::ReadFleet;
 use qc_supervise::{Event, Id};
 
@@ -43,6 +46,7 @@ impl Runtime<'_> {
                 false,
             ));
         }
+        self.refuse_to_leave_unguarded(&components)?;
         let mut changes = self.roster.change(components, &fleet.timing);
         for name in &changes.added {
             self.report.metrics().up(name, false);
@@ -81,6 +85,37 @@ impl Runtime<'_> {
         let latched_now = added.filter(|id| latched.contains(id)).collect();
         self.events.push_back(Event::Withhold(latched_now));
         Ok(Reloaded { text, refused })
+    }
+
+    /// Refuses a config that stops a watchdog, or has it guard another account, while a brain of its
+    /// account runs in another folder.
+    fn refuse_to_leave_unguarded(&mut self, wanted: &[Arc<Component>]) -> Result<(), Refusal> {
+        let leaves = |one: &Component| {
+            let same = wanted.iter().find(|other| other.name.key() == one.name.key());
+            one.role == Role::Watchdog
+                && same.is_none_or(|other| {
+                    (&other.account, &other.terminal, other.account_use)
+                        != (&one.account, &one.terminal, one.account_use)
+                })
+        };
+        let running = self.roster.iter().filter(|(id, _)| self.running(*id).is_some());
+        let names: Vec<String> =
+            running.filter(|(_, one)| leaves(one)).map(|(_, one)| one.name.to_string()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let look = self.locks.list().map_err(|err| err.to_string()).and_then(|entries| {
+            Snapshot::take(&self.fleet, entries).map_err(|err| err.to_string())
+        });
+        let snapshot = look
+            .map_err(|err| refusal(format!("nothing was changed: {err}"), "reload again", false))?;
+        let scope = Scope { names, ..Scope::default() };
+        let plan = StopPlan::new(&self.fleet, &snapshot, &scope, None);
+        let Some(Kept { target, reason }) = plan.kept.first() else { return Ok(()) };
+        let (name, pid) = (&target.component, target.identity.pid);
+        let text = format!("nothing was changed: {name} (PID {pid}) runs on: {reason}");
+        self.report.warn("reload", &text);
+        Err(refusal(text, "stop the brain where it runs, and reload again", false))
     }
 
     /// Looks which of the starts and restarts could not be made now, and says why. What runs is not
