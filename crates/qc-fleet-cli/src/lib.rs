@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod column;
+mod no_launcher;
 mod origin;
 mod prompt;
 mod read;
 mod selection;
 
 pub use column::{Column, Order, compare};
+pub use no_launcher::{no_launcher, runs_elsewhere};
 pub use origin::{asking_component, origin};
 pub use prompt::{Answer, confirm};
 pub use read::{ReadFleet, cannot_look};

@@ -5,7 +5,6 @@
 mod cli;
 mod commands;
 mod daemon;
-mod no_launcher;
 
 use std::io::Write;
 

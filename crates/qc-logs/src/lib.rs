@@ -17,6 +17,7 @@ mod pace;
 mod reader;
 mod retention;
 mod rotate;
+mod utf8;
 
 pub use folder::{Found, LogFolder};
 pub use follow::Follower;
@@ -26,3 +27,4 @@ pub use name::LogName;
 pub use reader::{Added, LogReader};
 pub use retention::{Candidate, Retention, plan};
 pub use rotate::{Rotated, recover, rotate};
+pub use utf8::Utf8;

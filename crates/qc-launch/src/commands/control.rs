@@ -8,7 +8,7 @@ pub(crate) mod stop;
 use qc_cli::{Exit, Failure, Location, print_waiting, visible};
 use qc_control::{Client, ComponentStatus, ControlError, Request, StateWord, Status};
 use qc_fleet::connect_to_launcher;
-use qc_fleet_cli::{Candidate, ReadFleet, SelectionArgs};
+use qc_fleet_cli::{Candidate, ReadFleet, SelectionArgs, no_launcher};
 use qc_lock_core::LockDir;
 use std::collections::HashMap;
 use std::io::Write;
@@ -16,7 +16,6 @@ use std::path::Path;
 
 use crate::commands::last_words::LastWords;
 use crate::commands::waiting::Waiting;
-use crate::no_launcher;
 
 pub(crate) fn start(
     args: &SelectionArgs,
@@ -153,7 +152,7 @@ pub(crate) fn connect(location: &Location, locks: &LockDir) -> Result<Client, Fa
     };
     client.map(|client| client.on_wait(print_waiting)).map_err(|error| {
         let fleet = matches!(error, ControlError::NotRunning).then_some(fleet.as_ref()).flatten();
-        fleet.and_then(|fleet| no_launcher::refusal(fleet, locks)).unwrap_or_else(|| failure(error))
+        fleet.and_then(|fleet| no_launcher(fleet, locks)).unwrap_or_else(|| failure(error))
     })
 }
 

@@ -9,7 +9,7 @@ use clap::Args;
 use qc_cli::{Exit, Failure, Location, shown, warn_text};
 use qc_fleet::Launcher;
 use qc_fleet_cli::ReadFleet;
-use qc_logs::{Follower, LogFolder};
+use qc_logs::{Follower, LogFolder, Utf8};
 
 /// How often a log that is followed is looked at.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -78,7 +78,7 @@ fn show_log(args: &LogsArgs, folder: &LogFolder, output: &mut dyn Write) -> Resu
         if more.is_empty() {
             thread::sleep(PAUSE);
         }
-        text.bytes.extend(more);
+        text.add(&more);
         text.write_to(output)?;
     }
 }
@@ -108,61 +108,4 @@ fn no_log(name: &str, known: &[&str]) -> Failure {
 fn unreadable(error: &std::io::Error, folder: &LogFolder) -> Failure {
     let message = format!("cannot read the logs in {}: {error}", shown(folder.path()));
     Failure::new(Exit::Failed, message, "see whether the folder may be read")
-}
-
-/// Output of a program, as text: a terminal takes nothing else.
-struct Utf8 {
-    bytes: Vec<u8>,
-}
-
-impl Utf8 {
-    fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes }
-    }
-
-    /// Writes what there is, except for a character of which the rest is still to come.
-    fn write_to(&mut self, output: &mut dyn Write) -> Result<(), Failure> {
-        let unfinished = match str::from_utf8(last_character(&self.bytes)) {
-            Err(error) if error.error_len().is_none() => last_character(&self.bytes).len(),
-            Ok(_) | Err(_) => 0,
-        };
-        let rest = self.bytes.split_off(self.bytes.len() - unfinished);
-        let bytes = std::mem::replace(&mut self.bytes, rest);
-        output.write_all(String::from_utf8_lossy(&bytes).as_bytes())?;
-        output.flush()?;
-        Ok(())
-    }
-
-    fn finish(self, output: &mut dyn Write) -> Result<(), Failure> {
-        output.write_all(String::from_utf8_lossy(&self.bytes).as_bytes())?;
-        Ok(())
-    }
-}
-
-/// Returns the bytes from the last one on that can begin a character.
-fn last_character(bytes: &[u8]) -> &[u8] {
-    let from = bytes.iter().rposition(|byte| byte & 0b1100_0000 != 0b1000_0000).unwrap_or(0);
-    &bytes[from..]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_character_in_two_pieces_is_shown_whole() {
-        let mut output = Vec::new();
-        let euro = "€".as_bytes();
-        let mut text = Utf8::new([b"a", &euro[..2]].concat());
-        text.write_to(&mut output).unwrap();
-        assert_eq!(output, b"a");
-        text.bytes.extend(&euro[2..]);
-        text.bytes.extend(b"b\xffc");
-        text.write_to(&mut output).unwrap();
-        assert_eq!(String::from_utf8_lossy(&output), "a€b\u{fffd}c");
-        text.bytes.extend(&euro[..1]);
-        text.write_to(&mut output).unwrap();
-        text.finish(&mut output).unwrap();
-        assert_eq!(String::from_utf8_lossy(&output), "a€b\u{fffd}c\u{fffd}");
-    }
 }

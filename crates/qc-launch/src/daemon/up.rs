@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use qc_cli::{Exit, Failure, Location, describe, local_time, shown, visible, warn};
 use qc_fleet::{Component, Fleet, NotifyEvent};
-use qc_fleet_cli::ReadFleet;
+use qc_fleet_cli::{ReadFleet, runs_elsewhere};
 use qc_lock_core::{LockDir, LockError, LockState, Request, has_old_module};
 use qc_logs::Format;
 use qc_metrics::LocalAddress;
@@ -18,7 +18,6 @@ use crate::daemon::event_loop::{End, Run, Runtime, copies_text};
 use crate::daemon::interrupts::Interrupts;
 use crate::daemon::preflight::{Selected, refuse_latched, selected};
 use crate::daemon::report::{Report, notify_refusal};
-use crate::no_launcher;
 
 /// The step to suggest where a launcher runs.
 const RUNS_HINT: &str = "see `qc-launch status`; `qc-launch reload` applies a changed config";
@@ -138,7 +137,7 @@ fn runs_already(fleet: &Fleet, locks: &LockDir, error: LockError) -> Failure {
     match &error {
         LockError::Held { holder, foreign: false, .. } if holder.pid.is_some() => {
             let pid = holder.pid.unwrap_or_default();
-            if let Some(refusal) = no_launcher::held(fleet, locks, pid) {
+            if let Some(refusal) = runs_elsewhere(fleet, locks, pid) {
                 return refusal;
             }
             let since = since(holder.since.as_deref());
@@ -153,7 +152,7 @@ fn runs_already(fleet: &Fleet, locks: &LockDir, error: LockError) -> Failure {
 fn refuse_running(fleet: &Fleet, locks: &LockDir) -> Result<(), Failure> {
     let Some(lock) = locks.status(&fleet.orchestrator)? else { return Ok(()) };
     let Some(pid) = lock.pid.filter(|_| lock.state == LockState::Held) else { return Ok(()) };
-    if let Some(refusal) = no_launcher::held(fleet, locks, pid) {
+    if let Some(refusal) = runs_elsewhere(fleet, locks, pid) {
         return Err(refusal);
     }
     let (name, since) = (&fleet.orchestrator, since(lock.since.as_deref()));

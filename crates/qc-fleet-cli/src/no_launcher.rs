@@ -14,7 +14,7 @@ const MOMENT: Duration = Duration::from_millis(500);
 
 /// Returns what a command says that needs the launcher of this folder; `None` if the fleet has no
 /// launcher.
-pub(crate) fn refusal(fleet: &Fleet, locks: &LockDir) -> Option<Failure> {
+pub fn no_launcher(fleet: &Fleet, locks: &LockDir) -> Option<Failure> {
     // A look that fails leaves it at what is known without it.
     let snapshot = Snapshot::take(fleet, locks.list().ok()?).ok()?;
     said_of(&snapshot, Exit::Failed).or_else(|| without_lock(fleet, &snapshot, locks))
@@ -38,7 +38,7 @@ fn without_lock(fleet: &Fleet, snapshot: &Snapshot, locks: &LockDir) -> Option<F
 }
 
 /// Returns where the fleet runs instead as a reason not to start.
-pub(crate) fn held(fleet: &Fleet, locks: &LockDir, pid: u32) -> Option<Failure> {
+pub fn runs_elsewhere(fleet: &Fleet, locks: &LockDir, pid: u32) -> Option<Failure> {
     let snapshot = Snapshot::take(fleet, locks.list().ok()?).ok()?;
     snapshot.moved_with(pid)?;
     said_of(&snapshot, Exit::Held)
