@@ -1864,17 +1864,20 @@ def _claim_token(folder, resources):
 
 
 def _stand_in_line(lock, folder):
-    """Makes sure of a claimed lock that this process has not inherited, because what started it has closed
-    the guards (as `subprocess` does): it takes them as soon as the wrapper, and all that keeps them for
-    this process, has ended."""
-    paths = [_guard_path(folder, one) for one in _claimed[str(folder)]["resources"]]
-    missing = [path for path in paths if not _is_inherited(path)]
-    if os.name == "nt" or not missing or str(folder) in _in_line:
+    """Makes sure of what this lock has claimed and this process has not inherited, because what started it
+    has closed the guards (as `subprocess` does): it is taken over as soon as the wrapper, and all that
+    keeps it for this process, has ended."""
+    claimed = _claimed.get(str(folder))
+    if os.name == "nt" or not claimed or str(folder) in _in_line:
         return
-    first = _in_line[str(folder)] = _Guard(missing[0])
+    missing = [one for one in claimed["resources"] if not _is_inherited(_guard_path(folder, one))]
+    used = next((one for one in missing if one in lock._resources), None)
+    if used is None:
+        return
+    first = _in_line[str(folder)] = _Guard(_guard_path(folder, used))
     try:
         first.open()
-        threading.Thread(target=_take_over_claimed, args=(lock, first, missing), daemon=True).start()
+        threading.Thread(target=_take_over_claimed, args=(folder, missing, used, first), daemon=True).start()
     except BaseException as error:
         _in_line.pop(str(folder)).close()
         if isinstance(error, RuntimeError):
@@ -1882,25 +1885,62 @@ def _stand_in_line(lock, folder):
         raise
 
 
-def _take_over_claimed(lock, first, missing):
-    """Waits in a thread of its own, and takes over."""
-    guards, machine = [first], []
+def _take_over_claimed(folder, missing, used, first):
+    """Waits in a thread of its own for the guard of `used`, and takes over what is in use by then."""
+    guards, lost = {used: [first]}, set()
     try:
         first.take_when_free()
-        guards.extend(_Guard(path) for path in missing[1:])
-        machine.extend(_MachineGuard(path.name) for path in missing if not path.name.startswith("name@"))
-        is_all = all([_wait_for(guard) for guard in [*guards[1:], *machine]])
+        _take_used(folder, missing, guards, lost)
         with _mutex:
-            if is_all and lock._owns_record is False:
-                lock._become_owner(guards, machine)
-                guards, machine = [], []
-            elif lock._owns_record is False:
-                _say(f"process_lock: the wrapper of lock '{lock.name}' has ended, and another program has taken it. Stop this one.")
+            _take_used(folder, missing, guards, lost)
+            for lock in _held_in(folder):
+                resources = [one for one in missing if one in lock._resources]
+                if lost.intersection(resources):
+                    _say(f"process_lock: the wrapper of lock '{lock.name}' has ended, and another program has taken it. Stop this one.")
+                elif resources:
+                    lock._become_owner([guard for one in resources for guard in guards.pop(one)])
+            _remove_claimed(folder, missing)
     except Exception as error:  # nothing but this can be told from here
-        _say(f"process_lock: lock '{lock.name}' may not be kept: {error}")
+        _say(f"process_lock: what '{folder}' shows as locked may not be kept: {error}")
     finally:
-        for guard in [*guards, *machine]:
+        for guard in [guard for of_one in guards.values() for guard in of_one]:
             guard.close()
+
+
+def _take_used(folder, missing, guards, lost):
+    """Takes the guards of what a wrapper held and a lock uses."""
+    in_use = {one for lock in _held_in(folder) for one in lock._resources}
+    for resource in in_use.intersection(missing).difference(lost):
+        path = _guard_path(folder, resource)
+        of_one = guards.setdefault(resource, [_Guard(path)])
+        if _is_machine_wide(resource) and len(of_one) == 1:
+            of_one.append(_MachineGuard(path.name))
+        if not all([guard.numbers or _wait_for(guard) for guard in of_one]):
+            lost.add(resource)
+
+
+def _remove_own_record(path):
+    """Removes a record, unless it is certain that by now it is another holder's."""
+    try:
+        found = _Found(path)
+    except FileNotFoundError:
+        return
+    if found.record is None or found.is_ours():
+        _remove(path)
+
+
+def _held_in(folder):
+    return [lock for lock in list(_held) if lock._folder == folder]
+
+
+def _remove_claimed(folder, missing):
+    """Forgets what a wrapper that has ended held for this process and no lock of it has taken over."""
+    claimed = _claimed[str(folder)]
+    inherited = [one for one in claimed["resources"] if one not in missing]
+    _claimed[str(folder)] = {**claimed, "resources": inherited} if inherited else None
+    _in_line.pop(str(folder), None)
+    if not inherited and not any(lock.name == claimed["name"] for lock in _held_in(folder)):
+        _remove_own_record(folder / f"{claimed['name']}.lock")
 
 
 def _wait_for(guard):
@@ -1990,7 +2030,7 @@ class ProcessLock:
         failure = None
         try:
             if self._owns_record:
-                self._remove_record()
+                _remove_own_record(self._folder / f"{self.name}.lock")
             elif self._owns_record is False:
                 # The wrapper's guards stay; the ones that this lock has added go.
                 _write(self._folder, _claimed[str(self._folder)])
@@ -2002,16 +2042,6 @@ class ProcessLock:
             _tell(self._folder, "released", self.name, os.getpid(), self.account)
         if failure is not None:
             raise failure
-
-    def _remove_record(self):
-        """Removes the own record, unless it is certain that by now it is another holder's."""
-        path = self._folder / f"{self.name}.lock"
-        try:
-            found = _Found(path)
-        except FileNotFoundError:
-            return
-        if found.record is None or found.is_ours():
-            _remove(path)
 
     def get_lock_info(self) -> Optional[Dict[str, Any]]:
         """Returns the record of this lock as a dict, or None if there is none that can be read."""
@@ -2144,9 +2174,8 @@ class ProcessLock:
             # Deleted before the record was there, a guard has kept no process out. A process that took a new
             # one meanwhile holds the lock; whoever takes one from now on finds the record.
             return self._refused(folder, resources[0], None), SETTLE
-        if self._owns_record is False:
-            _stand_in_line(self, folder)
         self._resources = resources
+        _stand_in_line(self, folder)
         _held.append(self)
         self._is_held = True
         _in_hand.difference_update(self._guards)
@@ -2154,16 +2183,18 @@ class ProcessLock:
         _release_at_end()
         return None, 0
 
-    def _become_owner(self, guards, machine):
+    def _become_owner(self, guards):
         """Holds by itself what it had claimed, with these guards, after those that kept it have ended."""
-        claimed = _claimed[str(self._folder)]
-        _claimed[str(self._folder)] = None
-        self._guards.extend([*guards, *machine])
-        self._owns_record = True
+        self._guards.extend(guards)
+        machine = [guard for guard in self._guards if isinstance(guard, _MachineGuard)]
         for guard in machine:
             guard.announce(self.name, self._folder.parent)
-        _write(self._folder, {
-            **(self.get_lock_info() or claimed), "wrapper_pid": None, "machine": sorted(one.name for one in machine)})
+        self._owns_record = True
+        for found in _records(self._folder):
+            if found.is_ours() and found.name.lower() == self.name.lower():
+                names = sorted(one.name for one in machine)
+                _write(self._folder, {**found.record, "name": self.name, "wrapper_pid": None, "machine": names})
+                break
 
     def _asked(self, claimed):
         """The request. A wrapper that holds this very lock has declared how the account is used."""
@@ -2288,8 +2319,10 @@ class ProcessLock:
             hint = f"Stop it on {_visible(found.host() or 'its machine')}; `qc-lock clear-all` removes the record if nothing runs there."
         wrapper = _own_wrapper(_records(folder), resource)
         if wrapper is not None:
-            holder = f"the `qc-lock run` or `qc-launch` that this program runs under (PID {wrapper})"
-            hint = "Only what it starts itself may claim its lock, and once: start this program with `exec`, or without the shell or loop between."
+            if not found:
+                holder = f"PID {wrapper} (`qc-lock run` or `qc-launch`)"
+            hint = (f"This program runs under PID {wrapper}, which holds the lock for what it starts itself, and once: "
+                    "start this program with `exec`, or without the shell or loop between.")
         sharing = "" if same_lock else _sharing(resource, self.name, found.name if found else None)
         refusal = LockHeldError(f"Lock '{self.name}' is held by {holder}{collision}\n{hint}{sharing}")
         if not found and open_in is None:

@@ -617,9 +617,13 @@ fn a_token_reaches_the_interpreter_behind_a_stub_and_no_further() {
 
     let mut refused = locks.under_tool(NAME, Some(own_account()), 2, &args);
     assert_eq!(refused.holds(), None);
+    let wrapper = refused.wrapper_pid();
     let finished = refused.finish();
     assert_eq!(finished.code, 75, "{finished:?}");
     assert!(finished.stderr.contains("is held by PID "), "{finished:?}");
+    // On Windows only the parent of a process is known to Python.
+    let says_why = format!("This program runs under PID {wrapper}");
+    assert_eq!(finished.stderr.contains(&says_why), cfg!(unix), "{finished:?}");
     assert_eq!(locks.attempt(Speaker::Library, NAME, Some(own_account())).taken(), 0);
 }
 
