@@ -200,6 +200,7 @@ impl Instance {
         }
         self.account = lock.account.clone().or(self.account.take());
         self.terminal = terminal_of(lock).or(self.terminal.take());
+        self.lock = Some(lock.clone());
     }
 
     /// Puts in what the fleet that it belongs to tells of it.

@@ -62,6 +62,11 @@ pub(crate) struct Cli {
     /// Columns to sort by, separated by commas; with `-` before one, the largest first
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', allow_hyphen_values = true, value_parser = Order::parse)]
     pub(crate) sort: Vec<Order>,
+    /// List the programs of other fleets, too, and not only how many there are
+    ///
+    /// Those that trade an account of this fleet are always listed.
+    #[arg(long, conflicts_with_all = ["check", "terminals"])]
+    pub(crate) all: bool,
     /// Show the processes of each program: the wrappers and stubs before it, and itself
     #[arg(long)]
     pub(crate) tree: bool,

@@ -1,5 +1,7 @@
 //! The list, in the shape of the JSON that `--json` prints, and its other forms.
 
+mod masking;
+mod others;
 mod selection;
 
 use std::collections::HashSet;
@@ -8,12 +10,14 @@ use std::io::{self, Write};
 use qc_cli::{ColorChoice, Failure, SHUTDOWN_HINT, Text, table, visible};
 use qc_fleet::{
     ComponentView, Finding, FindingKind, Fleet, FleetView, Launcher, Look, Mask, Row, RowKind,
-    Snapshot, State,
+    State,
 };
 use qc_fleet_cli::{Column, Order, compare};
 use qc_lock_core::{Latch, LockEntry, openers_text, release_advice};
 use serde::Serialize;
 
+use self::masking::{accounts, mask_lock};
+use self::others::Others;
 use self::selection::{is_in_the_list, is_own, is_to_be_stopped, part_cell};
 use crate::cli::Cli;
 
@@ -28,6 +32,9 @@ pub(crate) struct Report {
     /// Rows of what does not run: components, and locks that no component has.
     #[serde(skip)]
     idle: Vec<Row>,
+    /// What the list leaves out.
+    #[serde(skip)]
+    others: Others,
     /// Whether anything of this fleet runs, wanted or not.
     #[serde(skip)]
     is_running: bool,
@@ -107,6 +114,7 @@ impl Report {
         let mut locks: Vec<LockEntry> =
             loose.filter(|lock| is_shown(&lock.name)).cloned().collect();
 
+        let is_left_out = !cli.all && !cli.filter.state.contains(&State::Foreign);
         let mut latch = snapshot.latch.clone();
         if cli.mask {
             let mask = Mask::new(accounts(snapshot, fleet, &components));
@@ -119,8 +127,12 @@ impl Report {
                 finding.components.iter_mut().for_each(|name| *name = mask.text(name));
             });
         }
+        // The own fleet first, where the user has not said otherwise.
+        processes.sort_by_key(|row| row.state == State::Foreign);
         processes.sort_by(|one, other| compare(one, other, &cli.sort));
+        let others = is_left_out.then(|| Others::among(&processes, &findings));
         Ok(Self {
+            others: others.unwrap_or_default(),
             version: 1,
             processes,
             components,
@@ -140,8 +152,14 @@ impl Report {
         })
     }
 
-    /// All rows of the list: what runs, what should run, and the locks that neither has.
+    /// The rows of the table: what runs, what should run, and the locks that neither has.
     pub(crate) fn rows(&self) -> Vec<&Row> {
+        let mut rows = self.all_rows();
+        rows.retain(|row| !self.others.include(row));
+        rows
+    }
+
+    fn all_rows(&self) -> Vec<&Row> {
         let mut rows: Vec<&Row> = self.processes.iter().chain(&self.idle).collect();
         rows.sort_by(|one, other| compare(one, other, &self.orders));
         rows
@@ -176,7 +194,7 @@ impl Report {
     pub(crate) fn write_csv(&self, columns: &[Column], output: &mut dyn Write) -> io::Result<()> {
         let mut csv = csv::Writer::from_writer(output);
         csv.write_record(columns.iter().map(|column| column.as_str()))?;
-        for row in self.rows() {
+        for row in self.all_rows() {
             csv.write_record(columns.iter().map(|column| column.text(row)))?;
         }
         csv.flush()
@@ -234,6 +252,9 @@ impl Report {
     }
 
     fn write_remarks(&self, output: &mut dyn Write) -> io::Result<()> {
+        if let Some(text) = self.others.text() {
+            writeln!(output, "{}", visible(&text))?;
+        }
         let told: Vec<&Finding> =
             self.findings.iter().filter(|one| !is_in_the_list(one.kind)).collect();
         if !told.is_empty() || self.config_error.is_some() {
@@ -267,21 +288,4 @@ impl Report {
         }
         Ok(())
     }
-}
-
-/// All account numbers that are known.
-fn accounts(snapshot: &Snapshot, fleet: &Fleet, components: &[ComponentView]) -> Vec<String> {
-    let configured = fleet.components.iter().filter_map(|one| one.account.as_ref());
-    let running = snapshot.instances.iter().filter_map(|one| one.account.clone());
-    let locked = snapshot.locks.iter().filter_map(|lock| lock.account.clone());
-    let supervised = components.iter().filter_map(|one| one.account.clone());
-    let configured = configured.map(ToString::to_string);
-    configured.chain(running).chain(locked).chain(supervised).collect()
-}
-
-fn mask_lock(lock: &mut LockEntry, mask: &Mask) {
-    lock.name = mask.text(&lock.name);
-    lock.account = lock.account.as_deref().map(|account| mask.account(account));
-    lock.program = lock.program.as_deref().map(|program| mask.command(program));
-    lock.resources.iter_mut().for_each(|one| *one = mask.command(one));
 }

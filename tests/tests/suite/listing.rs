@@ -656,3 +656,35 @@ fn a_program_that_hands_over_while_the_list_is_read_is_on_it() {
     let _ = chain.finish();
     assert!(looks > 0 && missed == 0, "{missed} of {looks}");
 }
+
+#[test]
+fn programs_of_other_fleets_are_one_line_unless_all_are_wanted() {
+    let fleet = SampleFleet::new(tools(), &[("LEDA", 7_400_001)]);
+    let other = SampleFleet::new(tools(), &[("MAIA", 7_400_002)]);
+    let mut launch = other.launch(&[], |_| ());
+    launch.wait_for("started BRAIN_MAIA");
+    let pid = other.locks().record(&"BRAIN_MAIA".parse().unwrap()).unwrap().pid.to_string();
+    let row = |args: &[&str]| {
+        let shown = ps(&fleet, args);
+        assert_eq!(shown.code, 0, "{shown:#?}");
+        let says_how_many = shown.stdout.contains("`qc-ps --all` lists what other fleets run.");
+        let mut lines = shown.stdout.lines().map(|line| line.split_whitespace().collect());
+        (
+            says_how_many,
+            lines
+                .find(|cells: &Vec<&str>| cells.contains(&pid.as_str()))
+                .map(|cells| cells.join(" ")),
+        )
+    };
+    let columns = ["--columns", "component,pid,state,lock"];
+    assert_eq!(row(&columns), (true, None));
+    let expected = Some(format!("BRAIN_MAIA {pid} foreign held"));
+    assert_eq!(row(&[&columns[..], &["--all"]].concat()), (false, expected.clone()));
+    assert_eq!(row(&[&columns[..], &["--state", "foreign"]].concat()), (false, expected));
+    let processes = ps(&fleet, &["--json"]).json();
+    let is_it =
+        |row: &Value| row["pids"].as_array().unwrap().iter().any(|one| one.to_string() == pid);
+    assert!(processes["processes"].as_array().unwrap().iter().any(is_it), "{processes:#}");
+    assert_eq!(other.run("qc-shutdown", &["--yes"]).code, 0);
+    launch.finish();
+}
