@@ -663,7 +663,8 @@ fn programs_of_other_fleets_are_one_line_unless_all_are_wanted() {
     let other = SampleFleet::new(tools(), &[("MAIA", 7_400_002)]);
     let mut launch = other.launch(&[], |_| ());
     launch.wait_for("started BRAIN_MAIA");
-    let pid = other.locks().record(&"BRAIN_MAIA".parse().unwrap()).unwrap().pid.to_string();
+    let number = other.locks().record(&"BRAIN_MAIA".parse().unwrap()).unwrap().pid;
+    let pid = number.to_string();
     let row = |args: &[&str]| {
         let shown = ps(&fleet, args);
         assert_eq!(shown.code, 0, "{shown:#?}");
@@ -683,7 +684,7 @@ fn programs_of_other_fleets_are_one_line_unless_all_are_wanted() {
     assert_eq!(row(&[&columns[..], &["--state", "foreign"]].concat()), (false, expected));
     let processes = ps(&fleet, &["--json"]).json();
     let is_it =
-        |row: &Value| row["pids"].as_array().unwrap().iter().any(|one| one.to_string() == pid);
+        |row: &Value| row["pids"].as_array().unwrap().iter().any(|one| *one == json!(number));
     assert!(processes["processes"].as_array().unwrap().iter().any(is_it), "{processes:#}");
     assert_eq!(other.run("qc-shutdown", &["--yes"]).code, 0);
     launch.finish();
