@@ -314,6 +314,21 @@ impl SampleLocks {
         // Another process has had this pid long ago.
         record["started"] = 1.into();
         self.write(name, &record);
+        self.wait_for_copies_of_guards(&request);
+    }
+
+    /// A program that another test starts right now has a copy of each open guard until it runs.
+    fn wait_for_copies_of_guards(&self, request: &Request) {
+        if cfg!(windows) {
+            return;
+        }
+        for resource in request.resources() {
+            let guard = self.dir().join(".guards").join(resource.guard_file());
+            let guard = fs::File::open(guard).expect("a guard can be opened");
+            guard.lock().expect("a guard can be locked");
+            // Unlike a close, this also frees the copies of this one.
+            guard.unlock().expect("a guard can be unlocked");
+        }
     }
 
     fn count(&self, event: Event) -> usize {
